@@ -1,0 +1,203 @@
+"""
+Every error of this package, one tree::
+
+    OpenAIRealtimeError
+    ├── InvalidInput                 a value the caller gave cannot be used; nothing was sent
+    │   ├── InvalidSession           the session configuration of a call
+    │   └── InvalidPhoneNumber       not E.164
+    ├── ConfigurationError           a connection or setting lacks something; nothing was sent
+    ├── WebhookVerificationError     a delivery that is not proven to be OpenAI's
+    ├── CallError                    OpenAI's answer to accept, reject, refer or hang up
+    │   ├── CallGone                 the call is over or never was
+    │   ├── CallAlreadyDecided       somebody accepted or rejected it before
+    │   ├── AuthenticationError      the key was refused
+    │   ├── RequestRefused           any other 4xx
+    │   ├── ServiceUnavailable       429, 5xx or no connection, after the last attempt
+    │   └── OutcomeUnknown           it was sent, no answer came: it may have happened
+    ├── SwitchboardError             the switchboard's answer
+    │   ├── SwitchboardUnreachable   no connection, 5xx
+    │   ├── SwitchboardRefused       the token was refused, or the request was wrong
+    │   ├── UnknownCall              the switchboard has no such call
+    │   └── ClaimLost                another claimant has the call, or it rings no more
+    └── DialError                    the carrier's answer to placing a call
+        ├── CarrierRefused           refused; no phone rang
+        ├── CarrierUnavailable       never reached the carrier; no phone rang
+        └── PlacementUnknown         it was sent, no answer came: the phone may ring
+
+All carry ``call_id``, ``status`` (an HTTP status) and ``safe_to_retry``: whether the same request may be sent
+again without a second effect on somebody's phone. No message holds a secret or a full phone number.
+"""
+
+from __future__ import annotations
+
+
+class OpenAIRealtimeError(Exception):
+    """
+    Base of all errors of this package.
+
+    :param message: What happened and what to do about it; no secret, no full phone number.
+    :param call_id: The call it is about, when there is one.
+    :param status: HTTP status of the answer that caused it, when there was one.
+    :param safe_to_retry: Whether repeating the request cannot have a second effect. Default: the class's.
+    """
+
+    safe_to_retry: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        call_id: str | None = None,
+        status: int | None = None,
+        safe_to_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.call_id = call_id
+        self.status = status
+        if safe_to_retry is not None:
+            self.safe_to_retry = safe_to_retry
+
+
+class InvalidInput(OpenAIRealtimeError, ValueError):
+    """
+    A value given by the caller cannot be used. Raised before anything is sent.
+
+    :param field: Name of the field or parameter, with its path (``audio.output.speed``).
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, call_id: str | None = None) -> None:
+        super().__init__(message, call_id=call_id)
+        self.field = field
+
+
+class InvalidSession(InvalidInput):
+    """The session configuration has unknown, contradictory or out-of-range fields; all are named."""
+
+
+class InvalidPhoneNumber(InvalidInput):
+    """A phone number is not E.164, for example ``+14155550123``."""
+
+
+class ConfigurationError(OpenAIRealtimeError):
+    """A connection or setting lacks something that is needed, or contradicts itself."""
+
+
+class WebhookVerificationError(OpenAIRealtimeError):
+    """
+    A webhook delivery is not proven to come from OpenAI.
+
+    :param reason: One of ``missing_header, bad_timestamp, too_old, too_new, bad_signature, no_secret, bad_secret,
+        bad_body``.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CallError(OpenAIRealtimeError):
+    """
+    OpenAI did not do what was asked with a call.
+
+    :param code: OpenAI's ``error.code``, for example ``call_id_not_found``.
+    :param request_id: OpenAI's ``x-request-id``; may be missing on call endpoints.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        call_id: str | None = None,
+        status: int | None = None,
+        safe_to_retry: bool | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, call_id=call_id, status=status, safe_to_retry=safe_to_retry)
+        self.code = code
+        self.request_id = request_id
+
+
+class CallGone(CallError):
+    """The call is over, never existed, or belongs to another project or region (404, or 400 on hang up)."""
+
+
+class CallAlreadyDecided(CallError):
+    """The call was accepted or rejected before (``decision_already_made``)."""
+
+
+class AuthenticationError(CallError):
+    """The API key was refused (401, 403)."""
+
+
+class RequestRefused(CallError):
+    """OpenAI refused the request for another reason (4xx); repeating it unchanged cannot help."""
+
+
+class ServiceUnavailable(CallError):
+    """Rate limit (429), server error (5xx) or no connection, still so after the last attempt that was allowed."""
+
+    safe_to_retry = True
+
+
+class OutcomeUnknown(CallError):
+    """The request left, but no answer came: it may or may not have been carried out."""
+
+
+class SwitchboardError(OpenAIRealtimeError):
+    """The switchboard did not do what was asked."""
+
+
+class SwitchboardUnreachable(SwitchboardError):
+    """No connection to the switchboard, or it answered 5xx."""
+
+    safe_to_retry = True
+
+
+class SwitchboardRefused(SwitchboardError):
+    """The switchboard refused the token (401, 403) or the request (4xx)."""
+
+
+class UnknownCall(SwitchboardError):
+    """The switchboard has never seen this call."""
+
+
+class ClaimLost(SwitchboardError):
+    """Another claimant has the call, or it rings no more."""
+
+
+class DialError(OpenAIRealtimeError):
+    """
+    A carrier did not place a call.
+
+    :param code: The carrier's own error code, for example Twilio's ``21211``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        safe_to_retry: bool | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, safe_to_retry=safe_to_retry)
+        self.code = code
+
+
+class CarrierRefused(DialError):
+    """The carrier refused (4xx): no phone rang."""
+
+
+class CarrierUnavailable(DialError):
+    """The carrier could not be reached at all: no phone rang."""
+
+    safe_to_retry = True
+
+
+class PlacementUnknown(DialError):
+    """
+    The order left, but no clear answer came: the phone may be ringing.
+
+    Nothing dials this attempt again by itself; look at the carrier's log first.
+    """

@@ -1,0 +1,1 @@
+"""The ``realtime_simulator`` pytest fixture."""
