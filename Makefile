@@ -1,0 +1,47 @@
+# Everything README and CI call. Needs Python 3.10+, make and git; `make demo` and `make test` set up the rest.
+PYTHON ?= python3
+AIRFLOW ?= 3.3.2
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: help setup demo test test-postgres lint bench chaos simulator switchboard docs format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.ready  ## make the virtual environment
+$(VENV)/.ready: pyproject.toml constraints/airflow-$(AIRFLOW).txt
+	sh scripts/setup.sh "$(PYTHON)" "$(VENV)" "$(AIRFLOW)"
+
+demo: setup  ## run a callback campaign in a real Airflow against the simulator (KEEP=1 leaves it up)
+	$(RUN) -m demo $(if $(KEEP),--keep)
+
+test: setup  ## all tests that need no PostgreSQL
+	$(RUN) -m pytest -m "not postgres and not chaos"
+
+test-postgres: setup  ## the tests that need PostgreSQL (its binaries; a private cluster is started)
+	$(RUN) -m pytest -m postgres
+
+lint: setup  ## ruff, mypy, and the checks of docs and docstrings
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(RUN) -m scripts.check_docs
+
+format: setup  ## let ruff mend what it can
+	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
+
+bench: setup  ## measure; prints a table and writes build/bench.json
+	$(RUN) -m bench
+
+chaos: setup  ## kill and fault tests with real processes
+	$(RUN) -m pytest -m chaos -s
+
+simulator: setup  ## OpenAI, a carrier and phones on this machine
+	$(RUN) -m airflow_openai_realtime.simulator
+
+switchboard: setup  ## the switchboard on its own (needs OPENAI_API_KEY and OPENAI_WEBHOOK_SECRET)
+	$(RUN) -m airflow_openai_realtime.switchboard
+
+docs: setup  ## check that the documentation's links and samples are sound
+	$(RUN) -m scripts.check_docs --verbose
+
+clean:
+	rm -rf .venv* build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

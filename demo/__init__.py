@@ -1,0 +1,1 @@
+"""The demonstration: a callback campaign in a real Airflow, against simulated phones."""

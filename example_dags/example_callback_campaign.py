@@ -1,0 +1,117 @@
+"""
+A scheduled callback campaign: every working day at nine, call back everybody on a list.
+
+Each contact is one mapped task group: place the call, wait for it to come in, accept it, let it run, hang up.
+The hang-up is a teardown of the accept, so it runs whatever failed in between; a call that would go on for ever ends
+after ``max_duration_seconds``. A second run, a retry or a cleared task never rings a phone again: attempts are kept
+under the campaign's name and the contact's number.
+
+What it needs: the connections ``openai_realtime_default`` and ``telephony_carrier_default``.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Param, task, task_group
+from airflow.task.trigger_rule import TriggerRule
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+
+from airflow_openai_realtime.operators import (
+    AcceptCallOperator,
+    HangupCallOperator,
+    PlaceCallOperator,
+    ReferCallOperator,
+    RejectCallOperator,
+    WatchCallOperator,
+)
+from airflow_openai_realtime.sensors import IncomingCallSensor
+
+INSTRUCTIONS = (
+    "You call on behalf of {shop}. Say at once that you are an AI and that the call is about {topic}. "
+    "Ask whether now is a good time. Be brief and friendly; when it is not a good time, say goodbye."
+)
+
+with DAG(
+    dag_id="example_callback_campaign",
+    schedule="0 9 * * 1-5",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["openai-realtime", "example"],
+    doc_md=__doc__,
+    params={
+        "contacts_file": Param(
+            str(Path(__file__).parent / "callback_contacts.csv"),
+            type="string",
+            description="CSV file with the columns name, number, topic, if_answered (talk, transfer or decline)",
+        ),
+        "max_duration_seconds": Param(120, type="integer", minimum=5, maximum=3600),
+        "transfer_to": Param("tel:+14155550199", type="string", description="Where transfers go (tel: or sip:)"),
+        "shop": Param("Example Stores", type="string", description="In whose name we call"),
+    },
+) as dag:
+    # One name a day: whatever runs again today meets the attempts that were already made.
+    CAMPAIGN = "callbacks-{{ dag_run.run_after.strftime('%Y-%m-%d') }}"
+
+    @task
+    def read_contacts(params: dict[str, Any]) -> list[dict[str, str]]:
+        """Read the list; one dict per contact, in the order of the file."""
+        with Path(params["contacts_file"]).open(newline="") as file:
+            return [
+                {
+                    "number": row["number"],
+                    "instructions": INSTRUCTIONS.format(shop=params["shop"], topic=row["topic"]),
+                    "if_answered": row["if_answered"],
+                }
+                for row in csv.DictReader(file)
+            ]
+
+    # [START call_contact]
+    @task_group
+    def call_contact(number: str, instructions: str, if_answered: str) -> None:
+        @task.branch
+        def decide(plan: str) -> list[str]:
+            """Choose while the phone rings, so that nobody waits for it after picking up."""
+            chosen = {"talk": ["accept"], "transfer": ["accept", "transfer"], "decline": ["decline"]}[plan]
+            return [f"call_contact.{name}" for name in chosen]
+
+        plan = decide(if_answered)
+        placed = PlaceCallOperator(task_id="place", to=number, campaign=CAMPAIGN, max_duration_seconds=600)
+        call = IncomingCallSensor(task_id="wait_for_call", placed=placed.output, timeout=180)
+
+        accept = AcceptCallOperator(
+            task_id="accept",
+            call=call.output,
+            instructions=instructions,
+            voice="marin",
+            max_duration_seconds="{{ params.max_duration_seconds }}",
+        )
+        transfer = ReferCallOperator(
+            task_id="transfer", call=accept.output, target_uri="{{ params.transfer_to }}", if_gone="skip"
+        )
+        decline = RejectCallOperator(task_id="decline", call=call.output, status_code=603)
+        watch = WatchCallOperator(
+            task_id="watch", call=accept.output, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+        )
+        hang_up = HangupCallOperator(task_id="hang_up", call=accept.output)
+
+        placed >> call >> [accept, decline]
+        plan >> [accept, transfer, decline]
+        accept >> transfer >> watch >> hang_up.as_teardown(setups=accept)
+
+    # [END call_contact]
+
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def report(campaign: str) -> list[dict[str, Any]]:
+        """What became of each attempt, for whatever comes next."""
+        with RealtimeHook().switchboard() as switchboard:
+            return [
+                {"contact": attempt.attempt_id, "state": attempt.state, "outcome": attempt.outcome}
+                for attempt in switchboard.attempts(campaign)
+            ]
+
+    call_contact.expand_kwargs(read_contacts()) >> report(CAMPAIGN)

@@ -1,0 +1,176 @@
+"""
+Check what nobody notices until a reader does: links, code samples and docstrings.
+
+* A relative link in a page points at a file that exists, and its ``#anchor`` at a heading of it.
+* A Python block in a page is taken from ``example_dags/``: a comment ``<!-- from PATH NAME -->`` above it names the
+  file and the ``[START NAME]`` … ``[END NAME]`` part that it must equal.
+* Everything public in the package has a docstring, and one that names parameters names all of them and no
+  other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "provider" / "airflow_openai_realtime"
+# Classes whose constructor parameters are their documentation for DAG authors.
+FULLY_DOCUMENTED = ("operators", "sensors")
+
+Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"(<!-- from (?P<path>\S+) (?P<name>\S+) -->\n)?```python\n(?P<code>.*?)```", re.DOTALL)
+PARAM = re.compile(r":param (?:\w+ )?\*{0,2}(\w+):")
+
+
+def pages() -> list[Path]:
+    """Every page a reader may open."""
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the usual renderers make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """Relative links that lead nowhere."""
+    for target in LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        if not linked.exists():
+            yield f"{page.relative_to(ROOT)}: link to {target}, which does not exist"
+        elif anchor and linked.suffix == ".md" and anchor not in anchors(linked):
+            yield f"{page.relative_to(ROOT)}: no heading for #{anchor} in {linked.relative_to(ROOT)}"
+
+
+def snippet(path: Path, name: str) -> str | None:
+    """The part of a file between ``[START name]`` and ``[END name]``, without common indentation."""
+    found = re.search(
+        rf"^[^\n]*\[START {re.escape(name)}\][^\n]*\n(.*?)^[^\n]*\[END {re.escape(name)}\]",
+        path.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    return textwrap.dedent(found.group(1)).strip() if found else None
+
+
+def stale_samples(page: Path) -> Iterator[str]:
+    """Python blocks that are not what the example file says."""
+    for block in BLOCK.finditer(page.read_text()):
+        where = f"{page.relative_to(ROOT)}: Python block starting {block['code'].strip().splitlines()[0]!r}"
+        if block["path"] is None:
+            yield f"{where} names no example file (<!-- from PATH NAME -->)"
+            continue
+        path = ROOT / block["path"]
+        expected = snippet(path, block["name"]) if path.exists() else None
+        if expected is None:
+            yield f"{where}: {block['path']} has no part [START {block['name']}]"
+        elif expected != block["code"].strip():
+            yield f"{where} differs from {block['path']} {block['name']}"
+
+
+def public_nodes(
+    tree: ast.Module,
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+    """Public classes, functions and methods of a module, with their dotted names."""
+
+    def inside(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, Documented]]:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith(
+                "_"
+            ):
+                yield prefix + node.name, node
+                if isinstance(node, ast.ClassDef):
+                    yield from inside(node.body, f"{prefix}{node.name}.")
+
+    yield from inside(tree.body, "")
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Names of a function's parameters, without ``self``."""
+    arguments = node.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    named += [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
+    return {argument.arg for argument in named} - {"self", "cls"}
+
+
+def docstring_faults(path: Path) -> Iterator[str]:
+    """Public names without a docstring, and docstrings that do not fit the parameters."""
+    relative = path.relative_to(ROOT)
+    for name, node in public_nodes(ast.parse(path.read_text())):
+        doc = ast.get_docstring(node)
+        inherited = any("override" in ast.unparse(decorator) for decorator in node.decorator_list)
+        if doc is None:
+            short = isinstance(node, ast.FunctionDef) and _is_property_or_overload(node)
+            if not inherited and not short and not _is_framework_method(name):
+                yield f"{relative}:{node.lineno}: {name} has no docstring"
+            continue
+        yield from _parameter_faults(node, doc, f"{relative}:{node.lineno}: {name}", path)
+
+
+def _parameter_faults(node: Documented, doc: str, where: str, path: Path) -> Iterator[str]:
+    named = set(PARAM.findall(doc))
+    if isinstance(node, ast.ClassDef):
+        wanted = _constructor_parameters(node) if path.parent.name in FULLY_DOCUMENTED else set()
+        unknown = set()
+    else:
+        wanted = parameters(node) if named else set()
+        unknown = named - parameters(node)
+    missing = wanted - named - {"kwargs", "context"}
+    if missing:
+        yield f"{where} does not document {', '.join(sorted(missing))}"
+    if unknown:
+        yield f"{where} documents {', '.join(sorted(unknown))}, which it does not take"
+
+
+def _constructor_parameters(node: ast.ClassDef) -> set[str]:
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            return parameters(item)
+    return set()
+
+
+def _is_property_or_overload(node: ast.FunctionDef) -> bool:
+    return any(ast.unparse(decorator).endswith(("overload", ".setter")) for decorator in node.decorator_list)
+
+
+def _is_framework_method(name: str) -> bool:
+    """Methods whose meaning is Airflow's or pydantic's, not ours."""
+    return name.rpartition(".")[2] in {
+        "execute",
+        "poke",
+        "serialize",
+        "run",
+        "on_kill",
+        "cleanup",
+        "upgrade",
+        "downgrade",
+    }
+
+
+def main() -> int:
+    """Print what is wrong; the exit status is 1 when anything is."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument("--verbose", action="store_true", help="say what was looked at")
+    verbose = parser.parse_args().verbose
+    faults = [fault for page in pages() for fault in (*broken_links(page), *stale_samples(page))]
+    modules = sorted(PACKAGE.rglob("*.py"))
+    faults += [fault for module in modules for fault in docstring_faults(module)]
+    print(*faults, sep="\n", end="\n" if faults else "")
+    if verbose or not faults:
+        print(f"docs: {len(pages())} pages and {len(modules)} modules looked at, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
