@@ -94,14 +94,12 @@ with DAG(
             task_id="transfer", call=accept.output, target_uri="{{ params.transfer_to }}", if_gone="skip"
         )
         decline = RejectCallOperator(task_id="decline", call=call.output, status_code=603)
-        watch = WatchCallOperator(
-            task_id="watch", call=accept.output, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
-        )
+        watch = WatchCallOperator(task_id="watch", call=accept.output)
         hang_up = HangupCallOperator(task_id="hang_up", call=accept.output)
 
         placed >> call >> [accept, decline]
         plan >> [accept, transfer, decline]
-        accept >> transfer >> watch >> hang_up.as_teardown(setups=accept)
+        accept >> [transfer, watch] >> hang_up.as_teardown(setups=accept)
 
     # [END call_contact]
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, Param, task
-from airflow.task.trigger_rule import TriggerRule
 
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
@@ -40,7 +39,7 @@ with DAG(
         "person": Param("tel:+14155550199", type="string", description="Where transfers go"),
     },
 ) as dag:
-    # Numbers prove nothing about who calls: whoever wants to can show any number. Decide convenience by them, not rights.
+    # A shown number proves nothing about who calls: decide convenience by it, never rights.
     call = IncomingCallSensor(task_id="wait_for_call", timeout=3600, soft_fail=True)
 
     @task.branch
@@ -63,9 +62,9 @@ with DAG(
     transfer = ReferCallOperator(
         task_id="transfer", call=accept.output, target_uri="{{ params.person }}", if_gone="skip"
     )
-    watch = WatchCallOperator(task_id="watch", call=accept.output, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+    watch = WatchCallOperator(task_id="watch", call=accept.output)
     hang_up = HangupCallOperator(task_id="hang_up", call=accept.output)
 
     decide(call.output) >> [decline, accept, transfer]
-    accept >> transfer >> watch >> hang_up.as_teardown(setups=accept)
+    accept >> [transfer, watch] >> hang_up.as_teardown(setups=accept)
 # [END inbound_line]

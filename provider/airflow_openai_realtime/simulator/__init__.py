@@ -1,0 +1,84 @@
+"""
+OpenAI's phone calls, a carrier and phones on one machine, without a phone and without an API key.
+
+For demos, for the tests of this package, and for authors of DAGs who want to see what their DAG does when somebody
+does not answer, hangs up, or never stops talking. Three ways to use it::
+
+    python -m airflow_openai_realtime.simulator --port 8099 --webhook-url http://127.0.0.1:8080/openai-realtime/webhook
+
+    with Simulator(webhook_url="http://127.0.0.1:8080/webhook") as simulator: ...
+
+    def test_my_dag(realtime_simulator): ...        # a pytest fixture, there once the package is installed
+
+and ``SimulatorControl("http://127.0.0.1:8099")`` for one that runs in another process.
+
+**What it mirrors, and from which source**
+
+* ``POST /v1/realtime/calls/{id}/accept | reject | refer | hangup``, ``GET /v1/models``, error bodies, state machine:
+  https://developers.openai.com/api/reference/resources/realtime/subresources/calls and
+  https://developers.openai.com/api/docs/guides/voice-sip. Answers to calls that are gone (404 ``call_id_not_found``):
+  observed by users, 2025 and 2026.
+* Webhooks, signed, retried, now and then doubled or late: https://developers.openai.com/api/docs/guides/webhooks.
+* The sideband socket, minimal: ``session.created``, ``session.update``, one spoken reply for each ``response.create``,
+  and an end without a close frame: https://developers.openai.com/api/docs/guides/voice-server-controls.
+* A carrier with Twilio's REST manners: placing, looking at, listing and ending calls, one new call a second, ring and
+  talk limits, errors with Twilio's codes: https://www.twilio.com/docs/voice/api/call-resource. Of TwiML only
+  ``<Response><Dial><Sip>``: https://www.twilio.com/docs/voice/twiml/sip.
+
+**What it cannot prove**
+
+* That a real call sounds right: no SIP, no RTP, no audio, no model. The words are scripted, token counts made up.
+* How long OpenAI lets a call ring (not published; ``ring_seconds`` is a guess), what it answers to a second *accept*
+  (400 assumed), how fast it is, its rate limits, its webhook retry schedule beyond "exponential, up to 72 hours".
+* That a session that passes here passes there: bodies are checked by this package's own models. OpenAI may know newer
+  fields (refused here), or take a body with 200 and let the call die (``faults.dead_session()``).
+* That a carrier lets a transfer through: by default every *refer* works. Twilio is expected to want ``referUrl``
+  (``transfers_need_refer_url=True``).
+* Which numbers a carrier lets you call from, status callbacks, ``Url`` instead of ``Twiml``, prices, real networks.
+
+It listens on 127.0.0.1 only, its keys open nothing else, and it needs no network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.simulator.control import SimulatorControl
+    from airflow_openai_realtime.simulator.dialogue import Dialogue
+    from airflow_openai_realtime.simulator.faults import Fault
+    from airflow_openai_realtime.simulator.log import CallRecord, LogEntry
+    from airflow_openai_realtime.simulator.phones import PhoneScript
+    from airflow_openai_realtime.simulator.server import Simulator
+    from airflow_openai_realtime.simulator.settings import SimulatorSettings
+
+__all__ = [
+    "Simulator",
+    "SimulatorControl",
+    "SimulatorSettings",
+    "PhoneScript",
+    "Dialogue",
+    "Fault",
+    "LogEntry",
+    "CallRecord",
+]
+
+_HOMES = {
+    "Simulator": "server",
+    "SimulatorControl": "control",
+    "SimulatorSettings": "settings",
+    "PhoneScript": "phones",
+    "Dialogue": "dialogue",
+    "Fault": "faults",
+    "LogEntry": "log",
+    "CallRecord": "log",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, because pytest loads this package in every run (the plugin), and a web server is a lot to load.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,34 @@
+"""What a DAG file pays for importing all operators and the sensor, beside Airflow's own OpenAI provider."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+RUNS = 7
+
+# What any DAG file has loaded before it names a provider.
+_DAG_AUTHOR = "from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator, Param, task"
+_OURS = (
+    "from airflow_openai_realtime.operators import (AcceptCallOperator, HangupCallOperator, PlaceCallOperator,"
+    " ReferCallOperator, RejectCallOperator, WatchCallOperator)\n"
+    "from airflow_openai_realtime.sensors import IncomingCallSensor"
+)
+_OFFICIAL = "from airflow.providers.openai.operators.openai import OpenAIEmbeddingOperator, OpenAITriggerBatchOperator"
+
+
+def measure() -> dict[str, float]:
+    """Medians of several fresh interpreters each, in milliseconds, taken in turn."""
+    ours: list[float] = []
+    official: list[float] = []
+    for _ in range(RUNS):
+        ours.append(_import_ms(_OURS))
+        official.append(_import_ms(_OFFICIAL))
+    return {"import_ms_ours": statistics.median(ours), "import_ms_openai_provider": statistics.median(official)}
+
+
+def _import_ms(statement: str) -> float:
+    program = f"{_DAG_AUTHOR}\nimport time\nbegun = time.perf_counter()\n{statement}\nprint((time.perf_counter() - begun) * 1000)"
+    answer = subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, capture_output=True, text=True)
+    return float(answer.stdout.split()[-1])

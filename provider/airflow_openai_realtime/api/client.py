@@ -1,0 +1,300 @@
+"""Two thin clients for OpenAI's call endpoints. They only send; building, interpreting and repeating is shared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from airflow_openai_realtime.api import requests, retry
+from airflow_openai_realtime.api.error_text import quotable
+from airflow_openai_realtime.api.requests import CallRequest
+from airflow_openai_realtime.api.retry import Pace, Trouble, Verdict
+from airflow_openai_realtime.api.settings import ApiSettings, headers
+from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
+from airflow_openai_realtime.api.transport import http_options, trouble_of_error
+from airflow_openai_realtime.exceptions import (
+    CallAlreadyDecided,
+    CallError,
+    CallGone,
+    OutcomeUnknown,
+    ServiceUnavailable,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from airflow_openai_realtime.api.session import RealtimeSession
+
+
+@dataclass(frozen=True)
+class HangUpResult:
+    """
+    What a hang-up came to.
+
+    :param gone: The call was over before; nothing was ended now.
+    """
+
+    gone: bool
+
+
+@dataclass
+class _Exchange:
+    """One request on its way: interprets every attempt and remembers whether one may have been carried out."""
+
+    settings: ApiSettings
+    request: CallRequest
+    maybe_done: bool = field(default=False, init=False)
+
+    def http_arguments(self) -> dict[str, Any]:
+        url = self.settings.endpoints.rest_url + self.request.path
+        return {
+            "method": self.request.method,
+            "url": url,
+            "json": None if self.request.body is None else dict(self.request.body),
+        }
+
+    def of_response(self, response: httpx.Response) -> Verdict:
+        try:
+            requests.interpret(
+                self.request,
+                response.status_code,
+                response.headers,
+                response.content,
+                hide=(self.settings.api_key,),
+            )
+        except CallError as error:
+            trouble = retry.trouble_of_status(response.status_code)
+            asked = retry.retry_after_seconds(response.headers, time.time())
+            return self._failed(error, trouble, asked)
+        return Verdict()
+
+    def of_error(self, error: httpx.RequestError) -> Verdict:
+        trouble = trouble_of_error(error)
+        call_id, why = self.request.call_id, quotable(str(error), (self.settings.api_key,)) or type(error).__name__
+        host = httpx.URL(self.settings.endpoints.rest_url).host
+        doing = self.request.operation.replace("_", " ")
+        if trouble is Trouble.NOT_SENT:
+            text = f"no connection to {host} for {doing}: {why}. Check the network, the proxy and the base URL"
+            return self._failed(ServiceUnavailable(text, call_id=call_id), trouble)
+        if self.request.operation in ("accept", "refer", "reject"):
+            text = f"{doing} was sent to {host}, but no answer came ({why}): it may have been carried out or not"
+            return self._failed(OutcomeUnknown(text, call_id=call_id), trouble)
+        text = f"{doing} was sent to {host}, but no answer came ({why}); it may be repeated"
+        return self._failed(ServiceUnavailable(text, call_id=call_id), trouble)
+
+    def finish(self, verdict: Verdict) -> None:
+        """Raise the error of the last attempt, unless it succeeded."""
+        if verdict.error is not None:
+            raise verdict.error
+
+    def _failed(self, error: CallError, trouble: Trouble, asked: float | None = None) -> Verdict:
+        if self.maybe_done and isinstance(error, CallAlreadyDecided):
+            # Possibly it was this very request that decided: an earlier attempt got no clear answer.
+            error = OutcomeUnknown(
+                f"an earlier attempt got no clear answer, and now it is decided, perhaps by that attempt: {error}",
+                call_id=error.call_id,
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            )
+        self.maybe_done = self.maybe_done or trouble in retry.AMBIGUOUS
+        return Verdict(error, trouble, asked)
+
+
+class CallsClient:
+    """
+    Accepts, rejects, transfers and ends calls. A context manager; usable by several threads.
+
+    Every request has its own connection: one kept open could be closed by the server just when an accept is sent,
+    and then nobody knows whether the call was accepted.
+
+    :param settings: Key, addresses and time-out.
+    :param transport: Replaces the network, for tests.
+    :param pace: Replaces clock, sleep and chance, for tests.
+    """
+
+    def __init__(
+        self, settings: ApiSettings, *, transport: httpx.BaseTransport | None = None, pace: Pace | None = None
+    ) -> None:
+        self._settings = settings
+        self._pace = pace or Pace()
+        self._http = httpx.Client(
+            headers=headers(settings), transport=transport, **http_options(settings.timeout_seconds)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def accept(self, call_id: str, session: RealtimeSession | Mapping[str, Any]) -> None:
+        """
+        Accept a ringing call with a session configuration.
+
+        Success means that OpenAI begins to set the call up; whether audio flows shows on the sideband.
+
+        :param call_id: Id from the ``realtime.call.incoming`` webhook.
+        :param session: The configuration; a mapping is checked like a :class:`RealtimeSession`.
+        :raises InvalidSession: The configuration is wrong; nothing was sent.
+        :raises CallGone: The caller hung up, or the key or region is of another project.
+        :raises CallAlreadyDecided: Somebody accepted or rejected it before.
+        :raises OutcomeUnknown: It was sent and no answer came; not repeated.
+        :raises AuthenticationError: The key was refused.
+        :raises ServiceUnavailable: No connection, 429 or 5xx until the call has stopped ringing.
+
+        Retries: up to 4 within 8 s, after a failure to connect, 429 and 5xx.
+        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
+        """
+        self._send(requests.accept_call(call_id, session))
+
+    def reject(self, call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> None:
+        """
+        Reject a ringing call.
+
+        :param status_code: SIP status the caller gets, 300 to 699; 486 busy, 603 decline.
+        :raises CallGone: The caller hung up before.
+        :raises CallAlreadyDecided: Somebody accepted or rejected it before.
+        :raises OutcomeUnknown: No clear answer came to either of two requests.
+        :raises AuthenticationError: The key was refused.
+        :raises ServiceUnavailable: No connection, 429 or 5xx.
+
+        Retries: 1.
+        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/reject
+        """
+        self._send(requests.reject_call(call_id, status_code))
+
+    def refer(self, call_id: str, target_uri: str) -> None:
+        """
+        Ask for a transfer. Success means that the request went to the carrier, not that anybody answered there.
+
+        :param target_uri: ``tel:+14155550123`` or ``sip:agent@example.com``.
+        :raises CallGone: The call is over.
+        :raises OutcomeUnknown: No answer or 5xx: the transfer may have left. Not repeated.
+        :raises AuthenticationError: The key was refused.
+        :raises ServiceUnavailable: No connection, or 429.
+
+        Retries: up to 2, only when no connection could be made.
+        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/refer
+        """
+        self._send(requests.refer_call(call_id, target_uri))
+
+    def hang_up(self, call_id: str) -> HangUpResult:
+        """
+        End an active call. Ending a call that is already over is success: the result says ``gone``.
+
+        :raises AuthenticationError: The key was refused; not retried.
+        :raises ServiceUnavailable: 429, 5xx, no answer or no connection after the last attempt.
+
+        Retries: up to 3 within 30 s, since a second hang-up changes nothing.
+        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/hangup
+        """
+        try:
+            self._send(requests.hang_up_call(call_id))
+        except CallGone:
+            return HangUpResult(gone=True)
+        return HangUpResult(gone=False)
+
+    def check_key(self) -> None:
+        """
+        Show whether key and address work, by listing the models; touches no call.
+
+        :raises AuthenticationError: The key was refused.
+        :raises RequestRefused: The address is wrong.
+        :raises ServiceUnavailable: No connection, 429 or 5xx.
+
+        Retries: 1.
+        """
+        self._send(requests.check_key_request())
+
+    def _send(self, request: CallRequest) -> None:
+        exchange = _Exchange(self._settings, request)
+
+        def attempt() -> Verdict:
+            try:
+                return exchange.of_response(self._http.request(**exchange.http_arguments()))
+            except httpx.RequestError as error:
+                return exchange.of_error(error)
+
+        exchange.finish(retry.retrying(retry.POLICIES[request.operation], self._pace)(attempt))
+
+
+class AsyncCallsClient:
+    """
+    :class:`CallsClient` for coroutines; the same methods, errors and retries.
+
+    :param settings: Key, addresses and time-out.
+    :param transport: Replaces the network, for tests.
+    :param pace: Replaces clock, sleep and chance, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._settings = settings
+        self._pace = pace or Pace()
+        self._http = httpx.AsyncClient(
+            headers=headers(settings), transport=transport, **http_options(settings.timeout_seconds)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def accept(self, call_id: str, session: RealtimeSession | Mapping[str, Any]) -> None:
+        """Accept a ringing call: :meth:`CallsClient.accept`."""
+        await self._send(requests.accept_call(call_id, session))
+
+    async def reject(self, call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> None:
+        """Reject a ringing call: :meth:`CallsClient.reject`."""
+        await self._send(requests.reject_call(call_id, status_code))
+
+    async def refer(self, call_id: str, target_uri: str) -> None:
+        """Ask for a transfer: :meth:`CallsClient.refer`."""
+        await self._send(requests.refer_call(call_id, target_uri))
+
+    async def hang_up(self, call_id: str) -> HangUpResult:
+        """End an active call: :meth:`CallsClient.hang_up`."""
+        try:
+            await self._send(requests.hang_up_call(call_id))
+        except CallGone:
+            return HangUpResult(gone=True)
+        return HangUpResult(gone=False)
+
+    async def check_key(self) -> None:
+        """Show whether key and address work: :meth:`CallsClient.check_key`."""
+        await self._send(requests.check_key_request())
+
+    async def _send(self, request: CallRequest) -> None:
+        exchange = _Exchange(self._settings, request)
+
+        async def attempt() -> Verdict:
+            try:
+                return exchange.of_response(await self._http.request(**exchange.http_arguments()))
+            except httpx.RequestError as error:
+                return exchange.of_error(error)
+
+        exchange.finish(await retry.async_retrying(retry.POLICIES[request.operation], self._pace)(attempt))

@@ -1,0 +1,141 @@
+"""SIP: reading what a hostile caller may have put into headers, and checking what is sent to OpenAI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from airflow_openai_realtime.api.phone_numbers import mask_numbers
+from airflow_openai_realtime.exceptions import InvalidInput
+
+PROJECT_PREFIX = "proj_"
+"""What the user part of OpenAI's SIP address starts with."""
+
+DEFAULT_REJECT_STATUS = 603
+"""SIP 603 Decline, OpenAI's default for a rejection."""
+
+_MAX_USER_LENGTH = 128
+_NOBODY = frozenset({"", "anonymous", "unavailable", "restricted", "unknown", "private"})
+_CALL_ID_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")
+_URI_CHARACTERS = re.compile(r"[\x21-\x7e]{1,1024}")
+_TEL = re.compile(r"tel:\+[0-9][0-9.()-]*(;[^;]+)*", re.IGNORECASE)
+_LOCAL_TEL = re.compile(r"tel:[0-9*#.()-]+;(.*;)?phone-context=[^;]+(;.*)?", re.IGNORECASE)
+_SIP = re.compile(
+    r"sips?:([^@]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(:[0-9]{1,5})?([;?].*)?", re.IGNORECASE
+)
+
+
+def number_in(header_value: str) -> str | None:
+    """
+    Read the user part of the SIP or tel URI in a From, To or Diversion header.
+
+    :param header_value: For example ``"Bob" <sip:+14155550123@carrier;user=phone>;tag=x`` or ``tel:+1-415-555-0123``.
+        Untrusted: any text is read without an error.
+    :returns: The number without separators (``+14155550123``; no ``+`` is invented where the carrier sent none),
+        another user's name as it is (``sales``), or ``None`` when there is none or the caller is anonymous.
+
+    Source: RFC 3261 section 20.10, RFC 3966, RFC 5806.
+    """
+    scheme, separator, rest = _uri_in(header_value).partition(":")
+    scheme = scheme.strip().lower()
+    if not separator or scheme not in ("sip", "sips", "tel"):
+        return None
+    user = rest
+    if scheme != "tel":
+        user, at, _host = rest.partition("@")
+        if not at:
+            return None
+    user = re.split(r"[;:?]", user, maxsplit=1)[0]
+    user = "".join(char for char in unquote(user) if char.isprintable() and char != "\ufffd").strip()
+    if user.lower() in _NOBODY:
+        return None
+    digits = re.sub(r"[().\s-]", "", user)
+    if re.fullmatch(r"\+?[0-9]+", digits):
+        user = digits
+    return user[:_MAX_USER_LENGTH]
+
+
+def header_values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
+    """Return all values of a header in order; names are compared without regard to case."""
+    wanted = name.strip().lower()
+    return [value for key, value in headers if key.strip().lower() == wanted]
+
+
+def check_target_uri(uri: str) -> str:
+    """
+    Return ``uri`` when a call can be referred to it.
+
+    :param uri: ``tel:+14155550123``, ``sip:agent@example.com`` or ``sips:…``.
+    :raises InvalidInput: Another shape; the message masks the number.
+
+    Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/refer
+    """
+    field = "target_uri"
+    if not isinstance(uri, str) or not _URI_CHARACTERS.fullmatch(uri) or re.search(r'[<>"\\]', uri):
+        raise InvalidInput(
+            "target_uri must be a URI without spaces or brackets, like tel:+14155550123 or sip:agent@example.com",
+            field=field,
+        )
+    if _TEL.fullmatch(uri) or _LOCAL_TEL.fullmatch(uri) or _SIP.fullmatch(uri):
+        return uri
+    shown = mask_numbers(uri[:80])
+    if re.fullmatch(r"\+?[0-9().-]+", uri):
+        raise InvalidInput(f"target_uri {shown} is a bare number: write tel:+14155550123", field=field)
+    raise InvalidInput(
+        f"target_uri {shown} cannot be referred to: use tel:+14155550123 (with +) or sip:agent@example.com", field=field
+    )
+
+
+def check_status_code(status_code: int) -> int:
+    """
+    Return the SIP status code for a rejection: 300 to 699; 486 is busy, 603 decline.
+
+    OpenAI documents this range for the Live API only; other codes are no final SIP refusal (RFC 3261 section 21).
+
+    :raises InvalidInput: Not a whole number in the range.
+    """
+    if isinstance(status_code, bool) or not isinstance(status_code, int) or not 300 <= status_code <= 699:
+        raise InvalidInput(
+            "status_code must be a whole number from 300 to 699, for example 486 (busy) or 603 (decline)",
+            field="status_code",
+        )
+    return status_code
+
+
+def check_call_id(call_id: str) -> str:
+    """
+    Return ``call_id`` when it can be an id from the ``realtime.call.incoming`` webhook, such as ``rtc_u1_abc``.
+
+    Ids are opaque: only what cannot stand in a URL is refused.
+
+    :raises InvalidInput: Empty, longer than 255, with spaces or control characters, ``.`` or ``..``.
+    """
+    if not isinstance(call_id, str) or not _CALL_ID_SHAPE.fullmatch(call_id) or call_id in (".", ".."):
+        raise InvalidInput(
+            "call_id must be the id from the incoming call, like rtc_u1_abc: no spaces, at most 255 characters",
+            field="call_id",
+        )
+    return call_id
+
+
+def openai_sip_uri(project_id: str, sip_host: str) -> str:
+    """
+    Return the address at which OpenAI takes a project's calls, over TLS.
+
+    Source: https://developers.openai.com/api/docs/guides/voice-sip
+    """
+    return f"sip:{project_id}@{sip_host};transport=tls"
+
+
+def _uri_in(header_value: str) -> str:
+    """Return what stands between the brackets, or the bare URI; a quoted display name is stepped over."""
+    text = header_value.strip()
+    if text.startswith('"'):
+        quoted = re.match(r'"(?:[^"\\]|\\.)*"', text, re.DOTALL)
+        text = text[quoted.end() :] if quoted else text[1:]
+    start = text.find("<")
+    if start >= 0:
+        end = text.find(">", start)
+        return text[start + 1 : end if end >= 0 else len(text)].strip()
+    return re.split(r"[,\s]", text.strip(), maxsplit=1)[0]

@@ -1,0 +1,264 @@
+"""
+One long poll for all that wait for calls of a line in this process.
+
+A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. Whoever waits for a call enters
+as a :class:`Waiter` with what it looks for; matching is done here, so 500 waiters cost one request at a time. A ringing
+call is offered to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at the
+switchboard, and a hundred local claims for one call would only delay the one that counts. A call that a waiter's claimant
+has already (the waiter was moved here from another process) is offered to it first.
+
+When the switchboard cannot be reached, the feed goes on trying and tells every waiter, which reports it in its own
+task's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.records import OPEN_CALL_STATES, RINGING, SwitchboardCall
+
+#: How long one long poll may last, in seconds; Airflow's API server ends idle requests after its worker time-out.
+POLL_SECONDS = 20.0
+#: Pauses after failed polls, in seconds: the first, and the longest.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+#: Most calls to read at once; the switchboard's limit.
+PAGE_LIMIT = 1000
+#: A waiter's log hears of a switchboard that cannot be reached at most this often, in seconds.
+REPORT_EVERY_SECONDS = 60.0
+
+
+class Match(Protocol):
+    """What a waiter looks for."""
+
+    def matches(self, call: SwitchboardCall, /) -> bool:
+        """Tell whether this call is wanted."""
+
+
+Report = Callable[[str], None]
+
+
+class Waiter:
+    """
+    One party that waits for a call; made by :meth:`CallFeed.waiter`.
+
+    :param match: What it looks for.
+    :param claimant: Stable name of who waits.
+    :param report: Called in the waiter's own task with a line for its log.
+    """
+
+    def __init__(self, feed: CallFeed, match: Match, claimant: str, report: Report) -> None:
+        self.match = match
+        self.claimant = claimant
+        self.offer: SwitchboardCall | None = None
+        self._feed = feed
+        self._report = report
+        self._changed = asyncio.Event()
+        self._last_report: float | None = None
+        self._reported: str | None = None
+
+    def wake(self) -> None:
+        """Make the waiter look at what has changed."""
+        self._changed.set()
+
+    async def next_call(self) -> SwitchboardCall:
+        """
+        Wait for a ringing call that matches, or one that the claimant has already.
+
+        Asking again says that the call got before went to somebody else.
+
+        :raises SwitchboardRefused: The switchboard refused the token; waiting on cannot help.
+        """
+        self._feed.refuse(self)
+        while True:
+            self._changed.clear()
+            self._tell()
+            if self._feed.failure is not None:
+                raise self._feed.failure
+            if self.offer is not None:
+                return self.offer
+            await self._changed.wait()
+
+    def _tell(self) -> None:
+        trouble, now = self._feed.trouble, self._feed.monotonic()
+        if trouble is not None:
+            if self._last_report is None or now - self._last_report >= REPORT_EVERY_SECONDS:
+                self._last_report, self._reported = now, trouble
+                self._report(f"The switchboard cannot be reached, trying on: {trouble}")
+        elif self._reported is not None:
+            self._reported = None
+            self._report("The switchboard can be reached again.")
+
+
+class CallFeed:
+    """
+    The open calls of one line, followed by one long poll.
+
+    :param client: Client of the line at its switchboard; claims of the waiters go through it too.
+    :param sleep: Waits between failed polls; for tests.
+    :param monotonic: Seconds that only grow; for tests.
+    """
+
+    def __init__(
+        self,
+        client: AsyncSwitchboardClient,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client = client
+        self.monotonic = monotonic
+        #: Why the last poll failed; ``None`` while polls succeed.
+        self.trouble: str | None = None
+        #: Set when going on makes no sense; every waiter raises it.
+        self.failure: OpenAIRealtimeError | None = None
+        self._sleep = sleep
+        self._ringing: dict[str, SwitchboardCall] = {}
+        self._taken: dict[str, SwitchboardCall] = {}
+        self._offered: dict[str, Waiter] = {}
+        self._waiters: dict[Waiter, None] = {}
+        self._poll: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def waiter(self, match: Match, claimant: str, report: Report) -> AsyncIterator[Waiter]:
+        """
+        Wait for calls. The first waiter starts the poll.
+
+        Leaving with an exception gives a call that was on offer to the next waiter; leaving without one says that it
+        was taken.
+
+        :param match: What is looked for.
+        :param claimant: Stable name of who waits.
+        :param report: Called in the waiter's task with lines for its log.
+        """
+        waiter = Waiter(self, match, claimant, report)
+        self._waiters[waiter] = None
+        if self._poll is None:
+            # An empty context: the poll serves everybody, so its log lines must not carry the first waiter's task.
+            self._poll = contextvars.Context().run(asyncio.get_running_loop().create_task, self._follow())
+        self._match_all()
+        try:
+            yield waiter
+        except BaseException:
+            self._leave(waiter, taken=False)
+            raise
+        else:
+            self._leave(waiter, taken=True)
+
+    def refuse(self, waiter: Waiter) -> None:
+        """Forget the call on offer to this waiter: it went to somebody else. Then offer it another."""
+        self._settle(waiter, forget=True)
+        self._match_all()
+
+    async def close(self) -> None:
+        """End the poll and close the client."""
+        try:
+            if self._poll is not None:
+                self._poll.cancel()
+                await asyncio.wait([self._poll])
+        finally:
+            await self.client.close()
+
+    # -- the poll -------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        cursor: str | None = None
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                cursor = await self._read(cursor)
+            except SwitchboardRefused as error:
+                if cursor is None:
+                    self.failure = error
+                    self._wake_all()
+                    return
+                cursor = None
+            except Exception as error:
+                # A feed that ends on an error would leave all waiters deaf, so it goes on whatever went wrong.
+                self.trouble = f"{type(error).__name__}: {error}"
+                self._wake_all()
+                # After a break the state is read anew: a switchboard that restarted may not know the cursor, and what
+                # rang and stopped meanwhile is of no use to anybody.
+                cursor = None
+                await self._sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            else:
+                pause = FIRST_PAUSE_SECONDS
+
+    async def _read(self, cursor: str | None) -> str | None:
+        if cursor is None:
+            page = await self.client.calls(state=",".join(OPEN_CALL_STATES), limit=PAGE_LIMIT)
+            self._ringing.clear()
+            self._taken.clear()
+        else:
+            page = await self.client.calls(after=cursor, wait_seconds=POLL_SECONDS, limit=PAGE_LIMIT)
+        if self.trouble is not None:
+            self.trouble = None
+            self._wake_all()
+        for call in page.calls:
+            self._note(call)
+        self._match_all()
+        return page.cursor
+
+    def _note(self, call: SwitchboardCall) -> None:
+        """Keep what is new about a call."""
+        if call.state == RINGING:
+            self._ringing[call.call_id] = call
+            return
+        self._ringing.pop(call.call_id, None)
+        if call.claimed_by is None:
+            return
+        known = self._taken.get(call.claimed_by)
+        if not call.is_over and (known is None or known.received_at <= call.received_at):
+            self._taken[call.claimed_by] = call
+        elif call.is_over and known is not None and known.call_id == call.call_id:
+            del self._taken[call.claimed_by]
+
+    # -- offers ---------------------------------------------------------------------------------------------------
+
+    def _match_all(self) -> None:
+        idle = [waiter for waiter in self._waiters if waiter.offer is None]
+        for waiter in list(idle):
+            own = self._taken.get(waiter.claimant)
+            if own is not None:
+                self._offer(own, waiter, idle)
+        for call in list(self._ringing.values()):
+            if not idle:
+                return
+            if call.call_id not in self._offered:
+                wanting = next((waiter for waiter in idle if waiter.match.matches(call)), None)
+                if wanting is not None:
+                    self._offer(call, wanting, idle)
+
+    def _offer(self, call: SwitchboardCall, waiter: Waiter, idle: list[Waiter]) -> None:
+        self._offered[call.call_id] = waiter
+        waiter.offer = call
+        waiter.wake()
+        idle.remove(waiter)
+
+    def _settle(self, waiter: Waiter, *, forget: bool) -> None:
+        """Take back what was on offer to a waiter, and forget that call if nobody here can have it any more."""
+        if waiter.offer is None:
+            return
+        call_id = waiter.offer.call_id
+        waiter.offer = None
+        self._offered.pop(call_id, None)
+        if forget:
+            self._ringing.pop(call_id, None)
+
+    def _leave(self, waiter: Waiter, *, taken: bool) -> None:
+        del self._waiters[waiter]
+        self._settle(waiter, forget=taken)
+        self._match_all()
+
+    def _wake_all(self) -> None:
+        for waiter in self._waiters:
+            waiter.wake()

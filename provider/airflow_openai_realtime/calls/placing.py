@@ -1,0 +1,215 @@
+"""
+Ringing a phone at most once, whatever is retried, cleared or run twice.
+
+The ledger's row for (campaign, contact, attempt) is moved to *dialing* and committed before the carrier is asked. Only
+one mover wins, and only the winner dials. When it is not certain that no phone rang, the row ends in *unknown*, from
+which nothing dials again by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
+from airflow_openai_realtime.dialers.port import Dialer, DialRequest, PlacedCall
+from airflow_openai_realtime.exceptions import (
+    CarrierRefused,
+    CarrierUnavailable,
+    DialError,
+    InvalidInput,
+    PlacementUnknown,
+    SwitchboardError,
+)
+from airflow_openai_realtime.switchboard.client import SwitchboardClient
+from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.records import DIALING, ENDED, PLACED, RESERVED, UNKNOWN, Attempt
+
+#: Outcome of an attempt that the carrier refused.
+FAILED = "failed"
+
+ALREADY_PLACED = "already_placed"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """
+    An attempt whose call was placed.
+
+    :param attempt: The ledger's row.
+    :param status: ``placed`` now, or ``already_placed`` before.
+    """
+
+    attempt: Attempt
+    status: str
+
+    def to_dict(self, carrier_conn_id: str) -> dict[str, Any]:
+        """
+        Return it as JSON primitives, without the full number. The shape of a placed call in XCom.
+
+        :param carrier_conn_id: Airflow connection of the carrier that has the call.
+        """
+        row = self.attempt
+        return {
+            "attempt_id": row.attempt_id,
+            "campaign": row.campaign,
+            "contact": _without_number(row.contact),
+            "attempt": row.attempt,
+            "correlation_id": row.correlation_id,
+            "carrier_call_id": row.carrier_call_id,
+            "carrier_conn_id": carrier_conn_id,
+            "to_masked": mask_number(row.to_number or ""),
+            "status": self.status,
+            "placed_at": row.updated_at.isoformat(),
+        }
+
+
+@dataclass
+class Placing:
+    """
+    Places the call of one attempt.
+
+    :param switchboard: Keeps the ledger.
+    :param dialer: Rings the phone.
+    :param report: Called with lines for the task's log.
+    """
+
+    switchboard: SwitchboardClient
+    dialer: Dialer
+    report: Callable[[str], None]
+
+    def place(self, reserved: Attempt, request: DialRequest) -> Placement:
+        """
+        Ring the phone of an attempt, if nobody has before.
+
+        :param reserved: The ledger's row, just reserved or found.
+        :param request: What to ask of the carrier.
+        :raises CarrierRefused: The carrier said no, now or at an earlier try of this attempt; no phone rang.
+        :raises CarrierUnavailable: The carrier could not be reached; no phone rang, and a retry may dial.
+        :raises PlacementUnknown: The phone may have rung; look at the carrier's log.
+        :raises SwitchboardUnreachable: The ledger cannot be written; nothing was dialled.
+        """
+        before = placed_before(reserved)
+        if before is not None:
+            return before
+        try:
+            dialing = self.switchboard.move_attempt(reserved.attempt_id, RESERVED, DIALING)
+        except MoveRefused:
+            # Another task of the same campaign, contact and attempt was quicker.
+            return self._placed_by_other(reserved)
+        return self._dial(dialing, request)
+
+    def _dial(self, dialing: Attempt, request: DialRequest) -> Placement:
+        try:
+            placed = self.dialer.place(request)
+        except CarrierRefused as error:
+            if error.safe_to_retry:
+                self._move(dialing, RESERVED, detail=str(error))
+            else:
+                self._move(dialing, ENDED, outcome=FAILED, detail=str(error))
+            raise
+        except CarrierUnavailable as error:
+            self._move(dialing, RESERVED, detail=str(error))
+            raise
+        except InvalidInput as error:
+            self._move(dialing, RESERVED, detail=str(error))
+            raise
+        except BaseException as error:
+            # A time-out, a kill, a bug: the order may have left.
+            self._move(dialing, UNKNOWN, detail=f"{type(error).__name__}: {error}")
+            raise
+        return self._settle(dialing, placed)
+
+    def _settle(self, dialing: Attempt, placed: PlacedCall) -> Placement:
+        for from_state in (DIALING, UNKNOWN):  # unknown, when the task was told to stop meanwhile
+            try:
+                row = self.switchboard.move_attempt(
+                    dialing.attempt_id, from_state, PLACED, carrier_call_id=placed.carrier_call_id
+                )
+            except MoveRefused:
+                continue
+            except SwitchboardError as error:
+                raise PlacementUnknown(
+                    f"the carrier placed the call ({placed.carrier_call_id}), but the switchboard could not be told; "
+                    f"the attempt stays '{DIALING}' and is not dialled again: {error}"
+                ) from error
+            return Placement(row, PLACED)
+        raise PlacementUnknown(
+            f"the carrier placed the call ({placed.carrier_call_id}), but the ledger's row was changed meanwhile"
+        )
+
+    def _placed_by_other(self, reserved: Attempt) -> Placement:
+        rows = self.switchboard.attempts(reserved.campaign, contact=reserved.contact)
+        now = next((row for row in rows if row.attempt_id == reserved.attempt_id), reserved)
+        before = placed_before(now)
+        if before is None:
+            raise unknown_placement(now)
+        return before
+
+    def _move(self, dialing: Attempt, to_state: str, *, outcome: str | None = None, detail: str) -> None:
+        try:
+            self.switchboard.move_attempt(
+                dialing.attempt_id, DIALING, to_state, outcome=outcome, detail=mask_numbers(detail)[:500]
+            )
+        except SwitchboardError as error:
+            self.report(
+                f"The ledger could not be told that the attempt is '{to_state}'; it stays '{DIALING}', which is not "
+                f"dialled again: {error}"
+            )
+
+
+def placed_before(row: Attempt) -> Placement | None:
+    """
+    Return what an earlier try of this attempt came to, or ``None`` when the phone may be dialled.
+
+    :raises CarrierRefused: The carrier refused it then.
+    :raises PlacementUnknown: It is not certain whether the phone rang, or another task is dialling it now.
+    """
+    if row.state == RESERVED:
+        return None
+    if row.state in (DIALING, UNKNOWN):
+        raise unknown_placement(row)
+    if row.state == ENDED and row.carrier_call_id is None:
+        raise CarrierRefused(
+            f"attempt {row.attempt} was refused by the carrier before ({row.detail or row.outcome}); no phone rang. "
+            "To try again, correct the cause and give the next attempt number"
+        )
+    return Placement(row, ALREADY_PLACED)
+
+
+def unknown_placement(row: Attempt) -> PlacementUnknown:
+    """Say that nobody knows whether the phone rang, and what to do."""
+    return PlacementUnknown(
+        f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}': the phone may have rung, "
+        "so it is not dialled again. Look for the correlation id "
+        f"{row.correlation_id} in the carrier's log; to ring the phone again, give the next attempt number"
+        + (f" (last: {row.detail})" if row.detail else "")
+    )
+
+
+def note_outcome(
+    switchboard: SwitchboardClient,
+    attempt_id: str,
+    outcome: str,
+    report: Callable[[str], None],
+    *,
+    call_id: str | None = None,
+) -> None:
+    """
+    Write into the ledger what became of a placed call, if the switchboard can be reached.
+
+    :param outcome: For example ``answered``, ``busy``.
+    :param call_id: OpenAI's id, when the call came in.
+    """
+    try:
+        switchboard.move_attempt(attempt_id, PLACED, ENDED, outcome=outcome, call_id=call_id)
+    except MoveRefused:
+        return  # noted before, by an earlier try of the same task
+    except (SwitchboardError, DialError) as error:
+        report(f"The outcome {outcome!r} could not be written to the ledger: {error}")
+
+
+def _without_number(contact: str) -> str:
+    """Mask a contact that is a phone number, which is what it is when the DAG author gives no key of their own."""
+    return mask_number(contact) if contact.startswith("+") else contact

@@ -1,0 +1,172 @@
+"""The port to a carrier: what is asked of one, and what it answers. Adapters stand beside it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from airflow_openai_realtime.api.phone_numbers import check_e164, mask_number
+from airflow_openai_realtime.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+CarrierStatus = Literal["queued", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"]
+"""How far a carrier's call is. Source: https://www.twilio.com/docs/voice/api/call-resource"""
+
+STATUSES: tuple[str, ...] = get_args(CarrierStatus)
+FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+DEFAULT_CORRELATION_HEADER = "X-Correlation-Id"
+
+_HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,60}", re.IGNORECASE)
+_SIP_ADDRESS = re.compile(r"sips?:[\x21-\x7e]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class DialRequest:
+    """
+    Ring a person, and bridge the answered call to OpenAI.
+
+    :param to: Number to ring, E.164.
+    :param from_number: Number that the person sees, E.164; one the carrier lets the account use.
+    :param sip_uri: Where the answered call goes, ``sip:proj_…@sip.api.openai.com;transport=tls``.
+    :param correlation_id: Comes back in the incoming call's headers; 1 to 64 letters, digits, ``.``, ``_``, ``-``.
+    :param ring_seconds: How long to let it ring, above 0; Twilio takes up to 600 and may add 5.
+    :param max_duration_seconds: The carrier ends the call after this long, above 0: the last of the layers that do.
+    :param header_name: Header that carries the correlation id; must start with ``X-``.
+    :raises InvalidInput: A value cannot be used; a wrong number raises InvalidPhoneNumber.
+    """
+
+    to: str = field(repr=False)
+    from_number: str = field(repr=False)
+    sip_uri: str
+    correlation_id: str
+    ring_seconds: float = 30.0
+    max_duration_seconds: float = 600.0
+    header_name: str = DEFAULT_CORRELATION_HEADER
+
+    def __post_init__(self) -> None:
+        check_e164(self.to, "to")
+        check_e164(self.from_number, "from_number")
+        if not _SIP_ADDRESS.fullmatch(self.sip_uri):
+            raise InvalidInput("sip_uri must be like sip:proj_…@sip.api.openai.com;transport=tls", field="sip_uri")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.correlation_id):
+            raise InvalidInput(
+                "correlation_id must be 1 to 64 letters, digits, dots, underscores or hyphens", field="correlation_id"
+            )
+        if not _HEADER_NAME.fullmatch(self.header_name):
+            raise InvalidInput(
+                "header_name must be like X-Correlation-Id: carriers drop headers that do not start with X-",
+                field="header_name",
+            )
+        for name in ("ring_seconds", "max_duration_seconds"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InvalidInput(f"{name} must be a number of seconds above 0", field=name)
+
+    @property
+    def to_masked(self) -> str:
+        """The number as it may stand in a log."""
+        return mask_number(self.to)
+
+
+@dataclass(frozen=True)
+class PlacedCall:
+    """
+    A call that the carrier took on; the phone rings or soon will.
+
+    :param carrier_call_id: The carrier's id, for example Twilio's ``CA…``.
+    :param status: How far it is, usually ``queued``.
+    """
+
+    carrier_call_id: str
+    status: CarrierStatus
+
+
+@dataclass(frozen=True)
+class CarrierCall:
+    """
+    A call as the carrier sees it now.
+
+    :param carrier_call_id: The carrier's id.
+    :param status: How far it is.
+    :param duration_seconds: Length of the ended call, or ``None`` while it is not known.
+    :param answered_by: ``human``, ``machine_start``, … when the carrier listens for machines, else ``None``.
+    """
+
+    carrier_call_id: str
+    status: CarrierStatus
+    duration_seconds: float | None = None
+    answered_by: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether the call is over."""
+        return self.status in FINAL_STATUSES
+
+
+class Dialer(Protocol):
+    """A carrier for synchronous code. A context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def place(self, request: DialRequest) -> PlacedCall:
+        """
+        Ring a phone. Never repeated, whatever happens.
+
+        :raises CarrierRefused: The carrier said no; no phone rang.
+        :raises CarrierUnavailable: The carrier could not be reached; no phone rang.
+        :raises PlacementUnknown: The order left and no clear answer came: the phone may be ringing.
+        """
+
+    def look(self, carrier_call_id: str) -> CarrierCall:
+        """
+        See how far a call is.
+
+        :raises CarrierRefused: There is no such call, or the account was refused.
+        :raises CarrierUnavailable: No answer after the last try.
+        """
+
+    def end(self, carrier_call_id: str) -> None:
+        """
+        End a call; one that is already over is no error.
+
+        :raises CarrierRefused: There is no such call, or the account was refused.
+        :raises CarrierUnavailable: No answer after the last try.
+        """
+
+    def check(self) -> None:
+        """
+        Show whether account and token work; rings nobody.
+
+        :raises CarrierRefused: The account was refused.
+        :raises CarrierUnavailable: No answer after the last try.
+        """
+
+
+class AsyncDialer(Protocol):
+    """:class:`Dialer` for coroutines; the same methods, errors and retries."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def place(self, request: DialRequest) -> PlacedCall:
+        """Ring a phone: :meth:`Dialer.place`."""
+
+    async def look(self, carrier_call_id: str) -> CarrierCall:
+        """See how far a call is: :meth:`Dialer.look`."""
+
+    async def end(self, carrier_call_id: str) -> None:
+        """End a call: :meth:`Dialer.end`."""
+
+    async def check(self) -> None:
+        """Show whether account and token work: :meth:`Dialer.check`."""

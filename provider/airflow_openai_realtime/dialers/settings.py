@@ -1,0 +1,83 @@
+"""One carrier account, and the dialer that goes with it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+
+from airflow_openai_realtime.api.endpoints import DEFAULT_SIP_HOST, check_base_url, check_sip_host
+from airflow_openai_realtime.api.settings import check_header_value
+from airflow_openai_realtime.api.sip import openai_sip_uri
+from airflow_openai_realtime.dialers.port import AsyncDialer, Dialer
+from airflow_openai_realtime.exceptions import ConfigurationError
+
+CARRIERS: tuple[str, ...] = ("twilio",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarrierSettings:
+    """
+    One carrier account.
+
+    :param account: Account id; Twilio's ``AC…``.
+    :param token: Its secret.
+    :param carrier: One of :data:`CARRIERS`.
+    :param base_url: The carrier's API, or the simulator.
+    :param caller_number: Number that people see, E.164; checked when it is used.
+    :param openai_project_id: ``proj_…`` of the OpenAI project that takes the calls.
+    :param sip_host: OpenAI's SIP host; ``sip-eu.api.openai.com`` for a project in the EU.
+    :param timeout_seconds: Limit for connecting, sending and waiting for the answer, each; above 0.
+    :raises ConfigurationError: A value is missing or cannot be used. Never shows the token.
+    """
+
+    account: str
+    token: str = field(repr=False)
+    carrier: str = "twilio"
+    base_url: str = "https://api.twilio.com"
+    caller_number: str | None = None
+    openai_project_id: str | None = None
+    sip_host: str = DEFAULT_SIP_HOST
+    timeout_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.carrier not in CARRIERS:
+            raise ConfigurationError(f"unknown carrier {self.carrier!r}: use one of {', '.join(CARRIERS)}")
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.account):
+            raise ConfigurationError("the carrier's account id is missing or no id: set the login of the connection")
+        if not self.token:
+            raise ConfigurationError("the carrier's token is missing: set the password of the connection")
+        check_header_value(self.token, "the carrier's token")
+        object.__setattr__(self, "base_url", check_base_url(self.base_url))
+        check_sip_host(self.sip_host, "openai_sip_host")
+        if self.openai_project_id and not re.fullmatch(r"[A-Za-z0-9_-]+", self.openai_project_id):
+            raise ConfigurationError("openai_project_id must be like proj_abc: copy it from OpenAI's project settings")
+        if not 0 < self.timeout_seconds < math.inf:
+            raise ConfigurationError("timeout_seconds must be a number above 0, for example 10")
+
+    @property
+    def sip_uri(self) -> str:
+        """
+        Where the carrier sends an answered call.
+
+        :raises ConfigurationError: ``openai_project_id`` is missing.
+        """
+        if not self.openai_project_id:
+            raise ConfigurationError(
+                "openai_project_id is missing: set it in the extra of the carrier's connection (proj_…)"
+            )
+        return openai_sip_uri(self.openai_project_id, self.sip_host)
+
+
+def dialer_for(settings: CarrierSettings) -> Dialer:
+    """Return the dialer of a carrier, for synchronous code."""
+    from airflow_openai_realtime.dialers.twilio import TwilioDialer
+
+    return TwilioDialer(settings)
+
+
+def async_dialer_for(settings: CarrierSettings) -> AsyncDialer:
+    """Return the dialer of a carrier, for coroutines."""
+    from airflow_openai_realtime.dialers.twilio import AsyncTwilioDialer
+
+    return AsyncTwilioDialer(settings)

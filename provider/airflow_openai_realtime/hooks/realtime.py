@@ -1,0 +1,184 @@
+"""The hook for connections of type ``openai_realtime``: one OpenAI project and the switchboard of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
+from airflow_openai_realtime.hooks.lookup import ConnectionFields, find_connection, find_connection_async, hide, hide_async
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient
+    from airflow_openai_realtime.api.settings import ApiSettings
+    from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
+    from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
+
+
+@dataclass(frozen=True)
+class LineSettings:
+    """
+    What an ``openai_realtime`` connection says, checked.
+
+    :param connection_id: The connection.
+    :param api: How to reach OpenAI with the project's key.
+    :param switchboard: Where the switchboard is, the token for it, and the line's name there.
+    """
+
+    connection_id: str
+    api: ApiSettings
+    switchboard: SwitchboardAddress
+
+
+class RealtimeHook(BaseHook):
+    """
+    Clients for OpenAI's call endpoints and for the switchboard, from one connection.
+
+    The connection is looked up on first use and kept; nothing is looked up when a DAG file is parsed. Clients are
+    context managers.
+
+    :param openai_realtime_conn_id: A connection of type ``openai_realtime``.
+
+    Source: https://developers.openai.com/api/docs/guides/voice-sip
+    """
+
+    conn_name_attr = "openai_realtime_conn_id"
+    default_conn_name = "openai_realtime_default"
+    conn_type = "openai_realtime"
+    hook_name = "OpenAI Realtime (calls)"
+
+    def __init__(self, openai_realtime_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        self._fields: ConnectionFields | None = None
+
+    def line(self) -> LineSettings:
+        """
+        Return the connection's settings.
+
+        :raises ConfigurationError: There is no such connection, or a field is missing or unusable; the message names
+            the connection, the field and what to do.
+        """
+        return _line_of(self._found())
+
+    async def aline(self) -> LineSettings:
+        """Return the connection's settings, from within an event loop; see :meth:`line`."""
+        return _line_of(await self._afound())
+
+    def api(self) -> ApiSettings:
+        """
+        Return how to reach OpenAI; unlike :meth:`line` this needs nothing of the switchboard.
+
+        :raises ConfigurationError: As :meth:`line`.
+        """
+        return _api_of(self._found())
+
+    def calls(self) -> CallsClient:
+        """Make a client for OpenAI's call endpoints; see :meth:`api` for errors."""
+        from airflow_openai_realtime.api.client import CallsClient
+
+        return CallsClient(self.api())
+
+    async def acalls(self) -> AsyncCallsClient:
+        """Make an async client for OpenAI's call endpoints; see :meth:`api` for errors."""
+        from airflow_openai_realtime.api.client import AsyncCallsClient
+
+        return AsyncCallsClient(_api_of(await self._afound()))
+
+    def switchboard(self) -> SwitchboardClient:
+        """Make a client for the switchboard; see :meth:`line` for errors."""
+        from airflow_openai_realtime.switchboard.client import SwitchboardClient
+
+        at = _address_of(self._found())
+        return SwitchboardClient(at.url, at.token, line=at.line)
+
+    async def aswitchboard(self) -> AsyncSwitchboardClient:
+        """Make an async client for the switchboard; see :meth:`line` for errors."""
+        from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+
+        at = _address_of(await self._afound())
+        return AsyncSwitchboardClient(at.url, at.token, line=at.line)
+
+    def _found(self) -> ConnectionFields:
+        if self._fields is None:
+            fields = find_connection(self.openai_realtime_conn_id, self.conn_type)
+            hide(*_secrets_of(fields))
+            self._fields = fields
+        return self._fields
+
+    async def _afound(self) -> ConnectionFields:
+        if self._fields is None:
+            fields = await find_connection_async(self.openai_realtime_conn_id, self.conn_type)
+            await hide_async(*_secrets_of(fields))
+            self._fields = fields
+        return self._fields
+
+    def get_conn(self) -> CallsClient:
+        """Make a client for OpenAI's call endpoints, as :meth:`calls` does."""
+        return self.calls()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Try the key and the switchboard. Places no call and touches none.
+
+        :return: Whether both work, and one sentence about each.
+        """
+        key_works, about_key = self._try_key()
+        switchboard_works, about_switchboard = self._try_switchboard()
+        return key_works and switchboard_works, f"OpenAI: {about_key} Switchboard: {about_switchboard}"
+
+    def _try_key(self) -> tuple[bool, str]:
+        try:
+            with self.calls() as calls:
+                calls.check_key()
+        except OpenAIRealtimeError as error:
+            return False, f"{error}."
+        return True, "the key works."
+
+    def _try_switchboard(self) -> tuple[bool, str]:
+        try:
+            with self.switchboard() as switchboard:
+                status = switchboard.check()
+        except OpenAIRealtimeError as error:
+            return False, f"{error}."
+        return True, f"reached, line {status.get('line')}, version {status.get('version')}."
+
+
+def _line_of(fields: ConnectionFields) -> LineSettings:
+    return LineSettings(fields.connection_id, _api_of(fields), _address_of(fields))
+
+
+def _api_of(fields: ConnectionFields) -> ApiSettings:
+    from airflow_openai_realtime.switchboard.line_settings import api_settings_from_fields
+
+    with _naming(fields):
+        return api_settings_from_fields(password=fields.password, host=fields.host, extra=fields.extra)
+
+
+def _address_of(fields: ConnectionFields) -> SwitchboardAddress:
+    from airflow_openai_realtime.switchboard.line_settings import switchboard_address_from_fields
+
+    with _naming(fields):
+        return switchboard_address_from_fields(fields.connection_id, fields.extra)
+
+
+@contextmanager
+def _naming(fields: ConnectionFields) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"connection {fields.connection_id}: {error}") from error
+
+
+def _secrets_of(fields: ConnectionFields) -> list[str]:
+    """Return all that must not be shown: key, webhook secrets, and the token, also when it is a derived one."""
+    from airflow_openai_realtime.switchboard.line_settings import webhook_secrets_from_fields
+    from airflow_openai_realtime.switchboard.tokens import derived_token
+
+    secrets = webhook_secrets_from_fields(fields.extra)
+    token = str(fields.extra.get("switchboard_token") or "").strip()
+    return [(fields.password or "").strip(), token, *secrets, *map(derived_token, secrets)]

@@ -1,0 +1,248 @@
+"""Ringing a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
+from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_openai_realtime.calls.placing import Placement
+    from airflow_openai_realtime.dialers.port import DialRequest
+    from airflow_openai_realtime.dialers.settings import CarrierSettings
+    from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.records import Attempt
+
+#: How long a phone may be let ring, in seconds; carriers take no more.
+LONGEST_RING_SECONDS = 600
+LONGEST_CALL_SECONDS = 3600
+
+
+class PlaceCallOperator(BaseOperator):
+    """
+    Ring a person's phone through a carrier, and connect it to OpenAI when it is answered.
+
+    The answered call then comes in as any other: give what this task returns to ``IncomingCallSensor(placed=…)``.
+
+    **The phone rings at most once** for one (campaign, contact, attempt), whatever is retried, cleared, backfilled or run
+    twice. The attempt is written into the switchboard's ledger before the carrier is asked. When it is not certain whether
+    the phone rang, the task fails with ``PlacementUnknown`` and so does every retry: look at the carrier's log, then give
+    the next ``attempt`` number to ring again.
+
+    Backfills, and scheduled runs that come late (a catch-up), do not ring anybody unless told to: the task is skipped.
+
+    Retries: an attempt that was placed is returned as it is (``status`` is ``already_placed``). Only when the carrier
+    could certainly not be reached does a retry dial.
+
+    :param to: Number to ring, E.164 (``+14155550123``). Templated.
+    :param campaign: Name under which attempts are remembered, for example of the campaign and its week. Two runs with the
+        same campaign do not ring the same contact twice. Templated.
+    :param contact: Who is rung, as a key that stays the same; the number when left out. Templated.
+    :param attempt: 1 for the first attempt to reach this contact, 2 for the second. Templated.
+    :param telephony_carrier_conn_id: Connection of type ``telephony_carrier``. Templated.
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``, for the ledger. Templated.
+    :param from_number: Number the person sees, E.164; the connection's caller number when left out. Templated.
+    :param ring_seconds: How long to let it ring, in seconds, 1 to 600. Templated.
+    :param max_duration_seconds: The carrier ends the call after this long, in seconds, above 0, at most 3,600. Templated.
+    :param dial_in_backfill: Whether a backfill rings phones.
+    :param max_lateness_seconds: How late a scheduled run may start and still ring, in seconds; ``None`` for no limit.
+    :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
+        ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``.
+    :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
+    :raises CarrierRefused: The carrier said no; no phone rang.
+    :raises CarrierUnavailable: The carrier could not be reached; no phone rang.
+    :raises PlacementUnknown: The phone may have rung.
+
+    Source: https://www.twilio.com/docs/voice/api/call-resource
+    """
+
+    template_fields: Sequence[str] = (
+        "to",
+        "campaign",
+        "contact",
+        "attempt",
+        "telephony_carrier_conn_id",
+        "openai_realtime_conn_id",
+        "from_number",
+        "ring_seconds",
+        "max_duration_seconds",
+    )
+    ui_color = "#e8f3ee"
+
+    def __init__(
+        self,
+        *,
+        to: str,
+        campaign: str,
+        contact: str | None = None,
+        attempt: int | str = 1,
+        telephony_carrier_conn_id: str = TelephonyCarrierHook.default_conn_name,
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        from_number: str | None = None,
+        ring_seconds: float | str = 30,
+        max_duration_seconds: float | str = 600,
+        dial_in_backfill: bool = False,
+        max_lateness_seconds: float | None = 3600,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.to = to
+        self.campaign = campaign
+        self.contact = contact
+        self.attempt = attempt
+        self.telephony_carrier_conn_id = telephony_carrier_conn_id
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        self.from_number = from_number
+        self.ring_seconds = ring_seconds
+        self.max_duration_seconds = max_duration_seconds
+        self.dial_in_backfill = dial_in_backfill
+        self.max_lateness_seconds = max_lateness_seconds
+        self._check_literals()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Ring the phone, if nobody has before; see the class."""
+        from airflow_openai_realtime.api.phone_numbers import check_e164
+
+        to = check_e164(self.to, "to")
+        campaign, contact = self._key("campaign"), self._key("contact") if self.contact is not None else to
+        attempt = self._attempt()
+        carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
+        settings = carrier.settings()
+        self._dial_request(settings, to, correlation_id="checked-before-anything-is-written")
+        reason = self._reason_not_to_dial(context["dag_run"])
+        with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
+            if reason is not None:
+                return self._placed_before(switchboard, campaign, contact, attempt, reason)
+            from airflow_openai_realtime.calls.placing import Placing
+
+            reserved = switchboard.reserve_attempt(campaign, contact, attempt, to)
+            with carrier.dialer() as dialer:
+                request = self._dial_request(settings, reserved.to_number or to, reserved.correlation_id)
+                placement = Placing(switchboard, dialer, self._report).place(reserved, request)
+        return self._result(placement)
+
+    def _result(self, placement: Placement) -> dict[str, Any]:
+        result = placement.to_dict(self.telephony_carrier_conn_id)
+        self.log.info(
+            "Attempt %s to reach %s: %s, carrier's call %s.",
+            result["attempt"],
+            result["to_masked"],
+            result["status"],
+            result["carrier_call_id"],
+        )
+        return result
+
+    def _placed_before(
+        self, switchboard: SwitchboardClient, campaign: str, contact: str, attempt: int, reason: str
+    ) -> dict[str, Any]:
+        """Return what an earlier run has placed; otherwise this task is skipped, for the reason given."""
+        from airflow_openai_realtime.calls.placing import placed_before
+
+        rows: list[Attempt] = switchboard.attempts(campaign, contact=contact)
+        for row in rows:
+            if row.attempt == attempt:
+                placement = placed_before(row)
+                if placement is not None:
+                    return self._result(placement)
+        self.log.info("Nobody is rung: %s", reason)
+        raise AirflowSkipException(reason)
+
+    def _reason_not_to_dial(self, dag_run: Any) -> str | None:
+        run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+        if run_type == "backfill":
+            return None if self.dial_in_backfill else "this is a backfill; to ring all the same: dial_in_backfill=True"
+        if run_type != "scheduled" or self.max_lateness_seconds is None:
+            return None
+        late = (datetime.now(timezone.utc) - dag_run.run_after).total_seconds()
+        if late <= self.max_lateness_seconds:
+            return None
+        return (
+            f"this run is {late:.0f} s late, more than max_lateness_seconds ({self.max_lateness_seconds:g}); to ring all "
+            "the same give a larger number, or None"
+        )
+
+    def _dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
+        from airflow_openai_realtime.dialers.port import DialRequest
+
+        connection = f"connection {self.telephony_carrier_conn_id}"
+        from_number = self.from_number or settings.caller_number
+        if not from_number:
+            raise ConfigurationError(f"{connection}: caller_number is missing; set it, or give from_number")
+        try:
+            sip_uri = settings.sip_uri
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{connection}: {error}") from error
+        return DialRequest(
+            to=to,
+            from_number=from_number,
+            sip_uri=sip_uri,
+            correlation_id=correlation_id,
+            ring_seconds=self._ring_seconds(),
+            max_duration_seconds=self._max_duration(),
+        )
+
+    def _key(self, field: str) -> str:
+        value = getattr(self, field)
+        text = value.strip() if isinstance(value, str) else ""
+        if not text:
+            raise InvalidInput(f"{field} must be a non-empty text that stays the same between runs", field=field)
+        return text
+
+    def _attempt(self) -> int:
+        return read_integer(self.attempt, "attempt", at_least=1)
+
+    def _ring_seconds(self) -> float:
+        return read_number(self.ring_seconds, "ring_seconds", at_least=1, at_most=LONGEST_RING_SECONDS)
+
+    def _max_duration(self) -> float:
+        return read_number(self.max_duration_seconds, "max_duration_seconds", above=0, at_most=LONGEST_CALL_SECONDS)
+
+    def _report(self, line: str) -> None:
+        self.log.warning("%s", line)
+
+    def _check_literals(self) -> None:
+        """Refuse now what no rendering can mend; numbers only by their shape, which costs nothing."""
+        for field in ("campaign", "contact"):
+            value = getattr(self, field)
+            if is_literal(value) and (field == "campaign" or value is not None):
+                self._key(field)
+        for field, check in (
+            ("attempt", self._attempt),
+            ("ring_seconds", self._ring_seconds),
+            ("max_duration_seconds", self._max_duration),
+        ):
+            if is_literal(getattr(self, field)):
+                check()
+        for field in ("to", "from_number"):
+            value = getattr(self, field)
+            if is_literal(value) and value is not None:
+                check_number_shape(value, field)
+        if self.max_lateness_seconds is not None:
+            read_number(self.max_lateness_seconds, "max_lateness_seconds", at_least=0)
+
+
+def check_number_shape(value: object, field: str) -> None:
+    """
+    Refuse what cannot be an E.164 number by its shape alone; whether its country has such numbers is checked later.
+
+    :raises InvalidPhoneNumber: No ``+`` and digits.
+    """
+    from airflow_openai_realtime.api.phone_numbers import mask_number
+    from airflow_openai_realtime.exceptions import InvalidPhoneNumber
+
+    text = value if isinstance(value, str) else ""
+    if not (text.startswith("+") and text[1:].isdigit() and text.isascii() and 7 <= len(text) - 1 <= 15):
+        raise InvalidPhoneNumber(
+            f"{field} {mask_number(str(value))} is not E.164: write + and the country code, no spaces, like +14155550123",
+            field=field,
+        )

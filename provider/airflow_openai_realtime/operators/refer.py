@@ -1,0 +1,83 @@
+"""Transferring a live call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_openai_realtime.api.phone_numbers import mask_numbers
+from airflow_openai_realtime.api.sip import check_target_uri
+from airflow_openai_realtime.calls.parameters import is_literal
+from airflow_openai_realtime.exceptions import CallGone, OutcomeUnknown, SwitchboardError
+from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_openai_realtime.switchboard.client import SwitchboardClient
+
+REQUESTED = "requested"
+
+
+class ReferCallOperator(CallOperator):
+    """
+    Transfer a live call to a phone number or a SIP address.
+
+    A transfer is only *requested*: OpenAI hands it to the carrier and hears no more. Nobody learns here whether anybody
+    answered there. Twilio trunks must allow call transfer.
+
+    Retries: a transfer that was requested is not requested again. When no clear answer came, the task fails for good,
+    whatever its ``retries``: a second request could transfer the call twice.
+
+    :param call: The call as ``AcceptCallOperator`` returns it, or its id. Templated.
+    :param call_id: Its id alone, instead of ``call``. Templated.
+    :param target_uri: ``tel:+14155550123``, ``sip:agent@example.com`` or ``sips:…``. Templated.
+    :param if_gone: When the call is over: ``fail`` (default), ``skip`` or ``succeed``.
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :return: ``call_id``, ``transfer`` (``requested``, or ``None`` when the call was over) and ``target``, where a phone
+        number is masked.
+    :raises InvalidInput: The target is no URI that a call can be transferred to.
+    :raises AirflowFailException: No clear answer came: the transfer may have left.
+
+    Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/refer
+    """
+
+    template_fields: Sequence[str] = (*CallOperator.template_fields, "target_uri")
+
+    def __init__(self, *, target_uri: str, if_gone: IfGone = "fail", **kwargs: Any) -> None:
+        super().__init__(if_gone=if_gone, **kwargs)
+        self.target_uri = target_uri
+        if is_literal(target_uri):
+            check_target_uri(target_uri)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Request the transfer; see the class."""
+        call_id = self.reference().call_id
+        target_uri = check_target_uri(self.target_uri)
+        result = {"call_id": call_id, "transfer": REQUESTED, "target": mask_numbers(target_uri)}
+        hook = self.hook
+        hook.line()
+        with hook.calls() as calls, hook.switchboard() as switchboard:
+            if self._was_requested(switchboard, call_id, target_uri):
+                self.log.info("The transfer of call %s was requested before; not again.", call_id)
+                return result
+            try:
+                calls.refer(call_id, target_uri)
+            except CallGone as error:
+                self._tell(lambda: switchboard.ended(call_id, "gone"), call_id)
+                self.settle_gone(error)
+                return {**result, "transfer": None}
+            except OutcomeUnknown as error:
+                # Airflow must not try again.
+                raise AirflowFailException(str(error)) from error
+            self._tell(lambda: switchboard.referred(call_id, target_uri), call_id)
+        self.log.info("The transfer of call %s to %s is requested.", call_id, result["target"])
+        return result
+
+    def _was_requested(self, switchboard: SwitchboardClient, call_id: str, target_uri: str) -> bool:
+        try:
+            return switchboard.call(call_id).target_uri == target_uri
+        except SwitchboardError:
+            return False

@@ -1,0 +1,78 @@
+"""What a request gets when it goes wrong: always ``{"error": {"code": …, "message": …}}``, never a detail too much."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.polls import TooManyPolls
+
+log = logging.getLogger(__name__)
+
+_CODES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+RETRY_SOON = {"Retry-After": "1"}
+
+
+def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An error's answer."""
+    body = {"error": {"code": code, "message": message}}
+    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+def add_error_answers(app: FastAPI) -> None:
+    """Answer every exception that a route of ours can raise."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(InvalidInput, _invalid_input)
+    app.add_exception_handler(UnknownCall, _unknown)
+    app.add_exception_handler(MoveRefused, _refused)
+    app.add_exception_handler(SwitchboardUnreachable, _unavailable)
+    app.add_exception_handler(TooManyPolls, _too_many)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _http(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)  # noqa: S101 - Starlette calls it with nothing else
+    code = _CODES.get(problem.status_code, "error")
+    return error(problem.status_code, code, str(problem.detail), problem.headers)
+
+
+def _invalid(_: Request, problem: Exception) -> Response:
+    """Names the fields and what is wrong, without repeating what was sent."""
+    assert isinstance(problem, RequestValidationError)  # noqa: S101
+    said = [f"{'.'.join(str(part) for part in item['loc'][1:]) or 'body'}: {item['msg']}" for item in problem.errors()]
+    return error(422, "invalid_input", "; ".join(said[:10]))
+
+
+def _invalid_input(_: Request, problem: Exception) -> Response:
+    return error(422, "invalid_input", str(problem))
+
+
+def _unknown(_: Request, problem: Exception) -> Response:
+    return error(404, "unknown_call", str(problem))
+
+
+def _refused(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, MoveRefused)  # noqa: S101
+    return error(409, problem.code, str(problem))
+
+
+def _unavailable(_: Request, problem: Exception) -> Response:
+    return error(503, "unavailable", str(problem), RETRY_SOON)
+
+
+def _too_many(_: Request, problem: Exception) -> Response:
+    return error(429, "too_many_polls", str(problem), RETRY_SOON)
+
+
+def _unexpected(_: Request, __: Exception) -> Response:
+    # The server logs the exception itself.
+    return error(500, "internal", "the switchboard failed; see its log")

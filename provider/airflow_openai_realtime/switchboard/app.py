@@ -1,0 +1,75 @@
+"""
+The switchboard as one web application, for standalone and mounted use alike.
+
+Public are only ``POST /webhook``, ``POST /webhook/{line}`` and ``GET /health``; everything else asks for a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.switchboard import attempt_routes, call_routes
+from airflow_openai_realtime.switchboard.answers import add_error_answers
+from airflow_openai_realtime.switchboard.body_limit import BodyLimit
+from airflow_openai_realtime.switchboard.lines import Lines
+from airflow_openai_realtime.switchboard.service import Service, utc_now
+from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.shutdown import on_termination
+from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.webhook_route import receive_webhook
+
+
+def create_app(
+    store: Store,
+    lines: Lines,
+    *,
+    settings: SwitchboardSettings | None = None,
+    now: Callable[[], datetime] = utc_now,
+    api_client: Callable[[ApiSettings], AsyncCallsClient] = AsyncCallsClient,
+) -> FastAPI:
+    """
+    Make the application; nothing is opened or started before it serves.
+
+    :param store: Where calls are kept; one of its own for each process.
+    :param lines: Where lines are looked up.
+    :param settings: What can be tuned; None for the defaults.
+    :param now: The clock, for tests.
+    :param api_client: Makes a client for OpenAI, for tests.
+    """
+    settings = settings or SwitchboardSettings()
+    service = Service(store, lines, settings, now=now, api_client=api_client)
+    app = FastAPI(title="switchboard", openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app.state.switchboard = service
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
+    add_error_answers(app)
+    app.add_route("/health", _health, methods=["GET"])
+    app.add_route("/webhook", receive_webhook, methods=["POST"])
+    app.add_route("/webhook/{line}", receive_webhook, methods=["POST"])
+    app.include_router(call_routes.router)
+    app.include_router(attempt_routes.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.switchboard
+    loop = asyncio.get_running_loop()
+    await service.start()
+    try:
+        with on_termination(lambda: loop.call_soon_threadsafe(service.hub.close)):
+            yield
+    finally:
+        await service.stop()
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "up"})

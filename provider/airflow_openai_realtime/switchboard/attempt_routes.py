@@ -1,0 +1,99 @@
+"""The private API of the ledger: ``/v1/attempts``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.requests import Request
+
+from airflow_openai_realtime.switchboard.call_routes import PRINTABLE, Answer, checked_id
+from airflow_openai_realtime.switchboard.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.service import service_of
+
+router = APIRouter(prefix="/v1/attempts", route_class=PrivateRoute)
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
+State = Literal["reserved", "dialing", "placed", "ended", "unknown"]
+
+
+class Reservation(BaseModel):
+    """Who is to be rung."""
+
+    campaign: Key
+    contact: Key
+    attempt: int = Field(ge=1, le=1_000_000)
+    to_number: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
+
+
+class AttemptMove(BaseModel):
+    """From which state to which, named by an owner, and what is stored with it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_state: State
+    to_state: State
+    owner: Word
+    carrier_call_id: Id | None = None
+    outcome: Word | None = None
+    call_id: Id | None = None
+    detail: Annotated[str, StringConstraints(max_length=2000, pattern=PRINTABLE)] | None = None
+
+
+@router.post("")
+async def reserve(request: Request, line: CallerLine, body: Reservation) -> Answer:
+    """The row of an attempt; made and committed if it is not there."""
+    service = service_of(request)
+    attempt = await service.threads.run(
+        service.store.attempts.reserve,
+        line.name,
+        body.campaign,
+        body.contact,
+        body.attempt,
+        body.to_number,
+        service.now(),
+    )
+    return {"attempt": attempt.to_dict()}
+
+
+@router.get("")
+async def list_attempts(
+    request: Request,
+    line: CallerLine,
+    campaign: Annotated[str, Query(min_length=1, max_length=200, pattern=PRINTABLE)],
+    contact: Annotated[str | None, Query(min_length=1, max_length=200, pattern=PRINTABLE)] = None,
+    after: Annotated[int, Query(ge=0, le=10**18)] = 0,
+) -> Answer:
+    """Attempts of a campaign, a page at a time."""
+    service = service_of(request)
+    page, following = await service.threads.run(service.store.attempts.page, line.name, campaign, contact, after)
+    return {"attempts": [attempt.to_dict() for attempt in page], "next": following and str(following)}
+
+
+@router.get("/{attempt_id}")
+async def one_attempt(request: Request, line: CallerLine, attempt_id: str) -> Answer:
+    """One attempt as it is now."""
+    service = service_of(request)
+    attempt = await service.threads.run(service.store.attempts.find, line.name, checked_id(attempt_id))
+    return {"attempt": attempt.to_dict()}
+
+
+@router.post("/{attempt_id}/move")
+async def move(request: Request, line: CallerLine, attempt_id: str, body: AttemptMove) -> Answer:
+    """Move an attempt on, if it still is in the state it is said to be in."""
+    service = service_of(request)
+    values = body.model_dump(exclude={"from_state", "to_state", "owner"}, exclude_none=True)
+    attempt = await service.threads.run(
+        service.store.attempts.move,
+        line.name,
+        checked_id(attempt_id),
+        body.from_state,
+        body.to_state,
+        body.owner,
+        values,
+        service.now(),
+    )
+    return {"attempt": attempt.to_dict()}

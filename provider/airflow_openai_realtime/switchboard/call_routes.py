@@ -1,0 +1,199 @@
+"""The private API of calls: ``/v1/calls``, their moves, and ``/v1/status``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.requests import Request
+
+from airflow_openai_realtime import __version__
+from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.switchboard import moves
+from airflow_openai_realtime.switchboard.client_requests import LONGEST_WAIT_SECONDS
+from airflow_openai_realtime.switchboard.cursors import Cursor
+from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.moves import Change
+from airflow_openai_realtime.switchboard.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.records import CALL_STATES, RINGING, SwitchboardCall
+from airflow_openai_realtime.switchboard.service import Service, service_of
+from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS
+from airflow_openai_realtime.switchboard.store import CallFilter, NewCall
+
+router = APIRouter(prefix="/v1", route_class=PrivateRoute)
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"  # what every database can store and every log show
+Claimant = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
+Answer = dict[str, Any]
+
+
+class Claim(BaseModel):
+    """Who takes a call."""
+
+    claimant: Claimant
+
+
+class Accepting(Claim):
+    """Who is about to accept a call, and how long it may last."""
+
+    max_duration_seconds: float = Field(gt=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+
+
+class Rejected(BaseModel):
+    """The SIP status that a call was rejected with."""
+
+    status_code: int = Field(ge=300, le=699)
+
+
+class Referred(BaseModel):
+    """Where a call was transferred to."""
+
+    target_uri: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=PRINTABLE)]
+
+
+class Ended(BaseModel):
+    """Why a call is over."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+
+
+@router.get("/calls")
+async def list_calls(
+    request: Request,
+    line: CallerLine,
+    after: str | None = None,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)] = 0.0,
+    state: str | None = None,
+    claimed_by: Annotated[str | None, Query(min_length=1, max_length=500, pattern=PRINTABLE)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+) -> Answer:
+    """Calls as they are now, or, with ``after``, those that changed since; see the client's ``calls``."""
+    service = service_of(request)
+    if after is None:
+        by_default = CALL_STATES if claimed_by else (RINGING,)
+        wanted = CallFilter(_states(state) or by_default, claimed_by)
+        page = await service.polls.current(line.name, wanted, limit)
+    else:
+        wanted = CallFilter(_states(state) or CALL_STATES, claimed_by)
+        wait = min(wait, service.settings.long_poll_seconds)
+        page = await service.polls.changes(line.name, wanted, Cursor.parse(after), wait)
+    return {"calls": [call.to_dict() for call in page.calls], "cursor": page.cursor}
+
+
+@router.get("/calls/{call_id:path}")
+async def one_call(request: Request, line: CallerLine, call_id: str) -> Answer:
+    """One call as it is now."""
+    service = service_of(request)
+    call = await service.threads.run(service.store.calls.find, line.name, checked_id(call_id))
+    return {"call": call.to_dict()}
+
+
+@router.post("/calls/{call_id:path}/claim")
+async def claim(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
+    """Take a ringing call."""
+    now = service_of(request).now()
+    return await _move(request, line, call_id, lambda call: moves.claim(call, body.claimant, now))
+
+
+@router.post("/calls/{call_id:path}/accepting")
+async def accepting(request: Request, line: CallerLine, call_id: str, body: Accepting) -> Answer:
+    """Fix when the call must be over, before it is accepted; an unknown call is registered."""
+    now = service_of(request).now()
+    seconds = body.max_duration_seconds
+    rule = lambda call: moves.accepting(call, body.claimant, now, seconds)  # noqa: E731
+    return await _move(request, line, call_id, rule, register=True)
+
+
+@router.post("/calls/{call_id:path}/accepted")
+async def accepted(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
+    """Note that OpenAI has accepted the call; an unknown call is registered."""
+    service = service_of(request)
+    now, seconds = service.now(), service.settings.default_max_duration_seconds
+    rule = lambda call: moves.accepted(call, body.claimant, now, seconds)  # noqa: E731
+    return await _move(request, line, call_id, rule, register=True)
+
+
+@router.post("/calls/{call_id:path}/rejected")
+async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejected) -> Answer:
+    """Note that the call was rejected."""
+    now = service_of(request).now()
+    return await _move(request, line, call_id, lambda call: moves.rejected(call, now, body.status_code))
+
+
+@router.post("/calls/{call_id:path}/referred")
+async def referred(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
+    """Note that a transfer was requested."""
+    return await _move(request, line, call_id, lambda call: moves.referred(call, body.target_uri))
+
+
+@router.post("/calls/{call_id:path}/ended")
+async def ended(request: Request, line: CallerLine, call_id: str, body: Ended) -> Answer:
+    """Note that the call is over."""
+    now = service_of(request).now()
+    return await _move(request, line, call_id, lambda call: moves.ended(call, now, body.reason))
+
+
+@router.get("/status")
+async def status(request: Request, line: CallerLine) -> Answer:
+    """How the switchboard is, as seen from one line."""
+    service = service_of(request)
+    counts, oldest = await service.threads.run(service.store.calls.counts, line.name)
+    last_sweep = service.reaper.last_sweep_at
+    return {
+        "line": line.name,
+        "version": __version__,
+        "store": service.store.database.dialect,
+        "calls": counts,
+        "oldest_ringing_seconds": None if oldest is None else max(0.0, (service.now() - oldest).total_seconds()),
+        "reaper_last_sweep_at": None if last_sweep is None else last_sweep.isoformat(),
+        "waiting_polls": service.hub.waiting,
+    }
+
+
+def checked_id(call_id: str) -> str:
+    """
+    An id from a path, if it can be one.
+
+    :raises InvalidInput: It has characters that no id has.
+    """
+    if not (call_id.isascii() and call_id.isprintable() and 1 <= len(call_id) <= 255):
+        raise InvalidInput("the id in the path must be 1 to 255 printable ASCII characters", field="id")
+    return call_id
+
+
+async def _move(
+    request: Request,
+    line: Line,
+    call_id: str,
+    rule: Callable[[SwitchboardCall], Change],
+    *,
+    register: bool = False,
+) -> Answer:
+    service = service_of(request)
+    unknown = _unheard_of(service, line, checked_id(call_id)) if register else None
+    call = await service.threads.run(service.store.calls.move, line.name, call_id, rule, service.now(), unknown)
+    service.hub.ring(line.name)
+    return {"call": call.to_dict()}
+
+
+def _unheard_of(service: Service, line: Line, call_id: str) -> NewCall:
+    """A call that no webhook has told of, so that it is watched like all others."""
+    now = service.now()
+    return NewCall(line=line.name, call_id=call_id, received_at=now, expires_at=now)
+
+
+def _states(text: str | None) -> tuple[str, ...]:
+    """
+    The states that a query names; none when it names none.
+
+    :raises InvalidInput: One is no state.
+    """
+    if text in (None, "", "all"):
+        return CALL_STATES if text == "all" else ()
+    named = tuple(part.strip() for part in str(text).split(","))
+    unknown = [state for state in named if state not in CALL_STATES]
+    if unknown:
+        raise InvalidInput(f"state must be {', '.join(CALL_STATES)} or all; several separated by commas", field="state")
+    return named

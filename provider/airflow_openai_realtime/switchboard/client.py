@@ -1,0 +1,351 @@
+"""
+Clients of the switchboard's private API, for tasks (:class:`SwitchboardClient`) and triggers
+(:class:`AsyncSwitchboardClient`). They differ only in how they send.
+
+Retries: every request is repeated a few times within some five seconds when no answer came, on 429 and on 5xx. A
+repeated request has no second effect, and is answered as the first one was.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import httpx
+import tenacity
+
+from airflow_openai_realtime.exceptions import SwitchboardUnreachable
+from airflow_openai_realtime.switchboard import client_requests as ask
+from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
+from airflow_openai_realtime.switchboard.records import Attempt, CallPage, SwitchboardCall
+
+_RETRYING: dict[str, Any] = {
+    "retry": tenacity.retry_if_exception_type(SwitchboardUnreachable),
+    "stop": tenacity.stop_after_attempt(5) | tenacity.stop_after_delay(5.0),
+    "wait": tenacity.wait_exponential_jitter(initial=0.1, max=1.5, jitter=0.2),
+    "reraise": True,
+}
+
+
+class _Address:
+    """What both clients hold: where the switchboard is, and how to sign in."""
+
+    def __init__(self, url: str, token: str, line: str | None, timeout_seconds: float) -> None:
+        self.url = ask.check_address(url, token)
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        if line:
+            self._headers[ask.LINE_HEADER] = line
+        self._timeout_seconds = timeout_seconds
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    def _arguments(self, request: SwitchboardRequest) -> dict[str, Any]:
+        """Arguments of httpx's ``request``; a long poll may take its wait longer."""
+        read = self._timeout_seconds + request.wait_seconds
+        return {
+            "method": request.method,
+            "url": self.url + request.path,
+            "params": request.params or None,
+            "json": request.body,
+            "timeout": httpx.Timeout(self._timeout_seconds, read=read),
+        }
+
+
+class SwitchboardClient(_Address):
+    """
+    Client for synchronous code. A context manager; :meth:`close` does the same.
+
+    :param url: The switchboard, for example ``http://airflow-api-server:8080/openai-realtime``.
+    :param token: Bearer token of the line.
+    :param line: Name of the line; None for the switchboard's default.
+    :param transport: For tests.
+    :param timeout_seconds: Limit for connecting and for an answer, in seconds, not counting a long poll's wait.
+    :raises ConfigurationError: URL or token are missing or unusable.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        line: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        timeout_seconds: float = 10.0,
+    ) -> None:
+        super().__init__(url, token, line, timeout_seconds)
+        self._http = httpx.Client(headers=self._headers, transport=transport, follow_redirects=False)
+
+    def __enter__(self) -> SwitchboardClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _send(self, request: SwitchboardRequest) -> dict[str, Any]:
+        def once() -> dict[str, Any]:
+            try:
+                response = self._http.request(**self._arguments(request))
+            except httpx.HTTPError as error:
+                raise ask.unreachable(request, self.url, error) from error
+            return ask.interpret(request, self.url, response.status_code, response.content)
+
+        return tenacity.Retrying(**_RETRYING)(once)
+
+    def calls(
+        self,
+        *,
+        after: str | None = None,
+        wait_seconds: float = 0.0,
+        state: str | None = None,
+        claimed_by: str | None = None,
+        limit: int = 500,
+    ) -> CallPage:
+        """
+        Calls of the line, oldest first, and a cursor.
+
+        Without ``after``: calls as they are now; without a filter the ringing ones. With ``after``: calls that changed
+        since that cursor, each as it is now; when there is none yet, the answer is held back up to ``wait_seconds``.
+
+        :param after: Cursor of an earlier page.
+        :param wait_seconds: 0 to 25, in seconds; only with ``after``.
+        :param state: Only calls in this state; several separated by commas; ``all`` for every state.
+        :param claimed_by: Only calls of this claimant; without ``state`` in any state.
+        :param limit: 1 to 1,000; the newest ones when there are more.
+        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
+        :raises SwitchboardRefused: Token, line or request are wrong.
+
+        Retries: up to 5 within 5 s.
+        """
+        request = ask.list_calls(
+            after=after, wait_seconds=wait_seconds, state=state, claimed_by=claimed_by, limit=limit
+        )
+        return ask.as_page(self._send(request))
+
+    def call(self, call_id: str) -> SwitchboardCall:
+        """
+        One call as it is now.
+
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.one_call(call_id)))
+
+    def claim(self, call_id: str, claimant: str) -> SwitchboardCall:
+        """
+        Take a ringing call. Only one claimant gets it; the same one asking again gets it again.
+
+        :param claimant: A stable name, for example of the task instance, so that a retried task gets its own call.
+        :raises MoveRefused: Another claimant has it, or it rings no more; a :class:`ClaimLost`.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.move_call(call_id, "claim", claimant=claimant)))
+
+    def accepting(self, call_id: str, claimant: str, max_duration_seconds: float) -> SwitchboardCall:
+        """
+        Say, before OpenAI is asked to accept, by when the call must be over; claims it when nobody has yet.
+
+        A call that the switchboard does not know is registered, so that it is watched as well. The moment is counted by
+        the switchboard's clock, and is never moved later by asking again.
+
+        :param max_duration_seconds: Above 0, at most 3,600, in seconds.
+        :raises MoveRefused: Another claimant has it, or it is over: do not accept it.
+        """
+        request = ask.move_call(call_id, "accepting", claimant=claimant, max_duration_seconds=max_duration_seconds)
+        return ask.as_call(self._send(request))
+
+    def accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
+        """
+        Say that OpenAI has accepted the call.
+
+        :raises MoveRefused: ``ended``: it was hung up meanwhile; ``claimed_by_other``: another claimant has it.
+        """
+        return ask.as_call(self._send(ask.move_call(call_id, "accepted", claimant=claimant)))
+
+    def rejected(self, call_id: str, status_code: int) -> SwitchboardCall:
+        """
+        Say that the call was rejected with this SIP status; a call that is over stays as it is.
+
+        :raises MoveRefused: ``not_ringing``: it was accepted.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.move_call(call_id, "rejected", status_code=status_code)))
+
+    def referred(self, call_id: str, target_uri: str) -> SwitchboardCall:
+        """
+        Say that a transfer was requested. The call stays open until it is said to have ended.
+
+        :raises MoveRefused: ``not_accepted``: nobody has accepted it.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.move_call(call_id, "referred", target_uri=target_uri)))
+
+    def ended(self, call_id: str, reason: str) -> SwitchboardCall:
+        """
+        Say that the call is over; a call that is over already keeps its first state and reason.
+
+        :param reason: For example ``hung_up``, up to 200 characters.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.move_call(call_id, "ended", reason=reason)))
+
+    def reserve_attempt(self, campaign: str, contact: str, attempt: int, to_number: str) -> Attempt:
+        """
+        The ledger's row for this attempt; made and committed if it is not there, else returned as it is.
+
+        :param attempt: 1 or more.
+        :param to_number: E.164; kept as it was when the row is there already.
+        """
+        return ask.as_attempt(self._send(ask.reserve_attempt(campaign, contact, attempt, to_number)))
+
+    def move_attempt(
+        self, attempt_id: str, from_state: str, to_state: str, *, owner: str | None = None, **fields: str | None
+    ) -> Attempt:
+        """
+        Move an attempt on, if it still is in ``from_state``; only one mover wins.
+
+        :param owner: Names this one move, so that its repetition after a lost answer is not taken for a second mover.
+            Leave it out: it is made up anew for each call of this method. Never reuse one for *reserved → dialing*
+            across retries of a task: the second would be told it may dial, and the phone would ring twice.
+        :param fields: Any of ``carrier_call_id, outcome, call_id, detail``, to store with the move.
+        :raises MoveRefused: ``attempt_moved``: it is in another state, or no such move exists.
+        :raises UnknownCall: There is no such attempt.
+        """
+        body = _move_body(from_state, to_state, owner, fields)
+        return ask.as_attempt(self._send(ask.move_attempt(attempt_id, body)))
+
+    def attempts(self, campaign: str, *, contact: str | None = None) -> list[Attempt]:
+        """All attempts of a campaign, or of one contact in it, in the order they were reserved."""
+        found: list[Attempt] = []
+        after: str | None = None
+        while True:
+            page, after = ask.as_attempts(self._send(ask.list_attempts(campaign, contact, after)))
+            found += page
+            if after is None:
+                return found
+
+    def check(self) -> dict[str, Any]:
+        """
+        Whether the switchboard can be reached, takes the token, and reaches its store.
+
+        :returns: ``line``, ``version``, ``calls`` by state and more; see the switchboard's ``/v1/status``.
+        """
+        return self._send(ask.status())
+
+
+class AsyncSwitchboardClient(_Address):
+    """
+    Client for asynchronous code; :class:`SwitchboardClient` describes parameters and methods.
+
+    An async context manager; :meth:`aclose` does the same.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        line: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_seconds: float = 10.0,
+    ) -> None:
+        super().__init__(url, token, line, timeout_seconds)
+        self._http = httpx.AsyncClient(headers=self._headers, transport=transport, follow_redirects=False)
+
+    async def __aenter__(self) -> AsyncSwitchboardClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _send(self, request: SwitchboardRequest) -> dict[str, Any]:
+        async def once() -> dict[str, Any]:
+            try:
+                response = await self._http.request(**self._arguments(request))
+            except httpx.HTTPError as error:
+                raise ask.unreachable(request, self.url, error) from error
+            return ask.interpret(request, self.url, response.status_code, response.content)
+
+        return await tenacity.AsyncRetrying(**_RETRYING)(once)
+
+    async def calls(
+        self,
+        *,
+        after: str | None = None,
+        wait_seconds: float = 0.0,
+        state: str | None = None,
+        claimed_by: str | None = None,
+        limit: int = 500,
+    ) -> CallPage:
+        """Calls of the line and a cursor; see :meth:`SwitchboardClient.calls`."""
+        request = ask.list_calls(
+            after=after, wait_seconds=wait_seconds, state=state, claimed_by=claimed_by, limit=limit
+        )
+        return ask.as_page(await self._send(request))
+
+    async def call(self, call_id: str) -> SwitchboardCall:
+        """One call as it is now; see :meth:`SwitchboardClient.call`."""
+        return ask.as_call(await self._send(ask.one_call(call_id)))
+
+    async def claim(self, call_id: str, claimant: str) -> SwitchboardCall:
+        """Take a ringing call; see :meth:`SwitchboardClient.claim`."""
+        return ask.as_call(await self._send(ask.move_call(call_id, "claim", claimant=claimant)))
+
+    async def accepting(self, call_id: str, claimant: str, max_duration_seconds: float) -> SwitchboardCall:
+        """Say by when the call must be over; see :meth:`SwitchboardClient.accepting`."""
+        request = ask.move_call(call_id, "accepting", claimant=claimant, max_duration_seconds=max_duration_seconds)
+        return ask.as_call(await self._send(request))
+
+    async def accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
+        """Say that OpenAI has accepted the call; see :meth:`SwitchboardClient.accepted`."""
+        return ask.as_call(await self._send(ask.move_call(call_id, "accepted", claimant=claimant)))
+
+    async def rejected(self, call_id: str, status_code: int) -> SwitchboardCall:
+        """Say that the call was rejected; see :meth:`SwitchboardClient.rejected`."""
+        return ask.as_call(await self._send(ask.move_call(call_id, "rejected", status_code=status_code)))
+
+    async def referred(self, call_id: str, target_uri: str) -> SwitchboardCall:
+        """Say that a transfer was requested; see :meth:`SwitchboardClient.referred`."""
+        return ask.as_call(await self._send(ask.move_call(call_id, "referred", target_uri=target_uri)))
+
+    async def ended(self, call_id: str, reason: str) -> SwitchboardCall:
+        """Say that the call is over; see :meth:`SwitchboardClient.ended`."""
+        return ask.as_call(await self._send(ask.move_call(call_id, "ended", reason=reason)))
+
+    async def reserve_attempt(self, campaign: str, contact: str, attempt: int, to_number: str) -> Attempt:
+        """The ledger's row for this attempt; see :meth:`SwitchboardClient.reserve_attempt`."""
+        return ask.as_attempt(await self._send(ask.reserve_attempt(campaign, contact, attempt, to_number)))
+
+    async def move_attempt(
+        self, attempt_id: str, from_state: str, to_state: str, *, owner: str | None = None, **fields: str | None
+    ) -> Attempt:
+        """Move an attempt on; see :meth:`SwitchboardClient.move_attempt`."""
+        body = _move_body(from_state, to_state, owner, fields)
+        return ask.as_attempt(await self._send(ask.move_attempt(attempt_id, body)))
+
+    async def attempts(self, campaign: str, *, contact: str | None = None) -> list[Attempt]:
+        """All attempts of a campaign; see :meth:`SwitchboardClient.attempts`."""
+        found: list[Attempt] = []
+        after: str | None = None
+        while True:
+            page, after = ask.as_attempts(await self._send(ask.list_attempts(campaign, contact, after)))
+            found += page
+            if after is None:
+                return found
+
+    async def check(self) -> dict[str, Any]:
+        """How the switchboard is; see :meth:`SwitchboardClient.check`."""
+        return await self._send(ask.status())
+
+
+def _move_body(
+    from_state: str, to_state: str, owner: str | None, fields: dict[str, str | None]
+) -> dict[str, str | None]:
+    return {"from_state": from_state, "to_state": to_state, "owner": owner or uuid.uuid4().hex, **fields}

@@ -1,0 +1,209 @@
+"""
+What a client asks of the switchboard, as values; and what an answer means. Pure: nothing is sent from here.
+
+Every request may be repeated: the switchboard answers a repeated one as it did the first, so a lost answer costs
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from airflow_openai_realtime.api.endpoints import check_base_url
+from airflow_openai_realtime.api.error_text import json_object
+from airflow_openai_realtime.api.settings import check_header_value
+from airflow_openai_realtime.api.sip import check_call_id
+from airflow_openai_realtime.exceptions import (
+    ConfigurationError,
+    InvalidInput,
+    SwitchboardRefused,
+    SwitchboardUnreachable,
+    UnknownCall,
+)
+from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.records import Attempt, CallPage, SwitchboardCall
+
+_T = TypeVar("_T")
+
+LINE_HEADER = "OpenAI-Realtime-Line"
+LONGEST_WAIT_SECONDS = 25.0
+
+
+@dataclass(frozen=True)
+class SwitchboardRequest:
+    """
+    One request.
+
+    :param path: Below the switchboard's URL, starting with a slash, already quoted.
+    :param wait_seconds: How long the switchboard may hold the answer back (long poll).
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str | int | float] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    call_id: str | None = None
+    wait_seconds: float = 0.0
+
+
+def check_address(url: str | None, token: str | None) -> str:
+    """
+    Check where and with what the switchboard is asked.
+
+    :returns: The URL without a trailing slash.
+    :raises ConfigurationError: One is missing or unusable; the message names the connection's field.
+    """
+    if not url or not url.strip():
+        raise ConfigurationError(
+            "switchboard_url is missing: set it in the openai_realtime connection, for example "
+            "http://airflow-api-server:8080/openai-realtime"
+        )
+    if not token:
+        raise ConfigurationError(
+            "switchboard_token is missing: set it in the openai_realtime connection, or set webhook_secret, from which "
+            "it is derived"
+        )
+    check_header_value(token, "switchboard_token")
+    return check_base_url(url.strip(), "switchboard_url")
+
+
+def list_calls(
+    *,
+    after: str | None,
+    wait_seconds: float,
+    state: str | None,
+    claimed_by: str | None,
+    limit: int,
+) -> SwitchboardRequest:
+    """Calls as they are now, or those that changed since a cursor."""
+    if not 0 <= wait_seconds <= LONGEST_WAIT_SECONDS:
+        raise InvalidInput(f"wait_seconds must be 0 to {LONGEST_WAIT_SECONDS:g}", field="wait_seconds")
+    given = {"after": after, "wait": wait_seconds or None, "state": state, "claimed_by": claimed_by, "limit": limit}
+    params = {key: value for key, value in given.items() if value is not None}
+    return SwitchboardRequest("GET", "/v1/calls", params, wait_seconds=wait_seconds if after is not None else 0.0)
+
+
+def one_call(call_id: str) -> SwitchboardRequest:
+    """One call as it is now."""
+    return SwitchboardRequest("GET", f"/v1/calls/{_quoted(call_id)}", call_id=call_id)
+
+
+def move_call(call_id: str, move: str, **body: Any) -> SwitchboardRequest:
+    """One of ``claim, accepting, accepted, rejected, referred, ended``."""
+    return SwitchboardRequest("POST", f"/v1/calls/{_quoted(call_id)}/{move}", body=body, call_id=call_id)
+
+
+def reserve_attempt(campaign: str, contact: str, attempt: int, to_number: str) -> SwitchboardRequest:
+    """The row of the ledger for an attempt, made if it is not there."""
+    body = {"campaign": campaign, "contact": contact, "attempt": attempt, "to_number": to_number}
+    return SwitchboardRequest("POST", "/v1/attempts", body=body)
+
+
+def move_attempt(attempt_id: str, body: Mapping[str, Any]) -> SwitchboardRequest:
+    """An attempt from one state to the next."""
+    return SwitchboardRequest("POST", f"/v1/attempts/{quote(attempt_id, safe='')}/move", body=body)
+
+
+def list_attempts(campaign: str, contact: str | None, after: str | None) -> SwitchboardRequest:
+    """A page of the attempts of a campaign."""
+    given = {"campaign": campaign, "contact": contact, "after": after}
+    return SwitchboardRequest("GET", "/v1/attempts", {key: value for key, value in given.items() if value})
+
+
+def status() -> SwitchboardRequest:
+    """How the switchboard is."""
+    return SwitchboardRequest("GET", "/v1/status")
+
+
+def interpret(request: SwitchboardRequest, url: str, status: int, body: bytes) -> dict[str, Any]:
+    """
+    What an answer means.
+
+    :param url: The switchboard's URL, for messages.
+    :returns: The answer's JSON object.
+    :raises UnknownCall: 404 with the switchboard's own code.
+    :raises MoveRefused: 409.
+    :raises SwitchboardUnreachable: 429 or 5xx; asking again later is safe.
+    :raises SwitchboardRefused: Anything else that is no success, and an answer that is no switchboard's.
+    """
+    answer = json_object(body)
+    if 200 <= status < 300 and answer is not None:
+        return answer
+    error = (answer or {}).get("error")
+    code, message = (str(error.get("code")), str(error.get("message"))) if isinstance(error, dict) else ("", "")
+    if status == 429 or status >= 500:
+        raise SwitchboardUnreachable(
+            f"the switchboard at {url} answered {status}{f' ({message})' if message else ''}; it or its store is "
+            "overloaded or down: see its log",
+            call_id=request.call_id,
+            status=status,
+        )
+    if status in (401, 403):
+        raise SwitchboardRefused(
+            f"the switchboard at {url} refused the token or does not know the line; compare switchboard_token, "
+            "webhook_secret and line of the openai_realtime connection with what the switchboard runs with",
+            call_id=request.call_id,
+            status=status,
+        )
+    if not code:
+        raise SwitchboardRefused(
+            f"{url} answered {status}, but not as a switchboard does; check switchboard_url (mounted in Airflow's API "
+            "server it ends with /openai-realtime)",
+            call_id=request.call_id,
+            status=status,
+        )
+    if status == 404 and code == "unknown_call":
+        raise UnknownCall(message, call_id=request.call_id, status=status)
+    if status == 409:
+        raise MoveRefused(message, code=code, call_id=request.call_id, status=status)
+    raise SwitchboardRefused(
+        f"the switchboard refused the request: {message} ({code})", call_id=request.call_id, status=status
+    )
+
+
+def unreachable(request: SwitchboardRequest, url: str, error: Exception) -> SwitchboardUnreachable:
+    """The error for a request that got no answer."""
+    return SwitchboardUnreachable(
+        f"no answer from the switchboard at {url} ({type(error).__name__}); check that it runs, that switchboard_url "
+        "is right, and that this machine may connect to it",
+        call_id=request.call_id,
+    )
+
+
+def as_call(answer: Mapping[str, Any]) -> SwitchboardCall:
+    """The call in an answer."""
+    return _read(lambda: SwitchboardCall.from_dict(answer["call"]))
+
+
+def as_page(answer: Mapping[str, Any]) -> CallPage:
+    """The page of calls in an answer."""
+    return _read(
+        lambda: CallPage(tuple(SwitchboardCall.from_dict(call) for call in answer["calls"]), str(answer["cursor"]))
+    )
+
+
+def as_attempt(answer: Mapping[str, Any]) -> Attempt:
+    """The attempt in an answer."""
+    return _read(lambda: Attempt.from_dict(answer["attempt"]))
+
+
+def as_attempts(answer: Mapping[str, Any]) -> tuple[list[Attempt], str | None]:
+    """The attempts in an answer, and the cursor of the next page, if there is one."""
+    return _read(lambda: ([Attempt.from_dict(attempt) for attempt in answer["attempts"]], answer.get("next")))
+
+
+def _read(read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except (KeyError, TypeError, AttributeError, InvalidInput) as error:
+        raise SwitchboardRefused(
+            f"the switchboard's answer cannot be read ({type(error).__name__}: {error}); "
+            "its version may not fit this one"
+        ) from error
+
+
+def _quoted(call_id: str) -> str:
+    return quote(check_call_id(call_id), safe="")

@@ -1,0 +1,32 @@
+"""What a store and a client say when a move of a call or an attempt does not happen."""
+
+from __future__ import annotations
+
+from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable
+
+CLAIMED_BY_OTHER = "claimed_by_other"
+NOT_RINGING = "not_ringing"
+NOT_ACCEPTED = "not_accepted"
+ENDED = "ended"
+ATTEMPT_MOVED = "attempt_moved"
+
+
+class MoveRefused(ClaimLost):
+    """
+    A call or an attempt is not in the state that the move starts from.
+
+    :param code: ``claimed_by_other``: another claimant has the call; ``not_ringing``: it was rejected, accepted or
+        rang out; ``not_accepted``: nobody has accepted it; ``ended``: it is over; ``attempt_moved``: somebody else moved the attempt on.
+    """
+
+    def __init__(self, message: str, *, code: str, call_id: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, call_id=call_id, status=status)
+        self.code = code
+
+
+class StoreUnavailable(SwitchboardUnreachable):
+    """The switchboard's own store cannot be reached; nothing was stored. Asking again later is safe."""
+
+
+class LinesUnavailable(SwitchboardUnreachable):
+    """A line cannot be looked up now, for example because a secrets backend does not answer."""

@@ -1,0 +1,65 @@
+"""The door of the private API: no route behind it is reached without the token of its line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard.client_requests import LINE_HEADER
+from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.service import service_of
+
+log = logging.getLogger(__name__)
+
+
+class PrivateRoute(APIRoute):
+    """A route that asks for the token before it reads the body or looks at any parameter."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint behind the door."""
+        endpoint = super().get_route_handler()
+
+        async def behind_the_door(request: Request) -> Response:
+            request.state.line = await _line_for(request)
+            return await endpoint(request)
+
+        return behind_the_door
+
+
+def caller_line(request: Request) -> Line:
+    """The line whose token the caller has shown."""
+    line: Line = request.state.line
+    return line
+
+
+CallerLine = Annotated[Line, Depends(caller_line)]
+
+
+async def _line_for(request: Request) -> Line:
+    """
+    The line that a request names, if it brings the line's token.
+
+    :raises HTTPException: 401, the same for an unknown line and for a wrong token.
+    :raises LinesUnavailable: The line cannot be looked up now.
+    """
+    directory = service_of(request).lines
+    name = request.headers.get(LINE_HEADER)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        line = await directory.find(name)
+        if line is not None and line.takes_token(token.strip()):
+            return line
+        if line is not None:
+            line = await directory.reread(name)
+            if line is not None and line.takes_token(token.strip()):
+                return line
+        log.warning(logs.line("private.refused", line=name, reason="wrong_token" if line else "unknown_line"))
+    raise HTTPException(401, "the token or the line is wrong", headers={"WWW-Authenticate": "Bearer"})

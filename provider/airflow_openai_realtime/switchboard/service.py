@@ -1,0 +1,125 @@
+"""The parts of one switchboard process, made once and handed to its routes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from starlette.requests import Request
+
+from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.phone_numbers import mask_number
+from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard.errors import StoreUnavailable
+from airflow_openai_realtime.switchboard.feed_hub import FeedHub
+from airflow_openai_realtime.switchboard.intake import IntakeWriter
+from airflow_openai_realtime.switchboard.line_directory import LineDirectory
+from airflow_openai_realtime.switchboard.lines import Lines
+from airflow_openai_realtime.switchboard.polls import Polls
+from airflow_openai_realtime.switchboard.reaper import Reaper
+from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.store import NewCall, Store
+from airflow_openai_realtime.switchboard.threads import Threads
+
+log = logging.getLogger(__name__)
+
+PAUSE_BETWEEN_TRIES_SECONDS = 2.0
+
+
+def utc_now() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+class Service:
+    """
+    One switchboard process.
+
+    :param store: Shared with all other processes of this switchboard; nothing else is.
+    :param lines: Where lines are looked up.
+    :param settings: What can be tuned.
+    :param now: The clock.
+    :param api_client: Makes a client for OpenAI; for tests.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lines: Lines,
+        settings: SwitchboardSettings,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        api_client: Callable[[ApiSettings], AsyncCallsClient] = AsyncCallsClient,
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.now = now
+        self.threads = Threads(settings.store_threads, "switchboard-store")
+        self.lines = LineDirectory(lines, settings)
+        self.hub = FeedHub(
+            lambda: self.threads.run(store.feed.end, now()),
+            lambda cursor: self.threads.run(store.feed.since, cursor, now()),
+            poll_seconds=settings.feed_poll_seconds,
+        )
+        self.polls = Polls(store, self.hub, self.threads, settings, now)
+        self.intake = IntakeWriter(store, settings, self._on_new_call)
+        self.reaper = Reaper(store, self.lines, self.threads, settings, now, api_client, on_change=self.hub.ring)
+        self._background: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Prepare the store, and start the reaper; when the store is away, keep trying beside the requests."""
+        self.hub.closing = False
+        is_ready = await self._prepare()
+        self._background.append(asyncio.ensure_future(self._reap(is_ready)))
+
+    async def stop(self) -> None:
+        """End everything that was started; what was accepted for storing is stored first."""
+        await self.hub.stop()
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background)
+        self._background.clear()
+        await self.intake.close()
+        self.lines.close()
+        self.threads.close()
+        self.store.close()
+
+    async def _reap(self, is_ready: bool) -> None:
+        while not is_ready:
+            await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
+            is_ready = await self._prepare()
+        await self.reaper.run()
+
+    async def _prepare(self) -> bool:
+        try:
+            await self.threads.run(self.store.prepare)
+        except StoreUnavailable as error:
+            log.error(logs.line("store.unavailable", error=error, cause=type(error.__cause__).__name__))
+            return False
+        except Exception:
+            # Mounted, a failing start would take Airflow's whole API server along.
+            log.exception("store.preparation_failed")
+            return False
+        return True
+
+    def _on_new_call(self, call: NewCall) -> None:
+        log.info(
+            logs.line(
+                f"call.{call.state}",
+                line=call.line,
+                call_id=call.call_id,
+                from_=call.from_number and mask_number(call.from_number),
+                to=call.to_number and mask_number(call.to_number),
+            )
+        )
+        self.hub.ring(call.line)
+
+
+def service_of(request: Request) -> Service:
+    """The service that a request came to."""
+    service: Service = request.app.state.switchboard
+    return service

@@ -1,0 +1,65 @@
+"""What can be tuned in a switchboard; the defaults suit a phone that rings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from airflow_openai_realtime.exceptions import ConfigurationError
+
+LONGEST_CALL_SECONDS = 3600.0
+"""OpenAI ends a session after 60 minutes. Source: https://developers.openai.com/api/docs/guides/realtime"""
+
+
+@dataclass(frozen=True)
+class SwitchboardSettings:
+    """
+    Settings of one switchboard; all numbers are above 0.
+
+    :param ring_seconds: How long after OpenAI's event a call counts as ringing. The real limit is not published; it is
+        what the carrier waits, often 30 to 60 s.
+    :param claim_grace_seconds: How long past that a claimed call may still be accepted before it counts as missed.
+    :param default_max_duration_seconds: For a call that is said to be accepted without a duration.
+    :param reaper_interval_seconds: How often overdue calls are looked for.
+    :param reaper_lease_seconds: How long one worker may take to hang up a call before another tries as well. Short, since
+        a worker may die in between, and a second hang-up does no harm.
+    :param reaper_backoff_seconds: The longest pause between two tries to hang up a call.
+    :param reaper_concurrency: How many calls of one line a worker hangs up at once.
+    :param long_poll_seconds: The longest wait of a long poll.
+    :param long_poll_limit: How many polls may wait at once in one worker.
+    :param feed_poll_seconds: How often a worker looks for changes by other workers while somebody waits.
+    :param max_body_bytes: The largest request body.
+    :param body_seconds: How long a webhook's body may take to arrive.
+    :param intake_queue_limit: How many deliveries may wait for the store in one worker.
+    :param intake_batch_limit: How many deliveries are committed together at most.
+    :param intake_timeout_seconds: How long a delivery waits for its commit before it is answered with 503.
+    :param store_threads: How many requests of one worker use the store at once.
+    :param line_cache_seconds: How long a line's settings are used before they are read again.
+    :param line_reread_seconds: The shortest pause between two reads of a line that a wrong signature causes.
+    :raises ConfigurationError: A value is not above 0.
+    """
+
+    ring_seconds: float = 60.0
+    claim_grace_seconds: float = 60.0
+    default_max_duration_seconds: float = 600.0
+    reaper_interval_seconds: float = 1.0
+    reaper_lease_seconds: float = 3.0
+    reaper_backoff_seconds: float = 30.0
+    reaper_concurrency: int = 20
+    long_poll_seconds: float = 25.0
+    long_poll_limit: int = 1000
+    feed_poll_seconds: float = 0.05
+    max_body_bytes: int = 1024 * 1024
+    body_seconds: float = 10.0
+    intake_queue_limit: int = 10_000
+    intake_batch_limit: int = 200
+    intake_timeout_seconds: float = 5.0
+    store_threads: int = 8
+    line_cache_seconds: float = 30.0
+    line_reread_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            if not getattr(self, setting.name) > 0:
+                raise ConfigurationError(f"{setting.name} must be above 0")
+        if self.default_max_duration_seconds > LONGEST_CALL_SECONDS:
+            raise ConfigurationError(f"default_max_duration_seconds must be at most {LONGEST_CALL_SECONDS:g}")

@@ -1,0 +1,126 @@
+"""
+The switchboard's tables. ``migrations/`` builds them; a test compares the two.
+
+Instants are seconds since 1970 as double precision: the same on every database, to the microsecond. Names and ids
+compare by their bytes on MySQL too, where text otherwise ignores case.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
+
+SCHEMA_VERSION = "0001"
+"""Alembic revision of the tables below."""
+
+VERSION_TABLE = "openai_realtime_alembic_version"
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as seconds since 1970."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> float | None:
+        """To the database."""
+        return None if value is None else value.timestamp()
+
+    def process_result_value(self, value: float | None, dialect: Any) -> datetime | None:
+        """From the database."""
+        return None if value is None else datetime.fromtimestamp(value, timezone.utc)
+
+
+def exact_text(length: int) -> String:
+    """Text of limited length that compares by its bytes."""
+    return String(length).with_variant(VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def sequence_number() -> Any:
+    """A number that the database counts up."""
+    return BigInteger().with_variant(Integer, "sqlite")
+
+
+LONG_TEXT = Text().with_variant(MEDIUMTEXT(charset="utf8mb4"), "mysql", "mariadb")
+
+metadata = MetaData()
+
+calls = Table(
+    "openai_realtime_call",
+    metadata,
+    Column("line", exact_text(200), primary_key=True),
+    Column("call_id", exact_text(255), primary_key=True),
+    Column("webhook_id", exact_text(255)),
+    Column("state", exact_text(16), nullable=False),
+    Column("version", Integer, nullable=False),  # counts changes: the compare in compare-and-set
+    Column("from_number", exact_text(128)),
+    Column("to_number", exact_text(128)),
+    Column("headers", LONG_TEXT, nullable=False),
+    Column("media_security", exact_text(64)),
+    Column("received_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("claimed_by", exact_text(500)),
+    Column("claimed_at", Instant),
+    Column("accepted_at", Instant),
+    Column("hangup_at", Instant),
+    Column("ended_at", Instant),
+    Column("end_reason", exact_text(200)),
+    Column("status_code", Integer),
+    Column("target_uri", exact_text(1024)),
+    Column("hangup_tries", Integer, nullable=False),
+    Column("hangup_not_before", Instant),  # another worker's lease, or the pause after a failure
+    UniqueConstraint("line", "webhook_id", name="uq_openai_realtime_call_webhook"),
+    Index("ix_openai_realtime_call_state", "line", "state", "received_at"),
+    Index("ix_openai_realtime_call_claimant", "line", "claimed_by"),
+    Index("ix_openai_realtime_call_hangup", "state", "hangup_at"),
+    Index("ix_openai_realtime_call_expiry", "state", "expires_at"),
+)
+
+feed = Table(
+    "openai_realtime_feed",
+    metadata,
+    Column("seq", sequence_number(), primary_key=True, autoincrement=True),
+    Column("line", exact_text(200), nullable=False),
+    Column("call_id", exact_text(255), nullable=False),
+    Column("kind", exact_text(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    sqlite_autoincrement=True,  # a number is never given twice, even when old rows are deleted
+)
+
+attempts = Table(
+    "openai_realtime_attempt",
+    metadata,
+    Column("seq", sequence_number(), primary_key=True, autoincrement=True),
+    Column("attempt_id", exact_text(36), nullable=False, unique=True),
+    Column("line", exact_text(200), nullable=False),
+    Column("campaign", exact_text(200), nullable=False),
+    Column("contact", exact_text(200), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", exact_text(16), nullable=False),
+    Column("owner", exact_text(64)),
+    Column("correlation_id", exact_text(64), nullable=False),
+    Column("to_number", exact_text(128)),
+    Column("carrier_call_id", exact_text(255)),
+    Column("outcome", exact_text(64)),
+    Column("call_id", exact_text(255)),
+    Column("detail", LONG_TEXT),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("line", "campaign", "contact", "attempt", name="uq_openai_realtime_attempt"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,95 @@
+"""
+``POST /webhook`` and ``POST /webhook/{line}``: what OpenAI calls when a phone rings.
+
+200 means stored and committed, or nothing to store. Everything else makes OpenAI deliver again.
+Source: https://developers.openai.com/api/docs/guides/webhooks
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from airflow_openai_realtime.api.webhooks import parse_event, verify_webhook
+from airflow_openai_realtime.exceptions import WebhookVerificationError
+from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard.deliveries import new_call
+from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.service import Service, service_of
+
+log = logging.getLogger(__name__)
+
+
+async def receive_webhook(request: Request) -> Response:
+    """Verify a delivery, store its call, and answer once that is committed."""
+    service = service_of(request)
+    name: str | None = request.path_params.get("line")
+    body = await _body(request, service.settings.body_seconds)
+    line, webhook_id = await _verified(service, name, request, body)
+    try:
+        event = parse_event(body)
+    except WebhookVerificationError as error:
+        # It is OpenAI's, but not as documented: a redelivery would be no better.
+        log.error(logs.line("webhook.unusable", line=line.name, webhook_id=webhook_id, error=error))
+        return Response()
+    if event is None:
+        log.info(logs.line("webhook.ignored", line=line.name, webhook_id=webhook_id))
+        return Response()
+    call = new_call(
+        event,
+        line=line.name,
+        webhook_id=webhook_id,
+        sent_at=float(request.headers["webhook-timestamp"]),
+        now=service.now(),
+        ring_seconds=service.settings.ring_seconds,
+    )
+    if not await service.intake.take(call):
+        log.info(logs.line("webhook.duplicate", line=line.name, call_id=call.call_id, webhook_id=webhook_id))
+    return Response()
+
+
+async def _body(request: Request, seconds: float) -> bytes:
+    try:
+        return await asyncio.wait_for(request.body(), seconds)
+    except asyncio.TimeoutError:
+        raise HTTPException(408, "the request body takes too long") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the request body is incomplete") from None
+
+
+async def _verified(service: Service, name: str | None, request: Request, body: bytes) -> tuple[Line, str]:
+    """
+    The line that the delivery is signed for, and its webhook id.
+
+    :raises HTTPException: 401, the same whatever is wrong; the log says what.
+    :raises LinesUnavailable: The line cannot be looked up now.
+    """
+    line = await service.lines.find(name)
+    if line is None or name not in (None, line.name):
+        raise _refused(name, "unknown_line")
+    try:
+        return line, _webhook_id(service, line, request, body)
+    except WebhookVerificationError as error:
+        if error.reason != "bad_signature":
+            raise _refused(name, error.reason) from None
+    # Perhaps the secret was replaced since it was read.
+    reread = await service.lines.reread(name)
+    if reread is None or reread.webhook_secrets == line.webhook_secrets:
+        raise _refused(name, "bad_signature")
+    try:
+        return reread, _webhook_id(service, reread, request, body)
+    except WebhookVerificationError as error:
+        raise _refused(name, error.reason) from None
+
+
+def _webhook_id(service: Service, line: Line, request: Request, body: bytes) -> str:
+    return verify_webhook(body, request.headers, line.webhook_secrets, service.now().timestamp())
+
+
+def _refused(name: str | None, reason: str) -> HTTPException:
+    log.warning(logs.line("webhook.refused", line=name, reason=reason))
+    return HTTPException(401, "the delivery is not signed for this line")

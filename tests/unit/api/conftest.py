@@ -1,0 +1,39 @@
+"""What the tests of ``api`` share: settings, and a clock that only sleeping moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_openai_realtime.api.endpoints import Endpoints
+from airflow_openai_realtime.api.retry import Pace
+from airflow_openai_realtime.api.settings import ApiSettings
+
+KEY = "sk-proj-very-secret-key-0123456789"
+
+
+class FakeTime:
+    """Time that passes only by sleeping, or when a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def async_sleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+    def pace(self) -> Pace:
+        return Pace(clock=lambda: self.now, jitter=lambda: 0.0, sleep=self.sleep, async_sleep=self.async_sleep)
+
+
+@pytest.fixture
+def fake_time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def settings() -> ApiSettings:
+    return ApiSettings(KEY, Endpoints("https://api.test/v1", "wss://api.test/v1/realtime", "sip.test"))
