@@ -65,9 +65,7 @@ def read_contacts(path: Path) -> list[Contact]:
         return [Contact(row["name"], row["number"]) for row in csv.DictReader(file)]
 
 
-def outcomes(
-    contacts: list[Contact], switchboard: SwitchboardClient, log: LogView, campaign: str
-) -> list[Outcome]:
+def outcomes(contacts: list[Contact], switchboard: SwitchboardClient, log: LogView, campaign: str) -> list[Outcome]:
     """What became of everybody, seen from both sides."""
     attempts = {attempt.contact: attempt for attempt in switchboard.attempts(campaign)}
     calls = {call.header("x-correlation-id"): call for call in switchboard.calls(state=",".join(CALL_STATES)).calls}
@@ -110,9 +108,7 @@ def real_fate(record: CallRecord | None) -> str:
         return "never tried"
     if record.fate == "completed":
         return HUNG_UP if record.ended_by == "api_hangup" else ENDED
-    return {"transferred": TRANSFERRED, "rejected": DECLINED}.get(record.fate) or OUTCOMES.get(
-        record.fate, record.fate
-    )
+    return {"transferred": TRANSFERRED, "rejected": DECLINED}.get(record.fate) or OUTCOMES.get(record.fate, record.fate)
 
 
 def disagreements(found: list[Outcome], log: LogView) -> list[str]:
@@ -129,7 +125,9 @@ def disagreements(found: list[Outcome], log: LogView) -> list[str]:
     accepted = sum(each.accepted for each in found)
     if accepted != len(log.accepted()):
         faults.append(f"the table has {accepted} accepted calls, the simulator's log {len(log.accepted())}")
-    faults += [f"call {record.call_id} was accepted {record.accepted} times" for record in log.calls if record.accepted > 1]
+    faults += [
+        f"call {record.call_id} was accepted {record.accepted} times" for record in log.calls if record.accepted > 1
+    ]
     faults += [f"call {record.call_id} is still open" for record in log.open_calls()]
     return faults
 

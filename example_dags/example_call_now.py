@@ -44,6 +44,7 @@ with DAG(
         "max_minutes": Param(5, type="integer", minimum=1, maximum=60, title="Hang up after (minutes)"),
     },
 ) as dag:
+    # [START call_now_tasks]
     placed = PlaceCallOperator(task_id="place", to="{{ params.number }}", campaign="call-now", contact="{{ run_id }}")
     call = IncomingCallSensor(task_id="wait_for_call", placed=placed.output, timeout=180)
     accept = AcceptCallOperator(
@@ -57,4 +58,5 @@ with DAG(
     hang_up = HangupCallOperator(task_id="hang_up", call=accept.output)
 
     placed >> call >> accept >> watch >> hang_up.as_teardown(setups=accept)
+    # [END call_now_tasks]
 # [END call_now]

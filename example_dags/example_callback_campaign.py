@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Param, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, Param, WeightRule, task, task_group
 from airflow.task.trigger_rule import TriggerRule
-from airflow_openai_realtime.hooks.realtime import RealtimeHook
 
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
     HangupCallOperator,
@@ -37,52 +37,55 @@ INSTRUCTIONS = (
 
 with DAG(
     dag_id="example_callback_campaign",
-    schedule="0 9 * * 1-5",
+    # Not at once when the DAG is switched on, and never for days gone by: people expect calls when they are scheduled.
+    schedule=CronTriggerTimetable("0 9 * * 1-5", timezone="UTC", run_immediately=False),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    # A phone that rings comes before the next one to dial: later tasks of the chain go first.
+    default_args={"weight_rule": WeightRule.UPSTREAM},
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
     params={
         "contacts_file": Param(
             str(Path(__file__).parent / "callback_contacts.csv"),
             type="string",
-            description="CSV file with the columns name, number, topic, if_answered (talk, transfer or decline)",
+            description="CSV file: name, number, topic, if_answered (talk or decline), transfer_to (tel:, sip:, or empty)",
         ),
         "max_duration_seconds": Param(120, type="integer", minimum=5, maximum=3600),
-        "transfer_to": Param("tel:+14155550199", type="string", description="Where transfers go (tel: or sip:)"),
         "shop": Param("Example Stores", type="string", description="In whose name we call"),
     },
 ) as dag:
     # One name a day: whatever runs again today meets the attempts that were already made.
     CAMPAIGN = "callbacks-{{ dag_run.run_after.strftime('%Y-%m-%d') }}"
 
-    @task
-    def read_contacts(params: dict[str, Any]) -> list[dict[str, str]]:
-        """Read the list; one dict per contact, in the order of the file."""
+    def read_contacts(params: dict[str, Any], if_answered: str) -> list[dict[str, str]]:
+        """Read those of the list who are treated alike, in the order of the file."""
         with Path(params["contacts_file"]).open(newline="") as file:
-            return [
-                {
-                    "number": row["number"],
-                    "instructions": INSTRUCTIONS.format(shop=params["shop"], topic=row["topic"]),
-                    "if_answered": row["if_answered"],
-                }
-                for row in csv.DictReader(file)
-            ]
+            return [row for row in csv.DictReader(file) if row["if_answered"] == if_answered]
+
+    @task
+    def contacts_to_talk_to(params: dict[str, Any]) -> list[dict[str, str]]:
+        """One dict of arguments for each person we want to talk to."""
+        return [
+            {
+                "number": row["number"],
+                "instructions": INSTRUCTIONS.format(shop=params["shop"], topic=row["topic"]),
+                "transfer_to": row["transfer_to"],
+            }
+            for row in read_contacts(params, "talk")
+        ]
+
+    @task
+    def contacts_to_decline(params: dict[str, Any]) -> list[dict[str, str]]:
+        """One dict of arguments for each person who is only rung back: their phone shows that we tried."""
+        return [{"number": row["number"]} for row in read_contacts(params, "decline")]
 
     # [START call_contact]
     @task_group
-    def call_contact(number: str, instructions: str, if_answered: str) -> None:
-        @task.branch
-        def decide(plan: str) -> list[str]:
-            """Choose while the phone rings, so that nobody waits for it after picking up."""
-            chosen = {"talk": ["accept"], "transfer": ["accept", "transfer"], "decline": ["decline"]}[plan]
-            return [f"call_contact.{name}" for name in chosen]
-
-        plan = decide(if_answered)
+    def call_contact(number: str, instructions: str, transfer_to: str) -> None:
         placed = PlaceCallOperator(task_id="place", to=number, campaign=CAMPAIGN, max_duration_seconds=600)
         call = IncomingCallSensor(task_id="wait_for_call", placed=placed.output, timeout=180)
-
         accept = AcceptCallOperator(
             task_id="accept",
             call=call.output,
@@ -90,26 +93,32 @@ with DAG(
             voice="marin",
             max_duration_seconds="{{ params.max_duration_seconds }}",
         )
-        transfer = ReferCallOperator(
-            task_id="transfer", call=accept.output, target_uri="{{ params.transfer_to }}", if_gone="skip"
-        )
-        decline = RejectCallOperator(task_id="decline", call=call.output, status_code=603)
+        transfer = ReferCallOperator(task_id="transfer", call=accept.output, target_uri=transfer_to, if_gone="skip")
         watch = WatchCallOperator(task_id="watch", call=accept.output)
         hang_up = HangupCallOperator(task_id="hang_up", call=accept.output)
 
-        placed >> call >> [accept, decline]
-        plan >> [accept, transfer, decline]
-        accept >> [transfer, watch] >> hang_up.as_teardown(setups=accept)
+        placed >> call >> accept >> [transfer, watch] >> hang_up.as_teardown(setups=accept)
 
     # [END call_contact]
+
+    @task_group
+    def ring_back(number: str) -> None:
+        placed = PlaceCallOperator(task_id="place", to=number, campaign=CAMPAIGN, max_duration_seconds=600)
+        call = IncomingCallSensor(task_id="wait_for_call", placed=placed.output, timeout=180)
+        decline = RejectCallOperator(task_id="decline", call=call.output, status_code=603)
+
+        placed >> call >> decline
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def report(campaign: str) -> list[dict[str, Any]]:
         """What became of each attempt, for whatever comes next."""
         with RealtimeHook().switchboard() as switchboard:
             return [
-                {"contact": attempt.attempt_id, "state": attempt.state, "outcome": attempt.outcome}
+                {"attempt_id": attempt.attempt_id, "state": attempt.state, "outcome": attempt.outcome}
                 for attempt in switchboard.attempts(campaign)
             ]
 
-    call_contact.expand_kwargs(read_contacts()) >> report(CAMPAIGN)
+    [
+        call_contact.expand_kwargs(contacts_to_talk_to()),
+        ring_back.expand_kwargs(contacts_to_decline()),
+    ] >> report(CAMPAIGN)

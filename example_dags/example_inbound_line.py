@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, WeightRule, task
 
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
@@ -31,6 +31,8 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    # A phone that rings comes first.
+    default_args={"weight_rule": WeightRule.UPSTREAM},
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
     params={
@@ -43,13 +45,14 @@ with DAG(
     call = IncomingCallSensor(task_id="wait_for_call", timeout=3600, soft_fail=True)
 
     @task.branch
-    def decide(call: dict[str, Any], params: dict[str, Any]) -> list[str]:
+    def decide(call: dict[str, Any], params: dict[str, Any]) -> str:
         """Choose what happens with this caller."""
-        if call["from_number"] in params["blocked"]:
-            return ["decline"]
-        if call["from_number"] in params["straight_to_a_person"]:
-            return ["accept", "transfer"]
-        return ["accept"]
+        return "decline" if call["from_number"] in params["blocked"] else "accept"
+
+    @task
+    def find_person(call: dict[str, Any], params: dict[str, Any]) -> str | None:
+        """Tell whom this caller is transferred to; nobody, for most."""
+        return params["person"] if call["from_number"] in params["straight_to_a_person"] else None
 
     decline = RejectCallOperator(task_id="decline", call=call.output, status_code=603)
     accept = AcceptCallOperator(
@@ -60,11 +63,11 @@ with DAG(
         max_duration_seconds=600,
     )
     transfer = ReferCallOperator(
-        task_id="transfer", call=accept.output, target_uri="{{ params.person }}", if_gone="skip"
+        task_id="transfer", call=accept.output, target_uri=find_person(call.output), if_gone="skip"
     )
     watch = WatchCallOperator(task_id="watch", call=accept.output)
     hang_up = HangupCallOperator(task_id="hang_up", call=accept.output)
 
-    decide(call.output) >> [decline, accept, transfer]
+    decide(call.output) >> [decline, accept]
     accept >> [transfer, watch] >> hang_up.as_teardown(setups=accept)
 # [END inbound_line]

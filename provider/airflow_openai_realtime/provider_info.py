@@ -140,9 +140,7 @@ def _telephony_carrier() -> dict[str, Any]:
             "caller_number": _field(
                 "Caller number", "Number of yours that people see when they are called, E.164: + and digits."
             ),
-            "openai_project_id": _field(
-                "OpenAI project", "Project that answered phones are connected to: proj_…"
-            ),
+            "openai_project_id": _field("OpenAI project", "Project that answered phones are connected to: proj_…"),
             "openai_sip_host": _field(
                 "OpenAI SIP host", "SIP host of the project's region; empty for sip.api.openai.com."
             ),
@@ -163,6 +161,13 @@ def _config() -> dict[str, Any]:
                     "example": "postgresql+psycopg2://user:password@host/calls",
                     "default": "",
                     "sensitive": True,
+                },
+                "ring_seconds": {
+                    "description": "How long a call counts as ringing after OpenAI's event, in seconds.",
+                    "version_added": "0.1.0",
+                    "type": "float",
+                    "example": "30",
+                    "default": "60",
                 },
             },
         },

@@ -167,7 +167,7 @@ class SessionPart(BaseModel):
 
     def model_post_init(self, _context: Any, /) -> None:
         """Count ``type`` as given, so that it is sent."""
-        if "type" in type(self).model_fields:
+        if getattr(self, "type", None) is not None:
             self.model_fields_set.add("type")
 
 

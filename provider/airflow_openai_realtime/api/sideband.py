@@ -41,32 +41,27 @@ class Sideband:
     """
     The open socket of a call: iterate over its events, send it commands. Made by :func:`attach`.
 
-    The iteration ends when the socket closes, however it closes; :attr:`clean_end` then tells how.
+    The iteration ends when the socket closes, however it closes; ``clean_end`` then tells how: whether OpenAI closed it
+    in the normal way (code 1000). Otherwise the call may go on: attach again, and CallGone then means that it is over.
     """
 
     def __init__(self, connection: ClientConnection, call_id: str) -> None:
         self._connection = connection
         self.call_id = call_id
-
-    @property
-    def clean_end(self) -> bool:
-        """
-        Whether OpenAI closed the socket in the normal way (code 1000). ``False`` while it is open.
-
-        Otherwise the call may go on: attach again, and CallGone then means that it is over.
-        """
-        return self._connection.close_code == _NORMAL_CLOSE
+        self.clean_end = False
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         from websockets.exceptions import ConnectionClosed
 
-        try:
-            async for message in self._connection:
-                event = json_object(message.encode() if isinstance(message, str) else message)
-                if event is not None:
-                    yield event
-        except ConnectionClosed:
-            return
+        while True:
+            try:
+                message = await self._connection.recv()
+            except ConnectionClosed as end:
+                self.clean_end = end.rcvd is not None and end.rcvd.code == _NORMAL_CLOSE
+                return
+            event = json_object(message.encode() if isinstance(message, str) else message)
+            if event is not None:
+                yield event
 
     async def send(self, event: Mapping[str, Any]) -> None:
         """

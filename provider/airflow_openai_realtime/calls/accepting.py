@@ -7,12 +7,14 @@ that time, whoever dies. Whatever goes wrong after that, the call is hung up her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.calls.claimant import TaskIdentity, claimant_of, run_prefix
+from airflow_openai_realtime.calls.parameters import CallReference
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
     CallAlreadyDecided,
@@ -27,6 +29,9 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.errors import CLAIMED_BY_OTHER, MoveRefused
 from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.api.session import RealtimeSession
 
 #: Reasons written to the switchboard when a call ends here.
 GONE = "gone"
@@ -57,8 +62,10 @@ class Acceptance:
     claimant: str
     report: Callable[[str], None]
     is_stopped: Callable[[], bool] = lambda: False
+    is_ours: bool = field(default=False, init=False)
+    """Whether the claimant has the call, so that it may be hung up."""
 
-    def accept(self, session: Mapping[str, Any], max_duration_seconds: float) -> SwitchboardCall:
+    def accept(self, session: RealtimeSession, max_duration_seconds: float) -> SwitchboardCall:
         """
         Accept the call, unless the same claimant has done so before.
 
@@ -74,9 +81,11 @@ class Acceptance:
         """
         before = self._row()
         if before is not None and before.state == ACCEPTED and before.claimed_by == self.claimant:
+            self.is_ours = True
             self.report(f"Call {self.call_id} was accepted by an earlier try of this task.")
             return before
         announced = self._announce(max_duration_seconds)
+        self.is_ours = True
         self._ask_openai(session, tried_before=before is not None and before.hangup_at is not None)
         return self._settle(announced)
 
@@ -85,7 +94,9 @@ class Acceptance:
         try:
             self.calls.hang_up(self.call_id)
         except CallError as error:
-            self.report(f"Call {self.call_id} could not be hung up; the switchboard will when its time is over: {error}")
+            self.report(
+                f"Call {self.call_id} could not be hung up; the switchboard will when its time is over: {error}"
+            )
             if not certainly_not_accepted:
                 # Only a call that is not marked as ended is ended by the reaper.
                 return
@@ -107,7 +118,7 @@ class Acceptance:
                 f"call {self.call_id} is over: {error}", call_id=self.call_id, status=error.status
             ) from error
 
-    def _ask_openai(self, session: Mapping[str, Any], *, tried_before: bool) -> None:
+    def _ask_openai(self, session: RealtimeSession, *, tried_before: bool) -> None:
         if self.is_stopped():
             self.undo(STOPPED)
             raise self._stopped()
@@ -119,6 +130,7 @@ class Acceptance:
         except CallAlreadyDecided:
             if not tried_before:
                 # Not ours: hanging up would end somebody else's call, and so would the reaper.
+                self.is_ours = False
                 tell_ended(self.switchboard, self.call_id, DECIDED_ELSEWHERE, self.report)
                 raise
             self.report(f"Call {self.call_id} was accepted by an earlier try that did not live to say so.")
@@ -143,7 +155,28 @@ class Acceptance:
             return replace(announced, state=ACCEPTED, accepted_at=datetime.now(timezone.utc))
 
     def _stopped(self) -> CallError:
-        return CallError(f"the task was stopped while accepting call {self.call_id}: it was hung up", call_id=self.call_id)
+        return CallError(
+            f"the task was stopped while accepting call {self.call_id}: it was hung up", call_id=self.call_id
+        )
+
+
+def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard: SwitchboardClient) -> str:
+    """
+    Return who accepts a call: whoever has claimed it for this DAG run, else the task itself.
+
+    :param reference: The call; a call (not just an id) says itself who has claimed it.
+    :param task: The accepting task instance.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+    """
+    if reference.claimed_by is not None:
+        return reference.claimed_by
+    try:
+        claimed_by = switchboard.call(reference.call_id).claimed_by
+    except UnknownCall:
+        claimed_by = None
+    if claimed_by is not None and claimed_by.startswith(run_prefix(task)):
+        return claimed_by
+    return claimant_of(task)
 
 
 def tell_ended(

@@ -1,11 +1,11 @@
 """
 One long poll for all that wait for calls of a line in this process.
 
-A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. Whoever waits for a call enters
-as a :class:`Waiter` with what it looks for; matching is done here, so 500 waiters cost one request at a time. A ringing
-call is offered to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at the
-switchboard, and a hundred local claims for one call would only delay the one that counts. A call that a waiter's claimant
-has already (the waiter was moved here from another process) is offered to it first.
+A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. Whoever waits for a call
+enters as a :class:`Waiter` with what it looks for; matching is done here, so 500 waiters cost one request at a time. A
+ringing call is offered to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at
+the switchboard, and a hundred local claims for one call would only delay the one that counts. A call that a waiter's
+claimant has already (the waiter was moved here from another process) is offered to it first.
 
 When the switchboard cannot be reached, the feed goes on trying and tells every waiter, which reports it in its own
 task's log.
@@ -165,7 +165,7 @@ class CallFeed:
                 self._poll.cancel()
                 await asyncio.wait([self._poll])
         finally:
-            await self.client.close()
+            await self.client.__aexit__(None, None, None)
 
     # -- the poll -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Reading what a DAG author gave: values that may be templates when the DAG is parsed, and text when they are rendered."""
+"""Reading what a DAG author gave: templates when the DAG is parsed, perhaps text when they are rendered."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
+
+#: Retries of a task that only waits, unless its author says otherwise. A retry costs nobody a call, and is needed: a
+#: busy scheduler takes the end of the deferral for the end of the task when the trigger fires soon.
+#: Source: https://github.com/apache/airflow/issues/72716
+SAFE_RETRIES = 3
+#: A phone may be ringing, so a retry comes soon.
+SAFE_RETRY_DELAY = timedelta(seconds=1)
 
 _TEMPLATE_MARKS = ("{{", "{%")
 _NOTHING = (None, "", "None", "none", "null")

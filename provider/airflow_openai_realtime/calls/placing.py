@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
+from airflow_openai_realtime.calls.outcomes import FAILED
 from airflow_openai_realtime.dialers.port import Dialer, DialRequest, PlacedCall
 from airflow_openai_realtime.exceptions import (
     CarrierRefused,
@@ -25,9 +26,6 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.records import DIALING, ENDED, PLACED, RESERVED, UNKNOWN, Attempt
-
-#: Outcome of an attempt that the carrier refused.
-FAILED = "failed"
 
 ALREADY_PLACED = "already_placed"
 
@@ -46,7 +44,7 @@ class Placement:
 
     def to_dict(self, carrier_conn_id: str) -> dict[str, Any]:
         """
-        Return it as JSON primitives, without the full number. The shape of a placed call in XCom.
+        Return it as JSON primitives. The shape of a placed call in XCom.
 
         :param carrier_conn_id: Airflow connection of the carrier that has the call.
         """
@@ -54,7 +52,7 @@ class Placement:
         return {
             "attempt_id": row.attempt_id,
             "campaign": row.campaign,
-            "contact": _without_number(row.contact),
+            "contact": row.contact,
             "attempt": row.attempt,
             "correlation_id": row.correlation_id,
             "carrier_call_id": row.carrier_call_id,
@@ -181,8 +179,8 @@ def placed_before(row: Attempt) -> Placement | None:
 def unknown_placement(row: Attempt) -> PlacementUnknown:
     """Say that nobody knows whether the phone rang, and what to do."""
     return PlacementUnknown(
-        f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}': the phone may have rung, "
-        "so it is not dialled again. Look for the correlation id "
+        f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}': the phone may have "
+        "rung, so it is not dialled again. Look for the correlation id "
         f"{row.correlation_id} in the carrier's log; to ring the phone again, give the next attempt number"
         + (f" (last: {row.detail})" if row.detail else "")
     )
@@ -208,8 +206,3 @@ def note_outcome(
         return  # noted before, by an earlier try of the same task
     except (SwitchboardError, DialError) as error:
         report(f"The outcome {outcome!r} could not be written to the ledger: {error}")
-
-
-def _without_number(contact: str) -> str:
-    """Mask a contact that is a phone number, which is what it is when the DAG author gives no key of their own."""
-    return mask_number(contact) if contact.startswith("+") else contact

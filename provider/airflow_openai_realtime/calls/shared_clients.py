@@ -15,14 +15,14 @@ from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
 
 
-async def _leave_dialer(dialer: AsyncDialer) -> None:
-    await dialer.__aexit__(None, None, None)
+async def _leave(client: AsyncCallsClient | AsyncSwitchboardClient | AsyncDialer) -> None:
+    await client.__aexit__(None, None, None)
 
 
 _FEEDS: SharedResources[CallFeed] = SharedResources(CallFeed.close)
-_CALLS: SharedResources[AsyncCallsClient] = SharedResources(AsyncCallsClient.aclose)
-_SWITCHBOARDS: SharedResources[AsyncSwitchboardClient] = SharedResources(AsyncSwitchboardClient.close)
-_DIALERS: SharedResources[AsyncDialer] = SharedResources(_leave_dialer)
+_CALLS: SharedResources[AsyncCallsClient] = SharedResources(_leave)
+_SWITCHBOARDS: SharedResources[AsyncSwitchboardClient] = SharedResources(_leave)
+_DIALERS: SharedResources[AsyncDialer] = SharedResources(_leave)
 
 
 def _switchboard(address: SwitchboardAddress) -> AsyncSwitchboardClient:

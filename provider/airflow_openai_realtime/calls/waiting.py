@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from airflow_openai_realtime.calls import outcomes
 from airflow_openai_realtime.calls.feed import CallFeed, Match, Report
 from airflow_openai_realtime.dialers.port import AsyncDialer
 from airflow_openai_realtime.exceptions import (
@@ -24,18 +25,6 @@ from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, RINGI
 
 #: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
 CLAIM_AGAIN_SECONDS = 0.5
-#: After the carrier says that an answered call is over: how long its webhook may still be under way, in seconds.
-LATE_WEBHOOK_SECONDS = 5.0
-
-#: What a carrier's final status means for an attempt whose call never came in.
-OUTCOMES = {
-    "busy": "busy",
-    "no-answer": "no_answer",
-    "failed": "failed",
-    "canceled": "canceled",
-    # Somebody (or a voicemail) picked up, but the call did not reach OpenAI or was over before anyone could take it.
-    "completed": "gone",
-}
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -120,15 +109,16 @@ async def wait_for_call(
     :param sleep: Waits between questions; for tests.
     :raises SwitchboardRefused: The switchboard refused the token.
     """
-    claiming = asyncio.ensure_future(_claim_one(feed, match, claimant, report, sleep))
-    tasks: set[asyncio.Future[SwitchboardCall | str]] = {claiming}  # type: ignore[arg-type]
-    if carrier is not None:
-        tasks.add(asyncio.ensure_future(_not_answered(carrier, report, sleep)))  # type: ignore[arg-type]
+    claiming = asyncio.create_task(_claim_one(feed, match, claimant, report, sleep))
+    asking = asyncio.create_task(_not_answered(carrier, report, sleep)) if carrier is not None else None
+    tasks = [task for task in (claiming, asking) if task is not None]
+    outcome = None
     try:
         await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
         if claiming.done():
             return Waited("claimed", call=claiming.result())
-        outcome = next((str(task.result()) for task in tasks if task.done()), None)
+        if asking is not None and asking.done():
+            outcome = asking.result()
     finally:
         for task in tasks:
             task.cancel()
@@ -140,9 +130,7 @@ async def wait_for_call(
     return Waited("not_answered", outcome=outcome) if outcome else Waited("timeout")
 
 
-async def _claim_one(
-    feed: CallFeed, match: Match, claimant: str, report: Report, sleep: Sleep
-) -> SwitchboardCall:
+async def _claim_one(feed: CallFeed, match: Match, claimant: str, report: Report, sleep: Sleep) -> SwitchboardCall:
     async with feed.waiter(match, claimant, report) as waiter:
         while True:
             call = await waiter.next_call()
@@ -153,9 +141,7 @@ async def _claim_one(
                 return claimed
 
 
-async def _claim(
-    client: AsyncSwitchboardClient, call_id: str, claimant: str, sleep: Sleep
-) -> SwitchboardCall | None:
+async def _claim(client: AsyncSwitchboardClient, call_id: str, claimant: str, sleep: Sleep) -> SwitchboardCall | None:
     while True:
         try:
             return await client.claim(call_id, claimant)
@@ -186,6 +172,6 @@ async def _not_answered(carrier: CarrierWatch, report: Report, sleep: Sleep) -> 
         else:
             if call.final:
                 if call.status == "completed":
-                    await sleep(LATE_WEBHOOK_SECONDS)
-                return OUTCOMES.get(call.status, "failed")
+                    await sleep(outcomes.LATE_WEBHOOK_SECONDS)
+                return outcomes.outcome_of(call)
         await sleep(carrier.poll_seconds)

@@ -24,8 +24,12 @@ GONE = "gone"
 #: Pauses before the socket is attached again, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
-#: How much before ``hangup_at`` the watch hangs up, in seconds: so that the switchboard, which does so at that moment, finds
-#: the call ended and the reason written.
+#: How long "no such call" is doubted, in seconds: just after the accept the socket may not be ready yet; later it may
+#: be a slip.
+FIRST_ATTACH_SECONDS = 3.0
+ATTACH_AGAIN_SECONDS = 1.0
+#: How much before ``hangup_at`` the watch hangs up, in seconds: so that the switchboard, which does so at that moment,
+#: finds the call ended and the reason written.
 LEAD_SECONDS = 0.5
 #: This close to ``hangup_at`` (in seconds), the end of a call may be the switchboard's doing; it is asked again.
 REAPER_MARGIN_SECONDS = 5.0
@@ -37,7 +41,9 @@ REASON_PAUSE_SECONDS = 0.5
 class Sideband(Protocol):
     """The open socket of a call."""
 
-    clean_end: bool
+    @property
+    def clean_end(self) -> bool:
+        """Whether the socket was closed in the normal way, as it is when the call is over."""
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         """Iterate over the call's events until the socket closes."""
@@ -52,7 +58,8 @@ class WatchPorts:
     """
     What a watch needs of the world.
 
-    :param attach: Opens the sideband socket of a call; raises ``CallGone`` when there is no such call.
+    :param attach: Opens the sideband socket of a call; raises ``CallGone`` when there is no such call, still so after
+        the seconds given.
     :param hang_up: Ends a call; ending one that is over is success.
     :param find: The switchboard's row of a call; None when it has none or cannot be asked.
     :param ended: Tells the switchboard why a call ended; must not raise when it cannot be reached.
@@ -61,7 +68,7 @@ class WatchPorts:
     :param sleep: Waits, in seconds.
     """
 
-    attach: Callable[[str], AbstractAsyncContextManager[Sideband]]
+    attach: Callable[[str, float], AbstractAsyncContextManager[Sideband]]
     hang_up: Callable[[str], Awaitable[object]]
     find: Callable[[str], Awaitable[SwitchboardCall | None]]
     ended: Callable[[str, str], Awaitable[None]]
@@ -105,12 +112,14 @@ async def watch_call(ports: WatchPorts, call_id: str, hangup_at: datetime) -> Ca
     try:
         outcome = await asyncio.wait_for(_until_over(ports, call_id), timeout=max(seconds, 0))
     except asyncio.TimeoutError:
-        await ports.hang_up(call_id)
         outcome = MAX_DURATION
+        await ports.hang_up(call_id)
+        await ports.ended(call_id, outcome)
     else:
         if await _ended_by_reaper(ports, call_id, hangup_at):
             outcome = MAX_DURATION
-    await ports.ended(call_id, outcome)
+        elif await _certainly_over(ports, call_id):
+            await ports.ended(call_id, outcome)
     return CallEnd(call_id=call_id, outcome=outcome, ended_at=ports.now())
 
 
@@ -119,7 +128,8 @@ async def _until_over(ports: WatchPorts, call_id: str) -> str:
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
-            async with ports.attach(call_id) as sideband:
+            doubt_seconds = ATTACH_AGAIN_SECONDS if attached else FIRST_ATTACH_SECONDS
+            async with ports.attach(call_id, doubt_seconds) as sideband:
                 attached = True
                 pause = FIRST_PAUSE_SECONDS
                 async for _event in sideband:
@@ -135,6 +145,20 @@ async def _until_over(ports: WatchPorts, call_id: str) -> str:
             ports.report(f"The socket of the call cannot be opened, trying on: {error}")
         await ports.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def _certainly_over(ports: WatchPorts, call_id: str) -> bool:
+    """
+    Hang up a call that seems to be over. Once it is marked as ended nobody looks after it, so this must be certain.
+
+    A call that cannot be hung up now is left to the switchboard, which does it at its time.
+    """
+    try:
+        await ports.hang_up(call_id)
+    except CallError as error:
+        ports.report(f"Call {call_id} seems to be over, but OpenAI does not say so: {error}")
+        return False
+    return True
 
 
 async def _ended_by_reaper(ports: WatchPorts, call_id: str, hangup_at: datetime) -> bool:

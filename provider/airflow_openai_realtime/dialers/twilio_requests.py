@@ -216,7 +216,7 @@ def _status(value: object, otherwise: CarrierStatus) -> CarrierStatus:
 
 def _seconds(value: object) -> float | None:
     try:
-        seconds = float(value) if isinstance(value, (str, int, float)) else math.nan
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -10,7 +10,8 @@ from airflow_openai_realtime.dialers.port import DialRequest
 from airflow_openai_realtime.exceptions import InvalidInput
 
 MAX_SIP_URI_LENGTH = 254
-_BRIDGE_SECONDS = 30
+# How long a person who has picked up hears ringback until a task accepts the call; Twilio's own default is 30.
+_BRIDGE_SECONDS = 60
 
 
 def bridge(request: DialRequest) -> str:

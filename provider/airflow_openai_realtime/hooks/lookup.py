@@ -105,4 +105,3 @@ def _fields(connection: Any, connection_id: str) -> ConnectionFields:
         host=connection.host,
         extra=extra,
     )
-

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
-from airflow_openai_realtime.hooks.lookup import ConnectionFields, find_connection, find_connection_async, hide, hide_async
+from airflow_openai_realtime.hooks.lookup import (
+    ConnectionFields,
+    find_connection,
+    find_connection_async,
+    hide,
+    hide_async,
+)
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient

@@ -95,8 +95,7 @@ class TelephonyCarrierHook(BaseHook):
 def _settings_of(fields: ConnectionFields) -> CarrierSettings:
     from airflow_openai_realtime.dialers.settings import CarrierSettings
 
-    # Only what is given, so that the defaults are the dialer's.
-    given = {
+    given: dict[str, Any] = {
         "carrier": _text(fields.extra.get("carrier")),
         "base_url": _text(fields.host),
         "caller_number": _text(fields.extra.get("caller_number")),
@@ -104,6 +103,7 @@ def _settings_of(fields: ConnectionFields) -> CarrierSettings:
         "sip_host": _text(fields.extra.get("openai_sip_host")),
     }
     try:
+        # Only what is given, so that the defaults are the dialer's.
         return CarrierSettings(
             account=_text(fields.login) or "",
             token=_text(fields.password) or "",

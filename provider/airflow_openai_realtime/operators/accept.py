@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.claimant import claimant_of, run_prefix
 from airflow_openai_realtime.calls.parameters import CallReference, is_literal, read_number, read_rendered
-from airflow_openai_realtime.exceptions import CallGone, OpenAIRealtimeError, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.exceptions import CallGone, OpenAIRealtimeError, SwitchboardUnreachable
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
 from airflow_openai_realtime.operators.tool_secrets import hide_tool_secrets
 
@@ -17,8 +16,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.api.session import RealtimeSession
     from airflow_openai_realtime.calls.accepting import Acceptance
+    from airflow_openai_realtime.calls.claimant import TaskIdentity
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
 
@@ -55,12 +56,13 @@ class AcceptCallOperator(CallOperator):
 
     The session is given whole (``session``), by its common fields, or both, where they do not contradict each other.
 
-    No call is left running that nobody watches: before OpenAI is asked, the switchboard knows when the call must be over,
-    and ends it then whatever dies. When accepting fails, or the task is killed while it works, the call is hung up.
+    No call is left running that nobody watches: before OpenAI is asked, the switchboard knows when the call must be
+    over, and ends it then whatever dies. When accepting fails, or the task is killed while it works, the call is hung
+    up.
 
     Retries: another try of this task (or of a cleared run) accepts nothing twice. When an earlier try has accepted the
-    call, the task succeeds with that call. An answer "already decided" counts as that too, if an earlier try had come as
-    far as asking OpenAI; otherwise somebody else decided, and the task fails and leaves the call alone.
+    call, the task succeeds with that call. An answer "already decided" counts as that too, if an earlier try had come
+    as far as asking OpenAI; otherwise somebody else decided, and the task fails and leaves the call alone.
 
     :param call: The call as ``IncomingCallSensor`` returns it, or its id. Templated.
     :param call_id: Its id alone, instead of ``call``. Then a claim by a task of the same DAG run is used. Templated.
@@ -83,7 +85,8 @@ class AcceptCallOperator(CallOperator):
     :param tracing: ``auto`` or a dict.
     :param truncation: ``auto``, ``disabled`` or a dict.
     :param extra_fields: Fields that OpenAI added after this release; merged into the request.
-    :param max_duration_seconds: When the call is ended at the latest, in seconds from accepting, above 0, at most 3,600.
+    :param max_duration_seconds: When the call is ended at the latest, in seconds from accepting, above 0, at most
+        3,600.
     :param if_gone: When the caller has hung up before: ``skip`` (default), ``succeed`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
     :return: The call as a dict, with ``accepted_at`` and ``hangup_at``.
@@ -129,7 +132,7 @@ class AcceptCallOperator(CallOperator):
     ) -> None:
         super().__init__(if_gone=if_gone, **kwargs)
         # As a dict, its texts are templates too, and Airflow can show it.
-        self.session = session.model_dump(mode="json", exclude_unset=True) if _is_model(session) else session
+        self.session = _as_dict(session)
         self.model = model
         self.instructions = instructions
         self.voice = voice
@@ -150,7 +153,8 @@ class AcceptCallOperator(CallOperator):
         self.extra_fields = extra_fields
         self.max_duration_seconds = max_duration_seconds
         self._stopped = False
-        self._under_way: tuple[LineSettings, str] | None = None
+        self._line: LineSettings | None = None
+        self._under_way: Acceptance | None = None
         self._check_literals()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -159,31 +163,21 @@ class AcceptCallOperator(CallOperator):
         seconds = self._max_duration()
         session = self._parsed_session(self._given_session_fields())
         hook = self.hook
-        line = hook.line()
+        self._line = hook.line()
         with hook.calls() as calls, hook.switchboard() as switchboard:
-            from airflow_openai_realtime.calls.accepting import Acceptance
-
-            claimant = _claimant(reference, context["ti"], switchboard)
-            acceptance = Acceptance(
-                calls, switchboard, reference.call_id, claimant, self.report, lambda: self._stopped
-            )
-            self._under_way = (line, reference.call_id)
-            return self._accept(acceptance, session, seconds)
-
-    def _accept(self, acceptance: Acceptance, session: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        try:
-            call = acceptance.accept(session, seconds)
-        except CallGone as error:
-            self.settle_gone(error)
-            given = self.call if isinstance(self.call, dict) else {}
-            return {**given, "call_id": acceptance.call_id, "state": "ended", "end_reason": "gone"}
-        except SwitchboardUnreachable as error:
-            raise SwitchboardUnreachable(
-                f"call {acceptance.call_id} was not accepted: the switchboard, which would end it in time, does not "
-                f"answer. {error}",
-                call_id=acceptance.call_id,
-                status=error.status,
-            ) from error
+            try:
+                call = self._acceptance(calls, switchboard, reference, context["ti"]).accept(session, seconds)
+            except CallGone as error:
+                self.settle_gone(error)
+                given = self.call if isinstance(self.call, dict) else {}
+                return {**given, "call_id": reference.call_id, "state": "ended", "end_reason": "gone"}
+            except SwitchboardUnreachable as error:
+                raise SwitchboardUnreachable(
+                    f"call {reference.call_id} was not accepted: the switchboard, which would end it in time, does not "
+                    f"answer. {error}",
+                    call_id=reference.call_id,
+                    status=error.status,
+                ) from error
         self.log.info("Call %s is accepted; it is ended at %s at the latest.", call.call_id, call.hangup_at)
         return call.to_dict()
 
@@ -195,11 +189,26 @@ class AcceptCallOperator(CallOperator):
         nothing is used that it may hold (clients, the supervisor's channel).
         """
         self._stopped = True
-        if self._under_way is None:
+        if self._under_way is None or self._line is None or not self._under_way.is_ours:
             return
-        line, call_id = self._under_way
+        call_id = self._under_way.call_id
         self.log.warning("The task is killed while it accepts call %s: hanging up.", call_id)
-        _hang_up_now(line, call_id, self.report)
+        _hang_up_now(self._line, call_id, self.report)
+
+    def _acceptance(
+        self, calls: CallsClient, switchboard: SwitchboardClient, reference: CallReference, task: TaskIdentity
+    ) -> Acceptance:
+        from airflow_openai_realtime.calls.accepting import Acceptance, accepting_claimant
+
+        self._under_way = Acceptance(
+            calls=calls,
+            switchboard=switchboard,
+            call_id=reference.call_id,
+            claimant=accepting_claimant(reference, task, switchboard),
+            report=self.report,
+            is_stopped=lambda: self._stopped,
+        )
+        return self._under_way
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render a value, and keep the credentials of MCP servers in it out of logs and the list of rendered fields."""
@@ -229,19 +238,6 @@ class AcceptCallOperator(CallOperator):
         return parse_session(**{name: read_rendered(value, name) for name, value in given.items()})
 
 
-def _claimant(reference: CallReference, task: Any, switchboard: SwitchboardClient) -> str:
-    """Return who accepts: whoever has claimed the call for this DAG run, else this task."""
-    if reference.claimed_by is not None:
-        return reference.claimed_by
-    try:
-        claimed_by = switchboard.call(reference.call_id).claimed_by
-    except UnknownCall:
-        claimed_by = None
-    if claimed_by is not None and claimed_by.startswith(run_prefix(task)):
-        return claimed_by
-    return claimant_of(task)
-
-
 def _hang_up_now(line: LineSettings, call_id: str, report: Any) -> None:
     from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.calls.accepting import STOPPED, tell_ended
@@ -257,5 +253,6 @@ def _hang_up_now(line: LineSettings, call_id: str, report: Any) -> None:
         report(f"Call {call_id} could not be hung up; the switchboard will when its time is over: {error}")
 
 
-def _is_model(session: object) -> bool:
-    return hasattr(session, "model_dump")
+def _as_dict(session: Any) -> Any:
+    """Return a ``RealtimeSession`` as a dict, and anything else as it is."""
+    return session.model_dump(mode="json", exclude_unset=True) if hasattr(session, "model_dump") else session

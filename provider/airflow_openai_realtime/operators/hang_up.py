@@ -29,8 +29,8 @@ class HangupCallOperator(CallOperator):
 
     Retries: hanging up twice is harmless; a call that is over counts as hung up.
 
-    :param call: The call as ``AcceptCallOperator`` returns it, or its id; without one (the setup was skipped) this task is
-        skipped too. Templated.
+    :param call: The call as ``AcceptCallOperator`` returns it, or its id; without one (the setup was skipped) this task
+        is skipped too. Templated.
     :param call_id: Its id alone, instead of ``call``. Templated.
     :param if_gone: When the call is over already: ``succeed`` (default), ``skip`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.

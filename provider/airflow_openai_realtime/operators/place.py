@@ -34,10 +34,10 @@ class PlaceCallOperator(BaseOperator):
 
     The answered call then comes in as any other: give what this task returns to ``IncomingCallSensor(placed=…)``.
 
-    **The phone rings at most once** for one (campaign, contact, attempt), whatever is retried, cleared, backfilled or run
-    twice. The attempt is written into the switchboard's ledger before the carrier is asked. When it is not certain whether
-    the phone rang, the task fails with ``PlacementUnknown`` and so does every retry: look at the carrier's log, then give
-    the next ``attempt`` number to ring again.
+    **The phone rings at most once** for one (campaign, contact, attempt), whatever is retried, cleared, backfilled or
+    run twice. The attempt is written into the switchboard's ledger before the carrier is asked. When it is not certain
+    whether the phone rang, the task fails with ``PlacementUnknown`` and so does every retry: look at the carrier's log,
+    then give the next ``attempt`` number to ring again.
 
     Backfills, and scheduled runs that come late (a catch-up), do not ring anybody unless told to: the task is skipped.
 
@@ -45,15 +45,16 @@ class PlaceCallOperator(BaseOperator):
     could certainly not be reached does a retry dial.
 
     :param to: Number to ring, E.164 (``+14155550123``). Templated.
-    :param campaign: Name under which attempts are remembered, for example of the campaign and its week. Two runs with the
-        same campaign do not ring the same contact twice. Templated.
+    :param campaign: Name under which attempts are remembered, for example of the campaign and its week. Two runs with
+        the same campaign do not ring the same contact twice. Templated.
     :param contact: Who is rung, as a key that stays the same; the number when left out. Templated.
     :param attempt: 1 for the first attempt to reach this contact, 2 for the second. Templated.
     :param telephony_carrier_conn_id: Connection of type ``telephony_carrier``. Templated.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``, for the ledger. Templated.
     :param from_number: Number the person sees, E.164; the connection's caller number when left out. Templated.
     :param ring_seconds: How long to let it ring, in seconds, 1 to 600. Templated.
-    :param max_duration_seconds: The carrier ends the call after this long, in seconds, above 0, at most 3,600. Templated.
+    :param max_duration_seconds: The carrier ends the call after this long, in seconds, above 0, at most 3,600.
+        Templated.
     :param dial_in_backfill: Whether a backfill rings phones.
     :param max_lateness_seconds: How late a scheduled run may start and still ring, in seconds; ``None`` for no limit.
     :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
@@ -167,8 +168,8 @@ class PlaceCallOperator(BaseOperator):
         if late <= self.max_lateness_seconds:
             return None
         return (
-            f"this run is {late:.0f} s late, more than max_lateness_seconds ({self.max_lateness_seconds:g}); to ring all "
-            "the same give a larger number, or None"
+            f"this run is {late:.0f} s late, more than max_lateness_seconds ({self.max_lateness_seconds:g}); to ring "
+            "all the same give a larger number, or None"
         )
 
     def _dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
@@ -243,6 +244,7 @@ def check_number_shape(value: object, field: str) -> None:
     text = value if isinstance(value, str) else ""
     if not (text.startswith("+") and text[1:].isdigit() and text.isascii() and 7 <= len(text) - 1 <= 15):
         raise InvalidPhoneNumber(
-            f"{field} {mask_number(str(value))} is not E.164: write + and the country code, no spaces, like +14155550123",
+            f"{field} {mask_number(str(value))} is not E.164: write + and the country code, no spaces, "
+            "like +14155550123",
             field=field,
         )

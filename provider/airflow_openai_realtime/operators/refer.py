@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_openai_realtime.api.phone_numbers import mask_numbers
 from airflow_openai_realtime.api.sip import check_target_uri
@@ -33,7 +33,8 @@ class ReferCallOperator(CallOperator):
 
     :param call: The call as ``AcceptCallOperator`` returns it, or its id. Templated.
     :param call_id: Its id alone, instead of ``call``. Templated.
-    :param target_uri: ``tel:+14155550123``, ``sip:agent@example.com`` or ``sips:…``. Templated.
+    :param target_uri: ``tel:+14155550123``, ``sip:agent@example.com`` or ``sips:…``; empty or ``None`` skips the
+        task, so that a list of calls can say for each whether it is transferred. Templated.
     :param if_gone: When the call is over: ``fail`` (default), ``skip`` or ``succeed``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
     :return: ``call_id``, ``transfer`` (``requested``, or ``None`` when the call was over) and ``target``, where a phone
@@ -46,14 +47,16 @@ class ReferCallOperator(CallOperator):
 
     template_fields: Sequence[str] = (*CallOperator.template_fields, "target_uri")
 
-    def __init__(self, *, target_uri: str, if_gone: IfGone = "fail", **kwargs: Any) -> None:
+    def __init__(self, *, target_uri: str | None, if_gone: IfGone = "fail", **kwargs: Any) -> None:
         super().__init__(if_gone=if_gone, **kwargs)
         self.target_uri = target_uri
-        if is_literal(target_uri):
+        if target_uri and is_literal(target_uri):
             check_target_uri(target_uri)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Request the transfer; see the class."""
+        if not self.target_uri:
+            raise AirflowSkipException("there is no target_uri: this call is not transferred")
         call_id = self.reference().call_id
         target_uri = check_target_uri(self.target_uri)
         result = {"call_id": call_id, "transfer": REQUESTED, "target": mask_numbers(target_uri)}

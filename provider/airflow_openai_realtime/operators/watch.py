@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_openai_realtime.calls.parameters import is_literal, read_call
+from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_call
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 
@@ -32,6 +32,9 @@ class WatchCallOperator(BaseOperator):
     :param call: The call as ``AcceptCallOperator`` returns it, or its id. Templated.
     :param call_id: Its id alone, instead of ``call``. Templated.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A busy scheduler can fail a
+        task whose trigger fires soon after it deferred.
+    :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
     :return: ``call_id``, ``outcome`` (``ended``, ``max_duration``, or ``gone`` when it was over before the watch began)
         and ``ended_at``.
     :raises UnknownCall: The switchboard has never seen the call.
@@ -49,9 +52,11 @@ class WatchCallOperator(BaseOperator):
         call: Any = None,
         call_id: str | None = None,
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        retries: int | None = SAFE_RETRIES,
+        retry_delay: timedelta | float = SAFE_RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
         self.call = call
         self.call_id = call_id
         self.openai_realtime_conn_id = openai_realtime_conn_id
@@ -64,14 +69,17 @@ class WatchCallOperator(BaseOperator):
         """Look whether the call is over already, else wait in the triggerer; see the class."""
         reference = read_call(self.call, self.call_id)
         if reference is None:
-            raise InvalidInput("there is no call: give call (the result of AcceptCallOperator) or call_id", field="call")
+            raise InvalidInput(
+                "there is no call: give call (the result of AcceptCallOperator) or call_id", field="call"
+            )
         with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
             row = switchboard.call(reference.call_id)
         if row.is_over:
             return _result(row)
         if row.hangup_at is None:
             raise InvalidInput(
-                f"call {row.call_id} is {row.state}, not accepted; put AcceptCallOperator before this task", field="call"
+                f"call {row.call_id} is {row.state}, not accepted; put AcceptCallOperator before this task",
+                field="call",
             )
         self._wait(row.call_id, row.hangup_at)
         raise AssertionError("unreachable: deferring raises")  # pragma: no cover

@@ -8,6 +8,7 @@ SIGTERM and SIGINT end it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.narrator import tell
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.server import Simulator
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         simulator = _simulator(options)
         if not options.quiet:
-            simulator.log.listen(lambda entry: print(tell(entry), flush=True))
+            simulator.log.listen(_print)
         simulator.start()
     except (InvalidInput, OSError) as error:
         print(f"simulator: cannot start: {error}", file=sys.stderr)
@@ -67,6 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         simulator.stop()
     print("simulator: stopped", flush=True)
     return 0
+
+
+def _print(entry: LogEntry) -> None:
+    # Whoever read the output may be gone; calls must go on and end all the same.
+    with contextlib.suppress(OSError, ValueError):
+        print(tell(entry), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

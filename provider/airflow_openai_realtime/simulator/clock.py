@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
 from airflow_openai_realtime.exceptions import InvalidInput
+
+_logger = logging.getLogger(__name__)
 
 
 class Timer:
@@ -78,6 +81,12 @@ class Clock:
             self._set(self.now())
             self._speed = speed
             self._changed.notify_all()
+
+    @property
+    def has_timers(self) -> bool:
+        """Whether something is going to happen."""
+        with self.lock:
+            return self._next() is not None
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """
@@ -208,7 +217,11 @@ class Clock:
                     self._changed.wait(min(wait_seconds, threading.TIMEOUT_MAX))
                     continue
                 heapq.heappop(self._timers)
-                timer.callback()
+                try:
+                    timer.callback()
+                except Exception:
+                    # One call that goes wrong must not stop the time of all others.
+                    _logger.exception("A timer of the simulator failed")
 
     def _next(self) -> Timer | None:
         while self._timers and self._timers[0][2].cancelled:

@@ -36,6 +36,10 @@ class Connections:
 
         return NotingProtocol
 
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note the event loop that the server runs on."""
+        self._loop = loop
+
     def reset(self, scope: Scope) -> None:
         """
         Break a connection off with TCP RST: what is on its way is lost, the client sees "connection reset".
@@ -65,7 +69,6 @@ class Connections:
         :param scope: ASGI scope of the request or socket.
         :param receive: Its ASGI ``receive``.
         """
-        self._loop = asyncio.get_running_loop()
         released = asyncio.ensure_future(self._released.wait())
         gone = asyncio.ensure_future(_until_gone(receive))
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
 from airflow_openai_realtime.simulator.log import LogEntry
 
@@ -53,6 +55,6 @@ def tell(entry: LogEntry) -> str:
         details = ", ".join(f"{name} {value}" for name, value in values.items() if name != "key_sent")
         text = f"{entry.kind.replace('.', ': ')} {details}".strip()
     else:
-        text = words.format_map({**values, "number": number})
+        text = words.format_map(defaultdict(lambda: "?", values, number=number))
     call = f"  [{entry.call_id}]" if entry.call_id else ""
     return f"{entry.at:%H:%M:%S} {text}{call}"

@@ -231,7 +231,9 @@ class Simulator:
         asyncio.run(self._serve(self._server, listener))
 
     async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
-        await self._world.webhooks.open(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._connections.open(loop)
+        await self._world.webhooks.open(loop)
         try:
             await server.serve(sockets=[listener])
         finally:

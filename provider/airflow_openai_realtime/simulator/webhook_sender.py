@@ -208,6 +208,7 @@ class WebhookSender:
                 "webhook_id": delivery.webhook_id,
                 "attempt": delivery.attempts,
                 "answer": outcome,
+                "to": delivery.target.shown,
             }
             if outcome.isdigit() and 200 <= int(outcome) < 300:
                 self._log.add("webhook.delivered", delivery.record, **detail)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -65,7 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     await service.start()
     try:
-        with on_termination(lambda: loop.call_soon_threadsafe(service.hub.close)):
+        with on_termination(partial(loop.call_soon_threadsafe, service.hub.close)):
             yield
     finally:
         await service.stop()

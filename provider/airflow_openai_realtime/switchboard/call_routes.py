@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -94,7 +95,7 @@ async def one_call(request: Request, line: CallerLine, call_id: str) -> Answer:
 async def claim(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
     """Take a ringing call."""
     now = service_of(request).now()
-    return await _move(request, line, call_id, lambda call: moves.claim(call, body.claimant, now))
+    return await _move(request, line, call_id, partial(moves.claim, claimant=body.claimant, now=now))
 
 
 @router.post("/calls/{call_id:path}/accepting")
@@ -102,7 +103,7 @@ async def accepting(request: Request, line: CallerLine, call_id: str, body: Acce
     """Fix when the call must be over, before it is accepted; an unknown call is registered."""
     now = service_of(request).now()
     seconds = body.max_duration_seconds
-    rule = lambda call: moves.accepting(call, body.claimant, now, seconds)  # noqa: E731
+    rule = partial(moves.accepting, claimant=body.claimant, now=now, max_duration_seconds=seconds)
     return await _move(request, line, call_id, rule, register=True)
 
 
@@ -111,7 +112,7 @@ async def accepted(request: Request, line: CallerLine, call_id: str, body: Claim
     """Note that OpenAI has accepted the call; an unknown call is registered."""
     service = service_of(request)
     now, seconds = service.now(), service.settings.default_max_duration_seconds
-    rule = lambda call: moves.accepted(call, body.claimant, now, seconds)  # noqa: E731
+    rule = partial(moves.accepted, claimant=body.claimant, now=now, default_duration_seconds=seconds)
     return await _move(request, line, call_id, rule, register=True)
 
 
@@ -119,20 +120,20 @@ async def accepted(request: Request, line: CallerLine, call_id: str, body: Claim
 async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejected) -> Answer:
     """Note that the call was rejected."""
     now = service_of(request).now()
-    return await _move(request, line, call_id, lambda call: moves.rejected(call, now, body.status_code))
+    return await _move(request, line, call_id, partial(moves.rejected, now=now, status_code=body.status_code))
 
 
 @router.post("/calls/{call_id:path}/referred")
 async def referred(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
     """Note that a transfer was requested."""
-    return await _move(request, line, call_id, lambda call: moves.referred(call, body.target_uri))
+    return await _move(request, line, call_id, partial(moves.referred, target_uri=body.target_uri))
 
 
 @router.post("/calls/{call_id:path}/ended")
 async def ended(request: Request, line: CallerLine, call_id: str, body: Ended) -> Answer:
     """Note that the call is over."""
     now = service_of(request).now()
-    return await _move(request, line, call_id, lambda call: moves.ended(call, now, body.reason))
+    return await _move(request, line, call_id, partial(moves.ended, now=now, reason=body.reason))
 
 
 @router.get("/status")

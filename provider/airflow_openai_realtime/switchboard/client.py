@@ -22,7 +22,7 @@ from airflow_openai_realtime.switchboard.records import Attempt, CallPage, Switc
 _RETRYING: dict[str, Any] = {
     "retry": tenacity.retry_if_exception_type(SwitchboardUnreachable),
     "stop": tenacity.stop_after_attempt(5) | tenacity.stop_after_delay(5.0),
-    "wait": tenacity.wait_exponential_jitter(initial=0.1, max=1.5, jitter=0.2),
+    "wait": tenacity.wait_exponential(multiplier=0.1, max=1.5) + tenacity.wait_random(0, 0.2),
     "reraise": True,
 }
 

@@ -91,7 +91,7 @@ class Cursor:
         found = set(latest)
         if not found:
             return cls()
-        return Cursor(min(found)).advanced(found, now)
+        return Cursor(max(0, max(found) - WIDEST_LOOK_BACK)).advanced(found, now)
 
 
 def _no_cursor() -> InvalidInput:

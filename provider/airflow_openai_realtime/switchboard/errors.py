@@ -16,7 +16,8 @@ class MoveRefused(ClaimLost):
     A call or an attempt is not in the state that the move starts from.
 
     :param code: ``claimed_by_other``: another claimant has the call; ``not_ringing``: it was rejected, accepted or
-        rang out; ``not_accepted``: nobody has accepted it; ``ended``: it is over; ``attempt_moved``: somebody else moved the attempt on.
+        rang out; ``not_accepted``: nobody has accepted it; ``ended``: it is over; ``attempt_moved``: somebody else
+        moved the attempt on.
     """
 
     def __init__(self, message: str, *, code: str, call_id: str | None = None, status: int | None = None) -> None:

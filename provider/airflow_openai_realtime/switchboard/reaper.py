@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
@@ -87,7 +88,7 @@ class Reaper:
             key = (call.line, call.call_id)
             if key not in self._busy and self._busy_on(call.line) < self._settings.reaper_concurrency:
                 self._busy[key] = asyncio.ensure_future(self._watched(self._end(call), call))
-                self._busy[key].add_done_callback(lambda _, key=key: self._busy.pop(key, None))
+                self._busy[key].add_done_callback(partial(self._forget, key))
         grace = self._settings.claim_grace_seconds
         for line, call_id in await self._threads.run(self._store.reaping.rung_out, self._now(), grace):
             await self._move(line, call_id, lambda call: moves.missed(call, self._now(), grace))
@@ -98,6 +99,9 @@ class Reaper:
         """Wait for the hang-ups that were begun."""
         while self._busy:
             await asyncio.wait(list(self._busy.values()))
+
+    def _forget(self, key: tuple[str, str], _: asyncio.Task[None]) -> None:
+        self._busy.pop(key, None)
 
     def _busy_on(self, line: str) -> int:
         # Counted for each line: one whose hosts hang must not keep the others' calls open.

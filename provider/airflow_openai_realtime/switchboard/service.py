@@ -12,6 +12,7 @@ from starlette.requests import Request
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.phone_numbers import mask_number
 from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.feed_hub import FeedHub
@@ -97,7 +98,7 @@ class Service:
     async def _prepare(self) -> bool:
         try:
             await self.threads.run(self.store.prepare)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, ConfigurationError) as error:
             log.error(logs.line("store.unavailable", error=error, cause=type(error.__cause__).__name__))
             return False
         except Exception:

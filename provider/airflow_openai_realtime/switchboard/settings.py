@@ -20,8 +20,8 @@ class SwitchboardSettings:
     :param claim_grace_seconds: How long past that a claimed call may still be accepted before it counts as missed.
     :param default_max_duration_seconds: For a call that is said to be accepted without a duration.
     :param reaper_interval_seconds: How often overdue calls are looked for.
-    :param reaper_lease_seconds: How long one worker may take to hang up a call before another tries as well. Short, since
-        a worker may die in between, and a second hang-up does no harm.
+    :param reaper_lease_seconds: How long one worker may take to hang up a call before another tries as well. Short,
+        since a worker may die in between, and a second hang-up does no harm.
     :param reaper_backoff_seconds: The longest pause between two tries to hang up a call.
     :param reaper_concurrency: How many calls of one line a worker hangs up at once.
     :param long_poll_seconds: The longest wait of a long poll.

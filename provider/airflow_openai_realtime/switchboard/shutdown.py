@@ -9,11 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 @contextmanager
-def on_termination(tell: Callable[[], None]) -> Iterator[None]:
+def on_termination(tell: Callable[[], object]) -> Iterator[None]:
     """
     While entered, call ``tell`` when the process is asked to end, before whatever else is to happen then.
 
@@ -35,9 +33,9 @@ def on_termination(tell: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
-    for number in _SIGNALS:
-        former[number] = signal.getsignal(number)
-        signal.signal(number, heard)
+    for caught in (signal.SIGTERM, signal.SIGINT):
+        former[caught] = signal.getsignal(caught)
+        signal.signal(caught, heard)
     try:
         yield
     finally:

@@ -21,7 +21,8 @@ class IncomingCallTrigger(BaseTrigger):
     """
     Wait for a call that matches, and claim it. Fires once, with ``status``:
 
-    - ``claimed`` and ``call_id``; the call itself stays at the switchboard, since Airflow logs events with their content,
+    - ``claimed`` and ``call_id``; the call itself stays at the switchboard, since Airflow logs events with their
+    content,
     - ``timeout``,
     - ``not_answered`` and ``outcome``: the carrier says that no call will come,
     - ``error`` and ``message``: waiting on cannot help.

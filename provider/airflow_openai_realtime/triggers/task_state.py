@@ -12,9 +12,9 @@ async def is_killed(task: Any) -> bool:
     """
     Tell whether the task of a trigger was ended by a user.
 
-    Airflow also calls ``on_kill`` when a triggerer that is slow loses its triggers to another one; the task then still is
-    deferred, and its call must go on. When Airflow cannot be asked, the answer is no: the switchboard ends the call at its
-    time.
+    Airflow also calls ``on_kill`` when a triggerer that is slow loses its triggers to another one; the task then still
+    is deferred, and its call must go on. When Airflow cannot be asked, the answer is no: the switchboard ends the call
+    at its time.
 
     :param task: The trigger's task instance; without one the answer is no.
 

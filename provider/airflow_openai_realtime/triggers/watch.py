@@ -93,8 +93,8 @@ class WatchCallTrigger(BaseTrigger):
         calls = await stack.enter_async_context(shared_calls(line.api))
         switchboard = await stack.enter_async_context(shared_switchboard(line.switchboard))
 
-        def open_socket(call_id: str) -> AbstractAsyncContextManager[Sideband]:
-            return attach(line.api, call_id)
+        def open_socket(call_id: str, doubt_seconds: float) -> AbstractAsyncContextManager[Sideband]:
+            return attach(line.api, call_id, retry_seconds=doubt_seconds)
 
         async def find(call_id: str) -> SwitchboardCall | None:
             return await switchboard.call(call_id)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from airflow_openai_realtime.api.endpoints import Endpoints
 from airflow_openai_realtime.api.retry import Pace
 from airflow_openai_realtime.api.settings import ApiSettings
 
-KEY = "sk-proj-very-secret-key-0123456789"
+# Examples are not timed: a busy machine is no failure.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
+
+KEY = "sk-proj-very-secret-key"
 
 
 class FakeTime:

@@ -114,7 +114,7 @@ def test_without_a_secret_nothing_is_proven():
     assert refused(signed(), secrets=["", "  ", None]) == "no_secret"
 
 
-@pytest.mark.parametrize("secret", ["whsec_", "whsec_***", "whsec_é", "whsec_A"])
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_***", "whsec_MDEy*MzQ1", "whsec_é", "whsec_A"])
 def test_a_secret_that_gives_no_key_is_named_and_never_used_as_an_empty_key(secret):
     assert refused(signed(), secrets=[secret]) == "bad_secret"
     assert verify_webhook(BODY, signed(), [secret, SECRET], NOW) == "wh_1"

@@ -36,7 +36,7 @@ class Attempts:
         found = self._database.read(lambda connection: _by_key(connection, key))
         if found is not None:
             return found
-        row = {
+        row: dict[str, Any] = {
             **key,
             "attempt_id": str(uuid.uuid4()),
             "state": RESERVED,
@@ -52,7 +52,8 @@ class Attempts:
             if found is None:
                 raise
             return found
-        return Attempt(**{name: row.get(name) for name in _STORED}, created=True)
+        stored: dict[str, Any] = {name: row.get(name) for name in _STORED}
+        return Attempt(**stored, created=True)
 
     def find(self, line: str, attempt_id: str) -> Attempt:
         """

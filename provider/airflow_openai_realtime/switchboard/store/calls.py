@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from airflow_openai_realtime.exceptions import UnknownCall
@@ -141,11 +141,13 @@ class Calls:
 
     def counts(self, line: str) -> tuple[dict[str, int], datetime | None]:
         """How many calls of a line are in each state, and since when the oldest ringing one rings."""
-        by_state = select(calls.c.state, func.count()).where(calls.c.line == line).group_by(calls.c.state)
+        by_state = (
+            select(calls.c.state, func.count().label("amount")).where(calls.c.line == line).group_by(calls.c.state)
+        )
         oldest = select(func.min(calls.c.received_at)).where(calls.c.line == line, calls.c.state == RINGING)
 
         def work(connection: Connection) -> tuple[dict[str, int], datetime | None]:
-            found = {state: count for state, count in connection.execute(by_state)}
+            found = {row.state: row.amount for row in connection.execute(by_state)}
             return {state: found.get(state, 0) for state in CALL_STATES}, connection.execute(oldest).scalar()
 
         return self._database.read(work)
@@ -234,7 +236,7 @@ def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
     return query
 
 
-def _call(row: Row[Any]) -> SwitchboardCall:
+def _call(row: Any) -> SwitchboardCall:
     values = dict(row._mapping)
     values.pop("version", None)
     return SwitchboardCall(**{**values, "headers": json.loads(values["headers"])})

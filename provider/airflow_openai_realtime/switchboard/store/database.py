@@ -91,6 +91,8 @@ class Database:
     @contextmanager
     def connect_for_migration(self) -> Iterator[Connection]:
         """A connection outside any transaction; its transactions take SQLite's write lock at once."""
+        if self.is_sqlite:
+            _make_private_file(Path(str(self.url.database)))
         with _as_unavailable(), self._engine.connect() as connection:
             yield connection.execution_options(**{_WRITES: True})
 
@@ -148,7 +150,6 @@ def _engine(url: URL, threads: int) -> Engine:
     options["pool_timeout"] = BUSY_TIMEOUT_SECONDS
     try:
         if url.get_backend_name() == "sqlite":
-            _make_private_file(Path(str(url.database)))
             engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
@@ -172,7 +173,8 @@ def _make_private_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise ConfigurationError(
-            f"store_url: cannot write {path} ({error.strerror}); make its folder and let the switchboard's user write there"
+            f"store_url: cannot write {path} ({error.strerror}); make its folder, and let the switchboard's "
+            "user write there"
         ) from error
 
 

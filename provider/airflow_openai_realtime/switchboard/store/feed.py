@@ -62,8 +62,10 @@ def feed_end(connection: Connection, now: datetime, *, in_order: bool) -> Cursor
 
     :param in_order: Whether rows become visible in the order of their numbers, so that none can be missing.
     """
-    latest = select(feed.c.seq).order_by(feed.c.seq.desc()).limit(1 if in_order else WIDEST_LOOK_BACK)
-    return Cursor.at_end(connection.execute(latest).scalars(), now.timestamp())
+    latest = select(feed.c.seq).order_by(feed.c.seq.desc())
+    if in_order:
+        return Cursor(connection.execute(latest.limit(1)).scalar() or 0)
+    return Cursor.at_end(connection.execute(latest.limit(WIDEST_LOOK_BACK)).scalars(), now.timestamp())
 
 
 def feed_since(connection: Connection, cursor: Cursor, now: datetime) -> FeedPage:

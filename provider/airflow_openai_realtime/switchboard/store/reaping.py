@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, RINGING
 from airflow_openai_realtime.switchboard.store.database import Database
@@ -73,7 +73,7 @@ class Reaping:
         return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
 
     def _hold(self, call: OverdueCall, now: datetime, seconds: float, *, free_only: bool) -> bool:
-        same = [calls.c.line == call.line, calls.c.call_id == call.call_id]
+        same: list[ColumnElement[bool]] = [calls.c.line == call.line, calls.c.call_id == call.call_id]
         if free_only:
             same += _free_and_overdue(now)
         until = now + timedelta(seconds=seconds)
@@ -82,7 +82,7 @@ class Reaping:
         return self._database.write(lambda connection: connection.execute(update).rowcount == 1)
 
 
-def _free_and_overdue(now: datetime) -> list[object]:
+def _free_and_overdue(now: datetime) -> list[ColumnElement[bool]]:
     return [
         calls.c.state.in_((CLAIMED, ACCEPTED)),
         calls.c.hangup_at <= now,

@@ -1,0 +1,89 @@
+"""A call that was placed, from the side of who waits for it to come in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_openai_realtime.calls.outcomes import ANSWERED, LATE_WEBHOOK_SECONDS, outcome_of
+from airflow_openai_realtime.calls.parameters import read_mapping
+from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.switchboard.records import ENDED
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.dialers.port import Dialer
+    from airflow_openai_realtime.switchboard.client import SwitchboardClient
+
+
+@dataclass(frozen=True)
+class PlacedReference:
+    """
+    What ``PlaceCallOperator`` returned, as far as waiting for the call needs it.
+
+    :param attempt_id: Row of the ledger.
+    :param correlation_id: Comes back in a header of the incoming call.
+    :param campaign: Campaign of the attempt.
+    :param contact: Contact of the attempt.
+    :param carrier_conn_id: Airflow connection of the carrier.
+    :param carrier_call_id: The carrier's id of the call.
+    """
+
+    attempt_id: str
+    correlation_id: str
+    campaign: str | None = None
+    contact: str | None = None
+    carrier_conn_id: str | None = None
+    carrier_call_id: str | None = None
+
+
+def read_placed(value: object) -> PlacedReference | None:
+    """
+    Read what was given as ``placed``.
+
+    :param value: A dict, or the text that a template made of one; ``None`` for no placed call.
+    :raises InvalidInput: It is no result of ``PlaceCallOperator``.
+    """
+    if value is None:
+        return None
+    placed = read_mapping(value, "placed")
+    if placed is None:
+        raise InvalidInput("placed is empty; give what PlaceCallOperator returned", field="placed")
+    for key in ("attempt_id", "correlation_id"):
+        if not placed.get(key):
+            raise InvalidInput(f"placed has no {key}; give what PlaceCallOperator returned", field="placed")
+    known = ("attempt_id", "correlation_id", "campaign", "contact", "carrier_conn_id", "carrier_call_id")
+    return PlacedReference(**{key: str(placed[key]) for key in known if placed.get(key) is not None})
+
+
+def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> str | None:
+    """
+    Return how the attempt ended, when the ledger has it already, as after a task was retried or cleared.
+
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+    """
+    if placed.campaign is None:
+        return None
+    rows = switchboard.attempts(placed.campaign, contact=placed.contact)
+    row = next((row for row in rows if row.attempt_id == placed.attempt_id), None)
+    if row is None or row.state != ENDED:
+        return None
+    return row.outcome or ANSWERED
+
+
+def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
+    """
+    Ask the carrier once whether the call is over, and if so, what that means for an attempt whose call never came.
+
+    After an answered call it waits some seconds, since the webhook may still be under way: look for the call again.
+
+    :raises DialError: The carrier cannot say.
+    """
+    if placed.carrier_call_id is None:
+        return None
+    call = dialer.look(placed.carrier_call_id)
+    if not call.final:
+        return None
+    if call.status == "completed":
+        time.sleep(LATE_WEBHOOK_SECONDS)
+    return outcome_of(call)

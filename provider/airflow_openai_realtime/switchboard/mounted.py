@@ -1,0 +1,136 @@
+"""
+The switchboard inside Airflow's API server: lines are connections of type ``openai_realtime``, and the store is in or
+beside Airflow's database.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard.answers import error
+from airflow_openai_realtime.switchboard.app import create_app
+from airflow_openai_realtime.switchboard.line_settings import line_from_fields
+from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.store.database import store_url
+
+log = logging.getLogger(__name__)
+
+SECTION = "openai_realtime"
+CONN_TYPE = "openai_realtime"
+DEFAULT_CONN_ID = "openai_realtime_default"
+STORE_FILE = "openai_realtime.db"
+
+
+def create_mounted_app() -> FastAPI:
+    """
+    The application that the plugin mounts.
+
+    Opens nothing, so that it can also be made where nothing is served. With a setting that cannot be used, the
+    application answers 503 to everything and the log says why: it must not keep Airflow's API server from starting.
+    """
+    from airflow.configuration import conf
+
+    try:
+        settings = SwitchboardSettings(ring_seconds=conf.getfloat(SECTION, "ring_seconds", fallback=60.0))
+        url = conf.get(SECTION, "store_url", fallback=None) or default_store_url(
+            conf.get("database", "sql_alchemy_conn")
+        )
+        store = Store(url, threads=settings.store_threads)
+    except Exception as problem:
+        log.error(logs.line("switchboard.unusable", error=problem))
+        return _out_of_order()
+    return create_app(store, AirflowLines(), settings=settings)
+
+
+def default_store_url(airflow_url: str) -> str:
+    """
+    Where calls are kept when nothing is set: in Airflow's own database, but beside an SQLite one.
+
+    :param airflow_url: ``[database] sql_alchemy_conn``.
+    :raises ConfigurationError: It is of a database that is not supported.
+    """
+    url = store_url(airflow_url)
+    if url.get_backend_name() == "sqlite":
+        # Airflow writes to its own file often, and SQLite has one writer.
+        return f"sqlite:///{Path(str(url.database)).with_name(STORE_FILE)}"
+    return url.render_as_string(hide_password=False)
+
+
+class AirflowLines:
+    """Connections of type ``openai_realtime`` as lines; asks Airflow's secrets backends and database each time."""
+
+    def find(self, name: str | None) -> Line | None:
+        """
+        The connection with this id, or the default one.
+
+        :raises ConfigurationError: It lacks a field or has one that cannot be used.
+        """
+        connection_id = name or DEFAULT_CONN_ID
+        connection = _connection(connection_id)
+        if connection is None or connection.conn_type != CONN_TYPE:
+            return None
+        extra = _extra(connection_id, connection.extra)
+        _keep_out_of_logs(connection.password, extra)
+        return line_from_fields(connection_id, connection.password, connection.host, extra)
+
+
+def _connection(connection_id: str) -> Any:
+    """
+    A connection, or None when no backend has it.
+
+    Airflow's own ``Connection.get`` calls it missing, too, when a backend fails; that must not look like a line that
+    was deleted, so the backends are asked one by one.
+    """
+    from airflow.configuration import ensure_secrets_loaded
+
+    failure: Exception | None = None
+    for backend in ensure_secrets_loaded():
+        try:
+            connection = backend.get_connection(connection_id)
+        except Exception as problem:
+            failure = problem
+            continue
+        if connection is not None:
+            return connection
+    if failure is not None:
+        raise failure
+    return None
+
+
+def _extra(connection_id: str, text: str | None) -> dict[str, Any]:
+    try:
+        extra = json.loads(text) if text else {}
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise ConfigurationError(f"connection {connection_id}: extra must be a JSON object")
+    return extra
+
+
+def _keep_out_of_logs(password: str | None, extra: dict[str, Any]) -> None:
+    from airflow.sdk.log import mask_secret
+
+    for secret in (password, extra.get("webhook_secret"), extra.get("switchboard_token")):
+        if secret:
+            mask_secret(str(secret))
+
+
+def _out_of_order() -> FastAPI:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    async def refuse(_: Request) -> Response:
+        return error(503, "unavailable", "the switchboard is not configured; see the log of Airflow's API server")
+
+    app.add_route("/{path:path}", refuse, methods=["GET", "POST"])
+    return app

@@ -1,0 +1,108 @@
+"""Running a standalone switchboard with uvicorn, in one process or several."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from airflow_openai_realtime.switchboard.app import create_app
+from airflow_openai_realtime.switchboard.configuration import (
+    configured_lines,
+    configured_settings,
+    configured_store_url,
+)
+from airflow_openai_realtime.switchboard.store import Store
+
+LOG_LEVEL = "OPENAI_REALTIME_LOG_LEVEL"
+GRACEFUL_SECONDS = 10
+
+
+def app_from_environment() -> FastAPI:
+    """The application of one worker process; uvicorn calls it there."""
+    configure_logging()
+    _end_with_parent()
+    settings = configured_settings(os.environ)
+    store = Store(configured_store_url(os.environ), threads=settings.store_threads)
+    return create_app(store, configured_lines(os.environ), settings=settings)
+
+
+def configure_logging() -> None:
+    """Logs go to stderr, one line each; no access log, since paths and queries name callers."""
+    level = os.environ.get(LOG_LEVEL, "INFO").upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("uvicorn", "alembic", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def serve(host: str, port: int, workers: int) -> int:
+    """
+    Serve until told to stop; prints one line to stdout when the first request would be answered.
+
+    :param port: 0 for any free one.
+    :param workers: Number of processes.
+    :returns: The exit code.
+    """
+    config = uvicorn.Config(
+        "airflow_openai_realtime.switchboard.serve:app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    bound = config.bind_socket()
+    threading.Thread(target=_say_when_ready, args=(host, bound), daemon=True).start()
+    server = uvicorn.Server(config)
+    if workers > 1:
+        # Older versions of uvicorn ask for the function that a worker runs.
+        older = {"target": server.run} if "target" in inspect.signature(Multiprocess).parameters else {}
+        Multiprocess(config, sockets=[bound], **older).run()
+        return 0
+    server.run(sockets=[bound])
+    return 0 if server.started else 3
+
+
+def _say_when_ready(host: str, bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    url = f"http://{_in_url(local)}:{port}/health"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while True:
+        try:
+            with direct.open(url, timeout=5):
+                print(f"switchboard: listening on http://{_in_url(host)}:{port}", flush=True)  # noqa: T201
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _end_with_parent() -> None:
+    """A worker whose supervisor was killed would keep the port; it ends as if it had been told to."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="switchboard-parent").start()

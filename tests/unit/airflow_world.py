@@ -1,0 +1,195 @@
+"""A whole small world for tests of what runs in Airflow: a simulator, a switchboard in a thread, and connections."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONN_ID = "openai_realtime_default"
+CARRIER_CONN_ID = "telephony_carrier_default"
+CALLER = "+14155550123"
+OUR_NUMBER = "+14155550100"
+
+
+class ServedApp:
+    """A web application on a free port of the loopback interface, in a thread."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.url = ""
+
+    def __enter__(self) -> ServedApp:
+        import uvicorn
+
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(self._app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        started = threading.Event()
+        startup = self._server.startup
+
+        async def noticed(sockets: Any = None) -> None:
+            await startup(sockets=sockets)
+            started.set()
+
+        self._server.startup = noticed  # type: ignore[method-assign]
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread.start()
+        assert started.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+
+@dataclass
+class FakeTask:
+    """The task instance as far as operators use it."""
+
+    dag_id: str = "campaign"
+    run_id: str = "scheduled__2026-11-22T08:00:00+00:00"
+    task_id: str = "wait"
+    map_index: int = -1
+    try_number: int = 1
+    xcom: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep what is pushed."""
+        self.xcom[key] = value
+
+
+@dataclass
+class FakeRun:
+    """The DAG run as far as operators use it."""
+
+    run_type: str = "manual"
+    run_after: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+
+def context(task: FakeTask | None = None, run: FakeRun | None = None) -> dict[str, Any]:
+    """What Airflow hands to ``execute``."""
+    return {"ti": task or FakeTask(), "dag_run": run or FakeRun()}
+
+
+def run_task(operator: Any, given: dict[str, Any] | None = None, method: str = "execute", **kwargs: Any) -> Any:
+    """Call an operator as Airflow's task runner does."""
+    from airflow.sdk.bases.operator import ExecutorSafeguard
+
+    inside = contextvars.copy_context()
+    inside.run(ExecutorSafeguard.tracker.set, operator)
+    return inside.run(getattr(operator, method), given or context(), **kwargs)
+
+
+class World:
+    """
+    A simulator and a switchboard that know each other, and connections to both in the environment.
+
+    :param simulator: Where calls come from.
+    :param url: The switchboard.
+    """
+
+    def __init__(self, simulator: Any, url: str, set_env: Callable[[str, str], None]) -> None:
+        from airflow_openai_realtime.switchboard.tokens import derived_token
+
+        self.simulator = simulator
+        self.url = url
+        self.token = derived_token(simulator.webhook_secret)
+        self._set_env = set_env
+        self.connect()
+
+    @property
+    def secrets(self) -> list[str]:
+        """Texts that nobody must ever see."""
+        return [self.simulator.api_key, self.simulator.webhook_secret, self.simulator.auth_token, self.token]
+
+    def connect(self, conn_id: str = CONN_ID, *, host: str | None = None, **extra: Any) -> None:
+        """Set the connection to OpenAI and the switchboard; ``extra`` replaces single fields."""
+        fields = {"webhook_secret": self.simulator.webhook_secret, "switchboard_url": self.url, "timeout_seconds": 2}
+        value = {
+            "conn_type": "openai_realtime",
+            "password": self.simulator.api_key,
+            "host": host or self.simulator.openai_base_url,
+            "extra": {**fields, **extra},
+        }
+        self._set_env(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+        carrier = {
+            "conn_type": "telephony_carrier",
+            "login": self.simulator.account_sid,
+            "password": self.simulator.auth_token,
+            "host": self.simulator.twilio_base_url,
+            "extra": {"caller_number": self.simulator.caller_number, "openai_project_id": self.simulator.project_id},
+        }
+        self._set_env(f"AIRFLOW_CONN_{CARRIER_CONN_ID.upper()}", json.dumps(carrier))
+
+    def client(self) -> Any:
+        """A client of the switchboard."""
+        from airflow_openai_realtime.switchboard.client import SwitchboardClient
+
+        return SwitchboardClient(self.url, self.token, line=CONN_ID)
+
+    def row(self, call_id: str) -> Any:
+        """The call as the switchboard has it."""
+        with self.client() as client:
+            return client.call(call_id)
+
+    def ring(self, from_number: str = CALLER, to: str = OUR_NUMBER, **kwargs: Any) -> str:
+        """Let somebody call; returns when the switchboard has the call."""
+        from airflow_openai_realtime.exceptions import UnknownCall
+
+        call_id: str = self.simulator.call_in(from_number, to, **kwargs)
+
+        def arrived() -> bool:
+            with contextlib.suppress(UnknownCall):
+                return self.row(call_id) is not None
+            return False
+
+        assert self.simulator.wait_for(arrived)
+        return call_id
+
+    def is_open(self, call_id: str) -> bool:
+        """Whether an accepted call goes on."""
+        return self.record(call_id).open
+
+    def record(self, call_id: str) -> Any:
+        """The call in the simulator's table."""
+        return next(record for record in self.simulator.log.calls if record.call_id == call_id)
+
+    def count(self, kind: str) -> int:
+        """How often something happened in the simulator."""
+        return sum(entry.kind == kind for entry in self.simulator.log.entries)
+
+
+@pytest.fixture
+def world(realtime_simulator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A simulator and a switchboard, connected, with the connections in the environment."""
+    from airflow_openai_realtime.api.endpoints import endpoints_for
+    from airflow_openai_realtime.api.settings import ApiSettings
+    from airflow_openai_realtime.switchboard.app import create_app
+    from airflow_openai_realtime.switchboard.lines import Line, StaticLines
+    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+    from airflow_openai_realtime.switchboard.store import Store
+    from airflow_openai_realtime.switchboard.tokens import derived_token
+
+    secret = realtime_simulator.webhook_secret
+    api = ApiSettings(
+        api_key=realtime_simulator.api_key, endpoints=endpoints_for(base_url=realtime_simulator.openai_base_url)
+    )
+    line = Line(name=CONN_ID, api=api, webhook_secrets=(secret,), token=derived_token(secret))
+    settings = SwitchboardSettings(reaper_interval_seconds=0.1)
+    app = create_app(Store(f"sqlite:///{tmp_path}/calls.db"), StaticLines([line]), settings=settings)
+    with ServedApp(app) as served:
+        realtime_simulator.webhooks.add(f"{served.url}/webhook")
+        yield World(realtime_simulator, served.url, monkeypatch.setenv)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_openai_realtime.api.session import RealtimeSession, parse_session
+from airflow_openai_realtime.exceptions import InvalidSession
+
+
+def test_a_field_of_tomorrow_is_sent():
+    session = RealtimeSession(extra_fields={"vibe": {"level": 3}})
+    assert session.to_body() == {"type": "realtime", "model": "gpt-realtime-2.1", "vibe": {"level": 3}}
+
+
+def test_a_nested_field_joins_what_the_session_sets():
+    extra = {"audio": {"output": {"pitch": 2}, "video": {}}}
+    body = parse_session(voice="marin", extra_fields=extra).to_body()
+    assert body["audio"] == {"output": {"voice": "marin", "pitch": 2}, "video": {}}
+
+
+def test_a_new_field_in_an_object_of_several_kinds_is_sent():
+    extra = {"audio": {"input": {"turn_detection": {"patience": 1}}}}
+    body = parse_session(turn_detection="server_vad", extra_fields=extra).to_body()
+    assert body["audio"]["input"]["turn_detection"] == {"type": "server_vad", "patience": 1}
+
+
+@pytest.mark.parametrize(
+    ("extra", "path"),
+    [
+        ({"type": "x"}, "type"),
+        ({"model": "x"}, "model"),
+        ({"extra_fields": {}}, "extra_fields"),
+        ({"audio": None}, "audio"),
+        ({"audio": {"output": {"voice": "x"}}}, "audio.output.voice"),
+        ({"audio": {"input": {"turn_detection": {"eagerness": "low"}}}}, "audio.input.turn_detection.eagerness"),
+        ({"tools": [{"type": "new"}]}, "tools"),
+        ({"truncation": {"retention_ratio": 1}}, "truncation.retention_ratio"),
+    ],
+)
+def test_a_known_field_must_be_given_in_its_place(extra, path):
+    with pytest.raises(InvalidSession, match="is a known field: set it in the session") as caught:
+        RealtimeSession(extra_fields=extra)
+    assert caught.value.field == f"extra_fields.{path}"

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from airflow_openai_realtime.dialers.port import STATUSES, CarrierCall
+from airflow_openai_realtime.exceptions import InvalidInput, InvalidPhoneNumber
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sip_uri", "proj_abc@sip.api.openai.com"),
+        ("sip_uri", "sip:a b"),
+        ("correlation_id", ""),
+        ("correlation_id", "a b"),
+        ("correlation_id", "x" * 65),
+        ("correlation_id", 'a"<>&'),
+        ("header_name", "Correlation-Id"),
+        ("header_name", "X-A: b"),
+        ("header_name", "X-A=b"),
+        ("ring_seconds", 0),
+        ("ring_seconds", math.nan),
+        ("max_duration_seconds", -1),
+        ("max_duration_seconds", math.inf),
+    ],
+)
+def test_a_value_that_no_carrier_could_use_is_refused_by_name(order, field, value):
+    with pytest.raises(InvalidInput, match=field) as caught:
+        dataclasses.replace(order, **{field: value})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("field", ["to", "from_number"])
+def test_both_numbers_must_be_e164(order, field):
+    with pytest.raises(InvalidPhoneNumber) as caught:
+        dataclasses.replace(order, **{field: "4155550123"})
+    assert caught.value.field == field
+
+
+def test_an_order_shows_no_full_number(order):
+    assert "415555" not in repr(order)
+    assert order.to_masked == "+1***0123"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_call_is_over_unless_it_is_queued_rings_or_is_in_progress(status):
+    assert CarrierCall("CA1", status).final is (status not in ("queued", "ringing", "in-progress"))

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
+from airflow_world import CARRIER_CONN_ID, FakeRun, World, context, run_task
+
+from airflow_openai_realtime.calls.placing import Placing
+from airflow_openai_realtime.dialers.port import DialRequest
+from airflow_openai_realtime.exceptions import (
+    CarrierRefused,
+    CarrierUnavailable,
+    ConfigurationError,
+    InvalidInput,
+    InvalidPhoneNumber,
+    PlacementUnknown,
+    SwitchboardUnreachable,
+)
+from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+from airflow_openai_realtime.operators.place import PlaceCallOperator
+
+PHONE = "+14155550142"
+
+
+def placing(**kwargs: object) -> PlaceCallOperator:
+    return PlaceCallOperator(task_id="place", **{"to": PHONE, "campaign": "reminders", "contact": "ann", **kwargs})
+
+
+def attempt_in(world: World, number: int = 1) -> object:
+    with world.client() as client:
+        return next(row for row in client.attempts("reminders") if row.attempt == number)
+
+
+def test_the_phone_rings_and_the_result_names_attempt_and_call(world: World) -> None:
+    result = run_task(placing())
+    row = attempt_in(world)
+    assert set(result) == {
+        "attempt_id",
+        "campaign",
+        "contact",
+        "attempt",
+        "correlation_id",
+        "carrier_call_id",
+        "carrier_conn_id",
+        "to_masked",
+        "status",
+        "placed_at",
+    }
+    assert (result["status"], result["to_masked"], result["carrier_conn_id"]) == (
+        "placed",
+        "+1***0142",
+        CARRIER_CONN_ID,
+    )
+    assert (row.state, row.carrier_call_id) == ("placed", result["carrier_call_id"])
+    assert world.simulator.wait_for(lambda: world.count("phone.ringing") == 1)
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_the_answered_call_comes_in_with_the_correlation_header(world: World) -> None:
+    result = run_task(placing())
+
+    def came_in() -> bool:
+        with world.client() as client:
+            return any(
+                call.header("x-correlation-id") == result["correlation_id"] for call in client.calls(state="all").calls
+            )
+
+    assert world.simulator.wait_for(came_in)
+
+
+def test_a_retried_or_cleared_task_does_not_ring_again(world: World) -> None:
+    first = run_task(placing())
+    again = run_task(placing())
+    assert again == {**first, "status": "already_placed"}
+    assert len(world.simulator.log.calls) == 1
+
+
+def test_another_run_of_the_same_campaign_does_not_ring_again(world: World) -> None:
+    run_task(placing(), context(run=FakeRun()))
+    run_task(placing(), context(run=FakeRun("scheduled")))
+    assert len(world.simulator.log.calls) == 1
+
+
+def test_the_next_attempt_rings_again(world: World) -> None:
+    run_task(placing())
+    assert run_task(placing(attempt="2"))["status"] == "placed"
+    assert len(world.simulator.log.calls) == 2
+
+
+def test_the_number_is_the_contact_when_none_is_given(world: World) -> None:
+    run_task(placing(contact=None))
+    assert run_task(placing(contact=PHONE))["status"] == "already_placed"
+
+
+@pytest.mark.parametrize("fault", ["reset", "time_out"])
+def test_without_a_clear_answer_nothing_rings_again(world: World, fault: str) -> None:
+    getattr(world.simulator.faults, fault)("place", carried_out=True)
+    operator = placing()
+    settings = TelephonyCarrierHook().settings()
+    object.__setattr__(settings, "timeout_seconds", 0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TelephonyCarrierHook, "settings", lambda _: settings)
+        with pytest.raises(PlacementUnknown):
+            run_task(operator)
+    assert attempt_in(world).state == "unknown"
+    with pytest.raises(PlacementUnknown, match="next attempt number"):
+        run_task(placing())
+    assert len(world.simulator.log.calls) == 1
+
+
+def test_a_carrier_that_cannot_be_reached_leaves_the_attempt_to_a_retry(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = TelephonyCarrierHook().settings()
+    from dataclasses import replace
+
+    monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: replace(good, base_url="http://127.0.0.1:9"))
+    with pytest.raises(CarrierUnavailable):
+        run_task(placing())
+    assert attempt_in(world).state == "reserved"
+    monkeypatch.undo()
+    world.connect()
+    assert run_task(placing())["status"] == "placed"
+
+
+def test_a_refusal_ends_the_attempt_and_a_retry_says_so_without_asking_again(world: World) -> None:
+    world.simulator.faults.status("place", 400)
+    with pytest.raises(CarrierRefused):
+        run_task(placing())
+    row = attempt_in(world)
+    assert (row.state, row.outcome) == ("ended", "failed")
+    with pytest.raises(CarrierRefused, match="refused by the carrier before"):
+        run_task(placing())
+    assert not world.simulator.log.calls
+
+
+def test_a_rate_limit_leaves_the_attempt_to_a_retry(world: World) -> None:
+    world.simulator.faults.status("place", 429)
+    with pytest.raises(CarrierRefused):
+        run_task(placing())
+    assert run_task(placing())["status"] == "placed"
+
+
+def test_killed_while_the_carrier_is_asked_nothing_rings_again(world: World) -> None:
+    class DyingDialer:
+        def place(self, request: DialRequest) -> None:
+            raise AirflowTaskTimeout("killed")
+
+    with world.client() as client:
+        reserved = client.reserve_attempt("reminders", "ann", 1, PHONE)
+        request = DialRequest(PHONE, "+14155550100", "sip:proj@sip.api.openai.com", reserved.correlation_id)
+        with pytest.raises(AirflowTaskTimeout):
+            Placing(client, DyingDialer(), print).place(reserved, request)  # type: ignore[arg-type]
+    assert attempt_in(world).state == "unknown"
+    with pytest.raises(PlacementUnknown):
+        run_task(placing())
+
+
+def test_two_tasks_at_once_ring_once(world: World) -> None:
+    with world.client() as one, world.client() as other:
+        mine = one.reserve_attempt("reminders", "ann", 1, PHONE)
+        theirs = other.reserve_attempt("reminders", "ann", 1, PHONE)
+        request = DialRequest(PHONE, "+14155550100", TelephonyCarrierHook().settings().sip_uri, mine.correlation_id)
+        with TelephonyCarrierHook().dialer() as dialer:
+            assert Placing(one, dialer, print).place(mine, request).status == "placed"
+            assert Placing(other, dialer, print).place(theirs, request).status == "already_placed"
+    assert len(world.simulator.log.calls) == 1
+
+
+def test_while_another_task_is_dialling_this_one_does_not(world: World) -> None:
+    with world.client() as client:
+        row = client.reserve_attempt("reminders", "ann", 1, PHONE)
+        client.move_attempt(row.attempt_id, "reserved", "dialing")
+    with pytest.raises(PlacementUnknown, match="'dialing'"):
+        run_task(placing())
+    assert not world.simulator.log.calls
+
+
+def test_nothing_is_dialled_when_the_ledger_cannot_be_reached(world: World) -> None:
+    world.connect(switchboard_url="http://127.0.0.1:9")
+    with pytest.raises(SwitchboardUnreachable):
+        run_task(placing())
+    assert not world.simulator.log.calls
+
+
+def test_a_backfill_rings_nobody_unless_told_to(world: World) -> None:
+    backfill = context(run=FakeRun("backfill"))
+    with pytest.raises(AirflowSkipException, match="dial_in_backfill=True"):
+        run_task(placing(), backfill)
+    assert not world.simulator.log.calls
+    assert run_task(placing(dial_in_backfill=True), backfill)["status"] == "placed"
+
+
+def test_a_scheduled_run_that_is_late_rings_nobody_unless_told_to(world: World) -> None:
+    late = context(run=FakeRun("scheduled", datetime.now(timezone.utc) - timedelta(hours=2)))
+    with pytest.raises(AirflowSkipException, match="max_lateness_seconds"):
+        run_task(placing(), late)
+    with world.client() as client:
+        assert client.attempts("reminders") == []
+    assert run_task(placing(max_lateness_seconds=None), late)["status"] == "placed"
+
+
+def test_a_late_run_returns_what_was_placed_in_time(world: World) -> None:
+    first = run_task(placing())
+    late = context(run=FakeRun("scheduled", datetime.now(timezone.utc) - timedelta(hours=2)))
+    assert run_task(placing(), late) == {**first, "status": "already_placed"}
+
+
+def test_a_run_started_by_hand_is_never_late(world: World) -> None:
+    old = context(run=FakeRun("manual", datetime.now(timezone.utc) - timedelta(days=2)))
+    assert run_task(placing(), old)["status"] == "placed"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"to": "4155550142"}, "to"),
+        ({"to": ""}, "to"),
+        ({"from_number": "anonymous"}, "from_number"),
+        ({"campaign": " "}, "campaign"),
+        ({"contact": ""}, "contact"),
+        ({"attempt": 0}, "attempt"),
+        ({"attempt": 1.5}, "attempt"),
+        ({"ring_seconds": 0}, "ring_seconds"),
+        ({"ring_seconds": 601}, "ring_seconds"),
+        ({"max_duration_seconds": 3601}, "max_duration_seconds"),
+        ({"max_lateness_seconds": -1}, "max_lateness_seconds"),
+    ],
+)
+def test_values_that_need_no_rendering_are_refused_when_the_dag_is_parsed(given: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        placing(**given)
+    assert error.value.field == field
+
+
+def test_templates_wait_for_the_task() -> None:
+    placing(to="{{ params.to }}", contact="{{ params.contact }}", attempt="{{ params.attempt }}")
+
+
+def test_a_rendered_number_is_checked_before_anything_is_written(world: World) -> None:
+    operator = placing(to="{{ params.to }}")
+    operator.to = "+1415555"
+    with pytest.raises(InvalidPhoneNumber):
+        run_task(operator)
+    with world.client() as client:
+        assert client.attempts("reminders") == []
+
+
+@pytest.mark.parametrize("missing", ["caller_number", "openai_project_id"])
+def test_a_missing_field_of_the_carrier_is_named_before_anything_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    from dataclasses import replace
+
+    settings = replace(TelephonyCarrierHook().settings(), **{missing: None})
+    monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: settings)
+    with pytest.raises(ConfigurationError, match=rf"{CARRIER_CONN_ID}.*{missing}"):
+        run_task(placing())
+    with world.client() as client:
+        assert client.attempts("reminders") == []
+
+
+def test_the_log_holds_neither_number_nor_token(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    operator = placing()
+    run_task(operator)
+    seen = "".join(capsys.readouterr()) + repr(operator)
+    assert not [text for text in (*world.secrets, PHONE) if text in seen]

@@ -1,0 +1,109 @@
+"""The ledger, on both databases."""
+
+from __future__ import annotations
+
+from threading import Barrier, Thread
+
+import pytest
+
+from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
+from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.records import Attempt
+from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.store import attempts as attempts_module
+from tests.unit.switchboard.support import START
+
+
+def reserve(store: Store, contact: str = "ann", attempt: int = 1, line: str = "support") -> Attempt:
+    return store.attempts.reserve(line, "spring", contact, attempt, "+14155550123", START)
+
+
+def test_a_reservation_is_made_once_and_then_returned_as_it_is(store: Store) -> None:
+    first, again = reserve(store), reserve(store)
+    assert (first.created, again.created) == (True, False)
+    assert again.attempt_id == first.attempt_id
+    assert again.correlation_id == first.correlation_id
+    assert store.attempts.find("support", first.attempt_id).state == "reserved"
+
+
+def test_each_attempt_has_its_own_unguessable_correlation_id(store: Store) -> None:
+    ids = {reserve(store, contact).correlation_id for contact in "abcdef"}
+    assert len(ids) == 6
+    assert {len(value) for value in ids} == {32}
+
+
+def test_many_who_reserve_at_once_get_the_same_row(store: Store) -> None:
+    together, rows = Barrier(8), []
+
+    def work() -> None:
+        together.wait()
+        rows.append(reserve(store))
+
+    threads = [Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({row.attempt_id for row in rows}) == 1
+    assert sum(row.created for row in rows) == 1
+
+
+def test_only_one_owner_may_dial(store: Store) -> None:
+    row = reserve(store)
+    moved = store.attempts.move("support", row.attempt_id, "reserved", "dialing", "one", {}, START)
+    assert moved.state == "dialing"
+    with pytest.raises(MoveRefused) as refused:
+        store.attempts.move("support", row.attempt_id, "reserved", "dialing", "two", {}, START)
+    assert refused.value.code == "attempt_moved"
+
+
+def test_the_same_owner_asking_again_is_told_yes(store: Store) -> None:
+    row = reserve(store)
+    for _ in range(2):
+        moved = store.attempts.move("support", row.attempt_id, "reserved", "dialing", "one", {}, START)
+        assert moved.state == "dialing"
+
+
+def test_an_owner_is_not_told_yes_once_the_attempt_has_moved_on(store: Store) -> None:
+    row = reserve(store)
+    store.attempts.move("support", row.attempt_id, "reserved", "dialing", "one", {}, START)
+    store.attempts.move("support", row.attempt_id, "dialing", "unknown", "two", {"detail": "no answer"}, START)
+    with pytest.raises(MoveRefused):
+        store.attempts.move("support", row.attempt_id, "reserved", "dialing", "one", {}, START)
+
+
+def test_what_is_given_with_a_move_is_stored_and_the_rest_is_kept(store: Store) -> None:
+    row = reserve(store)
+    store.attempts.move("support", row.attempt_id, "reserved", "dialing", "a", {}, START)
+    store.attempts.move("support", row.attempt_id, "dialing", "placed", "b", {"carrier_call_id": "CA1"}, START)
+    ended = store.attempts.move("support", row.attempt_id, "placed", "ended", "c", {"outcome": "busy"}, START)
+    assert (ended.carrier_call_id, ended.outcome, ended.to_number) == ("CA1", "busy", "+14155550123")
+
+
+@pytest.mark.parametrize(("start", "end"), [("unknown", "dialing"), ("placed", "dialing"), ("ended", "reserved")])
+def test_no_move_leads_back_to_dialing(sqlite_store: Store, start: str, end: str) -> None:
+    row = reserve(sqlite_store)
+    with pytest.raises(InvalidInput):
+        sqlite_store.attempts.move("support", row.attempt_id, start, end, "a", {}, START)
+
+
+def test_an_attempt_of_another_line_is_not_there(store: Store) -> None:
+    row = reserve(store, line="sales")
+    with pytest.raises(UnknownCall):
+        store.attempts.find("support", row.attempt_id)
+    with pytest.raises(UnknownCall):
+        store.attempts.move("support", row.attempt_id, "reserved", "dialing", "a", {}, START)
+    assert store.attempts.page("support", "spring", None, 0) == ([], None)
+    assert reserve(store).attempt_id != row.attempt_id
+
+
+def test_attempts_come_in_pages_in_the_order_they_were_reserved(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts_module, "PAGE", 2)
+    for contact in "cab":
+        reserve(store, contact)
+    first, following = store.attempts.page("support", "spring", None, 0)
+    assert following is not None
+    second, end = store.attempts.page("support", "spring", None, following)
+    assert [row.contact for row in first + second] == ["c", "a", "b"]
+    assert end is None
+    assert [row.contact for row in store.attempts.page("support", "spring", "a", 0)[0]] == ["a"]

@@ -1,0 +1,76 @@
+"""What the switchboard's tests share: a line, its deliveries, a clock that tests move."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_openai_realtime.api.webhooks import sign_webhook
+from airflow_openai_realtime.switchboard.line_settings import line_from_fields
+from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.store import NewCall
+
+SECRET = "whsec_dGVzdC1zZWNyZXQ="
+OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0"
+START = datetime(2026, 11, 22, 8, 0, tzinfo=timezone.utc)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def move(self, seconds: float) -> None:
+        """Let this much time pass."""
+        self.at += timedelta(seconds=seconds)
+
+
+def a_line(name: str = "support", secret: str = SECRET, **extra: Any) -> Line:
+    """A line that talks to nobody."""
+    fields = {"webhook_secret": secret, **extra}
+    return line_from_fields(name, "sk-test", "http://127.0.0.1:9/v1", fields)
+
+
+def a_call(number: int | str = 1, *, line: str = "support", at: datetime = START, **changes: Any) -> NewCall:
+    """A ringing call."""
+    fields: dict[str, Any] = {
+        "line": line,
+        "call_id": f"rtc_{number}",
+        "webhook_id": f"wh_{number}",
+        "received_at": at,
+        "expires_at": at + timedelta(seconds=60),
+        "from_number": "+14155550123",
+        "to_number": "+14155550199",
+        "headers": {"x-correlation-id": f"c{number}"},
+    }
+    return NewCall(**{**fields, **changes})
+
+
+def event_body(number: int | str = 1, *, created_at: float = START.timestamp(), **changes: Any) -> bytes:
+    """The body of a delivery that tells of a call."""
+    data = {
+        "call_id": f"rtc_{number}",
+        "sip_headers": [
+            {"name": "From", "value": "sip:+14155550123@carrier.example"},
+            {"name": "To", "value": "sip:+14155550199@sip.api.openai.com"},
+            {"name": "X-Correlation-Id", "value": f"c{number}"},
+        ],
+    }
+    event = {
+        "object": "event",
+        "id": f"evt_{number}",
+        "type": "realtime.call.incoming",
+        "created_at": int(created_at),
+        "data": data,
+    }
+    return json.dumps({**event, **changes}).encode()
+
+
+def signed(body: bytes, number: int | str = 1, *, at: float = START.timestamp(), secret: str = SECRET) -> dict[str, str]:
+    """The headers that OpenAI would send with a body."""
+    return sign_webhook(body, webhook_id=f"wh_{number}", timestamp=int(at), secret=secret)
