@@ -29,6 +29,14 @@ def measure() -> dict[str, float]:
 
 
 def _import_ms(statement: str) -> float:
-    program = f"{_DAG_AUTHOR}\nimport time\nbegun = time.perf_counter()\n{statement}\nprint((time.perf_counter() - begun) * 1000)"
+    program = "\n".join(
+        (
+            _DAG_AUTHOR,
+            "import time",
+            "begun = time.perf_counter()",
+            statement,
+            "print((time.perf_counter() - begun) * 1000)",
+        )
+    )
     answer = subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, capture_output=True, text=True)
     return float(answer.stdout.split()[-1])

@@ -1,8 +1,8 @@
 """
 ``make demo``: a callback campaign in a real Airflow, against simulated phones, on this machine only.
 
-Shows what happens while it happens, then a table of what became of everybody, and fails when the simulator's own log says
-anything else than the table.
+Shows what happens while it happens, then a table of what became of everybody, and fails when the simulator's own log
+says anything else than the table.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def _run_campaign(stage: Stage) -> str:
 
 
 def _say(entry: LogEntry, contacts: list[Contact]) -> None:
-    """One line of what happens to whom."""
+    """One line of what happens to whom; answers to single requests are not worth one."""
+    if entry.kind.endswith(".answer") or not entry.number:
+        return
     name = next((contact.name for contact in contacts if contact.number == entry.number), "")
     console.print(f"{tell(entry)}" + (f"  ({name})" if name else ""), markup=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""The stage of a demonstration or a system test: simulated OpenAI, carrier and phones, and a real Airflow before them."""
+"""The stage of a demonstration or a system test: simulated OpenAI, carrier and phones, and a real Airflow."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from demo.airflow_processes import LocalAirflow
 
 EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
 
-#: Simulated patience of OpenAI, in seconds. The real limit is not published, and much shorter than Airflow tasks need on
-#: a small machine; see "How fast is a call answered?" in docs/sensor.md.
+#: Simulated patience of OpenAI, in seconds. The real limit is not published, and much shorter than Airflow tasks
+#: need on a small machine; see "How fast is a call answered?" in docs/sensor.md.
 RING_SECONDS = 90.0
 
 

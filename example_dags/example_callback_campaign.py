@@ -50,7 +50,7 @@ with DAG(
         "contacts_file": Param(
             str(Path(__file__).parent / "callback_contacts.csv"),
             type="string",
-            description="CSV file: name, number, topic, if_answered (talk or decline), transfer_to (tel:, sip:, or empty)",
+            description="CSV: name, number, topic, if_answered (talk or decline), transfer_to (tel:, sip: or empty)",
         ),
         "max_duration_seconds": Param(120, type="integer", minimum=5, maximum=3600),
         "shop": Param("Example Stores", type="string", description="In whose name we call"),
@@ -109,6 +109,7 @@ with DAG(
 
         placed >> call >> decline
 
+    # [START report]
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def report(campaign: str) -> list[dict[str, Any]]:
         """What became of each attempt, for whatever comes next."""
@@ -117,6 +118,8 @@ with DAG(
                 {"attempt_id": attempt.attempt_id, "state": attempt.state, "outcome": attempt.outcome}
                 for attempt in switchboard.attempts(campaign)
             ]
+
+    # [END report]
 
     [
         call_contact.expand_kwargs(contacts_to_talk_to()),

@@ -1,7 +1,8 @@
 """A private Airflow for the sample test: settings come before the first import of airflow."""
 
-from __future__ import annotations
+# ruff: noqa: S603
 
+# [START conftest]
 import os
 import subprocess
 import sys
@@ -26,3 +27,6 @@ def airflow_db() -> None:
     """A metadata database, which ``dag.test()`` needs."""
     command = [sys.executable, "-m", "airflow", "db", "migrate"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+# [END conftest]

@@ -1,5 +1,7 @@
 """Test a DAG with simulated phones: ``python -m pytest docs/samples``."""
 
+# ruff: noqa: S101
+
 # [START sample]
 import json
 import os
@@ -77,4 +79,6 @@ def test_a_busy_phone_is_left_alone(dag, realtime_simulator):
     states = {task.task_id: task.state for task in run.get_task_instances()}
     assert states["wait_for_call"] == states["accept"] == "skipped"
     assert len(realtime_simulator.log.dials(NUMBER)) == 1
+
+
 # [END sample]

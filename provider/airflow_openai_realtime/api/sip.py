@@ -15,6 +15,9 @@ PROJECT_PREFIX = "proj_"
 DEFAULT_REJECT_STATUS = 603
 """SIP 603 Decline, OpenAI's default for a rejection."""
 
+CORRELATION_HEADER = "X-Correlation-Id"
+"""SIP header by which a placed call is recognised when it comes in. Carriers pass on only what starts with X-."""
+
 _MAX_USER_LENGTH = 128
 _NOBODY = frozenset({"", "anonymous", "unavailable", "restricted", "unknown", "private"})
 _CALL_ID_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")

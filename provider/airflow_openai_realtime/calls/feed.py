@@ -62,6 +62,7 @@ class Waiter:
         self._feed = feed
         self._report = report
         self._changed = asyncio.Event()
+        self._was_given_one = False
         self._last_report: float | None = None
         self._reported: str | None = None
 
@@ -77,13 +78,15 @@ class Waiter:
 
         :raises SwitchboardRefused: The switchboard refused the token; waiting on cannot help.
         """
-        self._feed.refuse(self)
+        if self._was_given_one:
+            self._feed.refuse(self)
         while True:
             self._changed.clear()
             self._tell()
             if self._feed.failure is not None:
                 raise self._feed.failure
             if self.offer is not None:
+                self._was_given_one = True
                 return self.offer
             await self._changed.wait()
 

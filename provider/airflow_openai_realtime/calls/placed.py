@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_openai_realtime.calls.outcomes import ANSWERED, LATE_WEBHOOK_SECONDS, outcome_of
+from airflow_openai_realtime.calls import outcomes
 from airflow_openai_realtime.calls.parameters import read_mapping
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.records import ENDED
@@ -68,7 +68,7 @@ def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> s
     row = next((row for row in rows if row.attempt_id == placed.attempt_id), None)
     if row is None or row.state != ENDED:
         return None
-    return row.outcome or ANSWERED
+    return row.outcome or outcomes.ANSWERED
 
 
 def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
@@ -85,5 +85,5 @@ def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
     if not call.final:
         return None
     if call.status == "completed":
-        time.sleep(LATE_WEBHOOK_SECONDS)
-    return outcome_of(call)
+        time.sleep(outcomes.LATE_WEBHOOK_SECONDS)
+    return outcomes.outcome_of(call)

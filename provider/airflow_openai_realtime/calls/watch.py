@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from airflow_openai_realtime.api.client import HangUpResult
 from airflow_openai_realtime.exceptions import CallError, CallGone, SwitchboardError
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -69,7 +70,7 @@ class WatchPorts:
     """
 
     attach: Callable[[str, float], AbstractAsyncContextManager[Sideband]]
-    hang_up: Callable[[str], Awaitable[object]]
+    hang_up: Callable[[str], Awaitable[HangUpResult]]
     find: Callable[[str], Awaitable[SwitchboardCall | None]]
     ended: Callable[[str, str], Awaitable[None]]
     report: Callable[[str], None]
@@ -112,8 +113,10 @@ async def watch_call(ports: WatchPorts, call_id: str, hangup_at: datetime) -> Ca
     try:
         outcome = await asyncio.wait_for(_until_over(ports, call_id), timeout=max(seconds, 0))
     except asyncio.TimeoutError:
-        outcome = MAX_DURATION
-        await ports.hang_up(call_id)
+        hung_up = await ports.hang_up(call_id)
+        # Over before: by the reaper, for the same reason, or by the caller, unnoticed while no socket was attached.
+        by_deadline = not hung_up.gone or await _ended_by_reaper(ports, call_id, hangup_at)
+        outcome = MAX_DURATION if by_deadline else ENDED
         await ports.ended(call_id, outcome)
     else:
         if await _ended_by_reaper(ports, call_id, hangup_at):

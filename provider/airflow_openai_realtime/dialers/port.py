@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from airflow_openai_realtime.api.phone_numbers import check_e164, mask_number
+from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ CarrierStatus = Literal["queued", "ringing", "in-progress", "completed", "busy",
 
 STATUSES: tuple[str, ...] = get_args(CarrierStatus)
 FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
-DEFAULT_CORRELATION_HEADER = "X-Correlation-Id"
 
 _HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,60}", re.IGNORECASE)
 _SIP_ADDRESS = re.compile(r"sips?:[\x21-\x7e]+", re.IGNORECASE)
@@ -46,7 +46,7 @@ class DialRequest:
     correlation_id: str
     ring_seconds: float = 30.0
     max_duration_seconds: float = 600.0
-    header_name: str = DEFAULT_CORRELATION_HEADER
+    header_name: str = CORRELATION_HEADER
 
     def __post_init__(self) -> None:
         check_e164(self.to, "to")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
+from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_mapping
 from airflow_openai_realtime.exceptions import DialError, InvalidInput, SwitchboardRefused
@@ -231,9 +232,7 @@ class IncomingCallSensor(BaseSensorOperator):
         headers = dict(read_mapping(self.headers, "headers") or {})
         placed = self._placed()
         if placed is not None:
-            from airflow_openai_realtime.dialers.port import DEFAULT_CORRELATION_HEADER
-
-            headers[DEFAULT_CORRELATION_HEADER] = placed.correlation_id
+            headers[CORRELATION_HEADER] = placed.correlation_id
         return CallMatch(to=self.to or None, from_number=self.from_number or None, headers=headers)
 
     def _placed(self) -> PlacedReference | None:

@@ -173,7 +173,8 @@ async def _move(
     register: bool = False,
 ) -> Answer:
     service = service_of(request)
-    unknown = _unheard_of(service, line, checked_id(call_id)) if register else None
+    call_id = checked_id(call_id)
+    unknown = _unheard_of(service, line, call_id) if register else None
     call = await service.threads.run(service.store.calls.move, line.name, call_id, rule, service.now(), unknown)
     service.hub.ring(line.name)
     return {"call": call.to_dict()}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_openai_realtime.dialers.port import DEFAULT_CORRELATION_HEADER
+from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -51,14 +51,14 @@ class CallMatch:
     def matches(self, call: SwitchboardCall) -> bool:
         """Whether the call meets every condition. A number or header that the call lacks meets none."""
         return (
-            (call.header(DEFAULT_CORRELATION_HEADER) is None or self._names_correlation())
+            (call.header(CORRELATION_HEADER) is None or self._names_correlation())
             and _holds(self.to, call.to_number)
             and _holds(self.from_number, call.from_number)
             and all(_header_holds(pattern, call.header(name.strip())) for name, pattern in self.headers.items())
         )
 
     def _names_correlation(self) -> bool:
-        return any(name.strip().lower() == DEFAULT_CORRELATION_HEADER.lower() for name in self.headers)
+        return any(name.strip().lower() == CORRELATION_HEADER.lower() for name in self.headers)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON primitives, only what was given; fit for trigger keyword arguments."""

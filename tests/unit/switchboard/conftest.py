@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.tables import metadata
 from tests.postgres import PostgresCluster, running_cluster
-from tests.unit.switchboard.support import Clock
+from tests.unit.switchboard.support import OTHER_SECRET, Clock, Switchboard, a_line, running
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
@@ -83,3 +84,11 @@ def sqlite_store(sqlite_url: str) -> Iterator[Store]:
 def clock() -> Clock:
     """A clock that stands still until it is moved."""
     return Clock()
+
+
+@pytest.fixture
+async def switchboard(sqlite_store: Store, clock: Clock) -> AsyncIterator[Switchboard]:
+    """A switchboard with the lines *support* (the default) and *sales*, on SQLite, in this process."""
+    lines = [a_line(), a_line("sales", OTHER_SECRET)]
+    async with running(sqlite_store, StaticLines(lines), clock) as made:
+        yield made

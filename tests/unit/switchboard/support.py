@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import httpx
+from fastapi import FastAPI
+
 from airflow_openai_realtime.api.webhooks import sign_webhook
+from airflow_openai_realtime.switchboard.app import create_app
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.line_settings import line_from_fields
-from airflow_openai_realtime.switchboard.lines import Line
-from airflow_openai_realtime.switchboard.store import NewCall
+from airflow_openai_realtime.switchboard.lines import Line, Lines
+from airflow_openai_realtime.switchboard.service import Service
+from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.store import NewCall, Store
+from airflow_openai_realtime.switchboard.tokens import derived_token
 
 SECRET = "whsec_dGVzdC1zZWNyZXQ="
 OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0"
@@ -74,3 +85,42 @@ def event_body(number: int | str = 1, *, created_at: float = START.timestamp(), 
 def signed(body: bytes, number: int | str = 1, *, at: float = START.timestamp(), secret: str = SECRET) -> dict[str, str]:
     """The headers that OpenAI would send with a body."""
     return sign_webhook(body, webhook_id=f"wh_{number}", timestamp=int(at), secret=secret)
+
+
+@dataclass
+class Switchboard:
+    """A switchboard in this process, and ways to talk to it."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    clock: Clock
+
+    @property
+    def service(self) -> Service:
+        """Its parts."""
+        service: Service = self.app.state.switchboard
+        return service
+
+    def client(self, *, line: str | None = None, secret: str = SECRET) -> AsyncSwitchboardClient:
+        """A client of a line."""
+        transport = httpx.ASGITransport(self.app)
+        return AsyncSwitchboardClient("http://switchboard", derived_token(secret), line=line, transport=transport)
+
+    async def deliver(
+        self, number: int | str = 1, *, path: str = "/webhook", secret: str = SECRET, body: bytes | None = None
+    ) -> httpx.Response:
+        """Deliver a webhook as OpenAI would, now."""
+        now = self.clock().timestamp()
+        content = body if body is not None else event_body(number, created_at=now)
+        return await self.http.post(path, content=content, headers=signed(content, number, at=now, secret=secret))
+
+
+@asynccontextmanager
+async def running(
+    store: Store, lines: Lines, clock: Clock, *, settings: SwitchboardSettings | None = None
+) -> AsyncIterator[Switchboard]:
+    """A switchboard that has started, and is stopped afterwards."""
+    app = create_app(store, lines, settings=settings, now=clock)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://sb") as http:
+        yield Switchboard(app, http, clock)

@@ -1,0 +1,73 @@
+"""The ledger over the private API, by the real client, in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.tokens import derived_token
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
+
+
+async def test_the_life_of_an_attempt(switchboard: Switchboard) -> None:
+    async with switchboard.client() as client:
+        reserved = await client.reserve_attempt("spring", "ann", 1, "+14155550123")
+        assert (reserved.state, reserved.created, reserved.to_number) == ("reserved", True, "+14155550123")
+        again = await client.reserve_attempt("spring", "ann", 1, "+14155550100")
+        assert (again.created, again.to_number) == (False, "+14155550123")
+        await client.move_attempt(reserved.attempt_id, "reserved", "dialing")
+        placed = await client.move_attempt(reserved.attempt_id, "dialing", "placed", carrier_call_id="CA1")
+        assert (placed.state, placed.carrier_call_id) == ("placed", "CA1")
+        ended = await client.move_attempt(
+            reserved.attempt_id, "placed", "ended", outcome="busy", call_id="rtc_1", detail="SIP 486"
+        )
+        assert await client.attempts("spring") == [ended]
+        assert await client.attempts("spring", contact="bob") == []
+
+
+async def test_a_second_mover_is_told_no(switchboard: Switchboard) -> None:
+    async with switchboard.client() as client:
+        reserved = await client.reserve_attempt("spring", "ann", 1, "+14155550123")
+        await client.move_attempt(reserved.attempt_id, "reserved", "dialing")
+        with pytest.raises(MoveRefused) as refused:
+            await client.move_attempt(reserved.attempt_id, "reserved", "dialing")
+    assert refused.value.code == "attempt_moved"
+
+
+async def test_an_attempt_of_another_line_is_not_there(switchboard: Switchboard) -> None:
+    async with switchboard.client() as client, switchboard.client(line="sales", secret=OTHER_SECRET) as other:
+        reserved = await client.reserve_attempt("spring", "ann", 1, "+14155550123")
+        with pytest.raises(UnknownCall):
+            await other.move_attempt(reserved.attempt_id, "reserved", "dialing")
+        assert await other.attempts("spring") == []
+
+
+RESERVATION = {"campaign": "c", "contact": "x", "attempt": 1, "to_number": "+14155550123"}
+MOVE = {"from_state": "reserved", "to_state": "dialing", "owner": "o"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("/v1/attempts", {**RESERVATION, "campaign": ""}, "campaign"),
+        ("/v1/attempts", {**RESERVATION, "contact": "x" * 201}, "contact"),
+        ("/v1/attempts", {**RESERVATION, "attempt": 0}, "attempt"),
+        ("/v1/attempts", {**RESERVATION, "attempt": 2**40}, "attempt"),
+        ("/v1/attempts", {**RESERVATION, "to_number": ""}, "to_number"),
+        ("/v1/attempts/a/move", {**MOVE, "to_state": "ringing"}, "to_state"),
+        ("/v1/attempts/a/move", {**MOVE, "from_state": "unknown"}, "cannot move from unknown to dialing"),
+        ("/v1/attempts/a/move", {**MOVE, "owner": ""}, "owner"),
+        ("/v1/attempts/a/move", {**MOVE, "mood": "sunny"}, "mood"),
+        ("/v1/attempts/a/move", {**MOVE, "outcome": "a\x00"}, "outcome"),
+    ],
+)
+async def test_what_cannot_be_used_is_named(
+    switchboard: Switchboard, path: str, body: dict[str, Any], named: str
+) -> None:
+    headers = {"Authorization": f"Bearer {derived_token(SECRET)}"}
+    answer = await switchboard.http.post(path, json=body, headers=headers)
+    assert answer.status_code == 422
+    assert named in answer.json()["error"]["message"]

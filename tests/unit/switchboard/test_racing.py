@@ -1,0 +1,72 @@
+"""20 sensors in several processes race for 20 calls, at a switchboard of two processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import httpx
+
+from airflow_openai_realtime.switchboard.client import SwitchboardClient
+from airflow_openai_realtime.switchboard.tokens import derived_token
+from tests.unit.switchboard.standalone import Standalone
+from tests.unit.switchboard.support import SECRET, event_body, signed
+
+SENSORS = """
+import asyncio, sys
+from airflow_openai_realtime.exceptions import ClaimLost
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+
+async def sensor(client, name):
+    page = await client.calls()
+    print("waiting", flush=True)
+    while True:
+        for call in page.calls:
+            try:
+                won = await client.claim(call.call_id, name)
+            except ClaimLost:
+                continue
+            print("won", name, won.call_id, flush=True)
+            return
+        page = await client.calls(after=page.cursor, wait_seconds=20, state="ringing")
+
+async def main(url, token, names):
+    async with AsyncSwitchboardClient(url, token) as client:
+        await asyncio.gather(*(sensor(client, name) for name in names))
+
+asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+"""
+
+
+def test_20_sensors_get_one_of_20_calls_each(store_url: str) -> None:
+    names = [f"sensor-{number}" for number in range(20)]
+    token = derived_token(SECRET)
+    with Standalone(store_url, workers=2) as standalone:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", SENSORS, standalone.url, token, *names[start::4]], stdout=subprocess.PIPE, text=True
+            )
+            for start in range(4)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert [process.stdout.readline() for _ in range(5)] == ["waiting\n"] * 5
+        for number in range(20):
+            body = event_body(number, created_at=time.time())
+            headers = signed(body, number, at=time.time())
+            assert httpx.post(f"{standalone.url}/webhook", content=body, headers=headers).status_code == 200
+        won: dict[str, str] = {}
+        for process in processes:
+            said, _ = process.communicate(timeout=30)
+            assert process.returncode == 0
+            for line in said.splitlines():
+                _, name, call_id = line.split()
+                assert name not in won
+                won[name] = call_id
+        with SwitchboardClient(standalone.url, token) as client:
+            claimed = {call.claimed_by: call.call_id for call in client.calls(state="claimed").calls}
+        assert "Traceback" not in standalone.log()
+    assert sorted(won) == sorted(names)
+    assert len(set(won.values())) == 20
+    assert claimed == won
