@@ -100,7 +100,11 @@ def running_cluster(*, durable: bool = False) -> Iterator[PostgresCluster]:
 def _binaries() -> Path:
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     on_path = shutil.which("initdb")
-    found = [path for path in [*reversed(installed), *([Path(on_path).parent] if on_path else [])] if (path / "pg_ctl").exists()]
+    found = [
+        path
+        for path in [*reversed(installed), *([Path(on_path).parent] if on_path else [])]
+        if (path / "pg_ctl").exists()
+    ]
     if not found:
         raise RuntimeError(
             "PostgreSQL's programs (initdb, pg_ctl) are missing: install them (Debian, Ubuntu: apt-get install "

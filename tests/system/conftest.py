@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from demo.campaign import SCRIPTS, read_contacts
 from demo.stage import EXAMPLE_DAGS, Stage
 

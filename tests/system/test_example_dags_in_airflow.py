@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from demo.airflow_processes import wait_until
+from demo.campaign import DECLINED, ENDED, HUNG_UP, TRANSFERRED, disagreements, outcomes, read_contacts
+from demo.stage import EXAMPLE_DAGS, Stage
 
 from airflow_openai_realtime.simulator.log import CallRecord
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from demo.airflow_processes import wait_until
-from demo.campaign import DECLINED, ENDED, HUNG_UP, TRANSFERRED, disagreements, outcomes, read_contacts
-from demo.stage import EXAMPLE_DAGS, Stage
 
 pytestmark = pytest.mark.system
 

@@ -163,6 +163,7 @@ class CallsClient:
         """
         Reject a ringing call.
 
+        :param call_id: Id from the ``realtime.call.incoming`` webhook.
         :param status_code: SIP status the caller gets, 300 to 699; 486 busy, 603 decline.
         :raises CallGone: The caller hung up before.
         :raises CallAlreadyDecided: Somebody accepted or rejected it before.
@@ -179,6 +180,7 @@ class CallsClient:
         """
         Ask for a transfer. Success means that the request went to the carrier, not that anybody answered there.
 
+        :param call_id: Id of a live call.
         :param target_uri: ``tel:+14155550123`` or ``sip:agent@example.com``.
         :raises CallGone: The call is over.
         :raises OutcomeUnknown: No answer or 5xx: the transfer may have left. Not repeated.

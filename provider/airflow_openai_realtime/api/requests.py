@@ -126,7 +126,10 @@ def interpret(
     """
     Turn an answer into nothing (done) or the error that it means. Any 2xx is success, whatever its body.
 
+    :param request: What was asked.
+    :param status: HTTP status of the answer.
     :param headers: Header names in lower case, or a case-insensitive mapping.
+    :param body: The answer's bytes.
     :param hide: Secrets that must not appear in a message.
     :raises CallGone: 404, or any 4xx with ``call_id_not_found``.
     :raises CallAlreadyDecided: Any 4xx with ``decision_already_made``.

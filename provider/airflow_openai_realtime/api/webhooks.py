@@ -124,6 +124,7 @@ def sign_webhook(body: bytes, *, webhook_id: str, timestamp: int, secret: str) -
     """
     Make the headers of a delivery, as OpenAI would; for tests and the simulator.
 
+    :param body: The exact bytes that are sent.
     :param webhook_id: Printable ASCII, for example ``wh_1``.
     :param timestamp: Unix time in whole seconds, 0 or later.
     :param secret: As for :func:`verify_webhook`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import signal
 import sys
@@ -59,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             simulator.log.listen(_print)
         simulator.start()
     except (InvalidInput, OSError) as error:
-        print(f"simulator: cannot start: {error}", file=sys.stderr)
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = f"port {options.port} is taken; give another with --port" if taken else str(error)
+        print(f"simulator: cannot start: {why}", file=sys.stderr)
         return 2
     try:
         print(_connections(simulator))

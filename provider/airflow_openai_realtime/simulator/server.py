@@ -91,11 +91,10 @@ class Simulator:
         self._world.clock.start()
 
     def stop(self) -> None:
-        """End all calls and connections, and stop listening. Stopping twice changes nothing."""
+        """Stop time, close all connections, stop listening. Stopping twice changes nothing."""
         if self._thread is None:
             return
         self._world.clock.stop()
-        self._world.calls.reset()
         self._connections.release()
         if self._server is not None:
             self._server.should_exit = True

@@ -81,14 +81,17 @@ class Sidebands:
         self._log = log
         self._sessions: dict[str, Session] = {}
 
-    def attach(self, call: SimulatedCall, attachment: Attachment) -> None:
+    def attach(self, call: SimulatedCall, attachment: Attachment) -> bool:
         """
         Let a client listen to a live call; it gets ``session.created`` first.
 
-        :param call: A call that is live.
+        :param call: The call.
         :param attachment: The client.
+        :return: False when the call is not live (any more).
         """
         with self._clock.lock:
+            if call.state != "accepted":
+                return False
             session = self._sessions.get(call.call_id)
             if session is None:
                 session = Session(call, _session_values(call, self._clock.now()))
@@ -97,6 +100,7 @@ class Sidebands:
             session.attachments.append(attachment)
             self._log.add("sideband.attached", call.record)
             _send([attachment], {"type": "session.created", "session": session.values})
+            return True
 
     def detach(self, call: SimulatedCall, attachment: Attachment) -> None:
         """Stop feeding a client; the call goes on."""

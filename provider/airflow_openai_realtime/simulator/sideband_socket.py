@@ -82,27 +82,35 @@ class SidebandSocket:
     async def _serve(self, socket: WebSocket, call: SimulatedCall, fault: Fault | None) -> None:
         attachment = Attachment(asyncio.get_running_loop())
         await socket.accept()
-        if call.state != "accepted":  # it ended during the handshake
+        drop = asyncio.ensure_future(self._until_dropped(fault))
+        await asyncio.sleep(0)  # its time runs from before the client hears anything
+        if not self._world.sidebands.attach(call, attachment):  # the call ended during the handshake
+            drop.cancel()
             await self._say_goodbye(socket)
             return
-        self._world.sidebands.attach(call, attachment)
         reader = asyncio.ensure_future(self._read(socket, call, attachment))
         writer = asyncio.ensure_future(self._write(socket, attachment))
-        tasks = [reader, writer]
-        if fault is not None and fault.kind == "drop":
-            tasks.append(asyncio.ensure_future(self._world.clock.sleep(fault.seconds)))
+        tasks = (reader, writer, drop)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._world.sidebands.detach(call, attachment)
-            over = writer.done()
+            over = writer.done() and writer.exception() is None  # an exception: the client is gone
+            dropped = drop.done()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if over:
-            await self._say_goodbye(socket)
-        elif len(tasks) == 3:
+        if dropped:
             self._connections.close(socket.scope)
+        elif over:
+            await self._say_goodbye(socket)
+
+    async def _until_dropped(self, fault: Fault | None) -> None:
+        """Wait until a fault breaks the socket off; for ever when there is none."""
+        if fault is None or fault.kind != "drop":
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self._world.clock.sleep(fault.seconds)
 
     async def _say_goodbye(self, socket: WebSocket) -> None:
         if self._world.settings.clean_sideband_close:

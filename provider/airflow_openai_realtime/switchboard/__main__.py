@@ -8,6 +8,7 @@ import sys
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.switchboard import configuration
+from airflow_openai_realtime.switchboard.serve import serve
 from airflow_openai_realtime.switchboard.store import Store
 
 _ABOUT = """\
@@ -39,9 +40,6 @@ def main() -> int:
     except OpenAIRealtimeError as error:
         print(f"switchboard: {error}", file=sys.stderr)
         return 2
-    from airflow_openai_realtime.switchboard.serve import configure_logging, serve
-
-    configure_logging()
     return serve(arguments.host, arguments.port, arguments.workers)
 
 

@@ -138,6 +138,7 @@ class SwitchboardClient(_Address):
         """
         Take a ringing call. Only one claimant gets it; the same one asking again gets it again.
 
+        :param call_id: The call.
         :param claimant: A stable name, for example of the task instance, so that a retried task gets its own call.
         :raises MoveRefused: Another claimant has it, or it rings no more; a :class:`ClaimLost`.
         :raises UnknownCall: The line has never seen it.
@@ -151,6 +152,8 @@ class SwitchboardClient(_Address):
         A call that the switchboard does not know is registered, so that it is watched as well. The moment is counted by
         the switchboard's clock, and is never moved later by asking again.
 
+        :param call_id: The call.
+        :param claimant: Who accepts it.
         :param max_duration_seconds: Above 0, at most 3,600, in seconds.
         :raises MoveRefused: Another claimant has it, or it is over: do not accept it.
         """
@@ -187,6 +190,7 @@ class SwitchboardClient(_Address):
         """
         Say that the call is over; a call that is over already keeps its first state and reason.
 
+        :param call_id: The call.
         :param reason: For example ``hung_up``, up to 200 characters.
         :raises UnknownCall: The line has never seen it.
         """
@@ -196,6 +200,8 @@ class SwitchboardClient(_Address):
         """
         The ledger's row for this attempt; made and committed if it is not there, else returned as it is.
 
+        :param campaign: Name of the campaign; with contact and attempt the key of the row.
+        :param contact: Key of the contact within it.
         :param attempt: 1 or more.
         :param to_number: E.164; kept as it was when the row is there already.
         """
@@ -207,6 +213,9 @@ class SwitchboardClient(_Address):
         """
         Move an attempt on, if it still is in ``from_state``; only one mover wins.
 
+        :param attempt_id: The row.
+        :param from_state: The state it must be in.
+        :param to_state: The state it gets.
         :param owner: Names this one move, so that its repetition after a lost answer is not taken for a second mover.
             Leave it out: it is made up anew for each call of this method. Never reuse one for *reserved → dialing*
             across retries of a task: the second would be told it may dial, and the phone would ring twice.

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
-import multiprocessing
-import os
-import signal
 import socket
 import threading
 import time
@@ -14,36 +10,10 @@ import urllib.error
 import urllib.request
 
 import uvicorn
-from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from airflow_openai_realtime.switchboard.app import create_app
-from airflow_openai_realtime.switchboard.configuration import (
-    configured_lines,
-    configured_settings,
-    configured_store_url,
-)
-from airflow_openai_realtime.switchboard.store import Store
-
-LOG_LEVEL = "OPENAI_REALTIME_LOG_LEVEL"
+APPLICATION = "airflow_openai_realtime.switchboard.worker:app_from_environment"
 GRACEFUL_SECONDS = 10
-
-
-def app_from_environment() -> FastAPI:
-    """The application of one worker process; uvicorn calls it there."""
-    configure_logging()
-    _end_with_parent()
-    settings = configured_settings(os.environ)
-    store = Store(configured_store_url(os.environ), threads=settings.store_threads)
-    return create_app(store, configured_lines(os.environ), settings=settings)
-
-
-def configure_logging() -> None:
-    """Logs go to stderr, one line each; no access log, since paths and queries name callers."""
-    level = os.environ.get(LOG_LEVEL, "INFO").upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for name in ("uvicorn", "alembic", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def serve(host: str, port: int, workers: int) -> int:
@@ -55,7 +25,7 @@ def serve(host: str, port: int, workers: int) -> int:
     :returns: The exit code.
     """
     config = uvicorn.Config(
-        "airflow_openai_realtime.switchboard.serve:app_from_environment",
+        APPLICATION,
         factory=True,
         host=host,
         port=port,
@@ -93,16 +63,3 @@ def _say_when_ready(host: str, bound: socket.socket) -> None:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _end_with_parent() -> None:
-    """A worker whose supervisor was killed would keep the port; it ends as if it had been told to."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True, name="switchboard-parent").start()

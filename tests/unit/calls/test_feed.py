@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta, timezone
@@ -61,6 +62,11 @@ class Switchboard:
         self.closed = True
 
 
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is waited for happens in this very loop, and soon
+        await asyncio.sleep(0)
+
+
 async def _no_pause(_: float) -> None:
     await asyncio.sleep(0)
 
@@ -106,6 +112,12 @@ async def test_a_call_that_began_to_ring_while_nobody_wanted_it_is_offered_to_wh
         assert await asyncio.wait_for(got(feed, match=CallMatch(to="+1")), timeout=1) == "rtc_1"
 
 
+async def test_a_waiter_that_comes_after_the_call_began_to_ring_is_offered_it() -> None:
+    async with feed_of(Switchboard(call("rtc_1"))) as feed, feed.waiter(CallMatch(to="+9"), "other", ignore):
+        await asyncio.sleep(0.01)
+        assert await got(feed) == "rtc_1"
+
+
 async def test_only_what_matches_is_offered() -> None:
     async with feed_of(Switchboard(call("rtc_1", to="+1"), call("rtc_2", to="+2"))) as feed:
         assert await got(feed, match=CallMatch(to="+2")) == "rtc_2"
@@ -125,11 +137,14 @@ async def test_however_many_wait_one_poll_serves_them() -> None:
 
 async def test_a_call_is_offered_to_one_waiter_the_one_that_waits_longest() -> None:
     switchboard = Switchboard()
-    async with feed_of(switchboard) as feed, feed.waiter(CallMatch(), "first", ignore) as first:
-        async with feed.waiter(CallMatch(), "second", ignore) as second:
-            switchboard.changes.put_nowait([call("rtc_1")])
-            assert (await first.next_call()).call_id == "rtc_1"
-            assert second.offer is None
+    async with (
+        feed_of(switchboard) as feed,
+        feed.waiter(CallMatch(), "first", ignore) as first,
+        feed.waiter(CallMatch(), "second", ignore) as second,
+    ):
+        switchboard.changes.put_nowait([call("rtc_1")])
+        assert (await first.next_call()).call_id == "rtc_1"
+        assert second.offer is None
 
 
 async def test_asking_again_says_that_the_call_went_to_somebody_else() -> None:
@@ -157,13 +172,11 @@ async def test_a_waiter_that_is_cancelled_leaves_its_call_to_the_next() -> None:
 
 async def test_a_call_that_rings_no_more_is_not_offered() -> None:
     switchboard = Switchboard(call("rtc_1"))
-    async with feed_of(switchboard) as feed:
-        async with feed.waiter(CallMatch(to="+9"), "other", ignore):
-            switchboard.changes.put_nowait([call("rtc_1", "missed")])
-            switchboard.changes.put_nowait([call("rtc_2")])
-            while switchboard.changes.qsize():
-                await asyncio.sleep(0)
-            assert await got(feed) == "rtc_2"
+    async with feed_of(switchboard) as feed, feed.waiter(CallMatch(to="+9"), "other", ignore):
+        switchboard.changes.put_nowait([call("rtc_1", "missed")])
+        switchboard.changes.put_nowait([call("rtc_2")])
+        await until(switchboard.changes.empty)
+        assert await got(feed) == "rtc_2"
 
 
 async def test_a_call_that_the_claimant_has_already_comes_first() -> None:
@@ -185,8 +198,7 @@ async def test_a_call_of_the_claimant_that_is_over_does_not_count() -> None:
     switchboard = Switchboard(call("rtc_1", "claimed", claimed_by="me"))
     async with feed_of(switchboard) as feed, feed.waiter(CallMatch(to="+9"), "other", ignore):
         switchboard.changes.put_nowait([call("rtc_1", "ended", claimed_by="me"), call("rtc_2")])
-        while switchboard.changes.qsize():
-            await asyncio.sleep(0)
+        await until(switchboard.changes.empty)
         assert await got(feed) == "rtc_2"
 
 
@@ -237,8 +249,7 @@ async def test_a_switchboard_that_cannot_be_reached_is_reported_once_a_minute_an
                 await waiter.next_call()
 
         waiting = asyncio.create_task(wait())
-        while seconds[0] < 200:
-            await asyncio.sleep(0)
+        await until(lambda: seconds[0] >= 200)
         switchboard.now, switchboard.failing = [call("rtc_1")], None
         await waiting
     assert 3 <= len([line for line in said if "no answer" in line]) <= 4
@@ -255,8 +266,7 @@ async def test_pauses_between_failed_polls_grow_up_to_a_limit() -> None:
         await asyncio.sleep(0)
 
     async with feed_of(switchboard, sleep=pause) as feed, feed.waiter(CallMatch(), "me", ignore):
-        while len(pauses) < 10:
-            await asyncio.sleep(0)
+        await until(lambda: len(pauses) >= 10)
     assert pauses[0] <= 0.6
     assert 12 <= pauses[-1] <= 18
 

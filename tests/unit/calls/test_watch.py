@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.api.client import HangUpResult
 from airflow_openai_realtime.calls.watch import WatchPorts, watch_call
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
@@ -46,6 +47,7 @@ class Surroundings:
     sockets: list[Socket | Exception]
     rows: list[SwitchboardCall | Exception] = field(default_factory=lambda: [row("accepted")])
     hang_up_fails: Exception | None = None
+    over_before: bool = False
     hung_up: int = 0
     reasons: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -59,10 +61,11 @@ class Surroundings:
                 raise found
             yield found
 
-        async def hang_up(call_id: str) -> None:
+        async def hang_up(call_id: str) -> HangUpResult:
             self.hung_up += 1
             if self.hang_up_fails is not None:
                 raise self.hang_up_fails
+            return HangUpResult(gone=self.over_before)
 
         async def find(call_id: str) -> SwitchboardCall:
             found = self.rows.pop(0) if len(self.rows) > 1 else self.rows[0]
@@ -123,6 +126,18 @@ async def test_at_its_time_the_call_is_hung_up() -> None:
 async def test_a_time_that_has_passed_hangs_up_at_once() -> None:
     world = Surroundings([Socket(clean_end=True, stays_open=True)])
     assert await watched(world, seconds=-60) == "max_duration"
+
+
+async def test_a_call_that_ended_unnoticed_before_its_time_was_not_ended_by_the_time() -> None:
+    world = Surroundings([Socket(clean_end=True, stays_open=True)], over_before=True)
+    assert await watched(world, seconds=0.6) == "ended"
+
+
+async def test_when_the_switchboard_hung_up_a_moment_before_it_was_the_time() -> None:
+    world = Surroundings(
+        [Socket(clean_end=True, stays_open=True)], rows=[row("ended", "max_duration")], over_before=True
+    )
+    assert await watched(world, seconds=0.6) == "max_duration"
 
 
 async def test_when_the_switchboard_was_quicker_the_outcome_is_the_same() -> None:

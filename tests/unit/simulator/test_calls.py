@@ -72,6 +72,13 @@ def test_a_second_decision_comes_too_late(world: World, call: SimulatedCall) -> 
     assert refused(world.calls.reject, call.call_id, 603) == DECIDED
 
 
+def test_a_call_that_is_over_is_gone_for_every_decision(world: World, call: SimulatedCall) -> None:
+    world.calls.accept(call.call_id, SESSION)
+    world.calls.hang_up(call.call_id)
+    assert refused(world.calls.accept, call.call_id, SESSION) == GONE
+    assert refused(world.calls.reject, call.call_id, 603) == GONE
+
+
 def test_a_rejected_call_tells_its_sip_status_to_the_caller(world: World, call: SimulatedCall, leg: Leg) -> None:
     world.calls.reject(call.call_id, 486)
     (row,) = world.log.calls

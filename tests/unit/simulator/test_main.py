@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -100,3 +101,14 @@ def test_what_it_cannot_start_with_is_said_in_one_line(options: tuple[str, ...],
     (line,) = lines
     assert line.startswith("simulator: cannot start: ")
     assert why in line
+
+
+def test_a_port_that_is_taken_is_said_with_a_remedy() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with program("--port", str(port)) as (process, lines):
+            process.wait(10)
+    assert process.returncode == 2
+    assert lines == [f"simulator: cannot start: port {port} is taken; give another with --port"]

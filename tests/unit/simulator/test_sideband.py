@@ -213,3 +213,10 @@ def test_who_detached_hears_no_more(world: World, call: SimulatedCall, client: C
     client.take()
     world.calls.hang_up(call.call_id)
     assert client.take() == []
+
+
+def test_a_call_that_is_over_cannot_be_attached(world: World, call: SimulatedCall) -> None:
+    world.calls.hang_up(call.call_id)
+    late = Client()
+    assert not world.sidebands.attach(call, late)
+    assert late.take() == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -147,6 +148,18 @@ def _verifies(taken: Taken, secret: str) -> bool:
     except WebhookVerificationError:
         return False
     return True
+
+
+def test_a_delivery_that_is_answered_during_a_reset_leaves_no_trace(simulator: Simulator, receiver: Receiver) -> None:
+    receiver.hold.clear()
+    simulator.call_in(PERSON, CALLER)
+    assert simulator.wait_for(lambda: receiver.taken)
+    with simulator.clock.lock:  # the answer is there, and cannot be written down
+        receiver.hold.set()
+        threading.Event().wait(0.05)
+        simulator.reset(speed=0)
+    settle(simulator)
+    assert simulator.log.entries == []
 
 
 def test_a_delivery_of_an_earlier_life_leaves_no_trace(simulator: Simulator, receiver: Receiver) -> None:

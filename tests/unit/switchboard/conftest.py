@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests.postgres import PostgresCluster, running_cluster
+from tests.unit.switchboard.support import OTHER_SECRET, Clock, Switchboard, a_line, running
 
 from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.tables import metadata
-from tests.postgres import PostgresCluster, running_cluster
-from tests.unit.switchboard.support import OTHER_SECRET, Clock, Switchboard, a_line, running
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 

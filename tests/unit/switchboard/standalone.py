@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 
 from tests.unit.switchboard.support import SECRET
@@ -65,8 +66,6 @@ class Standalone:
 
     def kill(self) -> None:
         """Kill it and all its workers, without a chance to finish anything."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()

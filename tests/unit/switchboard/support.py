@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -82,7 +83,9 @@ def event_body(number: int | str = 1, *, created_at: float = START.timestamp(), 
     return json.dumps({**event, **changes}).encode()
 
 
-def signed(body: bytes, number: int | str = 1, *, at: float = START.timestamp(), secret: str = SECRET) -> dict[str, str]:
+def signed(
+    body: bytes, number: int | str = 1, *, at: float = START.timestamp(), secret: str = SECRET
+) -> dict[str, str]:
     """The headers that OpenAI would send with a body."""
     return sign_webhook(body, webhook_id=f"wh_{number}", timestamp=int(at), secret=secret)
 
@@ -124,3 +127,12 @@ async def running(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://sb") as http:
         yield Switchboard(app, http, clock)
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
+    """Wait for something that happens in a thread or another task."""
+    for _ in range(round(seconds / 0.002)):
+        if condition():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError(f"nothing of the kind happened within {seconds} s")

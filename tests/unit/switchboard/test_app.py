@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from starlette.routing import BaseRoute, Mount
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, Switchboard, a_line, running
 
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, Switchboard, a_line, running
 
 PUBLIC = {("GET", "/health"), ("HEAD", "/health"), ("POST", "/webhook"), ("POST", "/webhook/{line}")}
 
@@ -103,9 +103,9 @@ async def test_the_token_opens_the_default_line_or_the_one_that_is_named(switchb
 
 
 async def test_a_lone_line_answers_to_any_connection_id(sqlite_store: Store, clock: Clock) -> None:
-    async with running(sqlite_store, StaticLines([a_line()]), clock) as alone:
-        async with alone.client(line="openai_realtime_default") as client:
-            assert (await client.check())["line"] == "support"
+    started = running(sqlite_store, StaticLines([a_line()]), clock)
+    async with started as alone, alone.client(line="openai_realtime_default") as client:
+        assert (await client.check())["line"] == "support"
 
 
 async def test_a_store_that_is_away_at_the_start_is_prepared_when_it_is_back(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
 
 async def test_the_life_of_an_attempt(switchboard: Switchboard) -> None:

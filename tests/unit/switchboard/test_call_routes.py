@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
 
 async def test_the_life_of_a_call(switchboard: Switchboard) -> None:
@@ -136,7 +136,9 @@ async def test_what_cannot_be_used_is_named_and_not_repeated(
     assert "xxx" not in answer.text
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"\\ud800"', b'{"claimant": "\\ud800"}', b"9" * 5000, b"[" * 9999])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'"\\ud800"', b'{"claimant": "\\ud800"}', b"9" * 5000, b"[" * 9999]
+)
 async def test_no_body_breaks_a_route(switchboard: Switchboard, content: bytes) -> None:
     headers = {"Authorization": f"Bearer {derived_token(SECRET)}", "Content-Type": "application/json"}
     answer = await switchboard.http.post("/v1/calls/rtc_1/claim", content=content, headers=headers)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import tenacity
+from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.exceptions import (
     ClaimLost,
@@ -23,7 +24,6 @@ from airflow_openai_realtime.switchboard import client as client_module
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.records import Attempt, SwitchboardCall
-from tests.unit.switchboard.support import START
 
 URL = "http://switchboard:8080/openai-realtime"
 CALL = SwitchboardCall("rtc_1", "support", "claimed", START, START)
@@ -75,7 +75,11 @@ def test_an_id_cannot_leave_its_place_in_the_path() -> None:
 @pytest.mark.parametrize(
     ("ask", "path", "body"),
     [
-        (lambda c: c.accepting("rtc_1", "me", 60), "/calls/rtc_1/accepting", {"claimant": "me", "max_duration_seconds": 60}),
+        (
+            lambda c: c.accepting("rtc_1", "me", 60),
+            "/calls/rtc_1/accepting",
+            {"claimant": "me", "max_duration_seconds": 60},
+        ),
         (lambda c: c.accepted("rtc_1", "me"), "/calls/rtc_1/accepted", {"claimant": "me"}),
         (lambda c: c.rejected("rtc_1", 486), "/calls/rtc_1/rejected", {"status_code": 486}),
         (lambda c: c.referred("rtc_1", "tel:+1"), "/calls/rtc_1/referred", {"target_uri": "tel:+1"}),
@@ -165,9 +169,7 @@ def test_repeating_ends_with_an_error_that_names_the_address_and_no_token() -> N
         (409, error("claimed_by_other", "is another's"), ClaimLost, "is another's"),
     ],
 )
-def test_an_answer_means_an_error_and_is_not_repeated(
-    status: int, body: Any, kind: type[Exception], said: str
-) -> None:
+def test_an_answer_means_an_error_and_is_not_repeated(status: int, body: Any, kind: type[Exception], said: str) -> None:
     seen: list[httpx.Request] = []
     with client(answering(status, body, seen)) as switchboard, pytest.raises(kind, match=said) as refused:
         switchboard.claim("rtc_1", "me")
@@ -182,7 +184,10 @@ def test_a_refused_move_says_which_way() -> None:
 
 
 def test_an_answer_of_another_version_is_a_clear_error() -> None:
-    with client(answering(200, {"call": {"id": "rtc_1"}})) as switchboard, pytest.raises(SwitchboardRefused, match="version"):
+    with (
+        client(answering(200, {"call": {"id": "rtc_1"}})) as switchboard,
+        pytest.raises(SwitchboardRefused, match="version"),
+    ):
         switchboard.call("rtc_1")
 
 
@@ -229,7 +234,9 @@ def test_an_address_that_cannot_be_used_is_refused(url: str | None, token: str) 
 def test_both_clients_offer_the_same() -> None:
     def offered(of: type) -> dict[str, list[str]]:
         methods = inspect.getmembers(of, inspect.isfunction)
-        return {name: list(inspect.signature(method).parameters) for name, method in methods if not name.startswith("_")}
+        return {
+            name: list(inspect.signature(method).parameters) for name, method in methods if not name.startswith("_")
+        }
 
     sync, asynchronous = offered(SwitchboardClient), offered(AsyncSwitchboardClient)
     assert sync.pop("close") == asynchronous.pop("aclose")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.configuration import (
@@ -15,7 +16,6 @@ from airflow_openai_realtime.switchboard.configuration import (
     configured_store_url,
 )
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET
 
 ENVIRONMENT = {"OPENAI_API_KEY": "sk-1", "OPENAI_WEBHOOK_SECRET": SECRET}
 
@@ -57,7 +57,11 @@ def test_several_lines_from_a_file(tmp_path: Path) -> None:
     sales, default = lines.find("sales"), lines.find(None)
     assert sales is not None
     assert default is not None
-    assert (default.name, sales.api.api_key, sales.api.endpoints.rest_url) == ("support", "sk-2", "http://127.0.0.1:1/v1")
+    assert (default.name, sales.api.api_key, sales.api.endpoints.rest_url) == (
+        "support",
+        "sk-2",
+        "http://127.0.0.1:1/v1",
+    )
     assert lines.find("other") is None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tests.unit.switchboard.support import START, event_body
+
 from airflow_openai_realtime.api.webhooks import parse_event
 from airflow_openai_realtime.switchboard.deliveries import joined_headers, new_call
 from airflow_openai_realtime.switchboard.store import NewCall
-from tests.unit.switchboard.support import START, event_body
 
 
 def delivered(*, seconds_after: float, our_clock_is_off_by: float = 0.0) -> NewCall:

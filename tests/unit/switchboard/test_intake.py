@@ -7,12 +7,12 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from tests.unit.switchboard.support import a_call, until
 
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import NewCall, Store
-from tests.unit.switchboard.support import a_call
 
 
 class Watched:
@@ -55,8 +55,7 @@ async def test_what_arrives_during_a_commit_goes_into_the_next_one(watched: Watc
     intake = writer(watched, told)
     watched.may_commit.clear()
     waiting = [asyncio.ensure_future(intake.take(a_call(number))) for number in range(50)]
-    while not watched.batches:
-        await asyncio.sleep(0.001)
+    await until(lambda: watched.batches)
     late = [asyncio.ensure_future(intake.take(a_call(number))) for number in range(50, 80)]
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting + late)
@@ -67,7 +66,9 @@ async def test_what_arrives_during_a_commit_goes_into_the_next_one(watched: Watc
     await intake.close()
 
 
-async def test_nothing_is_answered_before_it_is_committed(watched: Watched, told: list[str], sqlite_store: Store) -> None:
+async def test_nothing_is_answered_before_it_is_committed(
+    watched: Watched, told: list[str], sqlite_store: Store
+) -> None:
     intake = writer(watched, told)
     assert await intake.take(a_call(1))
     assert sqlite_store.calls.find("support", "rtc_1").state == "ringing"

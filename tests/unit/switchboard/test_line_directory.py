@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, a_line
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.errors import LinesUnavailable
 from airflow_openai_realtime.switchboard.line_directory import MOST_UNKNOWN_NAMES, LineDirectory
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-from tests.unit.switchboard.support import OTHER_SECRET, a_line
 
 
 class Backend:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.line_settings import (
@@ -15,7 +16,6 @@ from airflow_openai_realtime.switchboard.line_settings import (
     webhook_secrets_from_fields,
 )
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET
 
 URL = "http://airflow:8080/openai-realtime"
 
@@ -76,7 +76,7 @@ def test_a_field_that_cannot_be_used_is_named_with_its_line(changes: dict[str, A
 
 
 def test_a_missing_key_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="line support: .*API key"):
+    with pytest.raises(ConfigurationError, match=r"line support: .*API key"):
         line_from_fields("support", None, None, {"webhook_secret": SECRET})
 
 

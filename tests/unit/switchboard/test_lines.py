@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET, a_line
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET, a_line
 
 
 def test_a_derived_token_is_stable_and_says_nothing_of_the_secret() -> None:

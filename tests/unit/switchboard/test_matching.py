@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.matching import CallMatch, fits
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
-from tests.unit.switchboard.support import START
 
 CALL = SwitchboardCall(
     "rtc_1",

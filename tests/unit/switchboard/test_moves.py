@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
-from tests.unit.switchboard.support import START
 
 
 def call(state: str = "ringing", **changes: Any) -> SwitchboardCall:
@@ -53,7 +53,9 @@ def test_a_claimed_call_is_not_another_claimants(state: str) -> None:
             move()
 
 
-@pytest.mark.parametrize(("state", "code"), [("rejected", "not_ringing"), ("missed", "not_ringing"), ("ended", "ended")])
+@pytest.mark.parametrize(
+    ("state", "code"), [("rejected", "not_ringing"), ("missed", "not_ringing"), ("ended", "ended")]
+)
 def test_a_call_that_is_over_is_neither_claimed_nor_accepted(state: str, code: str) -> None:
     for move in (
         lambda: moves.claim(call(state, claimed_by="me"), "me", START),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, Clock, Switchboard, a_call, a_line, running, until
 
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import client as client_module
 from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import Store
-from tests.unit.switchboard.support import OTHER_SECRET, Clock, Switchboard, a_call, a_line, running
 
 SOON = 5.0
 
@@ -79,30 +80,49 @@ async def test_500_polls_are_all_answered_by_few_looks_at_the_store(
     async with switchboard.client() as client:
         cursor = (await client.calls()).cursor
         waiting = [asyncio.ensure_future(client.calls(after=cursor, wait_seconds=25)) for _ in range(500)]
-        while switchboard.service.hub.waiting < 500:
-            await asyncio.sleep(0.01)
+        await until(lambda: switchboard.service.hub.waiting >= 500)
         await switchboard.deliver()
         pages = await asyncio.wait_for(asyncio.gather(*waiting), 20)
     assert {len(page.calls) for page in pages} == {1}
     assert len(looks) < 50
 
 
+async def test_a_look_that_began_before_a_call_came_in_does_not_answer_for_one_that_begins_later(
+    switchboard: Switchboard, sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes, looks, may_end = sqlite_store.calls.changes, [], threading.Event()
+
+    def first_one_is_slow(line: str, *arguments: object) -> object:
+        found = changes(line, *arguments)  # type: ignore[arg-type]
+        looks.append(line)
+        if len(looks) == 1:
+            may_end.wait(10)
+        return found
+
+    monkeypatch.setattr(sqlite_store.calls, "changes", first_one_is_slow)
+    async with switchboard.client() as client:
+        early = asyncio.ensure_future(client.calls(after="0", wait_seconds=25))
+        await until(lambda: looks)
+        await switchboard.deliver()
+        late = await asyncio.wait_for(client.calls(after="0", wait_seconds=25), SOON)
+        may_end.set()
+        assert len(late.calls) == len((await asyncio.wait_for(early, SOON)).calls) == 1
+
+
 async def test_more_polls_than_allowed_are_asked_to_come_back(
     sqlite_store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(client_module._RETRYING, "stop", client_module.tenacity.stop_after_attempt(1))
-    settings = SwitchboardSettings(long_poll_limit=2)
-    async with running(sqlite_store, StaticLines([a_line()]), clock, settings=settings) as switchboard:
-        async with switchboard.client() as client:
-            waiting = [asyncio.ensure_future(client.calls(after="0", wait_seconds=25)) for _ in range(2)]
-            while switchboard.service.hub.waiting < 2:
-                await asyncio.sleep(0.01)
-            with pytest.raises(SwitchboardUnreachable) as refused:
-                await client.calls(after="0", wait_seconds=25)
-            assert refused.value.status == 429
-            assert (await client.calls()).calls == ()
-            switchboard.service.hub.close()
-            await asyncio.wait_for(asyncio.gather(*waiting), SOON)
+    started = running(sqlite_store, StaticLines([a_line()]), clock, settings=SwitchboardSettings(long_poll_limit=2))
+    async with started as switchboard, switchboard.client() as client:
+        waiting = [asyncio.ensure_future(client.calls(after="0", wait_seconds=25)) for _ in range(2)]
+        await until(lambda: switchboard.service.hub.waiting == 2)
+        with pytest.raises(SwitchboardUnreachable) as refused:
+            await client.calls(after="0", wait_seconds=25)
+        assert refused.value.status == 429
+        assert (await client.calls()).calls == ()
+        switchboard.service.hub.close()
+        await asyncio.wait_for(asyncio.gather(*waiting), SOON)
 
 
 async def test_a_switchboard_that_stops_lets_its_polls_go(sqlite_store: Store, clock: Clock) -> None:

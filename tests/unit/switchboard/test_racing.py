@@ -7,11 +7,11 @@ import sys
 import time
 
 import httpx
+from tests.unit.switchboard.standalone import Standalone
+from tests.unit.switchboard.support import SECRET, event_body, signed
 
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.standalone import Standalone
-from tests.unit.switchboard.support import SECRET, event_body, signed
 
 SENSORS = """
 import asyncio, sys
@@ -35,27 +35,36 @@ async def main(url, token, names):
     async with AsyncSwitchboardClient(url, token) as client:
         await asyncio.gather(*(sensor(client, name) for name in names))
 
-asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+url = sys.stdin.readline().strip()
+asyncio.run(main(url, sys.argv[1], sys.argv[2:]))
 """
 
 
 def test_20_sensors_get_one_of_20_calls_each(store_url: str) -> None:
     names = [f"sensor-{number}" for number in range(20)]
     token = derived_token(SECRET)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SENSORS, token, *names[start::4]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for start in range(4)
+    ]
     with Standalone(store_url, workers=2) as standalone:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", SENSORS, standalone.url, token, *names[start::4]], stdout=subprocess.PIPE, text=True
-            )
-            for start in range(4)
-        ]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(standalone.url + "\n")
+            process.stdin.flush()
         for process in processes:
             assert process.stdout is not None
             assert [process.stdout.readline() for _ in range(5)] == ["waiting\n"] * 5
-        for number in range(20):
-            body = event_body(number, created_at=time.time())
-            headers = signed(body, number, at=time.time())
-            assert httpx.post(f"{standalone.url}/webhook", content=body, headers=headers).status_code == 200
+        with httpx.Client() as openai:
+            for number in range(20):
+                body = event_body(number, created_at=time.time())
+                headers = signed(body, number, at=time.time())
+                assert openai.post(f"{standalone.url}/webhook", content=body, headers=headers).status_code == 200
         won: dict[str, str] = {}
         for process in processes:
             said, _ = process.communicate(timeout=30)

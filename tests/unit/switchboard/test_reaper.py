@@ -8,6 +8,7 @@ from functools import partial
 
 import httpx
 import pytest
+from tests.unit.switchboard.support import OTHER_SECRET, Clock, a_call, a_line, until
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.retry import Pace
@@ -21,7 +22,6 @@ from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.threads import Threads
-from tests.unit.switchboard.support import OTHER_SECRET, Clock, a_call, a_line
 
 GONE = httpx.Response(404, json={"error": {"code": "call_id_not_found", "message": "no"}})
 
@@ -121,7 +121,9 @@ async def test_a_call_past_its_time_is_hung_up_and_not_a_moment_earlier(
     assert openai.hung_up == ["rtc_1"]
 
 
-async def test_a_call_that_is_gone_already_has_ended(reaper: Reaper, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_a_call_that_is_gone_already_has_ended(
+    reaper: Reaper, store: Store, openai: OpenAI, clock: Clock
+) -> None:
     accept(store, clock)
     openai.answer = lambda call_id: GONE
     clock.move(100)
@@ -218,8 +220,7 @@ async def test_a_worker_that_dies_while_it_hangs_up_is_followed_by_another(
     dying, living = make_reaper(), make_reaper()
     openai.may_answer.clear()
     await dying.sweep()
-    while not openai.hung_up:
-        await asyncio.sleep(0.001)
+    await until(lambda: openai.hung_up)
     await sweep(living)
     assert openai.hung_up == ["rtc_1"]
     for task in dying._busy.values():
@@ -239,8 +240,7 @@ async def test_many_overdue_calls_are_hung_up_together(
     clock.move(100)
     openai.may_answer.clear()
     await reaper.sweep()
-    while len(openai.hung_up) < 20:
-        await asyncio.sleep(0.001)
+    await until(lambda: len(openai.hung_up) >= 20)
     await asyncio.sleep(0.02)
     assert len(openai.hung_up) == 20
     openai.may_answer.set()
@@ -260,8 +260,7 @@ async def test_a_line_that_hangs_does_not_hold_up_the_others(
     clock.move(100)
     openai.may_answer.clear()
     await reaper.sweep()
-    while "rtc_99" not in openai.hung_up:
-        await asyncio.sleep(0.001)
+    await until(lambda: "rtc_99" in openai.hung_up)
     openai.may_answer.set()
     await reaper.settled()
 
@@ -285,8 +284,7 @@ async def test_a_call_that_somebody_else_ended_meanwhile_keeps_that_reason(
     clock.move(100)
     openai.may_answer.clear()
     await reaper.sweep()
-    while not openai.hung_up:
-        await asyncio.sleep(0.001)
+    await until(lambda: openai.hung_up)
     store.calls.move("support", "rtc_1", partial(moves.ended, now=clock(), reason="hung_up"), clock())
     openai.may_answer.set()
     await reaper.settled()
@@ -322,8 +320,7 @@ async def test_a_store_that_is_away_or_a_bug_does_not_end_the_reaper(
     monkeypatch.setattr(store.reaping, "overdue", flaky)
     monkeypatch.setattr(reaper, "_settings", SwitchboardSettings(reaper_interval_seconds=0.001))
     running = asyncio.ensure_future(reaper.run())
-    while reaper.last_sweep_at is None:
-        await asyncio.sleep(0.001)
+    await until(lambda: reaper.last_sweep_at is not None)
     running.cancel()
     await asyncio.wait([running])
     assert "reaper.store_unavailable" in caplog.text

@@ -7,10 +7,10 @@ from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.records import ATTEMPT_MOVES, ATTEMPT_STATES, Attempt, SwitchboardCall
-from tests.unit.switchboard.support import START
 
 
 def full_call() -> SwitchboardCall:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.unit.switchboard.standalone import PROGRAM, Standalone, environment
+from tests.unit.switchboard.support import SECRET, event_body, signed
 
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.tokens import derived_token
-from tests.unit.switchboard.standalone import PROGRAM, Standalone, environment
-from tests.unit.switchboard.support import SECRET, event_body, signed
 
 
 def deliver(url: str, number: int = 1) -> httpx.Response:
@@ -75,11 +75,15 @@ def test_workers_end_when_their_supervisor_is_killed(sqlite_url: str) -> None:
         ({"OPENAI_REALTIME_STORE_URL": "postgresql+psycopg2://u:pw@127.0.0.1:1/x"}, "store does not answer"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line_before_it_serves(
-    changes: dict[str, str], said: str, tmp_path: Path
-) -> None:
+def test_what_is_wrong_is_said_in_one_line_before_it_serves(changes: dict[str, str], said: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [*PROGRAM, "--port", "0"], env=environment(**changes), cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        [*PROGRAM, "--port", "0"],
+        env=environment(**changes),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert done.returncode == 2
     assert said in done.stderr

@@ -7,11 +7,11 @@ import random
 import time
 
 import httpx
-
-from airflow_openai_realtime.switchboard.store import CallFilter, Store
-from airflow_openai_realtime.switchboard.service import utc_now
 from tests.unit.switchboard.standalone import Standalone
 from tests.unit.switchboard.support import event_body, signed
+
+from airflow_openai_realtime.switchboard.service import utc_now
+from airflow_openai_realtime.switchboard.store import CallFilter, Store
 
 ROUNDS = 3
 SENDERS = 12

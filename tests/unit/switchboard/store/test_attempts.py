@@ -5,13 +5,13 @@ from __future__ import annotations
 from threading import Barrier, Thread
 
 import pytest
+from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.records import Attempt
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store import attempts as attempts_module
-from tests.unit.switchboard.support import START
 
 
 def reserve(store: Store, contact: str = "ann", attempt: int = 1, line: str = "support") -> Attempt:

@@ -7,6 +7,7 @@ from functools import partial
 from threading import Barrier, Thread
 
 import pytest
+from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard import moves
@@ -14,7 +15,6 @@ from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.errors import MoveRefused, StoreUnavailable
 from airflow_openai_realtime.switchboard.records import CALL_STATES
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
-from tests.unit.switchboard.support import START, a_call
 
 RINGING = CallFilter(("ringing",))
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests.postgres import PostgresCluster, running_cluster
+from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.database import Database, store_url
-from tests.postgres import PostgresCluster, running_cluster
-from tests.unit.switchboard.support import START, a_call
 
 
 @pytest.mark.parametrize(

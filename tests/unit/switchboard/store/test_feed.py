@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Connection, create_engine
+from tests.unit.switchboard.support import START, Clock, a_call
 
 from airflow_openai_realtime.switchboard.cursors import GAP_SECONDS, Cursor
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store import feed as feed_module
 from airflow_openai_realtime.switchboard.store.feed import append
-from tests.unit.switchboard.support import START, Clock, a_call
 
 
 @pytest.fixture

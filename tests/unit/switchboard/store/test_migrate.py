@@ -12,12 +12,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
+from tests.unit.switchboard.support import a_call
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.migrate import MIGRATIONS, schema_version
 from airflow_openai_realtime.switchboard.store.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
-from tests.unit.switchboard.support import a_call
 
 PREPARE = """
 import sys, time
@@ -115,5 +115,5 @@ def test_a_migration_that_fails_leaves_nothing_behind(store_url: str, monkeypatc
 
 
 def test_a_store_in_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot write .*nowhere"):
+    with pytest.raises(ConfigurationError, match=r"cannot write .*nowhere"):
         Store(f"sqlite:///{tmp_path}/nowhere/calls.db").prepare()
