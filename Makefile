@@ -18,6 +18,7 @@ demo: setup  ## run a callback campaign in a real Airflow against the simulator 
 
 test: setup  ## all tests that need no PostgreSQL
 	$(RUN) -m pytest -m "not postgres and not chaos"
+	$(RUN) -m pytest docs/samples
 
 test-postgres: setup  ## the tests that need PostgreSQL (its binaries; a private cluster is started)
 	$(RUN) -m pytest -m postgres

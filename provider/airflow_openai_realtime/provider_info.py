@@ -45,7 +45,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.watch",
         ),
         "sensors": _modules("sensors.incoming_call"),
-        "triggers": _modules("triggers.incoming_call", "triggers.watch"),
+        "triggers": _modules("triggers.wait_for_call", "triggers.watch"),
         "connection-types": [_openai_realtime(), _telephony_carrier()],
         "config": _config(),
     }

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Connection
 
-#: From 3.3.2 on, looking a connection up inside an event loop masks its secrets without blocking the loop.
-#: Before, ``BaseHook.aget_connection`` may raise ``DeadlockImminentError`` or stall the triggerer.
-#: Source: https://github.com/apache/airflow/issues/71891
-ASYNC_CONNECTIONS_ARE_SAFE = hasattr(Connection, "aextra_dejson")
+def async_connections_are_safe() -> bool:
+    """
+    Tell whether looking a connection up inside an event loop masks its secrets without blocking the loop.
+
+    Before Airflow 3.3.2, ``BaseHook.aget_connection`` may raise ``DeadlockImminentError`` or stall the triggerer.
+
+    Source: https://github.com/apache/airflow/issues/71891
+    """
+    from airflow.sdk import Connection
+
+    return hasattr(Connection, "aextra_dejson")

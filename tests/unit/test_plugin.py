@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,8 @@ def test_importing_the_plugin_loads_nothing_heavy() -> None:
         "import airflow_openai_realtime.plugin; print(sorted(set(sys.modules) - before))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    ours = ["airflow_openai_realtime", "airflow_openai_realtime.lazy", "airflow_openai_realtime.plugin"]
-    assert loaded.splitlines()[-1] == str(ours)
+    ours = {"airflow_openai_realtime", "airflow_openai_realtime.lazy", "airflow_openai_realtime.plugin"}
+    assert set(ast.literal_eval(loaded.splitlines()[-1])) <= ours
 
 
 def test_airflow_finds_it_by_its_entry_point() -> None:

@@ -54,7 +54,7 @@ def test_every_module_with_an_operator_sensor_or_trigger_is_named(info: dict[str
     for part, base in (("operators", "Operator("), ("sensors", "SensorOperator("), ("triggers", "BaseTrigger(")):
         named = {module for entry in info[part] for module in entry["python-modules"]}
         for path in (root / part).glob("*.py"):
-            if f"class CallOperator({''}" not in path.read_text() and base in path.read_text():
+            if path.stem != "call_operator" and base in path.read_text():
                 assert f"airflow_openai_realtime.{part}.{path.stem}" in named
 
 
@@ -71,7 +71,7 @@ def test_every_field_has_a_label_and_says_what_it_is_for(info: dict[str, Any]) -
     for entry in info["connection-types"]:
         for field in entry["conn-fields"].values():
             assert field["label"]
-            assert field["description"].endswith(".")
+            assert len(field["description"]) > 15
 
 
 def test_the_form_has_all_fields_that_the_hook_reads(info: dict[str, Any]) -> None:
@@ -112,11 +112,12 @@ def test_the_store_s_address_is_treated_as_a_secret(info: dict[str, Any]) -> Non
 
 def test_airflow_finds_forms_and_settings() -> None:
     from airflow.providers_manager import ProvidersManager
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-    manager = ProvidersManager()
+    manager, hooks = ProvidersManager(), ProvidersManagerTaskRuntime().hooks
     assert "airflow-provider-openai-realtime" in manager.providers
-    assert manager.hooks["openai_realtime"].hook_name == "OpenAI Realtime (calls)"
-    assert manager.hooks["telephony_carrier"].hook_name == "Telephony carrier"
+    assert hooks["openai_realtime"].hook_name == "OpenAI Realtime (calls)"
+    assert hooks["telephony_carrier"].hook_name == "Telephony carrier"
     widgets = manager.connection_form_widgets
     assert widgets["extra__openai_realtime__webhook_secret"].is_sensitive
     assert not widgets["extra__openai_realtime__switchboard_url"].is_sensitive
@@ -137,4 +138,4 @@ def test_names_at_the_top_are_those_of_the_parts() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error(package: str) -> None:
     module = importlib.import_module(f"airflow_openai_realtime{package}")
     with pytest.raises(AttributeError, match="no_such_name"):
-        module.no_such_name
+        _ = module.no_such_name

@@ -7,8 +7,10 @@ ringing call is offered to one waiter at a time, the one that has waited longest
 the switchboard, and a hundred local claims for one call would only delay the one that counts. A call that a waiter's
 claimant has already (the waiter was moved here from another process) is offered to it first.
 
-When the switchboard cannot be reached, the feed goes on trying and tells every waiter, which reports it in its own
-task's log.
+An :class:`Observer` only looks on: it sees what rings, and takes no offer away from those who wait.
+
+When the switchboard cannot be reached, the feed goes on trying and tells everybody who listens, to be reported in the
+listener's own log.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import asyncio
 import contextvars
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+from airflow_openai_realtime.calls.listeners import Match, Observer, Report, Waiter
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.records import OPEN_CALL_STATES, RINGING, SwitchboardCall
+
+__all__ = ["CallFeed", "Match", "Observer", "Report", "Waiter"]
 
 #: How long one long poll may last, in seconds; Airflow's API server ends idle requests after its worker time-out.
 POLL_SECONDS = 20.0
@@ -32,73 +36,6 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 #: Most calls to read at once; the switchboard's limit.
 PAGE_LIMIT = 1000
-#: A waiter's log hears of a switchboard that cannot be reached at most this often, in seconds.
-REPORT_EVERY_SECONDS = 60.0
-
-
-class Match(Protocol):
-    """What a waiter looks for."""
-
-    def matches(self, call: SwitchboardCall, /) -> bool:
-        """Tell whether this call is wanted."""
-
-
-Report = Callable[[str], None]
-
-
-class Waiter:
-    """
-    One party that waits for a call; made by :meth:`CallFeed.waiter`.
-
-    :param match: What it looks for.
-    :param claimant: Stable name of who waits.
-    :param report: Called in the waiter's own task with a line for its log.
-    """
-
-    def __init__(self, feed: CallFeed, match: Match, claimant: str, report: Report) -> None:
-        self.match = match
-        self.claimant = claimant
-        self.offer: SwitchboardCall | None = None
-        self._feed = feed
-        self._report = report
-        self._changed = asyncio.Event()
-        self._was_given_one = False
-        self._last_report: float | None = None
-        self._reported: str | None = None
-
-    def wake(self) -> None:
-        """Make the waiter look at what has changed."""
-        self._changed.set()
-
-    async def next_call(self) -> SwitchboardCall:
-        """
-        Wait for a ringing call that matches, or one that the claimant has already.
-
-        Asking again says that the call got before went to somebody else.
-
-        :raises SwitchboardRefused: The switchboard refused the token; waiting on cannot help.
-        """
-        if self._was_given_one:
-            self._feed.refuse(self)
-        while True:
-            self._changed.clear()
-            self._tell()
-            if self._feed.failure is not None:
-                raise self._feed.failure
-            if self.offer is not None:
-                self._was_given_one = True
-                return self.offer
-            await self._changed.wait()
-
-    def _tell(self) -> None:
-        trouble, now = self._feed.trouble, self._feed.monotonic()
-        if trouble is not None:
-            if self._last_report is None or now - self._last_report >= REPORT_EVERY_SECONDS:
-                self._last_report, self._reported = now, trouble
-                self._report(f"The switchboard cannot be reached, trying on: {trouble}")
-        elif self._reported is not None:
-            self._reported = None
-            self._report("The switchboard can be reached again.")
 
 
 class CallFeed:
@@ -121,13 +58,14 @@ class CallFeed:
         self.monotonic = monotonic
         #: Why the last poll failed; ``None`` while polls succeed.
         self.trouble: str | None = None
-        #: Set when going on makes no sense; every waiter raises it.
+        #: Set when going on makes no sense; every listener raises it.
         self.failure: OpenAIRealtimeError | None = None
         self._sleep = sleep
         self._ringing: dict[str, SwitchboardCall] = {}
         self._taken: dict[str, SwitchboardCall] = {}
         self._offered: dict[str, Waiter] = {}
         self._waiters: dict[Waiter, None] = {}
+        self._observers: dict[Observer, None] = {}
         self._poll: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -144,9 +82,7 @@ class CallFeed:
         """
         waiter = Waiter(self, match, claimant, report)
         self._waiters[waiter] = None
-        if self._poll is None:
-            # An empty context: the poll serves everybody, so its log lines must not carry the first waiter's task.
-            self._poll = contextvars.Context().run(asyncio.get_running_loop().create_task, self._follow())
+        self._start()
         self._match_all()
         try:
             yield waiter
@@ -155,6 +91,26 @@ class CallFeed:
             raise
         else:
             self._leave(waiter, taken=True)
+
+    @contextmanager
+    def observer(self, report: Report) -> Iterator[Observer]:
+        """
+        Look on, without taking offers from those who wait. The first listener starts the poll.
+
+        :param report: Called in the observer's task with lines for its log.
+        """
+        observer = Observer(self, report)
+        self._observers[observer] = None
+        self._start()
+        try:
+            yield observer
+        finally:
+            del self._observers[observer]
+
+    @property
+    def ringing(self) -> tuple[SwitchboardCall, ...]:
+        """The calls that ring, as far as is known here, oldest first."""
+        return tuple(self._ringing.values())
 
     def refuse(self, waiter: Waiter) -> None:
         """Forget the call on offer to this waiter: it went to somebody else. Then offer it another."""
@@ -171,6 +127,11 @@ class CallFeed:
             await self.client.__aexit__(None, None, None)
 
     # -- the poll -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._poll is None:
+            # An empty context: the poll serves everybody, so its log lines must not carry the first listener's task.
+            self._poll = contextvars.Context().run(asyncio.get_running_loop().create_task, self._follow())
 
     async def _follow(self) -> None:
         cursor: str | None = None
@@ -209,6 +170,8 @@ class CallFeed:
         for call in page.calls:
             self._note(call)
         self._match_all()
+        for observer in self._observers:
+            observer.wake()
         return page.cursor
 
     def _note(self, call: SwitchboardCall) -> None:
@@ -263,5 +226,5 @@ class CallFeed:
         self._match_all()
 
     def _wake_all(self) -> None:
-        for waiter in self._waiters:
-            waiter.wake()
+        for listener in (*self._waiters, *self._observers):
+            listener.wake()

@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.switchboard.matching import CallMatch
 
 #: Retries of a task that only waits, unless its author says otherwise. A retry costs nobody a call, and is needed: a
 #: busy scheduler takes the end of the deferral for the end of the task when the trigger fires soon.
@@ -134,6 +135,19 @@ def read_mapping(value: object, field: str) -> Mapping[str, Any] | None:
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{field} must be a dict; it is a {type(value).__name__}", field=field)
     return value or None
+
+
+def read_match(to: str | None, from_number: str | None, headers: Mapping[str, str] | str | None) -> CallMatch:
+    """
+    Read which calls are wanted; nothing given means every call.
+
+    :param to: Pattern for the number that was called.
+    :param from_number: Pattern for the caller's number.
+    :param headers: Patterns for SIP headers by name.
+    :raises InvalidInput: A pattern cannot be used.
+    """
+    by_name = dict(read_mapping(headers, "headers") or {})
+    return CallMatch(to=to or None, from_number=from_number or None, headers=by_name)
 
 
 def read_rendered(value: object, field: str) -> Any:

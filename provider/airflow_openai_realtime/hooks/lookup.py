@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.version_compat import ASYNC_CONNECTIONS_ARE_SAFE
+from airflow_openai_realtime.version_compat import async_connections_are_safe
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ async def find_connection_async(connection_id: str, conn_type: str) -> Connectio
 
     Before Airflow 3.3.2 the look-up of the event loop can stall a triggerer, so a thread makes it there.
     """
-    if not ASYNC_CONNECTIONS_ARE_SAFE:
+    if not async_connections_are_safe():
         return await asyncio.to_thread(find_connection, connection_id, conn_type)
     try:
         connection = await BaseHook.aget_connection(_checked(connection_id, conn_type))
@@ -66,7 +66,7 @@ def hide(*secrets: str) -> None:
 
 async def hide_async(*secrets: str) -> None:
     """Keep these texts out of all logs, from within an event loop; see :func:`hide`."""
-    if not ASYNC_CONNECTIONS_ARE_SAFE:
+    if not async_connections_are_safe():
         await asyncio.to_thread(hide, *secrets)
         return
     from airflow.sdk.log import amask_secret

@@ -15,13 +15,13 @@ from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_mapping
 from airflow_openai_realtime.exceptions import DialError, InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.switchboard.matching import CallMatch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_openai_realtime.calls.placed import PlacedReference
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.matching import CallMatch
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 #: What to do when the person who was rung did not answer.
@@ -116,7 +116,7 @@ class IncomingCallSensor(BaseSensorOperator):
                 field="if_not_answered",
             )
         if all(is_literal(value) for value in (to, from_number, headers)):
-            CallMatch(to=to, from_number=from_number, headers=headers or {})
+            _match(to, from_number, headers or {})
 
     def execute(self, context: Context) -> Any:
         """Look for a call now, else wait; see the class."""
@@ -177,11 +177,11 @@ class IncomingCallSensor(BaseSensorOperator):
         return call.to_dict()
 
     def _defer(self, context: Context) -> NoReturn:
-        from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
+        from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
         placed = self._placed()
         self.defer(
-            trigger=IncomingCallTrigger(
+            trigger=WaitForCallTrigger(
                 openai_realtime_conn_id=self.openai_realtime_conn_id,
                 match=self._match().to_dict(),
                 claimant=claimant_of(context["ti"]),
@@ -233,7 +233,7 @@ class IncomingCallSensor(BaseSensorOperator):
         placed = self._placed()
         if placed is not None:
             headers[CORRELATION_HEADER] = placed.correlation_id
-        return CallMatch(to=self.to or None, from_number=self.from_number or None, headers=headers)
+        return _match(self.to or None, self.from_number or None, headers)
 
     def _placed(self) -> PlacedReference | None:
         from airflow_openai_realtime.calls.placed import read_placed
@@ -249,3 +249,9 @@ class IncomingCallSensor(BaseSensorOperator):
 
     def _report(self, line: str) -> None:
         self.log.warning("%s", line)
+
+
+def _match(to: str | None, from_number: str | None, headers: Mapping[str, str]) -> CallMatch:
+    from airflow_openai_realtime.switchboard.matching import CallMatch
+
+    return CallMatch(to=to, from_number=from_number, headers=headers)

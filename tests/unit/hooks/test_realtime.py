@@ -23,7 +23,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Set the connection; arguments replace single fields, ``extra`` single fields of the extra."""
 
     def set_connection(extra: Any = None, **fields: Any) -> None:
-        given = {"webhook_secret": SECRET, "switchboard_url": URL, **(extra or {})}
+        given = extra if isinstance(extra, str) else {"webhook_secret": SECRET, "switchboard_url": URL, **(extra or {})}
         value = {"conn_type": "openai_realtime", "password": KEY, "extra": given, **fields}
         monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(value))
 
@@ -53,9 +53,9 @@ def test_tasks_and_triggers_read_the_same(
     connect: Any, monkeypatch: pytest.MonkeyPatch, in_event_loop: bool, safe: bool
 ) -> None:
     """Also on Airflow versions where looking up in an event loop is not safe, and is left to a thread."""
-    if safe and not lookup.ASYNC_CONNECTIONS_ARE_SAFE:
+    if safe and not lookup.async_connections_are_safe():
         pytest.skip("this Airflow version has no safe look-up")
-    monkeypatch.setattr(lookup, "ASYNC_CONNECTIONS_ARE_SAFE", safe)
+    monkeypatch.setattr(lookup, "async_connections_are_safe", lambda: safe)
     connect()
     line = asyncio.run(RealtimeHook().aline()) if in_event_loop else RealtimeHook().line()
     assert line.api.api_key == KEY
@@ -102,7 +102,7 @@ def test_a_missing_connection_is_named(conn_id: Any) -> None:
 
 
 def test_an_extra_that_is_no_object_is_named(connect: Any) -> None:
-    connect(None, **{"extra": "[1, 2]"})
+    connect("[1, 2]")
     with pytest.raises(ConfigurationError, match=f"{CONN_ID}: extra must be a JSON object"):
         RealtimeHook().line()
 

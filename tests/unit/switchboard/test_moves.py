@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,8 +30,11 @@ def after(before: SwitchboardCall, change: moves.Change) -> SwitchboardCall:
     return replace(before, **change.values)
 
 
-def refused(code: str) -> Any:
-    return pytest.raises(MoveRefused, check=lambda error: error.code == code)
+@contextmanager
+def refused(code: str) -> Iterator[None]:
+    with pytest.raises(MoveRefused) as error:
+        yield
+    assert error.value.code == code
 
 
 def test_a_ringing_call_is_claimed() -> None:

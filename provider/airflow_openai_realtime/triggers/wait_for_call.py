@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.waiting import CarrierWatch
 
 
-class IncomingCallTrigger(BaseTrigger):
+class WaitForCallTrigger(BaseTrigger):
     """
     Wait for a call that matches, and claim it. Fires once, with ``status``:
 
@@ -59,7 +59,7 @@ class IncomingCallTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again: JSON primitives, no secret."""
         return (
-            "airflow_openai_realtime.triggers.incoming_call.IncomingCallTrigger",
+            "airflow_openai_realtime.triggers.wait_for_call.WaitForCallTrigger",
             {
                 "openai_realtime_conn_id": self.openai_realtime_conn_id,
                 "match": self.match,

@@ -11,17 +11,17 @@ from airflow_world import CARRIER_CONN_ID, CONN_ID, World
 from airflow_openai_realtime.calls import shared_clients
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.triggers import pacing
-from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
+from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
 
-def trigger(*, seconds: float = 10, claimant: str = "me", **kwargs: Any) -> IncomingCallTrigger:
-    return IncomingCallTrigger(
+def trigger(*, seconds: float = 10, claimant: str = "me", **kwargs: Any) -> WaitForCallTrigger:
+    return WaitForCallTrigger(
         **{"openai_realtime_conn_id": CONN_ID, "match": {}, "claimant": claimant, "deadline": time.time() + seconds}
         | kwargs
     )
 
 
-async def fired(waiting: IncomingCallTrigger) -> dict[str, Any]:
+async def fired(waiting: WaitForCallTrigger) -> dict[str, Any]:
     events = [event.payload async for event in waiting.run()]
     assert len(events) == 1
     return events[0]
@@ -34,12 +34,12 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_is_made_again_from_json() -> None:
     path, kwargs = trigger(telephony_carrier_conn_id=CARRIER_CONN_ID, carrier_call_id="CA1").serialize()
-    assert path == "airflow_openai_realtime.triggers.incoming_call.IncomingCallTrigger"
-    assert IncomingCallTrigger(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)
+    assert path == "airflow_openai_realtime.triggers.wait_for_call.WaitForCallTrigger"
+    assert WaitForCallTrigger(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)
 
 
 def test_the_constructor_never_raises() -> None:
-    IncomingCallTrigger(None, None, None, None)  # type: ignore[arg-type]
+    WaitForCallTrigger(None, None, None, None)  # type: ignore[arg-type]
 
 
 async def test_an_event_does_not_come_within_the_first_second(world: World) -> None:

@@ -1,0 +1,116 @@
+"""Who may import whom, read from the source: also imports inside functions and under ``TYPE_CHECKING``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import airflow_openai_realtime
+
+PACKAGE = "airflow_openai_realtime"
+ROOT = Path(airflow_openai_realtime.__file__).parent
+
+#: Parts in the order in which they build on each other: each may import itself and what stands before it.
+LAYERS = [
+    {"exceptions", "lazy"},
+    {"version_compat"},
+    {"api"},
+    {"dialers"},
+    {"switchboard"},
+    {"calls"},
+    {"hooks"},
+    {"triggers"},
+    {"operators", "sensors"},
+    {"plugin"},
+]
+#: These import only what is named.
+APART = {"simulator": {"exceptions", "api"}, "provider_info": set()}
+#: Only here is Airflow known.
+AIRFLOW_ALLOWED = {"hooks", "triggers", "operators", "sensors", "plugin", "provider_info", "version_compat"}
+AIRFLOW_ALLOWED_FILES = {"switchboard/mounted.py"}
+
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+
+
+def part_of(file: str) -> str:
+    """The part a file belongs to; the package's own ``__init__`` is part ``""``."""
+    first = file.split("/")[0].removesuffix(".py")
+    return "" if first == "__init__" else first
+
+
+def imported_modules(source: str, file: str) -> Iterator[str]:
+    """Every module that a file imports, by its full name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import; write the full name"
+            module = node.module or ""
+            # "from package import part" imports the part.
+            yield from (f"{module}.{alias.name}" if module == PACKAGE else module for alias in node.names)
+
+
+def allowed_for(part: str) -> set[str]:
+    if part in APART:
+        return {part, *APART[part]}
+    depth = next(number for number, layer in enumerate(LAYERS) if part in layer)
+    return {part}.union(*LAYERS[:depth])
+
+
+def forbidden_imports(source: str, file: str) -> list[str]:
+    """What a file imports and may not."""
+    part = part_of(file)
+    wrong = []
+    for module in imported_modules(source, file):
+        if module == "airflow" or module.startswith("airflow."):
+            if part not in AIRFLOW_ALLOWED and file not in AIRFLOW_ALLOWED_FILES:
+                wrong.append(module)
+        elif module.startswith(f"{PACKAGE}.") and part:
+            imported = module.split(".")[1]
+            if imported not in allowed_for(part) | {"__version__"}:
+                wrong.append(module)
+    return wrong
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_part_imports_only_what_it_builds_on(file: str) -> None:
+    assert forbidden_imports((ROOT / file).read_text(), file) == []
+
+
+def test_every_part_has_its_place() -> None:
+    placed = set(APART).union(*LAYERS)
+    assert {part_of(file) for file in FILES} - {""} == placed
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("api/client.py", "import airflow"),
+        ("api/client.py", "def f():\n    from airflow.sdk import BaseHook"),
+        ("api/client.py", "from airflow_openai_realtime.switchboard.client import SwitchboardClient"),
+        ("calls/feed.py", "from airflow_openai_realtime import hooks"),
+        ("switchboard/app.py", "from airflow.configuration import conf"),
+        ("sensors/incoming_call.py", "from airflow_openai_realtime.operators.accept import AcceptCallOperator"),
+        ("triggers/watch.py", "from airflow_openai_realtime.simulator.server import Simulator"),
+        ("simulator/server.py", "from airflow_openai_realtime.switchboard.records import SwitchboardCall"),
+        ("exceptions.py", "from airflow_openai_realtime.api import sip"),
+    ],
+)
+def test_the_rule_finds_what_it_is_for(file: str, line: str) -> None:
+    assert forbidden_imports(line, file)
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("switchboard/mounted.py", "from airflow.configuration import conf"),
+        ("hooks/realtime.py", "from airflow.sdk import BaseHook"),
+        ("api/settings.py", "from airflow_openai_realtime import __version__"),
+        ("triggers/watch.py", "from airflow_openai_realtime.calls.watch import watch_call"),
+    ],
+)
+def test_the_rule_lets_pass_what_is_allowed(file: str, line: str) -> None:
+    assert forbidden_imports(line, file) == []
