@@ -20,6 +20,10 @@ EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
 RING_SECONDS = 90.0
 
 
+#: Where Twilio would ask about a transfer. The simulator only wants it to be there; nothing is sent to it.
+REFER_URL = "https://example.com/refer"
+
+
 class Stage:
     """
     A simulator, and an Airflow whose API server carries the switchboard.
@@ -38,7 +42,7 @@ class Stage:
         env: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
-        self.simulator = Simulator(**{"ring_seconds": RING_SECONDS, **settings})
+        self.simulator = Simulator(**{"ring_seconds": RING_SECONDS, "transfers_need_refer_url": True, **settings})
         self.airflow = LocalAirflow(directory / "airflow", dags_folder, env=env)
         self.switchboard_url = f"{self.airflow.url}/openai-realtime"
 
@@ -75,7 +79,11 @@ class Stage:
             "login": simulator.account_sid,
             "password": simulator.auth_token,
             "host": simulator.twilio_base_url,
-            "extra": {"caller_number": "+14155550100", "openai_project_id": simulator.project_id},
+            "extra": {
+                "caller_number": "+14155550100",
+                "openai_project_id": simulator.project_id,
+                "refer_url": REFER_URL,
+            },
         }
         return {
             "AIRFLOW_CONN_OPENAI_REALTIME_DEFAULT": json.dumps(realtime),

@@ -41,7 +41,8 @@ with DAG(
             title="What the voice should do",
         ),
         "voice": Param("marin", type="string", enum=["marin", "cedar", "alloy", "verse"], title="Voice"),
-        "max_minutes": Param(5, type="integer", minimum=1, maximum=60, title="Hang up after (minutes)"),
+        # Longer calls need a longer limit of the carrier, too: max_duration_seconds of PlaceCallOperator (900).
+        "max_minutes": Param(5, type="integer", minimum=1, maximum=10, title="Hang up after (minutes)"),
     },
 ) as dag:
     # [START call_now_tasks]

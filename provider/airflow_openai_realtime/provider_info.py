@@ -43,6 +43,8 @@ def get_provider_info() -> dict[str, Any]:
             "operators.hang_up",
             "operators.place",
             "operators.watch",
+            "operators.claim",
+            "operators.start_runs",
         ),
         "sensors": _modules("sensors.incoming_call"),
         "triggers": _modules("triggers.wait_for_call", "triggers.watch"),
@@ -108,7 +110,7 @@ def _openai_realtime() -> dict[str, Any]:
             ),
             "timeout_seconds": _field(
                 "Time limit (seconds)",
-                "Limit for one request to OpenAI.",
+                "Limit for connecting, sending and waiting for the answer, each.",
                 type=["number", "null"],
                 default=10,
                 minimum=1,
@@ -133,6 +135,7 @@ def _telephony_carrier() -> dict[str, Any]:
                 "caller_number": "+14155550100",
                 "openai_project_id": "proj_…",
                 "openai_sip_host": "empty for sip.api.openai.com",
+                "refer_url": "https://… of a TwiML Bin or Function; empty when nobody is transferred",
             },
         },
         "conn-fields": {
@@ -143,6 +146,12 @@ def _telephony_carrier() -> dict[str, Any]:
             "openai_project_id": _field("OpenAI project", "Project that answered phones are connected to: proj_…"),
             "openai_sip_host": _field(
                 "OpenAI SIP host", "SIP host of the project's region; empty for sip.api.openai.com."
+            ),
+            "refer_url": _field(
+                "Refer URL",
+                "Where the carrier asks what to do when a placed call is to be transferred: an https address that "
+                "answers with TwiML. Without it Twilio transfers no call that was placed from here.",
+                format="url",
             ),
         },
     }

@@ -14,3 +14,14 @@ def async_connections_are_safe() -> bool:
     from airflow.sdk import Connection
 
     return hasattr(Connection, "aextra_dejson")
+
+
+def has_acknowledged_streams() -> bool:
+    """
+    Tell whether event triggers can share a stream whose source hears when an event was stored (Airflow 3.3).
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/event-scheduling.html
+    """
+    from airflow.triggers.base import BaseEventTrigger
+
+    return hasattr(BaseEventTrigger, "create_shared_stream_producer")

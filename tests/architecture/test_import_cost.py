@@ -45,7 +45,7 @@ LIMIT_SECONDS = 0.080
 
 
 def loaded_by(*modules: str) -> tuple[set[str], float]:
-    """Modules that importing these adds to what ``airflow.sdk`` has loaded, and the processor time it takes (seconds)."""
+    """Modules that importing these adds to those of ``airflow.sdk``, and the processor time it takes, in seconds."""
     code = f"""
 import json, sys, time
 from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator

@@ -41,6 +41,27 @@ def test_a_call_is_placed_rings_is_answered_and_ended(realtime_simulator: Simula
     assert len(realtime_simulator.log.rings(PERSON)) == 1
 
 
+def test_the_account_can_be_fetched(realtime_simulator: Simulator, sdk: Client) -> None:
+    account = sdk.api.accounts(realtime_simulator.account_sid).fetch()
+    assert (account.sid, account.owner_account_sid) == (realtime_simulator.account_sid,) * 2
+    assert (account.friendly_name, account.status, account.type) == ("Simulator", "active", "Full")
+    assert account.date_created <= account.date_updated
+    assert account.auth_token is None
+    assert realtime_simulator.log.calls == []
+
+
+def test_an_account_with_a_wrong_token_or_of_somebody_else_has_twilios_code(
+    realtime_simulator: Simulator, sdk: Client
+) -> None:
+    with pytest.raises(TwilioRestException) as caught:
+        sdk.api.accounts("AC" + "9" * 32).fetch()
+    assert (caught.value.status, caught.value.code) == (404, 20404)
+    sdk.auth = (realtime_simulator.account_sid, "wrong")
+    with pytest.raises(TwilioRestException) as caught:
+        sdk.api.accounts(realtime_simulator.account_sid).fetch()
+    assert (caught.value.status, caught.value.code) == (401, 20003)
+
+
 def test_twiml_made_by_the_sdk_bridges_to_openai(realtime_simulator: Simulator, sdk: Client) -> None:
     response, dial = VoiceResponse(), Dial(answer_on_bridge=True, time_limit=60)
     address = f"sip:{realtime_simulator.project_id}@{realtime_simulator.sip_host};transport=tls?X-Correlation-Id=a%2Bb"

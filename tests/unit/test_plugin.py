@@ -30,6 +30,46 @@ def test_building_the_app_opens_nothing(airflow_home: Path, monkeypatch: pytest.
     assert not store.exists()
 
 
+def failing(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Let the switchboard fail to be made, as after an upgrade of a library that it does not get on with."""
+    if how == "imported":
+        monkeypatch.setitem(sys.modules, "airflow_openai_realtime.switchboard.app", None)
+        monkeypatch.delitem(sys.modules, "airflow_openai_realtime.switchboard.mounted", raising=False)
+        monkeypatch.delattr("airflow_openai_realtime.switchboard.mounted", raising=False)
+        return
+
+    def create_app(*_: object, **__: object) -> None:
+        raise RuntimeError("a library has changed")
+
+    monkeypatch.setattr("airflow_openai_realtime.switchboard.mounted.create_app", create_app)
+
+
+@pytest.mark.parametrize("how", ["imported", "built"])
+def test_a_switchboard_that_cannot_be_made_does_not_keep_airflow_s_api_server_from_starting(
+    how: str, airflow_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from airflow import plugins_manager
+    from airflow.api_fastapi.app import init_plugins, lifespan
+    from fastapi import FastAPI
+    from starlette.testclient import TestClient
+
+    failing(monkeypatch, how)
+    monkeypatch.setattr(plugins_manager, "_get_plugins", lambda: ([OpenAIRealtimePlugin()], {}))
+    plugins_manager.get_fastapi_plugins.cache_clear()
+    airflow = FastAPI(lifespan=lifespan)
+    try:
+        init_plugins(airflow)
+        with TestClient(airflow) as client:
+            answers = [client.post("/openai-realtime/webhook"), client.get("/openai-realtime/v1/status")]
+    finally:
+        plugins_manager.get_fastapi_plugins.cache_clear()
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+    (record,) = [record for record in caplog.records if "switchboard.unusable" in record.getMessage()]
+    assert record.levelname == "ERROR"
+    assert record.exc_info is not None
+
+
 def test_importing_the_plugin_loads_nothing_heavy() -> None:
     code = (
         "import sys, airflow.plugins_manager; before = set(sys.modules);"

@@ -91,7 +91,13 @@ def test_the_form_has_all_fields_that_the_hook_reads(info: dict[str, Any]) -> No
         "caller_number",
         "openai_project_id",
         "openai_sip_host",
+        "refer_url",
     }
+
+
+def test_the_time_limit_says_that_it_holds_for_each_step(info: dict[str, Any]) -> None:
+    field = connection_type(info, "openai_realtime")["conn-fields"]["timeout_seconds"]
+    assert field["description"] == "Limit for connecting, sending and waiting for the answer, each."
 
 
 def test_choices_are_those_that_the_code_knows(info: dict[str, Any]) -> None:

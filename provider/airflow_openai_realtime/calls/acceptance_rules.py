@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
@@ -189,9 +190,7 @@ class AcceptanceRules:
             ) from error
         return announced
 
-    def _ask_openai(
-        self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement
-    ) -> Steps[None]:
+    def _ask_openai(self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement) -> Steps[None]:
         if self.is_stopped():
             yield from self.undoing(STOPPED)
             raise self._stopped()
@@ -203,7 +202,12 @@ class AcceptanceRules:
             yield from self._gone(tried_before=announced.asked_before)
             raise
         except CallAlreadyDecided:
-            yield from self._decided(tried_before=announced.asked_before)
+            if not announced.asked_before and not (yield from self._was_other_self()):
+                # Not ours: hanging up would end somebody else's call, and so would the reaper.
+                self.is_ours = False
+                yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
+                raise
+            self.report(f"Call {self.call_id} was accepted by an earlier try that did not live to say so.")
         except BaseException as error:
             yield from self.undoing(ACCEPT_FAILED, certainly_not_accepted=isinstance(error, _NOT_ACCEPTED))
             raise
@@ -218,29 +222,13 @@ class AcceptanceRules:
         else:
             yield from telling_ended(self.call_id, GONE, self.report)
 
-    def _decided(self, *, tried_before: bool) -> Steps[None]:
-        """
-        Find out who decided.
-
-        :raises CallAlreadyDecided: Somebody else; to be called while that is handled.
-        """
-        if tried_before or (yield from self._was_other_self()):
-            self.report(f"Call {self.call_id} was accepted by an earlier try that did not live to say so.")
-            return
-        # Not ours: hanging up would end somebody else's call, and so would the reaper.
-        self.is_ours = False
-        yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
-        raise  # noqa: PLE0704 - the error that is being handled
-
     def _was_other_self(self) -> Steps[bool]:
         """Tell whether the same claimant accepted the call elsewhere: a task that is tried again, a trigger moved."""
         for _ in range(ASK_FOR_OTHER_SELF):
-            try:
+            with suppress(SwitchboardError):
                 row: SwitchboardCall = yield Step("switchboard", "call", (self.call_id,))
-            except SwitchboardError:
-                row = None  # type: ignore[assignment]
-            if row is not None and row.state != CLAIMED:
-                return row.state == ACCEPTED and row.claimed_by == self.claimant
+                if row.state != CLAIMED:
+                    return row.state == ACCEPTED and row.claimed_by == self.claimant
             yield Step("pause", arguments=(ASK_FOR_OTHER_SELF_PAUSE_SECONDS,))
         return False
 
@@ -256,6 +244,9 @@ class AcceptanceRules:
                 f"at {announced.hangup_at} all the same: {error}"
             )
             return replace(announced, state=ACCEPTED, accepted_at=datetime.now(timezone.utc))
+        except SwitchboardError:
+            yield from self.undoing(ACCEPT_FAILED)
+            raise
         return accepted
 
     def _stopped(self) -> CallError:

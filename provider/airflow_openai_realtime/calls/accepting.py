@@ -1,46 +1,31 @@
-"""
-Accepting a call so that none is left running that nobody watches.
-
-The switchboard learns *before* OpenAI is asked by when the call must be over. From then on the reaper ends the call at
-that time, whoever dies. Whatever goes wrong after that, the call is hung up here and now.
-"""
+"""Accepting a call from a task; the rules are in :mod:`airflow_openai_realtime.calls.acceptance_rules`."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.calls.acceptance_rules import (
+    STOPPED,
+    AcceptanceRules,
+    Step,
+    run_steps,
+    telling_ended,
+)
 from airflow_openai_realtime.calls.claimant import TaskIdentity, claimant_of, run_prefix
 from airflow_openai_realtime.calls.parameters import CallReference
-from airflow_openai_realtime.exceptions import (
-    AuthenticationError,
-    CallAlreadyDecided,
-    CallError,
-    CallGone,
-    InvalidInput,
-    RequestRefused,
-    SwitchboardError,
-    SwitchboardUnreachable,
-    UnknownCall,
-)
+from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
-from airflow_openai_realtime.switchboard.errors import CLAIMED_BY_OTHER, MoveRefused
-from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.calls.acceptance_rules import Session
 
-#: Reasons written to the switchboard when a call ends here.
-GONE = "gone"
-DECIDED_ELSEWHERE = "decided_elsewhere"
-ACCEPT_FAILED = "accept_failed"
-STOPPED = "stopped"
-
-#: Failures after which OpenAI has certainly not accepted the call.
-_NOT_ACCEPTED = (AuthenticationError, RequestRefused, InvalidInput)
+__all__ = ["STOPPED", "Acceptance", "accepting_claimant", "tell_ended"]
 
 
 @dataclass
@@ -54,6 +39,7 @@ class Acceptance:
     :param claimant: Who accepts it; the claimant that has the call, if it is claimed.
     :param report: Called with lines for the task's log.
     :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
+    :param is_sole: Whether the claimant must have no other open call.
     """
 
     calls: CallsClient
@@ -62,14 +48,24 @@ class Acceptance:
     claimant: str
     report: Callable[[str], None]
     is_stopped: Callable[[], bool] = lambda: False
-    is_ours: bool = field(default=False, init=False)
-    """Whether the claimant has the call, so that it may be hung up."""
+    is_sole: bool = False
+    _rules: AcceptanceRules = field(init=False, repr=False)
 
-    def accept(self, session: RealtimeSession, max_duration_seconds: float) -> SwitchboardCall:
+    def __post_init__(self) -> None:
+        self._rules = AcceptanceRules(self.call_id, self.claimant, self.report, self.is_stopped, self.is_sole)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the claimant has the call, so that it may be hung up."""
+        return self._rules.is_ours
+
+    def accept(
+        self, session: RealtimeSession | Callable[[SwitchboardCall], Session], max_duration_seconds: float
+    ) -> SwitchboardCall:
         """
         Accept the call, unless the same claimant has done so before.
 
-        :param session: The session configuration, checked.
+        :param session: The session configuration, checked, or what makes one for the call.
         :param max_duration_seconds: When the call is ended at the latest, in seconds from now, above 0, at most 3,600.
         :raises CallGone: The call is over.
         :raises ClaimLost: It is another claimant's.
@@ -79,85 +75,14 @@ class Acceptance:
 
         Retries: a second attempt of the same claimant accepts nothing twice.
         """
-        before = self._row()
-        if before is not None and before.state == ACCEPTED and before.claimed_by == self.claimant:
-            self.is_ours = True
-            self.report(f"Call {self.call_id} was accepted by an earlier try of this task.")
-            return before
-        announced = self._announce(max_duration_seconds)
-        self.is_ours = True
-        self._ask_openai(session, tried_before=before is not None and before.hangup_at is not None)
-        return self._settle(announced)
+        session_for = session if callable(session) else lambda _: session
+        return run_steps(self._rules.accepting(session_for, max_duration_seconds), self._perform)
 
-    def undo(self, reason: str, *, certainly_not_accepted: bool = False) -> None:
-        """Hang up a call that may have been accepted; never raises. Else the reaper ends it at its time."""
-        try:
-            self.calls.hang_up(self.call_id)
-        except CallError as error:
-            self.report(
-                f"Call {self.call_id} could not be hung up; the switchboard will when its time is over: {error}"
-            )
-            if not certainly_not_accepted:
-                # Only a call that is not marked as ended is ended by the reaper.
-                return
-        tell_ended(self.switchboard, self.call_id, reason, self.report)
-
-    def _row(self) -> SwitchboardCall | None:
-        try:
-            return self.switchboard.call(self.call_id)
-        except UnknownCall:
-            return None
-
-    def _announce(self, max_duration_seconds: float) -> SwitchboardCall:
-        try:
-            return self.switchboard.accepting(self.call_id, self.claimant, max_duration_seconds)
-        except MoveRefused as error:
-            if error.code == CLAIMED_BY_OTHER:
-                raise
-            raise CallGone(
-                f"call {self.call_id} is over: {error}", call_id=self.call_id, status=error.status
-            ) from error
-
-    def _ask_openai(self, session: RealtimeSession, *, tried_before: bool) -> None:
-        if self.is_stopped():
-            self.undo(STOPPED)
-            raise self._stopped()
-        try:
-            self.calls.accept(self.call_id, session)
-        except CallGone:
-            tell_ended(self.switchboard, self.call_id, GONE, self.report)
-            raise
-        except CallAlreadyDecided:
-            if not tried_before:
-                # Not ours: hanging up would end somebody else's call, and so would the reaper.
-                self.is_ours = False
-                tell_ended(self.switchboard, self.call_id, DECIDED_ELSEWHERE, self.report)
-                raise
-            self.report(f"Call {self.call_id} was accepted by an earlier try that did not live to say so.")
-        except BaseException as error:
-            self.undo(ACCEPT_FAILED, certainly_not_accepted=isinstance(error, _NOT_ACCEPTED))
-            raise
-        if self.is_stopped():
-            self.undo(STOPPED)
-            raise self._stopped()
-
-    def _settle(self, announced: SwitchboardCall) -> SwitchboardCall:
-        try:
-            return self.switchboard.accepted(self.call_id, self.claimant)
-        except MoveRefused as error:
-            self.undo(GONE)
-            raise CallGone(f"call {self.call_id} was ended meanwhile: {error}", call_id=self.call_id) from error
-        except SwitchboardUnreachable as error:
-            self.report(
-                f"Call {self.call_id} is accepted, but the switchboard could not be told; it ends the call "
-                f"at {announced.hangup_at} all the same: {error}"
-            )
-            return replace(announced, state=ACCEPTED, accepted_at=datetime.now(timezone.utc))
-
-    def _stopped(self) -> CallError:
-        return CallError(
-            f"the task was stopped while accepting call {self.call_id}: it was hung up", call_id=self.call_id
-        )
+    def _perform(self, step: Step) -> Any:
+        if step.port == "pause":
+            return time.sleep(*step.arguments)
+        port = self.switchboard if step.port == "switchboard" else self.calls
+        return getattr(port, step.method)(*step.arguments)
 
 
 def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard: SwitchboardClient) -> str:
@@ -166,6 +91,7 @@ def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard
 
     :param reference: The call; a call (not just an id) says itself who has claimed it.
     :param task: The accepting task instance.
+    :param switchboard: Asked who has claimed it, when only the id is known.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
     if reference.claimed_by is not None:
@@ -185,12 +111,12 @@ def tell_ended(
     """
     Tell the switchboard that a call is over, if it can be reached.
 
+    :param switchboard: Client of the switchboard.
+    :param call_id: The call.
+    :param reason: Why.
+    :param report: Called with a line for the log when it cannot be told.
     :return: The switchboard's row, or ``None`` when it has none or could not be told.
     """
-    try:
-        return switchboard.ended(call_id, reason)
-    except UnknownCall:
-        return None
-    except SwitchboardError as error:
-        report(f"The switchboard could not be told that call {call_id} is over: {error}")
-        return None
+    return run_steps(
+        telling_ended(call_id, reason, report), lambda step: getattr(switchboard, step.method)(*step.arguments)
+    )

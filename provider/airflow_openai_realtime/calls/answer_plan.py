@@ -1,9 +1,9 @@
 """
 How calls are to be answered: decided and checked before any comes, kept while nobody calls.
 
-A trigger gets the plan as its argument, and Airflow keeps a trigger's arguments: encrypted in its database when it has a
-key for that, and up to Airflow 3.2 its REST API shows them to everybody who may read task instances. A session may hold
-credentials of tools and what a DAG author wrote about a person. So the plan travels sealed: only who has the
+A trigger gets the plan as its argument, and Airflow keeps a trigger's arguments: encrypted in its database when it has
+a key for that, and up to Airflow 3.2 its REST API shows them to everybody who may read task instances. A session may
+hold credentials of tools and what a DAG author wrote about a person. So the plan travels sealed: only who has the
 connection's API key can read it.
 """
 
@@ -90,7 +90,8 @@ class AnswerPlan:
             "max_duration_seconds": self.max_duration_seconds,
             "caller_fields": self.caller_fields,
         }
-        return _fernet(api_key).encrypt(json.dumps(plan).encode()).decode()
+        sealed: str = _fernet(api_key).encrypt(json.dumps(plan).encode()).decode()
+        return sealed
 
     @classmethod
     def unseal(cls, sealed: str, api_key: str) -> AnswerPlan:

@@ -9,7 +9,6 @@ frames hold data and no instructions.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -32,7 +31,7 @@ NOTICE = (
 _NUMBERS = ("from_number", "to_number")
 _HEADER_PREFIX = "headers."
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER = re.compile(r"headers\.[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _MARKS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -115,9 +114,8 @@ def _escaped(char: str) -> str:
 def _check_source(name: str, source: object) -> None:
     if source in _NUMBERS:
         return
-    if isinstance(source, str) and source.startswith(_HEADER_PREFIX):
-        if _HEADER_NAME.fullmatch(source[len(_HEADER_PREFIX) :]):
-            return
+    if isinstance(source, str) and _HEADER.fullmatch(source):
+        return
     raise InvalidInput(
         f"{FIELD}.{name} must name a field of the call: from_number, to_number or headers.NAME, for example "
         f"headers.X-Order-Id; it is {source!r:.80}",

@@ -9,7 +9,7 @@ long as the switchboard says that it rings and nobody has claimed it. The claim 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from airflow_openai_realtime.calls.feed import CallFeed, Report
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
@@ -61,7 +61,7 @@ class Doorbell:
 
 async def rings(
     feed: CallFeed, doorbell: Doorbell, report: Report, *, seconds: float
-) -> AsyncIterator[SwitchboardCall]:
+) -> AsyncGenerator[SwitchboardCall, None]:
     """
     Go through the calls to ring for, as they come.
 

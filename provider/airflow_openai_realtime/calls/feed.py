@@ -34,6 +34,9 @@ POLL_SECONDS = 20.0
 #: Pauses after failed polls, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+#: How long the next poll is held back when a call was offered, in seconds: whoever was offered it then sends its
+#: request over the connection that the poll has just left, which is open, and the poll opens another one.
+HEAD_START_SECONDS = 0.002
 #: Most calls to read at once; the switchboard's limit.
 PAGE_LIMIT = 1000
 
@@ -113,7 +116,11 @@ class CallFeed:
         return tuple(self._ringing.values())
 
     def refuse(self, waiter: Waiter) -> None:
-        """Forget the call on offer to this waiter: it went to somebody else. Then offer it another."""
+        """Forget the call on offer to this waiter: it cannot have it. Then offer it another."""
+        own = self._taken.get(waiter.claimant)
+        if own is not None and own is waiter.offer:
+            # Else it would be offered again at once, until the switchboard says that it is over.
+            del self._taken[waiter.claimant]
         self._settle(waiter, forget=True)
         self._match_all()
 
@@ -169,9 +176,12 @@ class CallFeed:
             self._wake_all()
         for call in page.calls:
             self._note(call)
+        offered_before = len(self._offered)
         self._match_all()
         for observer in self._observers:
             observer.wake()
+        if len(self._offered) > offered_before:
+            await self._sleep(HEAD_START_SECONDS)
         return page.cursor
 
     def _note(self, call: SwitchboardCall) -> None:

@@ -7,6 +7,7 @@ Both hear in their own log when the switchboard cannot be reached.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,14 +111,26 @@ class Observer(Listener):
         :return: ``None`` while the switchboard cannot be reached: nobody knows what rings.
         :raises SwitchboardRefused: The switchboard refused the token; looking on cannot help.
         """
-        # Not wait_for: before Python 3.12 it can swallow a cancellation, and a trigger would then run on for ever.
-        timer = asyncio.get_running_loop().call_later(max(seconds, 0), self.wake)
-        try:
-            await self._changed.wait()
-        finally:
-            timer.cancel()
+        await wait_at_most(self._changed, seconds)
         self._changed.clear()
         self._tell()
         if self._feed.failure is not None:
             raise self._feed.failure
         return None if self._feed.trouble is not None else self._feed.ringing
+
+
+async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
+    """
+    Wait until an event is set, and set it when the time is over.
+
+    Not ``asyncio.wait_for``: before Python 3.12 that can swallow a cancellation, and a trigger would run on for ever.
+
+    :param event: Whoever waits for it clears it afterwards.
+    :param seconds: How long to wait, in seconds; endless is allowed.
+    """
+    timer = asyncio.get_running_loop().call_later(max(seconds, 0), event.set) if seconds < math.inf else None
+    try:
+        await event.wait()
+    finally:
+        if timer is not None:
+            timer.cancel()

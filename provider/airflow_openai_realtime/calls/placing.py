@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timezone
 from typing import Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
@@ -177,13 +178,22 @@ def placed_before(row: Attempt) -> Placement | None:
 
 
 def unknown_placement(row: Attempt) -> PlacementUnknown:
-    """Say that nobody knows whether the phone rang, and what to do."""
+    """Say that nobody knows whether the phone rang, and for which call and when to look at the carrier."""
+    first, last = (f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}" for at in (row.created_at, row.updated_at))
+    # It is told that it dials before it asks the carrier, and that it does not know after it has.
+    when = f"soon after {last} UTC" if row.state == DIALING else f"between {first} and {last} UTC"
     return PlacementUnknown(
-        f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}': the phone may have "
-        "rung, so it is not dialled again. Look for the correlation id "
-        f"{row.correlation_id} in the carrier's log; to ring the phone again, give the next attempt number"
-        + (f" (last: {row.detail})" if row.detail else "")
+        f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}'{_cause(row)}: the phone "
+        f"may have rung, so it is not dialled again. Look in the carrier's log for a call to "
+        f"{mask_number(row.to_number or '')} {when}; once answered, its SIP leg carries the correlation id "
+        f"{row.correlation_id}. To ring the phone again, give the next attempt number"
     )
+
+
+def _cause(row: Attempt) -> str:
+    """Return what happened, without the advice that followed it and without the name of the error raised again."""
+    happened = (row.detail or "").removeprefix(f"{PlacementUnknown.__name__}: ").split(". ")[0].rstrip(".")
+    return f" ({happened})" if happened else ""
 
 
 def note_outcome(

@@ -1,5 +1,5 @@
 """
-Waiting for one call: find it, claim it, keep it.
+Waiting for one call: find it, take it, keep it. What taking means, a claim or more, a :class:`Taker` knows.
 
 Whoever waits is known to the switchboard by a stable name, its *claimant*. A claim belongs to that name, not to the
 process that made it: a waiter that starts again first looks for the call it already has.
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from airflow_openai_realtime.calls import outcomes
-from airflow_openai_realtime.calls.feed import CallFeed, Match, Report
+from airflow_openai_realtime.calls.feed import CallFeed, Match, Report, Waiter
 from airflow_openai_realtime.dialers.port import AsyncDialer
 from airflow_openai_realtime.exceptions import (
     ClaimLost,
@@ -21,6 +22,7 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, RINGING, SwitchboardCall
 
 #: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
@@ -34,8 +36,8 @@ class Waited:
     """
     How the waiting ended.
 
-    :param status: ``claimed``, ``timeout`` or ``not_answered``.
-    :param call: The call, when it was claimed.
+    :param status: ``claimed`` or ``accepted``, whichever the taker does; ``timeout`` or ``not_answered``.
+    :param call: The call, when there is one.
     :param outcome: Why no call came, when the carrier told: one of ``busy, no_answer, failed, canceled, gone``.
     """
 
@@ -57,6 +59,57 @@ class CarrierWatch:
     dialer: AsyncDialer
     carrier_call_id: str
     poll_seconds: float = 2.0
+
+
+class Taker(Protocol):
+    """Takes a call that is on offer."""
+
+    #: What a call that was taken is.
+    status: str
+    #: Whether it is at something that must not be broken off when the time is over.
+    is_busy: bool
+    #: Set when the time is over: what it is at is the last.
+    is_last: bool
+
+    async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
+        """
+        Take a call that is on offer, or that the claimant has already.
+
+        :return: The call, or ``None`` when it cannot be had.
+        :raises MoveRefused: ``has_another``: the claimant has a call already, and takes that.
+        """
+
+
+class Claiming:
+    """
+    Claims calls, and leaves them ringing.
+
+    :param client: Client of the line at its switchboard.
+    :param claimant: Stable name of who waits.
+    :param sleep: Waits between attempts; for tests.
+    """
+
+    status = CLAIMED
+    is_busy = False
+
+    def __init__(self, client: AsyncSwitchboardClient, claimant: str, sleep: Sleep = asyncio.sleep) -> None:
+        self.is_last = False
+        self._client = client
+        self._claimant = claimant
+        self._sleep = sleep
+
+    async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
+        """Claim a call; see :meth:`Taker.take`."""
+        if call.claimed_by == self._claimant:
+            return call
+        while True:
+            try:
+                return await self._client.claim(call.call_id, self._claimant)
+            except (ClaimLost, UnknownCall):
+                return None
+            except SwitchboardUnreachable:
+                # It may have been claimed all the same; asking again as the same claimant is told yes.
+                await self._sleep(CLAIM_AGAIN_SECONDS)
 
 
 def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> SwitchboardCall | None:
@@ -95,10 +148,11 @@ async def wait_for_call(
     seconds: float,
     report: Report,
     carrier: CarrierWatch | None = None,
+    taker: Taker | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> Waited:
     """
-    Wait until a matching call is claimed, the time is over, or the carrier says that there will be none.
+    Wait until a matching call is taken, the time is over, or the carrier says that there will be none.
 
     :param feed: Feed of the line; all waiters of a process share one.
     :param match: What is looked for.
@@ -106,50 +160,62 @@ async def wait_for_call(
     :param seconds: How long to wait, in seconds; 0 or less looks once.
     :param report: Called with lines for the log of who waits.
     :param carrier: The placed call to ask after, for outbound calls.
+    :param taker: Takes the call; left out, it is claimed.
     :param sleep: Waits between questions; for tests.
     :raises SwitchboardRefused: The switchboard refused the token.
+    :raises CallError: The taker failed, and not because the call is gone.
     """
-    claiming = asyncio.create_task(_claim_one(feed, match, claimant, report, sleep))
+    taker = taker or Claiming(feed.client, claimant, sleep)
+    taking = asyncio.create_task(_take_one(feed, match, claimant, report, taker, sleep))
     asking = asyncio.create_task(_not_answered(carrier, report, sleep)) if carrier is not None else None
-    tasks = [task for task in (claiming, asking) if task is not None]
-    outcome = None
+    tasks = [task for task in (taking, asking) if task is not None]
+    taken, outcome = None, None
     try:
         await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
-        if claiming.done():
-            return Waited("claimed", call=claiming.result())
-        if asking is not None and asking.done():
+        taker.is_last = True
+        if taker.is_busy and not taking.done():
+            await asyncio.wait([taking])
+        if taking.done():
+            taken = taking.result()
+        elif asking is not None and asking.done():
             outcome = asking.result()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    # A claim may have been under way when the waiting ended; then the call is ours after all.
-    own = await _own_call(feed.client, claimant)
-    if own is not None:
-        return Waited("claimed", call=own)
+    if taken is None:
+        # A claim may have been under way when the waiting ended; then the call is ours after all.
+        own = await _own_call(feed.client, claimant)
+        taken = await taker.take(own) if own is not None else None
+    if taken is not None:
+        return Waited(taker.status, call=taken)
     return Waited("not_answered", outcome=outcome) if outcome else Waited("timeout")
 
 
-async def _claim_one(feed: CallFeed, match: Match, claimant: str, report: Report, sleep: Sleep) -> SwitchboardCall:
-    async with feed.waiter(match, claimant, report) as waiter:
-        while True:
-            call = await waiter.next_call()
-            if call.claimed_by == claimant:
-                return call
-            claimed = await _claim(feed.client, call.call_id, claimant, sleep)
-            if claimed is not None:
-                return claimed
-
-
-async def _claim(client: AsyncSwitchboardClient, call_id: str, claimant: str, sleep: Sleep) -> SwitchboardCall | None:
+async def _take_one(
+    feed: CallFeed, match: Match, claimant: str, report: Report, taker: Taker, sleep: Sleep
+) -> SwitchboardCall | None:
+    """Return the call that was taken, or ``None`` when the time is over and what the taker was at came to nothing."""
     while True:
         try:
-            return await client.claim(call_id, claimant)
-        except (ClaimLost, UnknownCall):
-            return None
-        except SwitchboardUnreachable:
-            # It may have been claimed all the same; asking again as the same claimant is told yes.
-            await sleep(CLAIM_AGAIN_SECONDS)
+            async with feed.waiter(match, claimant, report) as waiter:
+                return await _take_offered(waiter, taker)
+        except MoveRefused as error:
+            # Raised out of the waiter, so that the call that was on offer goes to somebody else who waits here.
+            if error.code != HAS_ANOTHER:
+                raise
+        own = await _own_call(feed.client, claimant)
+        taken = await taker.take(own) if own is not None else None
+        if taken is not None or taker.is_last:
+            return taken
+        await sleep(CLAIM_AGAIN_SECONDS)
+
+
+async def _take_offered(waiter: Waiter, taker: Taker) -> SwitchboardCall | None:
+    while True:
+        taken = await taker.take(await waiter.next_call())
+        if taken is not None or taker.is_last:
+            return taken
 
 
 async def _own_call(client: AsyncSwitchboardClient, claimant: str) -> SwitchboardCall | None:

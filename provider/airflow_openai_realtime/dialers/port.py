@@ -23,6 +23,12 @@ FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "cancele
 
 _HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,60}", re.IGNORECASE)
 _SIP_ADDRESS = re.compile(r"sips?:[\x21-\x7e]+", re.IGNORECASE)
+# Without user and password: they would show wherever the order is shown.
+_HTTPS_URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+([/?#][\x21-\x7e]*)?", re.IGNORECASE)
+
+
+#: What to do about a ``refer_url`` that is none.
+REFER_URL_SHAPE = "refer_url must be a public address such as https://example.com/refer, without user and password"
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,11 @@ class DialRequest:
     :param sip_uri: Where the answered call goes, ``sip:proj_…@sip.api.openai.com;transport=tls``.
     :param correlation_id: Comes back in the incoming call's headers; 1 to 64 letters, digits, ``.``, ``_``, ``-``.
     :param ring_seconds: How long to let it ring, above 0; Twilio takes up to 600 and may add 5.
-    :param max_duration_seconds: The carrier ends the call after this long, above 0: the last of the layers that do.
+    :param max_duration_seconds: The carrier ends the call after this long, counted from picking up, above 0: the last
+        of the layers that do.
     :param header_name: Header that carries the correlation id; must start with ``X-``.
+    :param refer_url: Where the carrier asks what to do when OpenAI wants the call transferred, ``https://…``; without
+        it Twilio transfers nobody.
     :raises InvalidInput: A value cannot be used; a wrong number raises InvalidPhoneNumber.
     """
 
@@ -45,8 +54,9 @@ class DialRequest:
     sip_uri: str
     correlation_id: str
     ring_seconds: float = 30.0
-    max_duration_seconds: float = 600.0
+    max_duration_seconds: float = 900.0
     header_name: str = CORRELATION_HEADER
+    refer_url: str | None = None
 
     def __post_init__(self) -> None:
         check_e164(self.to, "to")
@@ -62,6 +72,8 @@ class DialRequest:
                 "header_name must be like X-Correlation-Id: carriers drop headers that do not start with X-",
                 field="header_name",
             )
+        if self.refer_url is not None and not is_https_url(self.refer_url):
+            raise InvalidInput(REFER_URL_SHAPE, field="refer_url")
         for name in ("ring_seconds", "max_duration_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidInput(f"{name} must be a number of seconds above 0", field=name)
@@ -105,6 +117,11 @@ class CarrierCall:
     def final(self) -> bool:
         """Whether the call is over."""
         return self.status in FINAL_STATUSES
+
+
+def is_https_url(text: str) -> bool:
+    """Whether a carrier can be told to ask there: ``https://``, a host, no user and password in front of it."""
+    return bool(_HTTPS_URL.fullmatch(text))
 
 
 class Dialer(Protocol):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from airflow_openai_realtime.api.endpoints import DEFAULT_SIP_HOST, check_base_url, check_sip_host
 from airflow_openai_realtime.api.settings import check_header_value
 from airflow_openai_realtime.api.sip import openai_sip_uri
-from airflow_openai_realtime.dialers.port import AsyncDialer, Dialer
+from airflow_openai_realtime.dialers.port import REFER_URL_SHAPE, AsyncDialer, Dialer, is_https_url
 from airflow_openai_realtime.exceptions import ConfigurationError
 
 CARRIERS: tuple[str, ...] = ("twilio",)
@@ -27,6 +27,7 @@ class CarrierSettings:
     :param caller_number: Number that people see, E.164; checked when it is used.
     :param openai_project_id: ``proj_…`` of the OpenAI project that takes the calls.
     :param sip_host: OpenAI's SIP host; ``sip-eu.api.openai.com`` for a project in the EU.
+    :param refer_url: Where the carrier asks what to do with a transfer, ``https://…``; Twilio's ``referUrl``.
     :param timeout_seconds: Limit for connecting, sending and waiting for the answer, each; above 0.
     :raises ConfigurationError: A value is missing or cannot be used. Never shows the token.
     """
@@ -38,6 +39,7 @@ class CarrierSettings:
     caller_number: str | None = None
     openai_project_id: str | None = None
     sip_host: str = DEFAULT_SIP_HOST
+    refer_url: str | None = None
     timeout_seconds: float = 10.0
 
     def __post_init__(self) -> None:
@@ -52,6 +54,8 @@ class CarrierSettings:
         check_sip_host(self.sip_host, "openai_sip_host")
         if self.openai_project_id and not re.fullmatch(r"[A-Za-z0-9_-]+", self.openai_project_id):
             raise ConfigurationError("openai_project_id must be like proj_abc: copy it from OpenAI's project settings")
+        if self.refer_url is not None and not is_https_url(self.refer_url):
+            raise ConfigurationError(REFER_URL_SHAPE)
         if not 0 < self.timeout_seconds < math.inf:
             raise ConfigurationError("timeout_seconds must be a number above 0, for example 10")
 

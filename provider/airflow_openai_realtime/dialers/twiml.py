@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from urllib.parse import quote
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from airflow_openai_realtime.dialers.port import DialRequest
 from airflow_openai_realtime.exceptions import InvalidInput
@@ -18,12 +18,13 @@ def bridge(request: DialRequest) -> str:
     """
     Return the TwiML that connects an answered call to OpenAI's SIP address.
 
-    ``answerOnBridge`` keeps the person hearing ringback until OpenAI answers; the time limit ends the bridged call.
-    The correlation id travels as a header of the SIP call, percent-encoded.
+    ``answerOnBridge`` keeps the person hearing ringback until OpenAI answers, and with the model until the target of a
+    transfer answers; the time limit ends the bridged call. The correlation id travels as a header of the SIP call,
+    percent-encoded.
 
     :raises InvalidInput: The SIP address with its header is 255 characters or longer.
 
-    Source: https://www.twilio.com/docs/voice/twiml/sip
+    Source: https://www.twilio.com/docs/voice/twiml/sip and https://www.twilio.com/docs/voice/api/refer-to-twilio
     """
     joint = "&" if "?" in request.sip_uri else "?"
     uri = f"{request.sip_uri}{joint}{request.header_name}={quote(request.correlation_id, safe='')}"
@@ -33,7 +34,8 @@ def bridge(request: DialRequest) -> str:
             field="sip_uri",
         )
     limit = math.ceil(request.max_duration_seconds)
+    refer = f" referUrl={quoteattr(request.refer_url)}" if request.refer_url else ""
     return (
-        f'<Response><Dial answerOnBridge="true" timeout="{_BRIDGE_SECONDS}" timeLimit="{limit}">'
+        f'<Response><Dial answerOnBridge="true" timeout="{_BRIDGE_SECONDS}" timeLimit="{limit}"{refer}>'
         f"<Sip>{escape(uri)}</Sip></Dial></Response>"
     )

@@ -180,11 +180,7 @@ def _naming(fields: ConnectionFields) -> Iterator[None]:
         raise ConfigurationError(f"connection {fields.connection_id}: {error}") from error
 
 
-def _secrets_of(fields: ConnectionFields) -> list[str]:
-    """Return all that must not be shown: key, webhook secrets, and the token, also when it is a derived one."""
-    from airflow_openai_realtime.switchboard.line_settings import webhook_secrets_from_fields
-    from airflow_openai_realtime.switchboard.tokens import derived_token
+def _secrets_of(fields: ConnectionFields) -> tuple[str, ...]:
+    from airflow_openai_realtime.switchboard.line_settings import secrets_from_fields
 
-    secrets = webhook_secrets_from_fields(fields.extra)
-    token = str(fields.extra.get("switchboard_token") or "").strip()
-    return [(fields.password or "").strip(), token, *secrets, *map(derived_token, secrets)]
+    return secrets_from_fields(fields.password, fields.extra)

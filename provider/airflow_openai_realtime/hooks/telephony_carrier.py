@@ -101,6 +101,7 @@ def _settings_of(fields: ConnectionFields) -> CarrierSettings:
         "caller_number": _text(fields.extra.get("caller_number")),
         "openai_project_id": _text(fields.extra.get("openai_project_id")),
         "sip_host": _text(fields.extra.get("openai_sip_host")),
+        "refer_url": _text(fields.extra.get("refer_url")),
     }
     try:
         # Only what is given, so that the defaults are the dialer's.

@@ -1,4 +1,4 @@
-"""Operators that place, accept, transfer, decline, watch and end calls. Each is loaded when it is first used."""
+"""Operators that place, claim, accept, transfer, decline, watch and end calls. Each is loaded when it is first used."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from airflow_openai_realtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.operators.accept import AcceptCallOperator
+    from airflow_openai_realtime.operators.claim import ClaimCallOperator, ClaimRingingCallsOperator
     from airflow_openai_realtime.operators.hang_up import HangupCallOperator
     from airflow_openai_realtime.operators.place import PlaceCallOperator
     from airflow_openai_realtime.operators.refer import ReferCallOperator
     from airflow_openai_realtime.operators.reject import RejectCallOperator
+    from airflow_openai_realtime.operators.start_runs import StartRunPerCallOperator
     from airflow_openai_realtime.operators.watch import WatchCallOperator
 
 __all__ = [
     "AcceptCallOperator",
+    "ClaimCallOperator",
+    "ClaimRingingCallsOperator",
     "HangupCallOperator",
     "PlaceCallOperator",
     "ReferCallOperator",
     "RejectCallOperator",
+    "StartRunPerCallOperator",
     "WatchCallOperator",
 ]
 
@@ -27,10 +32,13 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "AcceptCallOperator": "airflow_openai_realtime.operators.accept",
+        "ClaimCallOperator": "airflow_openai_realtime.operators.claim",
+        "ClaimRingingCallsOperator": "airflow_openai_realtime.operators.claim",
         "HangupCallOperator": "airflow_openai_realtime.operators.hang_up",
         "PlaceCallOperator": "airflow_openai_realtime.operators.place",
         "ReferCallOperator": "airflow_openai_realtime.operators.refer",
         "RejectCallOperator": "airflow_openai_realtime.operators.reject",
+        "StartRunPerCallOperator": "airflow_openai_realtime.operators.start_runs",
         "WatchCallOperator": "airflow_openai_realtime.operators.watch",
     },
 )

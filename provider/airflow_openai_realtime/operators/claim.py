@@ -72,8 +72,8 @@ class ClaimRingingCallsOperator(BaseOperator):
     Claim all calls that ring and match, and return them: none, one or many.
 
     For the first task of a DAG that ``IncomingCallTrigger`` starts. Whatever event started the run, and however many
-    events Airflow kept back, the task looks at what rings now. Let the tasks that handle one call be mapped over what it
-    returns; of no call they are skipped.
+    events Airflow kept back, the task looks at what rings now. Map the tasks that handle one call over what it returns;
+    where there is no call, they are skipped.
 
     Patterns are plain text with ``*`` (any text) and ``?`` (one character). Give the same ones as to the trigger.
 

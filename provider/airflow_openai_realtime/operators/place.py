@@ -53,8 +53,10 @@ class PlaceCallOperator(BaseOperator):
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``, for the ledger. Templated.
     :param from_number: Number the person sees, E.164; the connection's caller number when left out. Templated.
     :param ring_seconds: How long to let it ring, in seconds, 1 to 600. Templated.
-    :param max_duration_seconds: The carrier ends the call after this long, in seconds, above 0, at most 3,600.
-        Templated.
+    :param max_duration_seconds: The carrier ends the call after this long, in seconds, above 0, at most 3,600. It is
+        the last backstop, for when nothing here is alive to hang up, and it counts from the moment the person picks up,
+        which is before the call is accepted: give more than ``AcceptCallOperator``'s (600) and the minute in which the
+        call waits to be accepted. Templated.
     :param dial_in_backfill: Whether a backfill rings phones.
     :param max_lateness_seconds: How late a scheduled run may start and still ring, in seconds; ``None`` for no limit.
     :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
@@ -91,7 +93,7 @@ class PlaceCallOperator(BaseOperator):
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
         from_number: str | None = None,
         ring_seconds: float | str = 30,
-        max_duration_seconds: float | str = 600,
+        max_duration_seconds: float | str = 900,
         dial_in_backfill: bool = False,
         max_lateness_seconds: float | None = 3600,
         **kwargs: Any,
@@ -190,6 +192,7 @@ class PlaceCallOperator(BaseOperator):
             correlation_id=correlation_id,
             ring_seconds=self._ring_seconds(),
             max_duration_seconds=self._max_duration(),
+            refer_url=settings.refer_url,
         )
 
     def _key(self, field: str) -> str:

@@ -21,9 +21,9 @@ and ``SimulatorControl("http://127.0.0.1:8099")`` for one that runs in another p
 * Webhooks, signed, retried, now and then doubled or late: https://developers.openai.com/api/docs/guides/webhooks.
 * The sideband socket, minimal: ``session.created``, ``session.update``, one spoken reply for each ``response.create``,
   and an end without a close frame: https://developers.openai.com/api/docs/guides/voice-server-controls.
-* A carrier with Twilio's REST manners: placing, looking at, listing and ending calls, one new call a second, ring and
-  talk limits, errors with Twilio's codes: https://www.twilio.com/docs/voice/api/call-resource. Of TwiML only
-  ``<Response><Dial><Sip>``: https://www.twilio.com/docs/voice/twiml/sip.
+* A carrier with Twilio's REST manners: its account, placing, looking at, listing and ending calls, one new call a
+  second, ring and talk limits, errors with Twilio's codes: https://www.twilio.com/docs/voice/api/call-resource. Of
+  TwiML only ``<Response><Dial><Sip>``: https://www.twilio.com/docs/voice/twiml/sip.
 
 **What it cannot prove**
 
@@ -32,8 +32,9 @@ and ``SimulatorControl("http://127.0.0.1:8099")`` for one that runs in another p
   (400 assumed), how fast it is, its rate limits, its webhook retry schedule beyond "exponential, up to 72 hours".
 * That a session that passes here passes there: bodies are checked by this package's own models. OpenAI may know newer
   fields (refused here), or take a body with 200 and let the call die (``faults.dead_session()``).
-* That a carrier lets a transfer through: by default every *refer* works. Twilio is expected to want ``referUrl``
-  (``transfers_need_refer_url=True``).
+* That a carrier lets a transfer through, and that what answers at ``referUrl`` is right: it is never asked. A call over
+  ``<Dial>`` is transferred when the verb has a ``referUrl``, as Twilio documents it
+  (https://www.twilio.com/docs/voice/api/refer-to-twilio); a call that came in always is. The target is that of *refer*.
 * Which numbers a carrier lets you call from, status callbacks, ``Url`` instead of ``Twiml``, prices, real networks.
 
 It listens on 127.0.0.1 only, its keys open nothing else, and it needs no network.

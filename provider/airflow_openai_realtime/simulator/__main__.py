@@ -25,6 +25,11 @@ from airflow_openai_realtime.simulator.narrator import tell
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.server import Simulator
 
+#: Address of the switchboard when no webhook address tells it: mounted in an Airflow on this machine.
+_LOCAL_SWITCHBOARD = "http://localhost:8080/openai-realtime"
+#: Where Twilio would ask about a transfer. The simulator only wants it to be there; nothing is sent to it.
+_REFER_URL = "https://example.com/refer"
+
 _SETTINGS = (
     "api_key",
     "webhook_secret",
@@ -65,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"simulator: cannot start: {why}", file=sys.stderr)
         return 2
     try:
-        print(_connections(simulator))
+        print(_connections(simulator, options.webhook_url))
         print(f"simulator: listening on {simulator.url}", flush=True)
         stopping.wait()
     finally:
@@ -133,13 +138,24 @@ def _scripts(path: Path | None) -> dict[str, list[PhoneScript]]:
         ) from error
 
 
-def _connections(simulator: Simulator) -> str:
+def _switchboard_url(webhook_urls: Sequence[str]) -> str | None:
+    """The address of the switchboard, when one of its webhooks is among these: what stands before ``/webhook``."""
+    ours = (url.removesuffix("/webhook") for url in webhook_urls if url.endswith("/webhook"))
+    return next(ours, None)
+
+
+def _connections(simulator: Simulator, webhook_urls: Sequence[str]) -> str:
     """What to put into Airflow's environment; the keys open nothing but this simulator."""
+    switchboard_url = _switchboard_url(webhook_urls)
+    guessed = f"switchboard_url must be the switchboard's address; {_LOCAL_SWITCHBOARD} is a guess. Change it if need be."
     realtime = {
         "conn_type": "openai_realtime",
         "host": simulator.openai_base_url,
         "password": simulator.api_key,
-        "extra": {"webhook_secret": simulator.webhook_secret},
+        "extra": {
+            "webhook_secret": simulator.webhook_secret,
+            "switchboard_url": switchboard_url or _LOCAL_SWITCHBOARD,
+        },
     }
     carrier = {
         "conn_type": "telephony_carrier",
@@ -151,6 +167,7 @@ def _connections(simulator: Simulator) -> str:
             "caller_number": simulator.caller_number,
             "openai_project_id": simulator.project_id,
             "openai_sip_host": simulator.sip_host,
+            "refer_url": _REFER_URL,
         },
     }
     return "\n".join(
@@ -158,6 +175,7 @@ def _connections(simulator: Simulator) -> str:
             "For Airflow's environment:",
             f"AIRFLOW_CONN_OPENAI_REALTIME_DEFAULT='{json.dumps(realtime)}'",
             f"AIRFLOW_CONN_TELEPHONY_CARRIER_DEFAULT='{json.dumps(carrier)}'",
+            *(() if switchboard_url else (guessed,)),
         )
     )
 

@@ -1,7 +1,7 @@
 """
-The carrier's endpoints: Twilio's ``Calls`` resource, for one account.
+The carrier's endpoints: Twilio's ``Calls`` resource, for one account, and that account itself.
 
-Source: https://www.twilio.com/docs/voice/api/call-resource
+Source: https://www.twilio.com/docs/voice/api/call-resource and https://www.twilio.com/docs/iam/api/account
 """
 
 from __future__ import annotations
@@ -41,11 +41,18 @@ class CarrierRoutes:
         self._world = world
         self._answering = Answering("carrier", world, connections, carrier_error)
         self.routes = [
+            Route(f"{_ROOT}.json", self._account, methods=["GET"]),
             Route(f"{_ROOT}/Calls.json", self._place, methods=["POST"]),
             Route(f"{_ROOT}/Calls.json", self._list, methods=["GET"]),
             Route(f"{_ROOT}/Calls/{{sid}}.json", self._look, methods=["GET"]),
             Route(f"{_ROOT}/Calls/{{sid}}.json", self._end, methods=["POST"]),
         ]
+
+    async def _account(self, request: Request) -> Response:
+        async def carry_out(fault: Fault | None) -> Response:
+            return JSONResponse(self._shown_account())
+
+        return await self._answering.answer(request, "account", carry_out, check_key=self._check_key)
 
     async def _place(self, request: Request) -> Response:
         form = await _form(request)
@@ -124,6 +131,23 @@ class CarrierRoutes:
             raise Refusal(401, 20003, "Authenticate")
         if request.path_params["account_sid"] != settings.account_sid:
             raise Refusal(404, 20404, f"The requested resource {request.url.path} was not found")
+
+    def _shown_account(self) -> dict[str, Any]:
+        """The account, without its token: Twilio shows it, and nobody here needs it."""
+        account_sid = self._world.settings.account_sid
+        uri = f"/2010-04-01/Accounts/{account_sid}.json"
+        made = _instant(0.0)
+        return {
+            "sid": account_sid,
+            "owner_account_sid": account_sid,
+            "friendly_name": "Simulator",
+            "status": "active",
+            "type": "Full",
+            "date_created": made,
+            "date_updated": made,
+            "uri": uri,
+            "subresource_uris": {"calls": uri.replace(".json", "/Calls.json")},
+        }
 
     def _shown(self, call: CarrierCall) -> dict[str, Any]:
         account_sid = self._world.settings.account_sid

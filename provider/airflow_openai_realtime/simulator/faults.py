@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_openai_realtime.exceptions import InvalidInput
 
-_REQUESTS = ("accept", "reject", "refer", "hangup", "models", "place", "look", "end", "list")
+_REQUESTS = ("accept", "reject", "refer", "hangup", "models", "place", "look", "end", "list", "account")
 _REQUEST_KINDS = ("status", "time_out", "reset")
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -38,8 +38,8 @@ class Fault:
     ``drop``            the sideband breaks off ``seconds`` after it was attached; the call goes on
     ==================  ===========================================================================================
 
-    :param operation: ``accept, reject, refer, hangup, models`` (OpenAI), ``place, look, end, list`` (carrier),
-        ``webhook`` or ``sideband``.
+    :param operation: ``accept, reject, refer, hangup, models`` (OpenAI), ``place, look, end, list, account``
+        (carrier), ``webhook`` or ``sideband``.
     :param kind: One of the above that fits the operation.
     :param status: HTTP status for ``status``, 400-599.
     :param retry_after_seconds: For ``status``: value of the ``retry-after`` header.

@@ -34,7 +34,7 @@ class SimulatorSettings:
     :param session_limit_seconds: Longest session; the real limit is 60 minutes.
     :param clean_sideband_close: Whether the sideband says goodbye with a close frame. The real one often does not.
     :param transfers_need_refer_url: Whether a transfer of a call that came over ``<Dial>`` goes through only when the
-        verb has a ``referUrl``, as is to be expected of Twilio. Off: every transfer goes through.
+        verb has a ``referUrl``, as Twilio does (its error 13802). Off: every transfer goes through.
     :param calls_per_second: How many calls the carrier starts per second; the rest waits in its queue. None: no limit.
     :param media_security: ``srtp`` or ``rtp``, as the webhook tells it; None leaves it out.
     :param webhook_timeout_seconds: How long one delivery may take before it counts as failed.
@@ -58,7 +58,7 @@ class SimulatorSettings:
     sideband_ready_seconds: float = 0.0
     session_limit_seconds: float = 3600.0
     clean_sideband_close: bool = False
-    transfers_need_refer_url: bool = False
+    transfers_need_refer_url: bool = True
     calls_per_second: float | None = 1.0
     media_security: str | None = "srtp"
     webhook_timeout_seconds: float = 5.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 
@@ -27,6 +27,16 @@ class Reservation(BaseModel):
     contact: Key
     attempt: int = Field(ge=1, le=1_000_000)
     to_number: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
+
+
+class Wanted(BaseModel):
+    """Whose attempts are asked for. A contact is often a phone number, so it travels in a body and in no access log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    campaign: Key
+    contact: Key | None = None
+    after: int = Field(default=0, ge=0, le=10**18)
 
 
 class AttemptMove(BaseModel):
@@ -59,17 +69,13 @@ async def reserve(request: Request, line: CallerLine, body: Reservation) -> Answ
     return {"attempt": attempt.to_dict()}
 
 
-@router.get("")
-async def list_attempts(
-    request: Request,
-    line: CallerLine,
-    campaign: Annotated[str, Query(min_length=1, max_length=200, pattern=PRINTABLE)],
-    contact: Annotated[str | None, Query(min_length=1, max_length=200, pattern=PRINTABLE)] = None,
-    after: Annotated[int, Query(ge=0, le=10**18)] = 0,
-) -> Answer:
-    """Attempts of a campaign, a page at a time."""
+@router.post("/find")
+async def find(request: Request, line: CallerLine, body: Wanted) -> Answer:
+    """Attempts of a campaign, a page at a time. A read, but by POST: what is asked for may be a phone number."""
     service = service_of(request)
-    page, following = await service.threads.run(service.store.attempts.page, line.name, campaign, contact, after)
+    page, following = await service.threads.run(
+        service.store.attempts.page, line.name, body.campaign, body.contact, body.after
+    )
     return {"attempts": [attempt.to_dict() for attempt in page], "next": following and str(following)}
 
 

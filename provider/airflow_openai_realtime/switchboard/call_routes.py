@@ -37,9 +37,10 @@ class Claim(BaseModel):
 
 
 class Accepting(Claim):
-    """Who is about to accept a call, and how long it may last."""
+    """Who is about to accept a call, how long it may last, and whether the claimant must have no other open call."""
 
     max_duration_seconds: float = Field(gt=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+    sole: bool = False
 
 
 class Rejected(BaseModel):
@@ -102,9 +103,16 @@ async def claim(request: Request, line: CallerLine, call_id: str, body: Claim) -
 async def accepting(request: Request, line: CallerLine, call_id: str, body: Accepting) -> Answer:
     """Fix when the call must be over, before it is accepted; an unknown call is registered."""
     now = service_of(request).now()
-    seconds = body.max_duration_seconds
-    rule = partial(moves.accepting, claimant=body.claimant, now=now, max_duration_seconds=seconds)
-    return await _move(request, line, call_id, rule, register=True)
+    asked_before = False
+
+    def rule(call: SwitchboardCall) -> Change:
+        nonlocal asked_before
+        asked_before = call.hangup_at is not None
+        return moves.accepting(call, body.claimant, now, body.max_duration_seconds)
+
+    sole = body.claimant if body.sole else None
+    answer = await _move(request, line, call_id, rule, register=True, sole_claimant=sole)
+    return {**answer, "asked_before": asked_before}
 
 
 @router.post("/calls/{call_id:path}/accepted")
@@ -171,11 +179,13 @@ async def _move(
     rule: Callable[[SwitchboardCall], Change],
     *,
     register: bool = False,
+    sole_claimant: str | None = None,
 ) -> Answer:
     service = service_of(request)
     call_id = checked_id(call_id)
     unknown = _unheard_of(service, line, call_id) if register else None
-    call = await service.threads.run(service.store.calls.move, line.name, call_id, rule, service.now(), unknown)
+    move = partial(service.store.calls.move, if_unknown=unknown, sole_claimant=sole_claimant)
+    call = await service.threads.run(move, line.name, call_id, rule, service.now())
     service.hub.ring(line.name)
     return {"call": call.to_dict()}
 

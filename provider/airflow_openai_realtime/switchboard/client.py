@@ -17,7 +17,7 @@ import tenacity
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import client_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
-from airflow_openai_realtime.switchboard.records import Attempt, CallPage, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
 
 _RETRYING: dict[str, Any] = {
     "retry": tenacity.retry_if_exception_type(SwitchboardUnreachable),
@@ -157,8 +157,20 @@ class SwitchboardClient(_Address):
         :param max_duration_seconds: Above 0, at most 3,600, in seconds.
         :raises MoveRefused: Another claimant has it, or it is over: do not accept it.
         """
-        request = ask.move_call(call_id, "accepting", claimant=claimant, max_duration_seconds=max_duration_seconds)
-        return ask.as_call(self._send(request))
+        return self.announce(call_id, claimant, max_duration_seconds).call
+
+    def announce(self, call_id: str, claimant: str, max_duration_seconds: float, is_sole: bool = False) -> Announcement:
+        """
+        As :meth:`accepting`, and learn whether OpenAI may have been asked before.
+
+        :param call_id: The call.
+        :param claimant: Who accepts it.
+        :param max_duration_seconds: Above 0, at most 3,600, in seconds.
+        :param is_sole: Whether the claimant must have no other open call; then it is refused as ``has_another``.
+        :raises MoveRefused: Another claimant has it, or it is over: do not accept it.
+        """
+        request = ask.announce(call_id, claimant, max_duration_seconds, is_sole)
+        return ask.as_announcement(self._send(request))
 
     def accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
         """
@@ -309,8 +321,14 @@ class AsyncSwitchboardClient(_Address):
 
     async def accepting(self, call_id: str, claimant: str, max_duration_seconds: float) -> SwitchboardCall:
         """Say by when the call must be over; see :meth:`SwitchboardClient.accepting`."""
-        request = ask.move_call(call_id, "accepting", claimant=claimant, max_duration_seconds=max_duration_seconds)
-        return ask.as_call(await self._send(request))
+        return (await self.announce(call_id, claimant, max_duration_seconds)).call
+
+    async def announce(
+        self, call_id: str, claimant: str, max_duration_seconds: float, is_sole: bool = False
+    ) -> Announcement:
+        """Say by when the call must be over; see :meth:`SwitchboardClient.announce`."""
+        request = ask.announce(call_id, claimant, max_duration_seconds, is_sole)
+        return ask.as_announcement(await self._send(request))
 
     async def accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
         """Say that OpenAI has accepted the call; see :meth:`SwitchboardClient.accepted`."""

@@ -24,7 +24,7 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.switchboard.errors import MoveRefused
-from airflow_openai_realtime.switchboard.records import Attempt, CallPage, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
 
 _T = TypeVar("_T")
 
@@ -96,6 +96,12 @@ def move_call(call_id: str, move: str, **body: Any) -> SwitchboardRequest:
     return SwitchboardRequest("POST", f"/v1/calls/{_quoted(call_id)}/{move}", body=body, call_id=call_id)
 
 
+def announce(call_id: str, claimant: str, max_duration_seconds: float, is_sole: bool) -> SwitchboardRequest:
+    """An accept that is about to be sent."""
+    body: dict[str, Any] = {"claimant": claimant, "max_duration_seconds": max_duration_seconds}
+    return move_call(call_id, "accepting", **body, **({"sole": True} if is_sole else {}))
+
+
 def reserve_attempt(campaign: str, contact: str, attempt: int, to_number: str) -> SwitchboardRequest:
     """The row of the ledger for an attempt, made if it is not there."""
     body = {"campaign": campaign, "contact": contact, "attempt": attempt, "to_number": to_number}
@@ -108,9 +114,10 @@ def move_attempt(attempt_id: str, body: Mapping[str, Any]) -> SwitchboardRequest
 
 
 def list_attempts(campaign: str, contact: str | None, after: str | None) -> SwitchboardRequest:
-    """A page of the attempts of a campaign."""
+    """A page of the attempts of a campaign. In the body, since access logs show addresses, and a contact is a number."""
     given = {"campaign": campaign, "contact": contact, "after": after}
-    return SwitchboardRequest("GET", "/v1/attempts", {key: value for key, value in given.items() if value})
+    body = {key: value for key, value in given.items() if value is not None}
+    return SwitchboardRequest("POST", "/v1/attempts/find", body=body)
 
 
 def status() -> SwitchboardRequest:
@@ -176,6 +183,11 @@ def unreachable(request: SwitchboardRequest, url: str, error: Exception) -> Swit
 def as_call(answer: Mapping[str, Any]) -> SwitchboardCall:
     """The call in an answer."""
     return _read(lambda: SwitchboardCall.from_dict(answer["call"]))
+
+
+def as_announcement(answer: Mapping[str, Any]) -> Announcement:
+    """The announced call in an answer; a switchboard that does not say whether OpenAI was asked leaves it open."""
+    return Announcement(as_call(answer), bool(answer.get("asked_before", True)))
 
 
 def as_page(answer: Mapping[str, Any]) -> CallPage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable
 
 CLAIMED_BY_OTHER = "claimed_by_other"
+HAS_ANOTHER = "has_another"
 NOT_RINGING = "not_ringing"
 NOT_ACCEPTED = "not_accepted"
 ENDED = "ended"
@@ -15,9 +16,9 @@ class MoveRefused(ClaimLost):
     """
     A call or an attempt is not in the state that the move starts from.
 
-    :param code: ``claimed_by_other``: another claimant has the call; ``not_ringing``: it was rejected, accepted or
-        rang out; ``not_accepted``: nobody has accepted it; ``ended``: it is over; ``attempt_moved``: somebody else
-        moved the attempt on.
+    :param code: ``claimed_by_other``: another claimant has the call; ``has_another``: the claimant has another open
+        call, and said that it must not; ``not_ringing``: it was rejected, accepted or rang out; ``not_accepted``:
+        nobody has accepted it; ``ended``: it is over; ``attempt_moved``: somebody else moved the attempt on.
     """
 
     def __init__(self, message: str, *, code: str, call_id: str | None = None, status: int | None = None) -> None:

@@ -65,6 +65,18 @@ def webhook_secrets_from_fields(extra: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(secret for secret in re.split(r"[\s,]+", _text(extra, "webhook_secret") or "") if secret)
 
 
+def secrets_from_fields(password: str | None, extra: Mapping[str, Any]) -> tuple[str, ...]:
+    """
+    Every text that must never show in a log: the key, each webhook secret, and the token, also when it is derived.
+
+    :param password: The API key.
+    :param extra: ``webhook_secret`` and ``switchboard_token``.
+    """
+    secrets = webhook_secrets_from_fields(extra)
+    given = ((password or "").strip(), _text(extra, "switchboard_token"))
+    return (*filter(None, given), *secrets, *map(derived_token, secrets))
+
+
 def switchboard_address_from_fields(name: str, extra: Mapping[str, Any]) -> SwitchboardAddress:
     """
     Where and with what token the switchboard of a connection is asked.

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import Response
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import logs
-from airflow_openai_realtime.switchboard.answers import error
 from airflow_openai_realtime.switchboard.app import create_app
-from airflow_openai_realtime.switchboard.line_settings import line_from_fields
+from airflow_openai_realtime.switchboard.line_settings import line_from_fields, secrets_from_fields
 from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.out_of_order import out_of_order
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.database import store_url
@@ -48,8 +46,9 @@ def create_mounted_app() -> FastAPI:
         )
         store = Store(url, threads=settings.store_threads)
     except Exception as problem:
-        log.error(logs.line("switchboard.unusable", error=problem))
-        return _out_of_order()
+        # No traceback: an error about the store's address may hold its password.
+        log.error(logs.line("switchboard.unusable", kind=type(problem).__name__, error=problem))
+        return out_of_order()
     return create_app(store, AirflowLines(), settings=settings)
 
 
@@ -121,16 +120,5 @@ def _extra(connection_id: str, text: str | None) -> dict[str, Any]:
 def _keep_out_of_logs(password: str | None, extra: dict[str, Any]) -> None:
     from airflow.sdk.log import mask_secret
 
-    for secret in (password, extra.get("webhook_secret"), extra.get("switchboard_token")):
-        if secret:
-            mask_secret(str(secret))
-
-
-def _out_of_order() -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-
-    async def refuse(_: Request) -> Response:
-        return error(503, "unavailable", "the switchboard is not configured; see the log of Airflow's API server")
-
-    app.add_route("/{path:path}", refuse, methods=["GET", "POST"])
-    return app
+    for secret in secrets_from_fields(password, extra):
+        mask_secret(secret)

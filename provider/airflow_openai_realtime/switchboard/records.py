@@ -156,6 +156,19 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Announcement:
+    """
+    A call that is about to be accepted.
+
+    :param call: The call, with its ``hangup_at``.
+    :param asked_before: Whether an accept was announced before: OpenAI may have been asked already.
+    """
+
+    call: SwitchboardCall
+    asked_before: bool
+
+
+@dataclass(frozen=True)
 class CallPage:
     """
     Some calls, and the place in the feed up to which they are known.

@@ -1,7 +1,9 @@
-"""Waiting for a call in the triggerer."""
+"""Waiting for a call in the triggerer, and answering it there."""
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -11,24 +13,33 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
 from airflow_openai_realtime.triggers.pacing import Settling
+from airflow_openai_realtime.triggers.task_state import is_ended
 
 if TYPE_CHECKING:
+    from airflow_openai_realtime.calls.answering import Answering
     from airflow_openai_realtime.calls.waiting import CarrierWatch
+    from airflow_openai_realtime.hooks.realtime import LineSettings
+    from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+
+#: What the switchboard is told when the task was ended.
+KILLED = "killed"
 
 
 class WaitForCallTrigger(BaseTrigger):
     """
-    Wait for a call that matches, and claim it. Fires once, with ``status``:
+    Wait for a call that matches, and claim or accept it. Fires once, with ``status``:
 
     - ``claimed`` and ``call_id``; the call itself stays at the switchboard, since Airflow logs events with their
     content,
+    - ``accepted`` and ``call_id``: as before, and the call is accepted,
     - ``timeout``,
     - ``not_answered`` and ``outcome``: the carrier says that no call will come,
-    - ``error`` and ``message``: waiting on cannot help.
+    - ``error`` and ``message``: waiting on cannot help, or an accept failed; then the call was hung up.
 
     All of these in a process share one long poll. Moved to another triggerer, it waits on there, and a call that it had
-    claimed is found again.
+    claimed or accepted is found again.
 
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
     :param match: What to look for, as ``CallMatch.to_dict`` writes it.
@@ -36,6 +47,7 @@ class WaitForCallTrigger(BaseTrigger):
     :param deadline: When to give up, in seconds since 1970.
     :param telephony_carrier_conn_id: Connection of the carrier that placed the call, for outbound calls.
     :param carrier_call_id: The carrier's id of the placed call.
+    :param answer: What calls are accepted with, sealed by ``AnswerPlan.seal``; ``None``: a call is only claimed.
     """
 
     def __init__(
@@ -46,18 +58,20 @@ class WaitForCallTrigger(BaseTrigger):
         deadline: float,
         telephony_carrier_conn_id: str | None = None,
         carrier_call_id: str | None = None,
+        answer: str | None = None,
     ) -> None:
         super().__init__()
-        # No checks: whatever a constructor raises ends the whole triggerer. The sensor has checked all of it.
+        # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.match = match
         self.claimant = claimant
         self.deadline = deadline
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
         self.carrier_call_id = carrier_call_id
+        self.answer = answer
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes this trigger again: JSON primitives, no secret."""
+        """Return what makes this trigger again: JSON primitives, no secret; what may hold one is sealed."""
         return (
             "airflow_openai_realtime.triggers.wait_for_call.WaitForCallTrigger",
             {
@@ -67,8 +81,13 @@ class WaitForCallTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "telephony_carrier_conn_id": self.telephony_carrier_conn_id,
                 "carrier_call_id": self.carrier_call_id,
+                "answer": self.answer,
             },
         )
+
+    def __repr__(self) -> str:
+        classpath, kwargs = self.serialize()
+        return self.repr(classpath, {**kwargs, "answer": "sealed" if self.answer else None})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
@@ -77,8 +96,25 @@ class WaitForCallTrigger(BaseTrigger):
             payload = await self._wait()
         except OpenAIRealtimeError as error:
             payload = {"status": "error", "message": str(error)}
+        # Only the event waits; the call is accepted by now.
         await settling.wait()
         yield TriggerEvent(payload)
+
+    async def on_kill(self) -> None:
+        """Hang up what it has accepted, when a user ended the task; not when it is tried again or moves elsewhere."""
+        if self.answer is None or not await is_ended(self.task_instance):
+            return
+        from airflow_openai_realtime.calls.waiting import newest_own
+
+        hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
+        async with await hook.aswitchboard() as switchboard:
+            own = newest_own((await switchboard.calls(claimed_by=self.claimant)).calls)
+            if own is None:
+                return
+            self.log.warning("The task is ended: hanging up call %s.", own.call_id)
+            async with await hook.acalls() as calls:
+                await calls.hang_up(own.call_id)
+            await switchboard.ended(own.call_id, KILLED)
 
     async def _wait(self) -> dict[str, Any]:
         from airflow_openai_realtime.calls.shared_clients import shared_feed
@@ -87,17 +123,35 @@ class WaitForCallTrigger(BaseTrigger):
 
         line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
         async with AsyncExitStack() as stack:
+            feed = await stack.enter_async_context(shared_feed(line.switchboard))
             waited = await wait_for_call(
-                await stack.enter_async_context(shared_feed(line.switchboard)),
+                feed,
                 match=CallMatch.from_dict(self.match),
                 claimant=self.claimant,
                 seconds=self.deadline - time.time(),
                 report=self._report,
                 carrier=await self._carrier_watch(stack),
+                taker=await self._answering(stack, line, feed.client),
             )
         if waited.call is not None:
             return {"status": waited.status, "call_id": waited.call.call_id}
         return {"status": waited.status, "outcome": waited.outcome}
+
+    async def _answering(
+        self, stack: AsyncExitStack, line: LineSettings, switchboard: AsyncSwitchboardClient
+    ) -> Answering | None:
+        if self.answer is None:
+            return None
+        from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+        from airflow_openai_realtime.calls.answering import Answering
+        from airflow_openai_realtime.calls.shared_clients import shared_calls
+
+        plan = AnswerPlan.unseal(self.answer, line.api.api_key)
+        await hide_session_secrets_async(plan.session)
+        # Slow to load: not when a phone rings, and not in the event loop.
+        await asyncio.to_thread(importlib.import_module, "airflow_openai_realtime.api.session")
+        calls = await stack.enter_async_context(shared_calls(line.api))
+        return Answering(plan, calls, switchboard, self.claimant, self._report)
 
     async def _carrier_watch(self, stack: AsyncExitStack) -> CarrierWatch | None:
         if not self.telephony_carrier_conn_id or not self.carrier_call_id:

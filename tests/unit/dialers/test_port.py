@@ -9,6 +9,9 @@ from airflow_openai_realtime.dialers.port import STATUSES, CarrierCall
 from airflow_openai_realtime.exceptions import InvalidInput, InvalidPhoneNumber
 
 
+NO_REFER_URLS = ["", "http://example.com/refer", "https://", "https:///x", "example.com", "https://me:s3cret@example.com"]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -21,6 +24,7 @@ from airflow_openai_realtime.exceptions import InvalidInput, InvalidPhoneNumber
         ("header_name", "Correlation-Id"),
         ("header_name", "X-A: b"),
         ("header_name", "X-A=b"),
+        *(("refer_url", url) for url in NO_REFER_URLS),
         ("ring_seconds", 0),
         ("ring_seconds", math.nan),
         ("max_duration_seconds", -1),
@@ -31,6 +35,13 @@ def test_a_value_that_no_carrier_could_use_is_refused_by_name(order, field, valu
     with pytest.raises(InvalidInput, match=field) as caught:
         dataclasses.replace(order, **{field: value})
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("url", NO_REFER_URLS)
+def test_what_is_refused_as_a_refer_url_is_not_repeated(order, url):
+    with pytest.raises(InvalidInput, match=r"https://example.com/refer") as caught:
+        dataclasses.replace(order, refer_url=url)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("field", ["to", "from_number"])

@@ -39,6 +39,8 @@ def test_a_slash_at_the_end_of_the_base_url_does_no_harm(settings):
         ({"base_url": "api.twilio.com"}, "base_url"),
         ({"sip_host": "sip:x"}, "openai_sip_host"),
         ({"openai_project_id": "a@b"}, "openai_project_id"),
+        ({"refer_url": "http://example.com/refer"}, "refer_url"),
+        ({"refer_url": "https://me:hunter2@example.com/refer"}, "refer_url"),
         ({"timeout_seconds": 0}, "timeout_seconds"),
     ],
 )

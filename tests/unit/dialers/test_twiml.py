@@ -28,6 +28,17 @@ def test_it_says_the_same_as_twilios_own_library(order):
     assert canonical(bridge(order)) == canonical(str(theirs))
 
 
+def test_a_refer_url_says_the_same_as_in_twilios_own_library(order):
+    url = "https://example.com/refer?a=1&b=%22<\"'>"
+    theirs = VoiceResponse()
+    dial = Dial(answer_on_bridge=True, timeout=60, time_limit=300, refer_url=url)
+    dial.sip("sip:proj_abc@sip.api.openai.com;transport=tls?X-Correlation-Id=c-1")
+    theirs.append(dial)
+    ours = bridge(dataclasses.replace(order, refer_url=url))
+    assert canonical(ours) == canonical(str(theirs))
+    assert ElementTree.fromstring(ours).find("Dial").get("referUrl") == url
+
+
 def canonical(xml: str) -> str:
     return ElementTree.canonicalize(xml)
 

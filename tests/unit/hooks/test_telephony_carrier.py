@@ -31,19 +31,21 @@ def test_a_connection_becomes_settings(connect: Any) -> None:
         "caller_number": "+14155550100",
         "openai_project_id": "proj_x",
         "openai_sip_host": "sip-eu.api.openai.com",
+        "refer_url": "https://example.com/refer",
     }
     connect(host="https://api.example.com", extra=extra)
     settings = TelephonyCarrierHook().settings()
     assert (settings.account, settings.token, settings.carrier) == (ACCOUNT, TOKEN, "twilio")
     assert settings.base_url == "https://api.example.com"
     assert settings.sip_uri == "sip:proj_x@sip-eu.api.openai.com;transport=tls"
+    assert settings.refer_url == "https://example.com/refer"
 
 
 def test_fields_left_empty_in_the_form_have_their_defaults(connect: Any) -> None:
-    connect(host="", extra={"carrier": "", "caller_number": "", "openai_sip_host": None})
+    connect(host="", extra={"carrier": "", "caller_number": "", "openai_sip_host": None, "refer_url": ""})
     settings = TelephonyCarrierHook().settings()
     assert (settings.base_url, settings.carrier) == ("https://api.twilio.com", "twilio")
-    assert settings.caller_number is None
+    assert (settings.caller_number, settings.refer_url) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ def test_fields_left_empty_in_the_form_have_their_defaults(connect: Any) -> None
         ({"extra": {"carrier": "pigeon"}}, "pigeon"),
         ({"host": "nowhere"}, "nowhere|base"),
         ({"extra": {"openai_sip_host": "sip host"}}, "openai_sip_host"),
+        ({"extra": {"refer_url": "http://example.com"}}, "refer_url"),
         ({"extra": "nonsense"}, "extra must be a JSON object"),
     ],
 )

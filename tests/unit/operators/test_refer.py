@@ -69,11 +69,17 @@ def test_a_call_that_is_over_is_treated_as_told(world: World, if_gone: str, expe
             run_task(operator)
 
 
-@pytest.mark.parametrize("target", ["+14155550199", "mailto:a@b", "", "sip:", "tel:+1 415"])
+@pytest.mark.parametrize("target", ["+14155550199", "mailto:a@b", "sip:", "tel:+1 415"])
 def test_a_target_that_is_no_uri_is_refused_when_the_dag_is_parsed(target: str) -> None:
     with pytest.raises(InvalidInput) as error:
         referring(call="rtc_1", target_uri=target)
     assert error.value.field == "target_uri"
+
+
+@pytest.mark.parametrize("target", [None, ""])
+def test_without_a_target_nothing_is_transferred_and_nothing_is_looked_up(target: str | None) -> None:
+    with pytest.raises(AirflowSkipException, match="not transferred"):
+        run_task(referring(call="rtc_1", target_uri=target, openai_realtime_conn_id="nowhere"))
 
 
 def test_a_rendered_target_is_checked_in_the_task(world: World) -> None:

@@ -54,10 +54,13 @@ def test_a_person_may_hang_up_while_the_target_rings(world: World) -> None:
     assert not world.log.calls[0].phone_up
 
 
-def test_a_carrier_call_is_completed_when_the_transferred_talk_is_over(world: World, order: Order) -> None:
+REFER = 'referUrl="https://x"'
+
+
+def test_a_carrier_call_is_completed_when_the_transferred_talk_is_over(world: World) -> None:
     world.phones.add(PERSON, PhoneScript.talks_for_ever())
     world.phones.add(TARGET, PhoneScript.answers(after_seconds=1, talks_for_seconds=5))
-    call = world.carrier.place(order)
+    call = world.carrier.place(Order(to=PERSON, from_number=CALLER, twiml=twiml(attributes=REFER)))
     world.clock.advance(3)
     world.calls.accept(call.record.call_id or "", SESSION)
     world.calls.refer(call.record.call_id or "", f"sip:{TARGET}@pbx.example.com")
@@ -67,9 +70,18 @@ def test_a_carrier_call_is_completed_when_the_transferred_talk_is_over(world: Wo
     assert (call.status, call.record.fate) == ("completed", "transferred")
 
 
-@pytest.mark.parametrize(("attributes", "fate"), [("", "in_progress"), ('referUrl="https://x"', "transferred")])
-def test_a_strict_carrier_transfers_only_with_a_refer_url(world: World, attributes: str, fate: str) -> None:
-    world.reset(transfers_need_refer_url=True)
+@pytest.mark.parametrize(
+    ("settings", "attributes", "fate"),
+    [
+        ({}, "", "in_progress"),
+        ({}, REFER, "transferred"),
+        ({"transfers_need_refer_url": False}, "", "transferred"),
+    ],
+)
+def test_the_carrier_transfers_only_with_a_refer_url_unless_it_is_told_otherwise(
+    world: World, settings: dict[str, bool], attributes: str, fate: str
+) -> None:
+    world.reset(**settings)
     world.phones.add(PERSON, PhoneScript.talks_for_ever())
     call = world.carrier.place(Order(to=PERSON, from_number=CALLER, twiml=twiml(attributes=attributes)))
     world.clock.advance(3)

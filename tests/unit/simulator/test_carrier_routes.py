@@ -72,6 +72,12 @@ def test_wrong_credentials_are_refused(realtime_simulator: Simulator, client: Ph
     assert client.carrier.get(other).json()["code"] == 20404
 
 
+def test_a_fault_can_be_set_for_the_account(realtime_simulator: Simulator, client: Phone) -> None:
+    realtime_simulator.faults.status("account", 503)
+    path = f"{realtime_simulator.url}/2010-04-01/Accounts/{realtime_simulator.account_sid}.json"
+    assert [client.carrier.get(path).status_code for _ in range(2)] == [503, 200]
+
+
 def test_an_unknown_call_is_not_found(client: Phone) -> None:
     response = client.carrier.get("/Calls/CAunknown.json")
     assert (response.status_code, response.json()["code"]) == (404, 20404)

@@ -60,7 +60,10 @@ def test_it_says_what_to_set_up_and_where_it_listens_and_ends_on_a_signal(
         realtime = json.loads(settings["AIRFLOW_CONN_OPENAI_REALTIME_DEFAULT"].strip("'"))
         carrier = json.loads(settings["AIRFLOW_CONN_TELEPHONY_CARRIER_DEFAULT"].strip("'"))
         assert realtime["host"] == f"{ready[1]}/v1"
+        assert realtime["extra"]["switchboard_url"] == receiver.url.removesuffix("/webhook")
         assert (carrier["host"], carrier["extra"]["openai_project_id"]) == (ready[1], "proj_simulator")
+        assert carrier["extra"]["refer_url"].startswith("https://")
+        assert not [line for line in lines if line.startswith("switchboard_url must be")]
         with SimulatorControl(ready[1]) as control:
             assert control.phones.scripts()[PERSON][0].reaction == "busy"
             assert control.clock.speed == 100
@@ -74,6 +77,18 @@ def test_it_says_what_to_set_up_and_where_it_listens_and_ends_on_a_signal(
     assert PERSON not in told
     assert "Traceback" not in told
     assert realtime["password"] not in told
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--webhook-url", "http://127.0.0.1:9/calls"), ("--webhook-url", "http://127.0.0.1:9/webhook/eu")]
+)
+def test_a_switchboard_address_that_is_a_guess_is_called_one(options: tuple[str, ...]) -> None:
+    with program(*options) as (_, lines):
+        pass
+    (connection,) = [line for line in lines if line.startswith("AIRFLOW_CONN_OPENAI_REALTIME_DEFAULT=")]
+    realtime = json.loads(connection.split("=", 1)[1].strip("'"))
+    assert realtime["extra"]["switchboard_url"] == "http://localhost:8080/openai-realtime"
+    assert len([line for line in lines if line.startswith("switchboard_url must be the switchboard's address")]) == 1
 
 
 def test_quiet_tells_nothing_of_what_happens() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
 from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard import attempt_routes, call_routes
 from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.store import attempts
 from airflow_openai_realtime.switchboard.tokens import derived_token
 
 
@@ -45,6 +48,25 @@ async def test_an_attempt_of_another_line_is_not_there(switchboard: Switchboard)
         assert await other.attempts("spring") == []
 
 
+async def test_attempts_come_in_pages(switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "PAGE", 1)
+    async with switchboard.client() as client:
+        made = [await client.reserve_attempt("spring", "ann", number, "+14155550123") for number in (1, 2)]
+        found = await client.attempts("spring", contact="ann")
+    assert [row.attempt_id for row in found] == [row.attempt_id for row in made]
+
+
+def test_no_private_route_takes_a_phone_number_in_its_address() -> None:
+    named = {
+        parameter.name
+        for route in (*call_routes.router.routes, *attempt_routes.router.routes)
+        if isinstance(route, APIRoute)
+        for parameter in (*route.dependant.path_params, *route.dependant.query_params)
+    }
+    # Airflow's access log shows addresses. Ids of calls and attempts are made up, a claimant is the name of a task.
+    assert named == {"call_id", "attempt_id", "after", "wait", "state", "claimed_by", "limit"}
+
+
 RESERVATION = {"campaign": "c", "contact": "x", "attempt": 1, "to_number": "+14155550123"}
 MOVE = {"from_state": "reserved", "to_state": "dialing", "owner": "o"}
 
@@ -57,6 +79,10 @@ MOVE = {"from_state": "reserved", "to_state": "dialing", "owner": "o"}
         ("/v1/attempts", {**RESERVATION, "attempt": 0}, "attempt"),
         ("/v1/attempts", {**RESERVATION, "attempt": 2**40}, "attempt"),
         ("/v1/attempts", {**RESERVATION, "to_number": ""}, "to_number"),
+        ("/v1/attempts/find", {"contact": "ann"}, "campaign"),
+        ("/v1/attempts/find", {"campaign": "c", "contact": ""}, "contact"),
+        ("/v1/attempts/find", {"campaign": "c", "after": -1}, "after"),
+        ("/v1/attempts/find", {"campaign": "c", "mood": "sunny"}, "mood"),
         ("/v1/attempts/a/move", {**MOVE, "to_state": "ringing"}, "to_state"),
         ("/v1/attempts/a/move", {**MOVE, "from_state": "unknown"}, "cannot move from unknown to dialing"),
         ("/v1/attempts/a/move", {**MOVE, "owner": ""}, "owner"),

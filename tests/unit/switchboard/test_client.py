@@ -213,16 +213,29 @@ def test_a_repeated_move_of_an_attempt_names_the_same_owner_and_a_second_one_ano
 
 
 def test_all_pages_of_attempts_are_read() -> None:
-    asked: list[str | None] = []
+    asked: list[dict[str, Any]] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.params.get("after"))
-        following = {None: "10", "10": "20", "20": None}[asked[-1]]
+        asked.append(json.loads(request.content))
+        following = {None: "10", "10": "20", "20": None}[asked[-1].get("after")]
         return httpx.Response(200, json={"attempts": [ATTEMPT.to_dict()], "next": following})
 
     with client(handler) as switchboard:
         assert switchboard.attempts("c") == [ATTEMPT] * 3
-    assert asked == [None, "10", "20"]
+    assert asked == [{"campaign": "c"}, {"campaign": "c", "after": "10"}, {"campaign": "c", "after": "20"}]
+
+
+async def test_a_contact_is_asked_for_in_the_body_and_never_in_the_address() -> None:
+    seen: list[httpx.Request] = []
+    answer = answering(200, {"attempts": [], "next": None}, seen)
+    with client(answer) as switchboard:
+        switchboard.attempts("+14155550111", contact="+14155550123")
+    async with AsyncSwitchboardClient(URL, "token-1", transport=httpx.MockTransport(answer)) as asynchronous:
+        await asynchronous.attempts("+14155550111", contact="+14155550123")
+    for request in seen:
+        assert (request.method, str(request.url)) == ("POST", f"{URL}/v1/attempts/find")
+        assert json.loads(request.content) == {"campaign": "+14155550111", "contact": "+14155550123"}
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize(("url", "token"), [("", "t"), (None, "t"), ("ftp://x", "t"), (URL, ""), (URL, "a b")])

@@ -12,6 +12,7 @@ from airflow_openai_realtime.switchboard.line_settings import (
     api_settings_from_fields,
     is_line_name,
     line_from_fields,
+    secrets_from_fields,
     switchboard_address_from_fields,
     webhook_secrets_from_fields,
 )
@@ -43,6 +44,13 @@ def test_all_fields_are_used() -> None:
 )
 def test_one_or_two_secrets_are_read(given: str, secrets: tuple[str, ...]) -> None:
     assert webhook_secrets_from_fields({"webhook_secret": given}) == secrets
+
+
+def test_everything_that_must_not_show_is_named_once_for_all_who_hide_it() -> None:
+    extra = {"webhook_secret": f"{SECRET} {OTHER_SECRET}", "switchboard_token": " t0ken "}
+    derived = (derived_token(SECRET), derived_token(OTHER_SECRET))
+    assert secrets_from_fields(" sk-1 ", extra) == ("sk-1", "t0ken", SECRET, OTHER_SECRET, *derived)
+    assert secrets_from_fields(None, {"webhook_secret": "", "switchboard_token": None}) == ()
 
 
 def test_both_sides_derive_the_same_token() -> None:

@@ -57,6 +57,17 @@ def test_a_connection_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (default.name, default.webhook_secrets) == ("openai_realtime_default", (OTHER_SECRET,))
 
 
+def test_each_secret_of_a_line_and_its_derived_token_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk._shared.secrets_masker import redact
+
+    one, other = "whsec_bW91bnRlZC1vbmU=", "whsec_bW91bnRlZC1vdGhlcg=="
+    extra = {"webhook_secret": f"{one} {other}", "switchboard_token": "mounted-token-123"}
+    connection(monkeypatch, "masked", password="sk-mounted-123", extra=extra)
+    assert AirflowLines().find("masked") is not None
+    for text in ("sk-mounted-123", "mounted-token-123", one, other, derived_token(one), derived_token(other)):
+        assert redact(f"it is {text}.") == "it is ***."
+
+
 def test_other_connections_are_no_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     connection(monkeypatch, "database", conn_type="postgres")
     assert AirflowLines().find("database") is None

@@ -161,7 +161,7 @@ async def test_killed_by_a_user_the_call_is_hung_up(
     call = await asyncio.to_thread(accept, world)
     says({FakeTask().run_id: {"wait": state}}, monkeypatch)
     watch = trigger(call["call_id"])
-    watch._task_instance = FakeTask()
+    watch.task_instance = FakeTask()
     await watch.on_kill()
     assert not world.is_open(call["call_id"])
     assert world.row(call["call_id"]).end_reason == "killed"
@@ -171,7 +171,7 @@ async def test_moved_to_another_triggerer_the_call_goes_on(world: World, monkeyp
     call = await asyncio.to_thread(accept, world)
     says({FakeTask().run_id: {"wait_3": "deferred"}}, monkeypatch)
     watch = trigger(call["call_id"])
-    watch._task_instance = FakeTask()
+    watch.task_instance = FakeTask()
     await watch.on_kill()
     assert world.is_open(call["call_id"])
 
@@ -186,7 +186,7 @@ async def test_when_airflow_does_not_answer_the_call_goes_on(world: World, monke
     call = await asyncio.to_thread(accept, world)
     says(RuntimeError("the supervisor is gone"), monkeypatch)
     watch = trigger(call["call_id"])
-    watch._task_instance = FakeTask()
+    watch.task_instance = FakeTask()
     await watch.on_kill()
     assert world.is_open(call["call_id"])
 

@@ -13,9 +13,17 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.cursors import Cursor
-from airflow_openai_realtime.switchboard.errors import StoreUnavailable
+from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused, StoreUnavailable
 from airflow_openai_realtime.switchboard.moves import Change
-from airflow_openai_realtime.switchboard.records import CALL_STATES, MISSED, RINGING, CallPage, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import (
+    ACCEPTED,
+    CALL_STATES,
+    CLAIMED,
+    MISSED,
+    RINGING,
+    CallPage,
+    SwitchboardCall,
+)
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.feed import PAGE as MOST_CHANGES
 from airflow_openai_realtime.switchboard.store.feed import append, feed_end, feed_since
@@ -159,18 +167,20 @@ class Calls:
         rule: Callable[[SwitchboardCall], Change],
         now: datetime,
         if_unknown: NewCall | None = None,
+        sole_claimant: str | None = None,
     ) -> SwitchboardCall:
         """
         Apply a rule to a call by compare-and-set; the rule is asked again when somebody else was quicker.
 
         :param if_unknown: Stored first when the line has never seen the call.
+        :param sole_claimant: Refuse when this claimant has another open call.
         :returns: The call after the move.
         :raises UnknownCall: There is no such call, and ``if_unknown`` is not given.
         :raises MoveRefused: The rule does not allow it.
         """
         for _ in range(_MOST_TRIES):
             moved = self._database.write(
-                lambda connection: self._move(connection, line, call_id, rule, now, if_unknown)
+                lambda connection: self._move(connection, line, call_id, rule, now, if_unknown, sole_claimant)
             )
             if moved is not None:
                 return moved
@@ -194,8 +204,11 @@ class Calls:
         rule: Callable[[SwitchboardCall], Change],
         now: datetime,
         if_unknown: NewCall | None,
+        sole_claimant: str | None,
     ) -> SwitchboardCall | None:
         """The call after the move, or None when it changed between the look and the move."""
+        if sole_claimant is not None:
+            _require_no_other(connection, self._database.dialect, line, call_id, sole_claimant)
         try:
             call, version = _find(connection, line, call_id)
         except UnknownCall:
@@ -220,6 +233,31 @@ def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardC
     if row is None:
         raise UnknownCall(f"line {line} has no call {call_id}", call_id=call_id)
     return _call(row), row.version
+
+
+def _require_no_other(connection: Connection, dialect: str, line: str, call_id: str, claimant: str) -> None:
+    """
+    Whoever comes second with the same claimant waits here until the first has committed.
+
+    SQLite's writers take turns anyway. MySQL locks the part of the index that it reads; two that both got that far end
+    in a deadlock, and one of them tries again.
+
+    :raises MoveRefused: The claimant has another open call.
+    """
+    if dialect == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{line}\n{claimant}", 0))))
+    others = select(calls.c.call_id).where(
+        calls.c.line == line,
+        calls.c.claimed_by == claimant,
+        calls.c.call_id != call_id,
+        calls.c.state.in_((CLAIMED, ACCEPTED)),
+    )
+    if dialect in ("mysql", "mariadb"):
+        others = others.with_for_update()
+    if connection.execute(others.limit(1)).first() is not None:
+        raise MoveRefused(
+            f"call {call_id} is not for a claimant that has another open call", code=HAS_ANOTHER, call_id=call_id
+        )
 
 
 def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:

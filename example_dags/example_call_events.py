@@ -1,0 +1,64 @@
+"""
+An inbound line that Airflow is told of: calls start the run, and one run takes all that ring at that moment.
+
+The watcher is a doorbell: it rings when somebody calls, and again while the call is unclaimed. The first task claims
+whatever rings then, so it does not matter how Airflow gathers events into runs. Calls that come while a run is busy start
+the next one.
+
+A caller waits some seconds for tasks to start: use this where the carrier holds the caller, or for low traffic.
+
+What it needs: the connection ``openai_realtime_default``, and OpenAI's webhook pointing at the switchboard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Asset, AssetWatcher, WeightRule, task_group
+
+from airflow_openai_realtime.operators import (
+    AcceptCallOperator,
+    ClaimRingingCallsOperator,
+    HangupCallOperator,
+    WatchCallOperator,
+)
+from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
+
+# [START call_events]
+NUMBER = "+14155550102"
+calls_to_number = Asset(
+    "calls_to_number",
+    watchers=[AssetWatcher(name="doorbell", trigger=IncomingCallTrigger(to=NUMBER))],
+)
+
+with DAG(
+    dag_id="example_call_events",
+    schedule=[calls_to_number],
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    # A run lasts as long as its longest call: a new one must be able to start meanwhile.
+    max_active_runs=16,
+    # A phone that rings comes first.
+    default_args={"weight_rule": WeightRule.UPSTREAM},
+    tags=["openai-realtime", "example"],
+    doc_md=__doc__,
+) as dag:
+    ringing = ClaimRingingCallsOperator(task_id="claim", to=NUMBER)
+
+    @task_group
+    def talk(call: dict[str, Any]) -> None:
+        accept = AcceptCallOperator(
+            task_id="accept",
+            call=call,
+            instructions="You answer the phone of Example Stores. Say that you are an AI. Answer briefly and kindly.",
+            voice="marin",
+            max_duration_seconds=600,
+        )
+        watch = WatchCallOperator(task_id="watch", call=accept.output)
+        hang_up = HangupCallOperator(task_id="hang_up", call=accept.output)
+
+        accept >> watch >> hang_up.as_teardown(setups=accept)
+
+    talk.expand(call=ringing.output)
+# [END call_events]

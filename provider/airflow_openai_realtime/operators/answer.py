@@ -1,0 +1,115 @@
+"""Waiting for a call and answering it in the triggerer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, read_number
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.operators.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class AnswerCallOperator(CallWaiting, SessionOperator):
+    """
+    Wait for a call and accept it in the triggerer, tens of milliseconds after it began to ring.
+
+    Session and instructions are rendered and checked when the task starts, before anybody calls. So no worker and no
+    scheduler stands between the ring and the accept. What only the call itself tells gets into the instructions by
+    ``caller_fields``. All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
+    :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`; which calls match, and what happens
+    with a placed call that nobody answers, is as for ``IncomingCallSensor``.
+
+    One task answers one call. A call that rings when the task starts is accepted at once, in the worker. A call that is
+    gone when it is to be accepted is passed over, and the waiting goes on. As with ``AcceptCallOperator``, no call is
+    left running that nobody watches: let ``WatchCallOperator`` follow, and ``HangupCallOperator`` as teardown.
+
+    When the task is killed in the short time between the accept and its result, the call is hung up (Airflow 3.3 and
+    later; with 3.2 the switchboard ends it at ``hangup_at``).
+
+    Retries: the call belongs to the task, not to one try of it. Retried, cleared or moved to another triggerer, it finds
+    the call that it has accepted and returns it, while that lasts; it accepts nothing twice and takes no second call.
+
+    :param to: Pattern for the number that was called, E.164. Templated.
+    :param from_number: Pattern for the caller's number, E.164. Templated.
+    :param headers: Patterns for SIP headers by name. Callers can write what they like into headers. Templated.
+    :param placed: What ``PlaceCallOperator`` returned, to wait for that call alone. Templated.
+    :param if_not_answered: ``skip`` (default) or ``fail``, when a placed call is not answered.
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :param telephony_carrier_conn_id: Connection of the carrier; that of the placed call when left out. Templated.
+    :param timeout: How long to wait, in seconds or as a ``timedelta``; then the task fails without a retry, or is
+        skipped with ``soft_fail``.
+    :param soft_fail: Whether the task is skipped when no call came in time.
+    :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A retry costs nobody a
+        call, and a busy scheduler can fail a task whose trigger fires soon after it deferred.
+    :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second, since a phone may be
+        ringing.
+    :return: The accepted call as a dict: as ``IncomingCallSensor`` returns it, with ``accepted_at`` and ``hangup_at``.
+    :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
+    :raises AirflowSensorTimeout: No call came in time.
+    :raises CallError: A call was not accepted, or may have been; then it was hung up. A retry waits for the next one.
+    :raises SwitchboardUnreachable: The switchboard did not answer when the task started.
+
+    Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
+    """
+
+    template_fields: Sequence[str] = (
+        "to",
+        "from_number",
+        "headers",
+        "placed",
+        *SessionOperator.template_fields,
+        "openai_realtime_conn_id",
+        "telephony_carrier_conn_id",
+    )
+    ui_color = "#e8f3ee"
+
+    def __init__(
+        self,
+        *,
+        to: str | None = None,
+        from_number: str | None = None,
+        headers: Mapping[str, str] | str | None = None,
+        placed: Mapping[str, Any] | str | None = None,
+        if_not_answered: IfNotAnswered = "skip",
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        telephony_carrier_conn_id: str | None = None,
+        timeout: timedelta | float = 300,
+        soft_fail: bool = False,
+        retries: int | None = SAFE_RETRIES,
+        retry_delay: timedelta | float = SAFE_RETRY_DELAY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        self.to = to
+        self.from_number = from_number
+        self.headers = headers
+        self.placed = placed
+        self.if_not_answered = if_not_answered
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        self.telephony_carrier_conn_id = telephony_carrier_conn_id
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        self.timeout = read_number(seconds, "timeout", above=0)
+        self.soft_fail = soft_fail
+        self._check_waiting()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Answer a call that rings already, else wait for one in the triggerer; see the class."""
+        found = self._look(context)
+        return found if found is not None else self._defer(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the call that the trigger has accepted."""
+        try:
+            return super().execute_complete(context, event)
+        except AirflowSensorTimeout as error:
+            if self.soft_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
