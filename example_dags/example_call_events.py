@@ -2,8 +2,8 @@
 An inbound line that Airflow is told of: calls start the run, and one run takes all that ring at that moment.
 
 The watcher is a doorbell: it rings when somebody calls, and again while the call is unclaimed. The first task claims
-whatever rings then, so it does not matter how Airflow gathers events into runs. Calls that come while a run is busy start
-the next one.
+whatever rings then, so it does not matter how Airflow gathers events into runs. Calls that come later start the next
+run, while the first goes on.
 
 A caller waits some seconds for tasks to start: use this where the carrier holds the caller, or for low traffic.
 

@@ -4,7 +4,7 @@ An inbound line with one DAG run for each call, so that every call has its own p
 Two DAGs: a doorbell that is started when somebody calls and does nothing but start runs, and the DAG of the call. The
 id of a call's run is made from the call's id, so a call that is announced twice has one run.
 
-A caller waits some seconds for the tasks of both to start: use this where the carrier holds the caller, or for low traffic.
+A caller waits some seconds for the tasks of both to start: use this where the carrier holds the caller, or for few calls.
 
 What it needs: the connection ``openai_realtime_default``, and OpenAI's webhook pointing at the switchboard.
 Unpause both DAGs.

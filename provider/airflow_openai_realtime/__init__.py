@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.hooks.realtime import RealtimeHook
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.operators.accept import AcceptCallOperator
+    from airflow_openai_realtime.operators.answer import AnswerCallOperator
     from airflow_openai_realtime.operators.hang_up import HangupCallOperator
     from airflow_openai_realtime.operators.place import PlaceCallOperator
     from airflow_openai_realtime.operators.refer import ReferCallOperator
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "AcceptCallOperator",
+    "AnswerCallOperator",
     "HangupCallOperator",
     "IncomingCallSensor",
     "PlaceCallOperator",
@@ -42,6 +44,7 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "AcceptCallOperator": "airflow_openai_realtime.operators.accept",
+        "AnswerCallOperator": "airflow_openai_realtime.operators.answer",
         "HangupCallOperator": "airflow_openai_realtime.operators.hang_up",
         "IncomingCallSensor": "airflow_openai_realtime.sensors.incoming_call",
         "PlaceCallOperator": "airflow_openai_realtime.operators.place",

@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks.realtime", "hooks.telephony_carrier"),
         "operators": _modules(
             "operators.accept",
+            "operators.answer",
             "operators.refer",
             "operators.reject",
             "operators.hang_up",

@@ -23,13 +23,14 @@ LAYERS = [
     {"calls"},
     {"hooks"},
     {"triggers"},
+    {"tasks"},
     {"operators", "sensors"},
     {"plugin"},
 ]
 #: These import only what is named.
 APART = {"simulator": {"exceptions", "api"}, "provider_info": set()}
 #: Only here is Airflow known.
-AIRFLOW_ALLOWED = {"hooks", "triggers", "operators", "sensors", "plugin", "provider_info", "version_compat"}
+AIRFLOW_ALLOWED = {"hooks", "triggers", "tasks", "operators", "sensors", "plugin", "provider_info", "version_compat"}
 AIRFLOW_ALLOWED_FILES = {"switchboard/mounted.py"}
 
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))

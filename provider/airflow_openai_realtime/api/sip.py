@@ -20,6 +20,9 @@ CORRELATION_HEADER = "X-Correlation-Id"
 
 _MAX_USER_LENGTH = 128
 _NOBODY = frozenset({"", "anonymous", "unavailable", "restricted", "unknown", "private"})
+_BEHIND_USER = re.compile(r"[;:?]")
+_SEPARATORS = re.compile(r"[().\s-]")
+_DIGITS = re.compile(r"\+?[0-9]+")
 _CALL_ID_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")
 _URI_CHARACTERS = re.compile(r"[\x21-\x7e]{1,1024}")
 _TEL = re.compile(r"tel:\+[0-9][0-9.()-]*(;[^;]+)*", re.IGNORECASE)
@@ -49,12 +52,14 @@ def number_in(header_value: str) -> str | None:
         user, at, _host = rest.partition("@")
         if not at:
             return None
-    user = re.split(r"[;:?]", user, maxsplit=1)[0]
-    user = "".join(char for char in unquote(user) if char.isprintable() and char != "\ufffd").strip()
+    user = unquote(_BEHIND_USER.split(user, maxsplit=1)[0])
+    if not user.isprintable() or "\ufffd" in user:
+        user = "".join(char for char in user if char.isprintable() and char != "\ufffd")
+    user = user.strip()
     if user.lower() in _NOBODY:
         return None
-    digits = re.sub(r"[().\s-]", "", user)
-    if re.fullmatch(r"\+?[0-9]+", digits):
+    digits = _SEPARATORS.sub("", user)
+    if _DIGITS.fullmatch(digits):
         user = digits
     return user[:_MAX_USER_LENGTH]
 

@@ -98,9 +98,7 @@ def verify_webhook(
 
     Source: https://developers.openai.com/api/docs/guides/webhooks and https://www.standardwebhooks.com
     """
-    webhook_id = _only(headers, "webhook-id")
-    timestamp = _only(headers, "webhook-timestamp")
-    signatures = _only(headers, "webhook-signature")
+    webhook_id, timestamp, signatures = _signed_headers(headers)
     if not _ID.fullmatch(webhook_id):
         raise WebhookVerificationError("webhook-id is not an id", reason="missing_header")
     _check_age(timestamp, now, tolerance_seconds)
@@ -176,11 +174,18 @@ def _bad_body(why: str) -> WebhookVerificationError:
     return WebhookVerificationError(f"the body of the delivery cannot be read: {why}", reason="bad_body")
 
 
-def _only(headers: Mapping[str, str], name: str) -> str:
-    values = [_text(value) for key, value in headers.items() if _text(key).strip().lower() == name]
-    if len(values) != 1 or not values[0]:
-        raise WebhookVerificationError(f"{name} must be there exactly once", reason="missing_header")
-    return values[0]
+def _signed_headers(headers: Mapping[str, str]) -> tuple[str, str, str]:
+    """Id, timestamp and signatures; in one pass, since every stranger's delivery costs one."""
+    found: dict[str, list[str]] = {"webhook-id": [], "webhook-timestamp": [], "webhook-signature": []}
+    for key, value in headers.items():
+        values = found.get(_text(key).strip().lower())
+        if values is not None:
+            values.append(_text(value))
+    for name, values in found.items():
+        if len(values) != 1 or not values[0]:
+            raise WebhookVerificationError(f"{name} must be there exactly once", reason="missing_header")
+    webhook_id, timestamp, signatures = (values[0] for values in found.values())
+    return webhook_id, timestamp, signatures
 
 
 def _text(value: object) -> str:
@@ -262,4 +267,6 @@ def _list(value: Any) -> list[Any]:
 
 def _clean(text: str, limit: int) -> str:
     """Cut, and replace what a database or a log cannot take: control characters and halves of characters."""
+    if text.isascii() and text.isprintable():  # nearly all are
+        return text[:limit]
     return _UNPRINTABLE.sub(" ", text[:limit]).encode("utf-8", "replace").decode("utf-8")

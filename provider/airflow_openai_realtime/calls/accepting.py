@@ -1,4 +1,4 @@
-"""Accepting a call from a task; the rules are in :mod:`airflow_openai_realtime.calls.acceptance_rules`."""
+"""Accepting a call from a task; the rules are in :mod:`airflow_openai_realtime.switchboard.acceptance_rules`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.calls.acceptance_rules import (
+from airflow_openai_realtime.calls.claimant import TaskIdentity, claimant_of, run_prefix
+from airflow_openai_realtime.calls.parameters import CallReference
+from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard.acceptance_rules import (
     STOPPED,
     AcceptanceRules,
     Step,
     run_steps,
     telling_ended,
 )
-from airflow_openai_realtime.calls.claimant import TaskIdentity, claimant_of, run_prefix
-from airflow_openai_realtime.calls.parameters import CallReference
-from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
-    from airflow_openai_realtime.calls.acceptance_rules import Session
+    from airflow_openai_realtime.switchboard.acceptance_rules import Session
 
 __all__ = ["STOPPED", "Acceptance", "accepting_claimant", "tell_ended"]
 

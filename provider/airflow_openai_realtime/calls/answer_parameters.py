@@ -45,7 +45,7 @@ def check_answer_literals(given: Mapping[str, Any], max_duration_seconds: object
     if others and is_literal(others):
         _read_session(others)
     if caller_fields is not None and is_literal(caller_fields):
-        from airflow_openai_realtime.calls.caller_fields import check_caller_fields
+        from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields
 
         fields = read_mapping(caller_fields, "caller_fields")
         if fields is not None:

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
+from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
-from airflow_openai_realtime.calls.acceptance_rules import AcceptanceRules, Step, run_steps_async
 from airflow_openai_realtime.calls.accepting import Acceptance
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.claiming import ringing_calls
 from airflow_openai_realtime.calls.listeners import Match, Report
 from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, newest_own
 from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallGone, ClaimLost, SwitchboardUnreachable
+from airflow_openai_realtime.switchboard.acceptance_rules import AcceptanceRules, Step, run_steps_async
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused
 from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall

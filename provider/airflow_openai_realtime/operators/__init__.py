@@ -1,4 +1,8 @@
-"""Operators that place, claim, accept, transfer, decline, watch and end calls. Each is loaded when it is first used."""
+"""
+Operators that place, claim, answer, accept, transfer, decline, watch and end calls.
+
+Each is loaded when it is first used.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from airflow_openai_realtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.operators.accept import AcceptCallOperator
+    from airflow_openai_realtime.operators.answer import AnswerCallOperator
     from airflow_openai_realtime.operators.claim import ClaimCallOperator, ClaimRingingCallsOperator
     from airflow_openai_realtime.operators.hang_up import HangupCallOperator
     from airflow_openai_realtime.operators.place import PlaceCallOperator
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AcceptCallOperator",
+    "AnswerCallOperator",
     "ClaimCallOperator",
     "ClaimRingingCallsOperator",
     "HangupCallOperator",
@@ -32,6 +38,7 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "AcceptCallOperator": "airflow_openai_realtime.operators.accept",
+        "AnswerCallOperator": "airflow_openai_realtime.operators.answer",
         "ClaimCallOperator": "airflow_openai_realtime.operators.claim",
         "ClaimRingingCallsOperator": "airflow_openai_realtime.operators.claim",
         "HangupCallOperator": "airflow_openai_realtime.operators.hang_up",

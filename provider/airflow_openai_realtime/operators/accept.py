@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.exceptions import CallGone, SwitchboardUnreachable
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.operators.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.session_operator import SessionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +19,7 @@ class AcceptCallOperator(CallOperator, SessionOperator):
 
     The session is given whole (``session``), by its common fields, or both, where they do not contradict each other.
     All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
-    :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`.
+    :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator`.
 
     No call is left running that nobody watches: before OpenAI is asked, the switchboard knows when the call must be
     over, and ends it then whatever dies. When accepting fails, or the task is killed while it works, the call is hung

@@ -10,11 +10,13 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, read_number
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.operators.session_operator import SessionOperator
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
+from airflow_openai_realtime.tasks.session_operator import SessionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
 
 class AnswerCallOperator(CallWaiting, SessionOperator):
@@ -24,7 +26,7 @@ class AnswerCallOperator(CallWaiting, SessionOperator):
     Session and instructions are rendered and checked when the task starts, before anybody calls. So no worker and no
     scheduler stands between the ring and the accept. What only the call itself tells gets into the instructions by
     ``caller_fields``. All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
-    :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`; which calls match, and what happens
+    :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator`; which calls match, and what happens
     with a placed call that nobody answers, is as for ``IncomingCallSensor``.
 
     One task answers one call. A call that rings when the task starts is accepted at once, in the worker. A call that is
@@ -34,8 +36,9 @@ class AnswerCallOperator(CallWaiting, SessionOperator):
     When the task is killed in the short time between the accept and its result, the call is hung up (Airflow 3.3 and
     later; with 3.2 the switchboard ends it at ``hangup_at``).
 
-    Retries: the call belongs to the task, not to one try of it. Retried, cleared or moved to another triggerer, it finds
-    the call that it has accepted and returns it, while that lasts; it accepts nothing twice and takes no second call.
+    Retries: the call belongs to the task, not to one try of it. Retried, cleared or moved to another triggerer, it
+    finds the call that it has accepted and returns it, while that lasts; it accepts nothing twice and takes no second
+    call.
 
     :param to: Pattern for the number that was called, E.164. Templated.
     :param from_number: Pattern for the caller's number, E.164. Templated.
@@ -113,3 +116,6 @@ class AnswerCallOperator(CallWaiting, SessionOperator):
             if self.soft_fail:
                 raise AirflowSkipException(str(error)) from error
             raise
+
+    def _plan(self) -> AnswerPlan:
+        return self._answer_plan()

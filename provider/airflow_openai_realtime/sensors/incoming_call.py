@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.api.sip import CORRELATION_HEADER
-from airflow_openai_realtime.calls.claimant import claimant_of
-from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_mapping
-from airflow_openai_realtime.exceptions import DialError, InvalidInput, SwitchboardRefused
+from airflow_openai_realtime.calls.answer_parameters import check_answer_literals, read_answer_plan, session_as_dict
+from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
+from airflow_openai_realtime.exceptions import DialError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.calls.placed import PlacedReference
-    from airflow_openai_realtime.switchboard.client import SwitchboardClient
-    from airflow_openai_realtime.switchboard.matching import CallMatch
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
-
-#: What to do when the person who was rung did not answer.
-IfNotAnswered = Literal["skip", "fail"]
-
-#: XCom key under which the outcome of an unanswered call is left: ``busy``, ``no_answer``, …
-OUTCOME_KEY = "outcome"
-#: How much longer than ``timeout`` the deferral may last, in seconds; only a backstop.
-BACKSTOP_SECONDS = 60
+    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
 
-class IncomingCallSensor(BaseSensorOperator):
+class IncomingCallSensor(CallWaiting, BaseSensorOperator):
     """
     Wait for a ringing call, claim it, and return it.
 
@@ -41,7 +29,9 @@ class IncomingCallSensor(BaseSensorOperator):
     cleared, the sensor gets its own call again while that lasts. A call that began to ring shortly before the sensor
     started is found too.
 
-    A caller hears ringing until the call is accepted, so let ``AcceptCallOperator`` follow at once.
+    A caller hears ringing until the call is accepted, so let ``AcceptCallOperator`` follow at once. Or give ``answer``:
+    then the call is accepted where it is found, in the triggerer within tens of milliseconds, as by
+    ``AnswerCallOperator``.
 
     For a call that ``PlaceCallOperator`` has placed, give what it returned as ``placed``. The sensor then waits for
     just that call, and asks the carrier how it goes: when nobody answers, the task ends as ``if_not_answered`` says,
@@ -54,6 +44,12 @@ class IncomingCallSensor(BaseSensorOperator):
     :param headers: Patterns for SIP headers by name. Callers can write what they like into headers. Templated.
     :param placed: What ``PlaceCallOperator`` returned. Templated.
     :param if_not_answered: ``skip`` (default) or ``fail``, when a placed call is not answered.
+    :param answer: Session configuration to accept the call with: a ``RealtimeSession`` or a dict of the same shape,
+        ``{}`` for OpenAI's defaults. ``None`` (default): the call is only claimed. Templated.
+    :param caller_fields: With ``answer``: fields of the call to put into the instructions, by placeholder, as for
+        ``AnswerCallOperator``. Templated.
+    :param max_duration_seconds: With ``answer``: when the call is ended at the latest, in seconds from accepting, above
+        0, at most 3,600. Templated.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
     :param telephony_carrier_conn_id: Connection of the carrier; that of the placed call when left out. Templated.
     :param deferrable: Wait in the triggerer (default), or in the worker. With ``mode="reschedule"`` always the latter.
@@ -65,8 +61,8 @@ class IncomingCallSensor(BaseSensorOperator):
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second, since a phone may be
         ringing.
     :return: The call as a dict: ``call_id``, ``from_number``, ``to_number``, ``headers`` (names in lower case),
-        ``received_at``, ``claimed_by`` and more.
-    :raises InvalidInput: A pattern or ``placed`` cannot be used.
+        ``received_at``, ``claimed_by`` and more; with ``answer`` also ``accepted_at`` and ``hangup_at``.
+    :raises InvalidInput: A pattern, ``placed``, ``answer`` or ``caller_fields`` cannot be used.
     :raises AirflowSensorTimeout: No call came in time.
     :raises SwitchboardUnreachable: The switchboard did not answer when the task started.
 
@@ -78,9 +74,13 @@ class IncomingCallSensor(BaseSensorOperator):
         "from_number",
         "headers",
         "placed",
+        "answer",
+        "caller_fields",
+        "max_duration_seconds",
         "openai_realtime_conn_id",
         "telephony_carrier_conn_id",
     )
+    template_fields_renderers = {"answer": "json", "caller_fields": "json"}
 
     def __init__(
         self,
@@ -90,6 +90,9 @@ class IncomingCallSensor(BaseSensorOperator):
         headers: Mapping[str, str] | None = None,
         placed: Mapping[str, Any] | str | None = None,
         if_not_answered: IfNotAnswered = "skip",
+        answer: RealtimeSession | Mapping[str, Any] | str | None = None,
+        caller_fields: Mapping[str, str] | str | None = None,
+        max_duration_seconds: float | str = 600,
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
         telephony_carrier_conn_id: str | None = None,
         deferrable: bool = True,
@@ -107,21 +110,22 @@ class IncomingCallSensor(BaseSensorOperator):
         self.headers = headers
         self.placed = placed
         self.if_not_answered = if_not_answered
+        self.answer = session_as_dict(answer)
+        self.caller_fields = caller_fields
+        self.max_duration_seconds = max_duration_seconds
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
         self.deferrable = deferrable
-        if if_not_answered not in get_args(IfNotAnswered):
-            raise InvalidInput(
-                f"if_not_answered must be one of {', '.join(get_args(IfNotAnswered))}; it is {if_not_answered!r}",
-                field="if_not_answered",
-            )
-        if all(is_literal(value) for value in (to, from_number, headers)):
-            _match(to, from_number, headers or {})
+        self._check_waiting()
+        if answer is not None:
+            check_answer_literals({"session": self.answer}, max_duration_seconds, caller_fields)
+        elif caller_fields is not None:
+            raise InvalidInput("caller_fields need answer: without it the call is only claimed", field="caller_fields")
 
     def execute(self, context: Context) -> Any:
         """Look for a call now, else wait; see the class."""
         if not self.deferrable or self.reschedule:
-            return super().execute(context)
+            return BaseSensorOperator.execute(self, context)
         found = self._look(context)
         return found if found is not None else self._defer(context)
 
@@ -137,82 +141,10 @@ class IncomingCallSensor(BaseSensorOperator):
                     self._not_answered(context, outcome)
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Take what the trigger found."""
-        event = event or {}
-        status = event.get("status")
-        if status == "timeout":
-            raise AirflowSensorTimeout(f"no call came within {self.timeout:g} s")
-        if status == "not_answered":
-            self._not_answered(context, str(event.get("outcome")))
-        if status != "claimed":
-            raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
-        with self._switchboard() as switchboard:
-            return self._taken(switchboard, switchboard.call(event["call_id"]))
-
-    # -- the pieces -----------------------------------------------------------------------------------------------
-
-    def _look(self, context: Context) -> dict[str, Any] | None:
-        from airflow_openai_realtime.calls.placed import outcome_before
-        from airflow_openai_realtime.calls.waiting import look_for_call
-
-        match, placed = self._match(), self._placed()
-        with self._switchboard() as switchboard:
-            call = look_for_call(switchboard, match, claimant_of(context["ti"]))
-            if call is not None:
-                return self._taken(switchboard, call)
-            before = outcome_before(switchboard, placed) if placed is not None else None
-        if before is not None:
-            self._not_answered(context, before)
-        return None
-
-    def _taken(self, switchboard: SwitchboardClient, call: SwitchboardCall) -> dict[str, Any]:
-        placed = self._placed()
-        if placed is not None:
-            from airflow_openai_realtime.calls.outcomes import ANSWERED
-            from airflow_openai_realtime.calls.placing import note_outcome
-
-            note_outcome(switchboard, placed.attempt_id, ANSWERED, self._report, call_id=call.call_id)
-        self.log.info("Call %s is claimed.", call.call_id)
-        return call.to_dict()
-
-    def _defer(self, context: Context) -> NoReturn:
-        from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
-
-        placed = self._placed()
-        self.defer(
-            trigger=WaitForCallTrigger(
-                openai_realtime_conn_id=self.openai_realtime_conn_id,
-                match=self._match().to_dict(),
-                claimant=claimant_of(context["ti"]),
-                deadline=time.time() + self.timeout,
-                telephony_carrier_conn_id=self._carrier_conn_id(),
-                carrier_call_id=placed.carrier_call_id if placed is not None else None,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + BACKSTOP_SECONDS),
-        )
-        raise AssertionError("unreachable: deferring raises")  # pragma: no cover
-
-    def _not_answered(self, context: Context, outcome: str) -> NoReturn:
-        from airflow_openai_realtime.calls.outcomes import ANSWERED
-        from airflow_openai_realtime.calls.placing import note_outcome
-
-        placed = self._placed()
-        if placed is not None and outcome != ANSWERED:
-            with self._switchboard() as switchboard:
-                note_outcome(switchboard, placed.attempt_id, outcome, self._report)
-        context["ti"].xcom_push(key=OUTCOME_KEY, value=outcome)
-        message = (
-            "the placed call came in before and is over, or another task has it"
-            if outcome == ANSWERED
-            else f"the placed call did not come in: {outcome}"
-        )
-        self.log.info("%s", message)
-        if self.if_not_answered == "skip" or self.soft_fail:
-            raise AirflowSkipException(message)
-        # A retry could not change it: the attempt is over.
-        raise AirflowFailException(message)
+    def _plan(self) -> AnswerPlan | None:
+        if self.answer is None:
+            return None
+        return read_answer_plan({"session": self.answer}, self.max_duration_seconds, self.caller_fields)
 
     def _carrier_outcome(self) -> str | None:
         placed, connection_id = self._placed(), self._carrier_conn_id()
@@ -227,31 +159,3 @@ class IncomingCallSensor(BaseSensorOperator):
         except DialError as error:
             self._report(f"The carrier cannot say how the call goes, trying on: {error}")
             return None
-
-    def _match(self) -> CallMatch:
-        headers = dict(read_mapping(self.headers, "headers") or {})
-        placed = self._placed()
-        if placed is not None:
-            headers[CORRELATION_HEADER] = placed.correlation_id
-        return _match(self.to or None, self.from_number or None, headers)
-
-    def _placed(self) -> PlacedReference | None:
-        from airflow_openai_realtime.calls.placed import read_placed
-
-        return read_placed(self.placed)
-
-    def _carrier_conn_id(self) -> str | None:
-        placed = self._placed()
-        return self.telephony_carrier_conn_id or (placed.carrier_conn_id if placed is not None else None)
-
-    def _switchboard(self) -> SwitchboardClient:
-        return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard()
-
-    def _report(self, line: str) -> None:
-        self.log.warning("%s", line)
-
-
-def _match(to: str | None, from_number: str | None, headers: Mapping[str, str]) -> CallMatch:
-    from airflow_openai_realtime.switchboard.matching import CallMatch
-
-    return CallMatch(to=to, from_number=from_number, headers=headers)

@@ -147,7 +147,7 @@ def _switchboard_url(webhook_urls: Sequence[str]) -> str | None:
 def _connections(simulator: Simulator, webhook_urls: Sequence[str]) -> str:
     """What to put into Airflow's environment; the keys open nothing but this simulator."""
     switchboard_url = _switchboard_url(webhook_urls)
-    guessed = f"switchboard_url must be the switchboard's address; {_LOCAL_SWITCHBOARD} is a guess. Change it if need be."
+    guessed = f"switchboard_url must be the switchboard's address; {_LOCAL_SWITCHBOARD} is only a guess."
     realtime = {
         "conn_type": "openai_realtime",
         "host": simulator.openai_base_url,

@@ -114,7 +114,7 @@ def move_attempt(attempt_id: str, body: Mapping[str, Any]) -> SwitchboardRequest
 
 
 def list_attempts(campaign: str, contact: str | None, after: str | None) -> SwitchboardRequest:
-    """A page of the attempts of a campaign. In the body, since access logs show addresses, and a contact is a number."""
+    """A page of a campaign's attempts. Asked in the body: access logs show addresses, and a contact may be a number."""
     given = {"campaign": campaign, "contact": contact, "after": after}
     body = {key: value for key, value in given.items() if value is not None}
     return SwitchboardRequest("POST", "/v1/attempts/find", body=body)

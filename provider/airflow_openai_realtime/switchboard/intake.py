@@ -46,14 +46,18 @@ class IntakeWriter:
         """
         if len(self._waiting) >= self._settings.intake_queue_limit:
             raise StoreUnavailable("too many deliveries wait for the store", call_id=call.call_id)
-        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((call, stored))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._write_all())
+        # A timer of its own: wait_for makes a task for each delivery.
+        too_late = StoreUnavailable("the store does not answer in time", call_id=call.call_id)
+        timer = loop.call_later(self._settings.intake_timeout_seconds, _fail, [(call, stored)], too_late)
         try:
-            return await asyncio.wait_for(stored, self._settings.intake_timeout_seconds)
-        except asyncio.TimeoutError:
-            raise StoreUnavailable("the store does not answer in time", call_id=call.call_id) from None
+            return await stored
+        finally:
+            timer.cancel()
 
     async def close(self) -> None:
         """Write what still waits, and stop."""

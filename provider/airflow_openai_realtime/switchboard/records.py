@@ -197,14 +197,19 @@ def _as_json(value: Any) -> Any:
 
 def _from_dict(cls: type[_Record], value: Mapping[str, Any], *, what: str, instants: frozenset[str]) -> _Record:
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    given = {key: _instant(key, item) if key in instants else item for key, item in value.items() if key in known}
+    given = {key: read_instant(key, item) if key in instants else item for key, item in value.items() if key in known}
     try:
         return cls(**given)
     except TypeError as error:
         raise InvalidInput(f"this is no {what} of the switchboard: {error}", field=what) from error
 
 
-def _instant(key: str, value: Any) -> datetime | None:
+def read_instant(key: str, value: Any) -> datetime | None:
+    """
+    Read an instant that came as JSON; one without an offset is UTC.
+
+    :raises InvalidInput: It is no ISO 8601.
+    """
     if value is None or isinstance(value, datetime):
         return value
     try:

@@ -21,7 +21,7 @@ KILL_REQUEST_SECONDS = 2.0
 
 
 class AcceptingTask:
-    """For tasks that accept calls: keeps credentials hidden, and hangs up the call it is accepting when it is killed."""
+    """For tasks that accept calls: hides credentials; killed while it accepts a call, the task hangs it up."""
 
     log: Any
     _stopped = False

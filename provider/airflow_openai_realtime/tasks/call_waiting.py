@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.calls.claimant import claimant_of
-from airflow_openai_realtime.calls.parameters import is_literal, read_mapping
+from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_match
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.switchboard.matching import CallMatch
-from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
 
 if TYPE_CHECKING:
@@ -54,6 +52,8 @@ class CallWaiting(AcceptingTask):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take what the trigger found."""
+        from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED
+
         event = event or {}
         status = event.get("status")
         if status == "timeout":
@@ -69,7 +69,7 @@ class CallWaiting(AcceptingTask):
                 call = switchboard.accepted(call.call_id, claimant_of(context["ti"]))
             return self._taken(switchboard, call)
 
-    def _answer_plan(self) -> AnswerPlan | None:
+    def _plan(self) -> AnswerPlan | None:
         """Read what a call is accepted with; ``None`` when it is only claimed."""
         raise NotImplementedError
 
@@ -81,12 +81,13 @@ class CallWaiting(AcceptingTask):
                 field="if_not_answered",
             )
         if all(is_literal(value) for value in (self.to, self.from_number, self.headers)):
-            CallMatch(to=self.to, from_number=self.from_number, headers=read_mapping(self.headers, "headers") or {})
+            headers = read_mapping(self.headers, "headers") or {}
+            CallMatch(to=self.to, from_number=self.from_number, headers=headers)
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         from airflow_openai_realtime.calls.placed import outcome_before
 
-        plan, placed = self._answer_plan(), self._placed()
+        plan, placed = self._plan(), self._placed()
         with self._switchboard() as switchboard:
             call = self._take_now(switchboard, claimant_of(context["ti"]), plan)
             if call is not None:
@@ -131,7 +132,7 @@ class CallWaiting(AcceptingTask):
     def _defer(self, context: Context) -> NoReturn:
         from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
-        plan, placed = self._answer_plan(), self._placed()
+        plan, placed = self._plan(), self._placed()
         self.defer(  # type: ignore[attr-defined]
             trigger=WaitForCallTrigger(
                 openai_realtime_conn_id=self.openai_realtime_conn_id,
@@ -171,8 +172,10 @@ class CallWaiting(AcceptingTask):
         headers = dict(read_mapping(self.headers, "headers") or {})
         placed = self._placed()
         if placed is not None:
+            from airflow_openai_realtime.api.sip import CORRELATION_HEADER
+
             headers[CORRELATION_HEADER] = placed.correlation_id
-        return CallMatch(to=self.to or None, from_number=self.from_number or None, headers=headers)
+        return read_match(self.to, self.from_number, headers)
 
     def _placed(self) -> PlacedReference | None:
         from airflow_openai_realtime.calls.placed import read_placed

@@ -7,6 +7,9 @@ import logging
 from typing import Any
 
 DEFERRED = "deferred"
+UNKNOWN = "unknown"
+#: States of a task that is over and will not be tried again by itself.
+ENDED_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +26,26 @@ async def is_killed(task: Any) -> bool:
 
     Source: https://github.com/apache/airflow/issues/73454
     """
+    state = await _state_of(task)
+    return state not in (UNKNOWN, DEFERRED)
+
+
+async def is_ended(task: Any) -> bool:
+    """
+    Tell whether the task of a trigger is over for good: marked as failed or successful, not cleared or tried again.
+
+    A task that starts again finds what its trigger has done, and goes on with it. When Airflow cannot be asked, the
+    answer is no.
+
+    :param task: The trigger's task instance; without one the answer is no.
+    """
+    return await _state_of(task) in ENDED_STATES
+
+
+async def _state_of(task: Any) -> str | None:
+    """Return the state of a task instance: ``None`` after it was cleared, ``UNKNOWN`` when Airflow cannot be asked."""
     if task is None:
-        return False
+        return UNKNOWN
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     try:
@@ -39,6 +60,6 @@ async def is_killed(task: Any) -> bool:
     except Exception as error:
         # Whatever keeps Airflow from answering, it is no proof that somebody wants the call to end.
         log.warning("Airflow cannot say whether the task is killed: %s", error)
-        return False
+        return UNKNOWN
     state = next(iter((states or {}).get(task.run_id, {}).values()), None)
-    return str(getattr(state, "value", state)) != DEFERRED
+    return None if state is None else str(getattr(state, "value", state))

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 
-#: What the switchboard is told when the task was ended.
-KILLED = "killed"
-
 
 class WaitForCallTrigger(BaseTrigger):
     """
@@ -104,17 +101,11 @@ class WaitForCallTrigger(BaseTrigger):
         """Hang up what it has accepted, when a user ended the task; not when it is tried again or moves elsewhere."""
         if self.answer is None or not await is_ended(self.task_instance):
             return
-        from airflow_openai_realtime.calls.waiting import newest_own
+        from airflow_openai_realtime.calls.ending import end_own_call
 
         hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
-        async with await hook.aswitchboard() as switchboard:
-            own = newest_own((await switchboard.calls(claimed_by=self.claimant)).calls)
-            if own is None:
-                return
-            self.log.warning("The task is ended: hanging up call %s.", own.call_id)
-            async with await hook.acalls() as calls:
-                await calls.hang_up(own.call_id)
-            await switchboard.ended(own.call_id, KILLED)
+        async with await hook.acalls() as calls, await hook.aswitchboard() as switchboard:
+            await end_own_call(calls, switchboard, self.claimant, self._report)
 
     async def _wait(self) -> dict[str, Any]:
         from airflow_openai_realtime.calls.shared_clients import shared_feed

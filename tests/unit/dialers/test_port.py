@@ -8,8 +8,7 @@ import pytest
 from airflow_openai_realtime.dialers.port import STATUSES, CarrierCall
 from airflow_openai_realtime.exceptions import InvalidInput, InvalidPhoneNumber
 
-
-NO_REFER_URLS = ["", "http://example.com/refer", "https://", "https:///x", "example.com", "https://me:s3cret@example.com"]
+NO_REFER_URLS = ["", "http://example.com/refer", "https://", "https:///x", "example.com", "https://me:s3cret@host/x"]
 
 
 @pytest.mark.parametrize(

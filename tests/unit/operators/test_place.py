@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 from airflow_world import CARRIER_CONN_ID, FakeRun, World, context, run_task
 
-from airflow_openai_realtime.calls.placing import Placing
+from airflow_openai_realtime.calls.placing import Placing, unknown_placement
 from airflow_openai_realtime.dialers.port import DialRequest
+from airflow_openai_realtime.dialers.twilio import TwilioDialer
 from airflow_openai_realtime.exceptions import (
     CarrierRefused,
     CarrierUnavailable,
@@ -19,6 +21,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
 )
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 
 PHONE = "+14155550142"
@@ -70,6 +73,23 @@ def test_the_answered_call_comes_in_with_the_correlation_header(world: World) ->
     assert world.simulator.wait_for(came_in)
 
 
+def test_the_order_has_a_limit_longer_than_the_accepts_and_the_connections_refer_url(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered: list[DialRequest] = []
+    place = TwilioDialer.place
+    monkeypatch.setattr(TwilioDialer, "place", lambda self, request: ordered.append(request) or place(self, request))
+    settings = replace(TelephonyCarrierHook().settings(), refer_url="https://example.com/refer")
+    monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: settings)
+    run_task(placing())
+    (request,) = ordered
+    assert request.refer_url == "https://example.com/refer"
+    assert request.max_duration_seconds == 900
+    longest_wait_for_the_accept = 60
+    accept = AcceptCallOperator(task_id="accept", call_id="rtc_1")
+    assert request.max_duration_seconds > accept.max_duration_seconds + longest_wait_for_the_accept
+
+
 def test_a_retried_or_cleared_task_does_not_ring_again(world: World) -> None:
     first = run_task(placing())
     again = run_task(placing())
@@ -114,8 +134,6 @@ def test_a_carrier_that_cannot_be_reached_leaves_the_attempt_to_a_retry(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = TelephonyCarrierHook().settings()
-    from dataclasses import replace
-
     monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: replace(good, base_url="http://127.0.0.1:9"))
     with pytest.raises(CarrierUnavailable):
         run_task(placing())
@@ -156,6 +174,27 @@ def test_killed_while_the_carrier_is_asked_nothing_rings_again(world: World) -> 
     assert attempt_in(world).state == "unknown"
     with pytest.raises(PlacementUnknown):
         run_task(placing())
+
+
+def test_what_is_not_certain_names_number_and_time_to_look_for_and_says_it_once(world: World) -> None:
+    detail = (
+        "PlacementUnknown: no answer came. The phone may be ringing: look at Twilio's call log before dialling again"
+    )
+    with world.client() as client:
+        row = client.reserve_attempt("reminders", "ann", 1, PHONE)
+        dialing = client.move_attempt(row.attempt_id, "reserved", "dialing")
+        unknown = client.move_attempt(row.attempt_id, "dialing", "unknown", detail=detail)
+    made, moved = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (unknown.created_at, unknown.updated_at))
+    with pytest.raises(PlacementUnknown) as caught:
+        run_task(placing())
+    said = str(caught.value)
+    assert f"a call to +1***0142 between {made} and {moved} UTC" in said
+    assert "is 'unknown' (no answer came): the phone may have rung" in said
+    assert row.correlation_id in said
+    assert not [repeated for repeated in ("PlacementUnknown", "may be ringing", "dialling again") if repeated in said]
+    assert PHONE not in said
+    said = str(unknown_placement(dialing))
+    assert f"a call to +1***0142 soon after {dialing.updated_at:%Y-%m-%d %H:%M:%S} UTC" in said
 
 
 def test_two_tasks_at_once_ring_once(world: World) -> None:
@@ -252,8 +291,6 @@ def test_a_rendered_number_is_checked_before_anything_is_written(world: World) -
 def test_a_missing_field_of_the_carrier_is_named_before_anything_is_written(
     world: World, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    from dataclasses import replace
-
     settings = replace(TelephonyCarrierHook().settings(), **{missing: None})
     monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: settings)
     with pytest.raises(ConfigurationError, match=rf"{CARRIER_CONN_ID}.*{missing}"):

@@ -1,4 +1,4 @@
-"""The switchboard's durable store: calls, their feed, and the ledger of attempts, in one database."""
+"""The switchboard's durable store: calls, their feed, standing orders and the ledger of attempts, in one database."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from airflow_openai_realtime.switchboard.store.calls import CallChanges, CallFil
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.feed import Feed
 from airflow_openai_realtime.switchboard.store.migrate import migrate
+from airflow_openai_realtime.switchboard.store.order_taking import OrderTaking, TakenCall
+from airflow_openai_realtime.switchboard.store.orders import Orders
 from airflow_openai_realtime.switchboard.store.reaping import OverdueCall, Reaping
 
-__all__ = ["CallChanges", "CallFilter", "NewCall", "OverdueCall", "Store"]
+__all__ = ["CallChanges", "CallFilter", "NewCall", "OverdueCall", "Store", "TakenCall"]
 
 
 class Store:
@@ -29,6 +31,8 @@ class Store:
         self.feed = Feed(self.database)
         self.attempts = Attempts(self.database)
         self.reaping = Reaping(self.database)
+        self.orders = Orders(self.database)
+        self.order_taking = OrderTaking(self.database)
 
     def prepare(self) -> None:
         """

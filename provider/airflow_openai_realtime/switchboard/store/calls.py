@@ -29,7 +29,9 @@ from airflow_openai_realtime.switchboard.store.feed import PAGE as MOST_CHANGES
 from airflow_openai_realtime.switchboard.store.feed import append, feed_end, feed_since
 from airflow_openai_realtime.switchboard.store.tables import calls
 
-_FIELDS = [calls.c[name] for name in SwitchboardCall.__dataclass_fields__]
+CALL_FIELDS = [calls.c[name] for name in SwitchboardCall.__dataclass_fields__]
+"""What a call is read from, by :func:`read_call`."""
+
 _MOST_TRIES = 50
 
 
@@ -110,7 +112,7 @@ class Calls:
     def select(self, line: str, wanted: CallFilter, limit: int, now: datetime) -> list[SwitchboardCall]:
         """Calls as they are now, oldest first; the newest ones when there are more than ``limit``."""
         query = _matching(line, wanted, now).order_by(calls.c.received_at.desc(), calls.c.call_id.desc()).limit(limit)
-        return self._database.read(lambda connection: [_call(row) for row in connection.execute(query)][::-1])
+        return self._database.read(lambda connection: [read_call(row) for row in connection.execute(query)][::-1])
 
     def select_with_cursor(self, line: str, wanted: CallFilter, limit: int, now: datetime) -> CallPage:
         """As :meth:`select`, with the place in the feed from which later changes can be read."""
@@ -119,7 +121,7 @@ class Calls:
         def work(connection: Connection) -> tuple[Cursor, list[SwitchboardCall]]:
             # The place first: what commits in between is then told twice, not never.
             end = feed_end(connection, now, in_order=self._database.is_sqlite)
-            return end, [_call(row) for row in connection.execute(query)][::-1]
+            return end, [read_call(row) for row in connection.execute(query)][::-1]
 
         cursor, found = self._database.read(work)
         return CallPage(tuple(found), str(cursor))
@@ -143,7 +145,7 @@ class Calls:
                 call_ids, end = None, latest
             query = _matching(line, replace(wanted, call_ids=call_ids), now).order_by(calls.c.received_at)
             found = connection.execute(query.limit(MOST_CHANGES)) if call_ids != () else ()
-            return CallChanges(tuple(_call(row) for row in found), end, page.is_full)
+            return CallChanges(tuple(read_call(row) for row in found), end, page.is_full)
 
         return self._database.read(work)
 
@@ -228,11 +230,11 @@ class Calls:
 
 
 def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardCall, int]:
-    query = select(*_FIELDS, calls.c.version).where(calls.c.line == line, calls.c.call_id == call_id)
+    query = select(*CALL_FIELDS, calls.c.version).where(calls.c.line == line, calls.c.call_id == call_id)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownCall(f"line {line} has no call {call_id}", call_id=call_id)
-    return _call(row), row.version
+    return read_call(row), row.version
 
 
 def _require_no_other(connection: Connection, dialect: str, line: str, call_id: str, claimant: str) -> None:
@@ -261,7 +263,7 @@ def _require_no_other(connection: Connection, dialect: str, line: str, call_id: 
 
 
 def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
-    query = select(*_FIELDS).where(calls.c.line == line)
+    query = select(*CALL_FIELDS).where(calls.c.line == line)
     if set(wanted.states) != set(CALL_STATES):
         query = query.where(calls.c.state.in_(wanted.states))
     if RINGING in wanted.states and MISSED not in wanted.states:
@@ -274,7 +276,8 @@ def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
     return query
 
 
-def _call(row: Any) -> SwitchboardCall:
+def read_call(row: Any) -> SwitchboardCall:
+    """A call from a row with at least :data:`CALL_FIELDS`."""
     values = dict(row._mapping)
     values.pop("version", None)
     return SwitchboardCall(**{**values, "headers": json.loads(values["headers"])})

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """Alembic revision of the tables below."""
 
 VERSION_TABLE = "openai_realtime_alembic_version"
@@ -84,11 +84,33 @@ calls = Table(
     Column("target_uri", exact_text(1024)),
     Column("hangup_tries", Integer, nullable=False),
     Column("hangup_not_before", Instant),  # another worker's lease, or the pause after a failure
+    Column("order_lease_until", Instant),  # until when one worker alone carries a standing order out
     UniqueConstraint("line", "webhook_id", name="uq_openai_realtime_call_webhook"),
     Index("ix_openai_realtime_call_state", "line", "state", "received_at"),
     Index("ix_openai_realtime_call_claimant", "line", "claimed_by"),
     Index("ix_openai_realtime_call_hangup", "state", "hangup_at"),
     Index("ix_openai_realtime_call_expiry", "state", "expires_at"),
+)
+
+orders = Table(
+    "openai_realtime_order",
+    metadata,
+    Column("line", exact_text(200), primary_key=True),
+    Column("name", exact_text(100), primary_key=True),
+    Column("revision", exact_text(32), nullable=False),  # another one with every change of what the order says
+    Column("edition", exact_text(500), nullable=False),  # whose uses are counted together
+    Column("conditions", LONG_TEXT, nullable=False),  # JSON of a CallMatch
+    Column("action", exact_text(16), nullable=False),
+    Column("answer", LONG_TEXT, nullable=False),  # JSON of an OrderAnswer; may hold credentials of tools
+    Column("max_duration_seconds", Double),
+    Column("status_code", Integer),
+    Column("priority", Integer, nullable=False),
+    Column("uses", Integer),
+    Column("uses_left", Integer),
+    Column("expires_at", Instant),
+    Column("unclaimed_after_seconds", Double),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
 )
 
 feed = Table(
