@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Asset, AssetWatcher, WeightRule, task_group
+from airflow.sdk import DAG, Asset, AssetWatcher, task_group
 
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
@@ -39,8 +39,6 @@ with DAG(
     catchup=False,
     # A run lasts as long as its longest call: a new one must be able to start meanwhile.
     max_active_runs=16,
-    # A phone that rings comes first.
-    default_args={"weight_rule": WeightRule.UPSTREAM},
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
 ) as dag:

@@ -4,7 +4,8 @@ An inbound line with one DAG run for each call, so that every call has its own p
 Two DAGs: a doorbell that is started when somebody calls and does nothing but start runs, and the DAG of the call. The
 id of a call's run is made from the call's id, so a call that is announced twice has one run.
 
-A caller waits some seconds for the tasks of both to start: use this where the carrier holds the caller, or for few calls.
+A caller waits some seconds for the tasks of both to start: use this where the carrier holds the caller, or for few
+calls.
 
 What it needs: the connection ``openai_realtime_default``, and OpenAI's webhook pointing at the switchboard.
 Unpause both DAGs.
@@ -13,7 +14,7 @@ Unpause both DAGs.
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Asset, AssetWatcher, WeightRule
+from airflow.sdk import DAG, Asset, AssetWatcher
 
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
@@ -27,17 +28,16 @@ from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
 NUMBER = "+14155550103"
 someone_calls = Asset(
     "someone_calls",
-    watchers=[AssetWatcher(name="doorbell", trigger=IncomingCallTrigger(to=NUMBER, ring_again_seconds=5))],
+    watchers=[AssetWatcher(name="doorbell", trigger=IncomingCallTrigger(to=NUMBER))],
 )
-# A phone that rings comes before everything else.
-ARGUMENTS = {"weight_rule": WeightRule.UPSTREAM, "priority_weight": 100}
 
 with DAG(
     dag_id="example_run_per_call_doorbell",
     schedule=[someone_calls],
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    default_args=ARGUMENTS,
+    # A phone that rings comes before everything else.
+    default_args={"priority_weight": 100},
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
 ) as doorbell:
@@ -47,8 +47,8 @@ with DAG(
     dag_id="example_run_per_call",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    # How many callers are talked to at the same time; more hear it ring.
     max_active_runs=32,
-    default_args=ARGUMENTS,
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
 ) as dag:

@@ -48,7 +48,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.start_runs",
         ),
         "sensors": _modules("sensors.incoming_call"),
-        "triggers": _modules("triggers.wait_for_call", "triggers.watch"),
+        "triggers": _modules("triggers.incoming_call", "triggers.wait_for_call", "triggers.watch"),
         "connection-types": [_openai_realtime(), _telephony_carrier()],
         "config": _config(),
     }
@@ -178,6 +178,22 @@ def _config() -> dict[str, Any]:
                     "type": "float",
                     "example": "30",
                     "default": "60",
+                },
+                "retention_days": {
+                    "description": "How many days calls that are over are kept, with the numbers in the ledger of "
+                    "attempts: 1 or more, or 0 for ever.",
+                    "version_added": "0.1.0",
+                    "type": "float",
+                    "example": "7",
+                    "default": "30",
+                },
+                "ledger_retention_days": {
+                    "description": "How many days the ledger keeps an attempt after its last change: 1 or more, or 0 "
+                    "for ever. An attempt that is deleted can be made again: the phone rings again.",
+                    "version_added": "0.1.0",
+                    "type": "float",
+                    "example": "365",
+                    "default": "0",
                 },
             },
         },

@@ -22,17 +22,19 @@ OUR_NUMBER = "+14155550100"
 
 
 class ServedApp:
-    """A web application on a free port of the loopback interface, in a thread."""
+    """A web application on a port of the loopback interface, a free one when none is given, in a thread."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, port: int = 0) -> None:
         self._app = app
+        self._port = port
         self.url = ""
 
     def __enter__(self) -> ServedApp:
         import uvicorn
 
         self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self._port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(self._app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
@@ -98,17 +100,34 @@ class World:
     A simulator and a switchboard that know each other, and connections to both in the environment.
 
     :param simulator: Where calls come from.
-    :param url: The switchboard.
+    :param served: The switchboard.
+    :param new_app: Makes a switchboard with the same store.
     """
 
-    def __init__(self, simulator: Any, url: str, set_env: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, simulator: Any, served: ServedApp, new_app: Callable[[], Any], set_env: Callable[[str, str], None]
+    ) -> None:
         from airflow_openai_realtime.switchboard.tokens import derived_token
 
         self.simulator = simulator
-        self.url = url
+        self.url = served.url
+        self._served = served
+        self._new_app = new_app
         self.token = derived_token(simulator.webhook_secret)
         self._set_env = set_env
         self.connect()
+
+    @contextlib.contextmanager
+    def switchboard_away(self) -> Iterator[None]:
+        """The switchboard is stopped; afterwards another one serves the same store at the same address."""
+        port = int(self.url.rpartition(":")[2])
+        self._served.__exit__()
+        try:
+            yield
+        finally:
+            # The fixture stops whichever serves last.
+            self._served.__init__(self._new_app(), port)  # type: ignore[misc]
+            self._served.__enter__()
 
     @property
     def secrets(self) -> list[str]:
@@ -189,7 +208,10 @@ def world(realtime_simulator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     line = Line(name=CONN_ID, api=api, webhook_secrets=(secret,), token=derived_token(secret))
     settings = SwitchboardSettings(reaper_interval_seconds=0.1)
-    app = create_app(Store(f"sqlite:///{tmp_path}/calls.db"), StaticLines([line]), settings=settings)
-    with ServedApp(app) as served:
+
+    def new_app() -> Any:
+        return create_app(Store(f"sqlite:///{tmp_path}/calls.db"), StaticLines([line]), settings=settings)
+
+    with ServedApp(new_app()) as served:
         realtime_simulator.webhooks.add(f"{served.url}/webhook")
-        yield World(realtime_simulator, served.url, monkeypatch.setenv)
+        yield World(realtime_simulator, served, new_app, monkeypatch.setenv)

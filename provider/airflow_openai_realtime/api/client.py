@@ -239,6 +239,9 @@ class AsyncCallsClient:
     :param settings: Key, addresses and time-out.
     :param transport: Replaces the network, for tests.
     :param pace: Replaces clock, sleep and chance, for tests.
+    :param reuse_seconds: How long a connection is kept open for the next request, in seconds; 0 (default): every
+        request has its own. Keep it well below the time after which servers close idle connections, five seconds with
+        many: so that none is closed just when an accept is sent.
     """
 
     def __init__(
@@ -247,11 +250,12 @@ class AsyncCallsClient:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         pace: Pace | None = None,
+        reuse_seconds: float = 0.0,
     ) -> None:
         self._settings = settings
         self._pace = pace or Pace()
         self._http = httpx.AsyncClient(
-            headers=headers(settings), transport=transport, **http_options(settings.timeout_seconds)
+            headers=headers(settings), transport=transport, **http_options(settings.timeout_seconds, reuse_seconds)
         )
 
     async def __aenter__(self) -> Self:

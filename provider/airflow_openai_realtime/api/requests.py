@@ -72,9 +72,11 @@ def accept_call(call_id: str, session: RealtimeSession | Mapping[str, Any]) -> C
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
     """
-    from airflow_openai_realtime.api.session import parse_session  # builds pydantic models: slow
+    from airflow_openai_realtime.api.session import RealtimeSession, parse_session  # builds pydantic models: slow
 
-    return _about("accept", call_id, parse_session(session).to_body())
+    # A session that was parsed once cannot have changed.
+    parsed = session if isinstance(session, RealtimeSession) else parse_session(session)
+    return _about("accept", call_id, parsed.to_body())
 
 
 def reject_call(call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> CallRequest:

@@ -41,7 +41,7 @@ def warn(body: Mapping[str, Any]) -> None:
     """Warn of what OpenAI takes and what will disappoint; expects a body without contradictions."""
     warn_of_shutdown(body.get("model"))
     warn_of_shutdown(_at(body, "audio", "input", "transcription").get("model"))
-    messages = [*_voice_warnings(body), *_format_warnings(body), *_approval_warnings(body)]
+    messages = [*_format_warnings(body), *_approval_warnings(body)]
     if isinstance(body.get("prompt"), Mapping):
         messages.append("prompt: OpenAI ends reusable prompts on 2026-11-30; put the text into instructions")
     for message in messages:
@@ -108,6 +108,12 @@ def _voice(body: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(path, 'a custom voice is an object: {"id": "voice_…"}')
     elif close:
         yield Problem(path, f"no voice of that name: did you mean {close[0]}?")
+    else:
+        yield Problem(
+            path,
+            f"no voice of that name is known: use one of {', '.join(VOICES)}; a newer one goes through "
+            'extra_fields={"audio": {"output": {"voice": "…"}}}',
+        )
 
 
 def _mcp_servers(body: Mapping[str, Any]) -> Iterator[Problem]:
@@ -152,12 +158,6 @@ _RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
     _unique_tools,
     _tool_choice,
 )
-
-
-def _voice_warnings(body: Mapping[str, Any]) -> Iterator[str]:
-    voice = _at(body, "audio", "output").get("voice")
-    if isinstance(voice, str) and voice not in VOICES:
-        yield f"audio.output.voice: {voice!r} is none of the voices known in 2026-11 ({', '.join(VOICES)})"
 
 
 def _format_warnings(body: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How this package uses httpx: no reused connections, no redirects, and what its errors mean."""
+"""How this package uses httpx: hardly any reused connections, no redirects, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ _BEFORE_SENDING = (
 )
 
 
-def http_options(timeout_seconds: float) -> dict[str, Any]:
+def http_options(timeout_seconds: float, reuse_seconds: float = 0.0) -> dict[str, Any]:
     """
     Return the options of every HTTP client of this package.
 
     :param timeout_seconds: Limit for each phase (connect at most 5 s, send, wait for the answer), in seconds.
+    :param reuse_seconds: How long a connection is kept for the next request; 0: every request has its own.
     """
+    kept = httpx.Limits(keepalive_expiry=reuse_seconds) if reuse_seconds > 0 else None
     return {
         "timeout": httpx.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
-        "limits": httpx.Limits(max_keepalive_connections=0),
+        "limits": kept or httpx.Limits(max_keepalive_connections=0),
         "follow_redirects": False,
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -79,8 +78,6 @@ class Acceptance:
         return run_steps(self._rules.accepting(session_for, max_duration_seconds), self._perform)
 
     def _perform(self, step: Step) -> Any:
-        if step.port == "pause":
-            return time.sleep(*step.arguments)
         port = self.switchboard if step.port == "switchboard" else self.calls
         return getattr(port, step.method)(*step.arguments)
 

@@ -95,8 +95,6 @@ class Answering:
                 return None
 
     async def _perform(self, step: Step) -> Any:
-        if step.port == "pause":
-            return await self.sleep(*step.arguments)
         port = self.switchboard if step.port == "switchboard" else self.calls
         return await getattr(port, step.method)(*step.arguments)
 

@@ -8,11 +8,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
-from airflow_openai_realtime.switchboard.matching import CallMatch
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.switchboard.matching import CallMatch
 
 #: Retries of a task that only waits, unless its author says otherwise. A retry costs nobody a call, and is needed: a
 #: busy scheduler takes the end of the deferral for the end of the task when the trigger fires soon.
@@ -146,6 +148,8 @@ def read_match(to: str | None, from_number: str | None, headers: Mapping[str, st
     :param headers: Patterns for SIP headers by name.
     :raises InvalidInput: A pattern cannot be used.
     """
+    from airflow_openai_realtime.switchboard.matching import CallMatch
+
     by_name = dict(read_mapping(headers, "headers") or {})
     return CallMatch(to=to or None, from_number=from_number or None, headers=by_name)
 

@@ -57,7 +57,7 @@ class StartRunPerCallOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "dag_id_to_run",
+        "trigger_dag_id",
         "to",
         "from_number",
         "headers",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
@@ -43,11 +42,6 @@ DECIDED_ELSEWHERE = "decided_elsewhere"
 ACCEPT_FAILED = "accept_failed"
 STOPPED = "stopped"
 
-#: When OpenAI says that a call is decided, and it may have been the same claimant elsewhere who is about to tell the
-#: switchboard: how often the switchboard is asked, and with what pause, in seconds.
-ASK_FOR_OTHER_SELF = 8
-ASK_FOR_OTHER_SELF_PAUSE_SECONDS = 0.25
-
 #: Failures after which OpenAI has certainly not accepted the call.
 _NOT_ACCEPTED = (AuthenticationError, RequestRefused, InvalidInput)
 
@@ -59,13 +53,13 @@ class Step:
     """
     One thing to be done.
 
-    :param port: Who does it: the client of the switchboard, the client of OpenAI's calls, or nobody: a pause.
+    :param port: Who does it: the client of the switchboard, or the client of OpenAI's calls.
     :param method: Name of the client's method.
-    :param arguments: Its arguments; for a pause the seconds. Not shown: they may hold credentials of tools.
+    :param arguments: Its arguments. Not shown: they may hold credentials of tools.
     """
 
-    port: Literal["switchboard", "calls", "pause"]
-    method: str = ""
+    port: Literal["switchboard", "calls"]
+    method: str
     arguments: tuple[Any, ...] = field(default=(), repr=False)
 
 
@@ -202,12 +196,14 @@ class AcceptanceRules:
             yield from self._gone(tried_before=announced.asked_before)
             raise
         except CallAlreadyDecided:
-            if not announced.asked_before and not (yield from self._was_other_self()):
-                # Not ours: hanging up would end somebody else's call, and so would the reaper.
+            by_us = yield from self._decided_by_us(announced)
+            if not by_us:
                 self.is_ours = False
-                yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
+                if by_us is not None:
+                    # Hanging up would end somebody else's call, and so would the reaper.
+                    yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
                 raise
-            self.report(f"Call {self.call_id} was accepted by an earlier try that did not live to say so.")
+            self.report(f"Call {self.call_id} was accepted by another try of this task.")
         except BaseException as error:
             yield from self.undoing(ACCEPT_FAILED, certainly_not_accepted=isinstance(error, _NOT_ACCEPTED))
             raise
@@ -222,15 +218,22 @@ class AcceptanceRules:
         else:
             yield from telling_ended(self.call_id, GONE, self.report)
 
-    def _was_other_self(self) -> Steps[bool]:
-        """Tell whether the same claimant accepted the call elsewhere: a task that is tried again, a trigger moved."""
-        for _ in range(ASK_FOR_OTHER_SELF):
-            with suppress(SwitchboardError):
-                row: SwitchboardCall = yield Step("switchboard", "call", (self.call_id,))
-                if row.state != CLAIMED:
-                    return row.state == ACCEPTED and row.claimed_by == self.claimant
-            yield Step("pause", arguments=(ASK_FOR_OTHER_SELF_PAUSE_SECONDS,))
-        return False
+    def _decided_by_us(self, announced: Announcement) -> Steps[bool | None]:
+        """
+        Tell whether the same claimant decided: an earlier try, or one at the same time, as when a trigger moves.
+
+        :return: ``None`` when nobody can say.
+        """
+        if announced.asked_before:
+            return True
+        try:
+            row: SwitchboardCall = yield Step("switchboard", "call", (self.call_id,))
+        except SwitchboardError:
+            return None
+        # Whoever announces an accept after us leaves its time.
+        return row.claimed_by == self.claimant and (
+            row.state == ACCEPTED or (row.state == CLAIMED and row.claimed_at != announced.call.claimed_at)
+        )
 
     def _settle(self, announced: SwitchboardCall) -> Steps[SwitchboardCall]:
         try:

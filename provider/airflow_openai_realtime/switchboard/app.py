@@ -16,14 +16,13 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
-from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.switchboard import attempt_routes, call_routes
+from airflow_openai_realtime.switchboard import attempt_routes, call_routes, metrics_route, order_routes
 from airflow_openai_realtime.switchboard.answers import add_error_answers
 from airflow_openai_realtime.switchboard.body_limit import BodyLimit
 from airflow_openai_realtime.switchboard.lines import Lines
 from airflow_openai_realtime.switchboard.service import Service, utc_now
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.shared_clients import MakeClient, reusing_client
 from airflow_openai_realtime.switchboard.shutdown import on_termination
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.webhook_route import receive_webhook
@@ -35,7 +34,7 @@ def create_app(
     *,
     settings: SwitchboardSettings | None = None,
     now: Callable[[], datetime] = utc_now,
-    api_client: Callable[[ApiSettings], AsyncCallsClient] = AsyncCallsClient,
+    api_client: MakeClient = reusing_client,
 ) -> FastAPI:
     """
     Make the application; nothing is opened or started before it serves.
@@ -57,6 +56,8 @@ def create_app(
     app.add_route("/webhook/{line}", receive_webhook, methods=["POST"])
     app.include_router(call_routes.router)
     app.include_router(attempt_routes.router)
+    app.include_router(metrics_route.router)
+    app.include_router(order_routes.router)
     return app
 
 

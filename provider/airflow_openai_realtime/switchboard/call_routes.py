@@ -17,6 +17,7 @@ from airflow_openai_realtime.switchboard.client_requests import LONGEST_WAIT_SEC
 from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.moves import Change
+from airflow_openai_realtime.switchboard.orders import CLAIMANT_PREFIX, ORDER_NAME
 from airflow_openai_realtime.switchboard.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.records import CALL_STATES, RINGING, SwitchboardCall
 from airflow_openai_realtime.switchboard.service import Service, service_of
@@ -34,6 +35,12 @@ class Claim(BaseModel):
     """Who takes a call."""
 
     claimant: Claimant
+
+
+class ClaimOrTakeOver(Claim):
+    """Who takes a ringing call; or, with the claimant of a standing order, a live call that the order has accepted."""
+
+    from_claimant: Annotated[str, StringConstraints(pattern=rf"^{CLAIMANT_PREFIX}{ORDER_NAME}$")] | None = None
 
 
 class Accepting(Claim):
@@ -93,10 +100,13 @@ async def one_call(request: Request, line: CallerLine, call_id: str) -> Answer:
 
 
 @router.post("/calls/{call_id:path}/claim")
-async def claim(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
-    """Take a ringing call."""
+async def claim(request: Request, line: CallerLine, call_id: str, body: ClaimOrTakeOver) -> Answer:
+    """Take a ringing call, or take over one that a standing order has accepted."""
     now = service_of(request).now()
-    return await _move(request, line, call_id, partial(moves.claim, claimant=body.claimant, now=now))
+    rule = partial(moves.claim, claimant=body.claimant, now=now)
+    if body.from_claimant is not None:
+        rule = partial(moves.take_over, claimant=body.claimant, from_claimant=body.from_claimant, now=now)
+    return await _move(request, line, call_id, rule)
 
 
 @router.post("/calls/{call_id:path}/accepting")

@@ -17,6 +17,7 @@ import tenacity
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import client_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
+from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
 
 _RETRYING: dict[str, Any] = {
@@ -52,7 +53,7 @@ class _Address:
         }
 
 
-class SwitchboardClient(_Address):
+class SwitchboardClient(_Address, OrderMethods):
     """
     Client for synchronous code. A context manager; :meth:`close` does the same.
 
@@ -257,7 +258,7 @@ class SwitchboardClient(_Address):
         return self._send(ask.status())
 
 
-class AsyncSwitchboardClient(_Address):
+class AsyncSwitchboardClient(_Address, AsyncOrderMethods):
     """
     Client for asynchronous code; :class:`SwitchboardClient` describes parameters and methods.
 

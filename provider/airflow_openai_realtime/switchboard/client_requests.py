@@ -182,7 +182,7 @@ def unreachable(request: SwitchboardRequest, url: str, error: Exception) -> Swit
 
 def as_call(answer: Mapping[str, Any]) -> SwitchboardCall:
     """The call in an answer."""
-    return _read(lambda: SwitchboardCall.from_dict(answer["call"]))
+    return read_answer(lambda: SwitchboardCall.from_dict(answer["call"]))
 
 
 def as_announcement(answer: Mapping[str, Any]) -> Announcement:
@@ -192,22 +192,27 @@ def as_announcement(answer: Mapping[str, Any]) -> Announcement:
 
 def as_page(answer: Mapping[str, Any]) -> CallPage:
     """The page of calls in an answer."""
-    return _read(
+    return read_answer(
         lambda: CallPage(tuple(SwitchboardCall.from_dict(call) for call in answer["calls"]), str(answer["cursor"]))
     )
 
 
 def as_attempt(answer: Mapping[str, Any]) -> Attempt:
     """The attempt in an answer."""
-    return _read(lambda: Attempt.from_dict(answer["attempt"]))
+    return read_answer(lambda: Attempt.from_dict(answer["attempt"]))
 
 
 def as_attempts(answer: Mapping[str, Any]) -> tuple[list[Attempt], str | None]:
     """The attempts in an answer, and the cursor of the next page, if there is one."""
-    return _read(lambda: ([Attempt.from_dict(attempt) for attempt in answer["attempts"]], answer.get("next")))
+    return read_answer(lambda: ([Attempt.from_dict(attempt) for attempt in answer["attempts"]], answer.get("next")))
 
 
-def _read(read: Callable[[], _T]) -> _T:
+def read_answer(read: Callable[[], _T]) -> _T:
+    """
+    Read an answer.
+
+    :raises SwitchboardRefused: It is not as it should be: the switchboard may be of another version.
+    """
     try:
         return read()
     except (KeyError, TypeError, AttributeError, InvalidInput) as error:

@@ -10,12 +10,11 @@ from typing import Any
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.line_settings import line_from_fields
 from airflow_openai_realtime.switchboard.lines import Line, StaticLines
-from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
 
 STORE_URL = "OPENAI_REALTIME_STORE_URL"
 CONFIG = "OPENAI_REALTIME_CONFIG"
 LINE_NAME = "OPENAI_REALTIME_LINE"
-RING_SECONDS = "OPENAI_REALTIME_RING_SECONDS"
 
 DEFAULT_STORE_URL = "sqlite:///openai_realtime.db"
 DEFAULT_LINE_NAME = "default"
@@ -48,19 +47,27 @@ def configured_store_url(environment: Mapping[str, str]) -> str:
     return environment.get(STORE_URL) or DEFAULT_STORE_URL
 
 
+def variable_of(setting: str) -> str:
+    """The environment variable that gives a setting, for example ``OPENAI_REALTIME_RING_SECONDS``."""
+    return f"OPENAI_REALTIME_{setting.upper()}"
+
+
 def configured_settings(environment: Mapping[str, str]) -> SwitchboardSettings:
     """
-    The settings that can be given: ``OPENAI_REALTIME_RING_SECONDS``.
+    The settings that can be given, each by its own variable; see :data:`CONFIGURABLE`.
 
-    :raises ConfigurationError: It is no number above 0.
+    :raises ConfigurationError: One is no number, or out of range; the message names it.
     """
-    given = environment.get(RING_SECONDS)
-    if not given:
-        return SwitchboardSettings()
-    try:
-        return SwitchboardSettings(ring_seconds=float(given))
-    except ValueError:
-        raise ConfigurationError(f"{RING_SECONDS} must be a number of seconds, for example 45") from None
+    given: dict[str, Any] = {}
+    for setting in CONFIGURABLE:
+        text = environment.get(variable_of(setting))
+        if not text:
+            continue
+        try:
+            given[setting] = float(text)
+        except ValueError:
+            raise ConfigurationError(f"{variable_of(setting)} must be a number, for example 45") from None
+    return SwitchboardSettings(**given)
 
 
 def _line_of_environment(environment: Mapping[str, str]) -> Line:

@@ -37,6 +37,11 @@ class IntakeWriter:
         self._thread = Threads(1, "switchboard-intake")
         self._writer: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many deliveries wait for the next transaction."""
+        return len(self._waiting)
+
     async def take(self, call: NewCall) -> bool:
         """
         Store a call and wait for the commit.

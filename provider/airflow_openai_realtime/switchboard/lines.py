@@ -75,6 +75,10 @@ class StaticLines:
             )
         self._default = next(iter(self._lines.values()))
 
+    def all(self) -> tuple[Line, ...]:
+        """The lines in their order."""
+        return tuple(self._lines.values())
+
     def find(self, name: str | None) -> Line | None:
         """The line of this name; the only line for any name; the first line for None."""
         if name is None or len(self._lines) == 1:

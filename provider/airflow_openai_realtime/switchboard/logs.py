@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from typing import Any
+
+from airflow_openai_realtime.api.phone_numbers import mask_numbers
 
 _PLAIN = re.compile(r"[\w.+*:/@-]+", re.ASCII)
 _LONGEST = 500
@@ -25,3 +28,11 @@ def line(event: str, **fields: Any) -> str:
 def _shown(value: Any) -> str:
     text = str(value)[:_LONGEST]
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+class MaskingFormatter(logging.Formatter):
+    """For the log of a standalone switchboard: what a database says about a failure may quote the row."""
+
+    def formatException(self, ei: Any) -> str:
+        """Show an exception without phone numbers."""
+        return mask_numbers(super().formatException(ei))

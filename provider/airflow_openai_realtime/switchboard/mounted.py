@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from airflow_openai_realtime.switchboard.app import create_app
 from airflow_openai_realtime.switchboard.line_settings import line_from_fields, secrets_from_fields
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.out_of_order import out_of_order
-from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.database import store_url
 
@@ -40,7 +41,11 @@ def create_mounted_app() -> FastAPI:
     from airflow.configuration import conf
 
     try:
-        settings = SwitchboardSettings(ring_seconds=conf.getfloat(SECTION, "ring_seconds", fallback=60.0))
+        defaults = SwitchboardSettings()
+        settings = replace(
+            defaults,
+            **{name: conf.getfloat(SECTION, name, fallback=getattr(defaults, name)) for name in CONFIGURABLE},
+        )
         url = conf.get(SECTION, "store_url", fallback=None) or default_store_url(
             conf.get("database", "sql_alchemy_conn")
         )

@@ -51,11 +51,27 @@ def claim(call: SwitchboardCall, claimant: str, now: datetime) -> Change:
     return _claimed(claimant, now)
 
 
+def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: datetime) -> Change:
+    """
+    Take over a live call from the standing order that has accepted it.
+
+    :raises MoveRefused: It was not accepted yet, is over, or is another claimant's.
+    """
+    if call.state in (CLAIMED, ACCEPTED) and call.claimed_by == claimant:
+        return NOTHING
+    _require_not_over(call)
+    if call.state != ACCEPTED:
+        raise _refused(call, NOT_ACCEPTED, "was not accepted yet, so it cannot be taken over")
+    _require_claimant(call, from_claimant)
+    return Change({"claimed_by": claimant, "claimed_at": now}, CLAIMED)
+
+
 def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_seconds: float) -> Change:
     """
     Fix when the call must be over, before OpenAI is asked to accept it; take it when nobody has.
 
-    The moment is never moved later: an earlier accept request may have got through.
+    The moment is never moved later: an earlier accept request may have got through. Said again before the call is
+    accepted, it renews ``claimed_at``.
 
     :raises MoveRefused: Another claimant has it, or it is over.
     """
@@ -65,9 +81,13 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
         taken = _claimed(claimant, now)
         return Change({**taken.values, "hangup_at": hangup_at}, taken.kind)
     _require_claimant(call, claimant)
-    if call.hangup_at is not None and call.hangup_at <= hangup_at:
-        return NOTHING
-    return Change({"hangup_at": hangup_at})
+    values: dict[str, Any] = {}
+    if call.hangup_at is None or call.hangup_at > hangup_at:
+        values["hangup_at"] = hangup_at
+    if call.state == CLAIMED and call.hangup_at is not None:
+        # A second try, perhaps while the first is still at it: the first can see that it is not the only one.
+        values["claimed_at"] = now
+    return Change(values)
 
 
 def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_duration_seconds: float) -> Change:

@@ -37,8 +37,8 @@ LONGEST_GREETING = 4000
 HIGHEST_PRIORITY = 1_000_000
 LONGEST_UNCLAIMED_SECONDS = 600.0
 
-_PREFIX = "order:"
-_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
+CLAIMANT_PREFIX = "order:"
+ORDER_NAME = r"[A-Za-z0-9_.\-]{1,100}"
 
 
 def check_order_name(name: object) -> str:
@@ -47,19 +47,19 @@ def check_order_name(name: object) -> str:
 
     :raises InvalidInput: It is not made of letters, digits and ``_ . -``, or longer than 100.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (".", ".."):
+    if not isinstance(name, str) or not re.fullmatch(ORDER_NAME, name) or name in (".", ".."):
         raise InvalidInput("name must be letters, digits, '_', '.' or '-', at most 100: support_hours", field="name")
     return name
 
 
 def claimant_of_order(name: str) -> str:
     """Who claims the calls that an order answers: ``order:NAME``."""
-    return _PREFIX + name
+    return CLAIMANT_PREFIX + name
 
 
 def order_of_claimant(claimant: str | None) -> str | None:
     """The name of the order that has a call; ``None`` when it is nobody's, or a task's."""
-    return claimant[len(_PREFIX) :] if claimant is not None and claimant.startswith(_PREFIX) else None
+    return claimant[len(CLAIMANT_PREFIX) :] if claimant is not None and claimant.startswith(CLAIMANT_PREFIX) else None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.client_requests import LINE_HEADER
+from airflow_openai_realtime.switchboard.counters import NO_LINE, REFUSALS
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.service import service_of
 
@@ -50,7 +51,8 @@ async def _line_for(request: Request) -> Line:
     :raises HTTPException: 401, the same for an unknown line and for a wrong token.
     :raises LinesUnavailable: The line cannot be looked up now.
     """
-    directory = service_of(request).lines
+    service = service_of(request)
+    directory, reason, known = service.lines, "no_token", NO_LINE
     name = request.headers.get(LINE_HEADER)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
@@ -61,5 +63,7 @@ async def _line_for(request: Request) -> Line:
             line = await directory.reread(name)
             if line is not None and line.takes_token(token.strip()):
                 return line
-        log.warning(logs.line("private.refused", line=name, reason="wrong_token" if line else "unknown_line"))
+        reason, known = ("wrong_token", line.name) if line is not None else ("unknown_line", NO_LINE)
+        log.warning(logs.line("private.refused", line=name, reason=reason))
+    service.counters.add(REFUSALS, reason, known)
     raise HTTPException(401, "the token or the line is wrong", headers={"WWW-Authenticate": "Bearer"})

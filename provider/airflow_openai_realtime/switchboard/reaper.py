@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -39,7 +40,7 @@ class Reaper:
     Ends overdue calls of all lines.
 
     :param lines: For the key to hang up with.
-    :param api_client: Makes a client for OpenAI.
+    :param api_client: Lends a client for OpenAI.
     :param on_change: Told of the line of each call that changed.
     """
 
@@ -50,7 +51,7 @@ class Reaper:
         threads: Threads,
         settings: SwitchboardSettings,
         now: Callable[[], datetime],
-        api_client: Callable[[ApiSettings], AsyncCallsClient],
+        api_client: Callable[[ApiSettings], AbstractAsyncContextManager[AsyncCallsClient]],
         on_change: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._store = store

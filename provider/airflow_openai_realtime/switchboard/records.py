@@ -59,6 +59,7 @@ class SwitchboardCall:
     :param headers: SIP headers of the INVITE by lower-case name, repeated ones joined by ``", "``. Written by the
         caller's side: hostile text.
     :param claimed_by: Who has it: the claimant's own, stable name.
+    :param claimed_at: When it got it, or when it last said again that it is about to accept it.
     :param hangup_at: When the reaper ends it, whatever else happens; set before it is accepted, never moved later.
     :param end_reason: Why it ended, for example ``max_duration``, ``gone`` or what the caller of *ended* gave.
     :param status_code: SIP status it was rejected with.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import socket
 import threading
@@ -33,6 +34,8 @@ def serve(host: str, port: int, workers: int) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=_http_protocol(),
+        ws="none",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     bound = config.bind_socket()
@@ -45,6 +48,13 @@ def serve(host: str, port: int, workers: int) -> int:
         return 0
     server.run(sockets=[bound])
     return 0 if server.started else 3
+
+
+def _http_protocol() -> str:
+    """Uvicorn's quick parser with a limit of ours where it is installed; its other parser has a limit of its own."""
+    if importlib.util.find_spec("httptools") is None:
+        return "h11"
+    return "airflow_openai_realtime.switchboard.head_limit:LimitedHttpProtocol"
 
 
 def _say_when_ready(host: str, bound: socket.socket) -> None:

@@ -9,19 +9,21 @@ from datetime import datetime, timezone
 
 from starlette.requests import Request
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.phone_numbers import mask_number
-from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard.counters import Counters
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.feed_hub import FeedHub
 from airflow_openai_realtime.switchboard.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.lines import Lines
+from airflow_openai_realtime.switchboard.order_desk import OrderDesk
 from airflow_openai_realtime.switchboard.polls import Polls
 from airflow_openai_realtime.switchboard.reaper import Reaper
+from airflow_openai_realtime.switchboard.retention import Retention
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.shared_clients import MakeClient, SharedClients, reusing_client
 from airflow_openai_realtime.switchboard.store import NewCall, Store
 from airflow_openai_realtime.switchboard.threads import Threads
 
@@ -53,7 +55,7 @@ class Service:
         settings: SwitchboardSettings,
         *,
         now: Callable[[], datetime] = utc_now,
-        api_client: Callable[[ApiSettings], AsyncCallsClient] = AsyncCallsClient,
+        api_client: MakeClient = reusing_client,
     ) -> None:
         self.store = store
         self.settings = settings
@@ -67,14 +69,20 @@ class Service:
         )
         self.polls = Polls(store, self.hub, self.threads, settings, now)
         self.intake = IntakeWriter(store, settings, self._on_new_call)
-        self.reaper = Reaper(store, self.lines, self.threads, settings, now, api_client, on_change=self.hub.ring)
+        self.clients = SharedClients(api_client)
+        self.reaper = Reaper(store, self.lines, self.threads, settings, now, self.clients.use, on_change=self.hub.ring)
+        self.orders = OrderDesk(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
+        self.retention = Retention(store, self.threads, settings, now)
+        self.counters = Counters()
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Prepare the store, and start the reaper; when the store is away, keep trying beside the requests."""
+        """
+        Prepare the store, and start what looks after calls; when the store is away, keep trying beside the requests.
+        """
         self.hub.closing = False
         is_ready = await self._prepare()
-        self._background.append(asyncio.ensure_future(self._reap(is_ready)))
+        self._background.append(asyncio.ensure_future(self._look_after_calls(is_ready)))
 
     async def stop(self) -> None:
         """End everything that was started; what was accepted for storing is stored first."""
@@ -85,15 +93,17 @@ class Service:
             await asyncio.wait(self._background)
         self._background.clear()
         await self.intake.close()
+        await self.orders.close()
+        await self.clients.close()
         self.lines.close()
         self.threads.close()
         self.store.close()
 
-    async def _reap(self, is_ready: bool) -> None:
+    async def _look_after_calls(self, is_ready: bool) -> None:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
             is_ready = await self._prepare()
-        await self.reaper.run()
+        await asyncio.gather(self.reaper.run(), self.orders.run())
 
     async def _prepare(self) -> bool:
         try:
@@ -108,6 +118,7 @@ class Service:
         return True
 
     def _on_new_call(self, call: NewCall) -> None:
+        self.orders.offer(call)
         log.info(
             logs.line(
                 f"call.{call.state}",

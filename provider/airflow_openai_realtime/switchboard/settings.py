@@ -9,11 +9,16 @@ from airflow_openai_realtime.exceptions import ConfigurationError
 LONGEST_CALL_SECONDS = 3600.0
 """OpenAI ends a session after 60 minutes. Source: https://developers.openai.com/api/docs/guides/realtime"""
 
+MOST_DAYS = 36_500
+
+CONFIGURABLE = ("ring_seconds", "retention_days", "ledger_retention_days")
+"""Settings that whoever runs a switchboard can give: all of them numbers."""
+
 
 @dataclass(frozen=True)
 class SwitchboardSettings:
     """
-    Settings of one switchboard; all numbers are above 0.
+    Settings of one switchboard; all numbers are above 0, but for the days of retention.
 
     :param ring_seconds: How long after OpenAI's event a call counts as ringing. The real limit is not published; it is
         what the carrier waits, often 30 to 60 s.
@@ -24,6 +29,11 @@ class SwitchboardSettings:
         since a worker may die in between, and a second hang-up does no harm.
     :param reaper_backoff_seconds: The longest pause between two tries to hang up a call.
     :param reaper_concurrency: How many calls of one line a worker hangs up at once.
+    :param order_sweep_seconds: How often calls are looked for that a standing order should have answered: fallbacks
+        that are due, and what a dead worker left.
+    :param order_lease_seconds: How long a worker may be silent about a call that it answers for a standing order before
+        another one does.
+    :param order_concurrency: How many calls of one line a worker answers at once.
     :param long_poll_seconds: The longest wait of a long poll.
     :param long_poll_limit: How many polls may wait at once in one worker.
     :param feed_poll_seconds: How often a worker looks for changes by other workers while somebody waits.
@@ -35,7 +45,13 @@ class SwitchboardSettings:
     :param store_threads: How many requests of one worker use the store at once.
     :param line_cache_seconds: How long a line's settings are used before they are read again.
     :param line_reread_seconds: The shortest pause between two reads of a line that a wrong signature causes.
-    :raises ConfigurationError: A value is not above 0.
+    :param retention_days: How long calls that are over are kept, with their rows in the feed, and the numbers in the
+        ledger; at least 1, or 0 for ever.
+    :param ledger_retention_days: How long the ledger keeps an attempt after its last change; at least 1, or 0 for ever.
+        An attempt that is deleted can be made again: the phone rings again.
+    :param retention_interval_seconds: How often old rows are looked for.
+    :param retention_batch: How many rows are deleted in one transaction.
+    :raises ConfigurationError: A value is not above 0, or days are fewer than 1.
     """
 
     ring_seconds: float = 60.0
@@ -45,6 +61,9 @@ class SwitchboardSettings:
     reaper_lease_seconds: float = 3.0
     reaper_backoff_seconds: float = 30.0
     reaper_concurrency: int = 20
+    order_sweep_seconds: float = 0.5
+    order_lease_seconds: float = 2.0
+    order_concurrency: int = 100
     long_poll_seconds: float = 25.0
     long_poll_limit: int = 1000
     feed_poll_seconds: float = 0.05
@@ -56,10 +75,18 @@ class SwitchboardSettings:
     store_threads: int = 8
     line_cache_seconds: float = 30.0
     line_reread_seconds: float = 5.0
+    retention_days: float = 30.0
+    ledger_retention_days: float = 0.0
+    retention_interval_seconds: float = 3600.0
+    retention_batch: int = 500
 
     def __post_init__(self) -> None:
         for setting in fields(self):
-            if not getattr(self, setting.name) > 0:
+            value = getattr(self, setting.name)
+            if setting.name in ("retention_days", "ledger_retention_days"):
+                if not (value == 0 or 1 <= value <= MOST_DAYS):
+                    raise ConfigurationError(f"{setting.name} must be 0 (for ever) or 1 to {MOST_DAYS:,}")
+            elif not value > 0:
                 raise ConfigurationError(f"{setting.name} must be above 0")
         if self.default_max_duration_seconds > LONGEST_CALL_SECONDS:
             raise ConfigurationError(f"default_max_duration_seconds must be at most {LONGEST_CALL_SECONDS:g}")

@@ -17,9 +17,12 @@ from starlette.responses import Response
 from airflow_openai_realtime.api.webhooks import parse_event, verify_webhook
 from airflow_openai_realtime.exceptions import WebhookVerificationError
 from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard.counters import DELIVERIES, NO_LINE, REJECTIONS
 from airflow_openai_realtime.switchboard.deliveries import new_call
+from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.service import Service, service_of
+from airflow_openai_realtime.switchboard.store import NewCall
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +38,11 @@ async def receive_webhook(request: Request) -> Response:
     except WebhookVerificationError as error:
         # It is OpenAI's, but not as documented: a redelivery would be no better.
         log.error(logs.line("webhook.unusable", line=line.name, webhook_id=webhook_id, error=error))
+        service.counters.add(DELIVERIES, "unusable", line.name)
         return Response()
     if event is None:
         log.info(logs.line("webhook.ignored", line=line.name, webhook_id=webhook_id))
+        service.counters.add(DELIVERIES, "ignored", line.name)
         return Response()
     call = new_call(
         event,
@@ -47,9 +52,24 @@ async def receive_webhook(request: Request) -> Response:
         now=service.now(),
         ring_seconds=service.settings.ring_seconds,
     )
-    if not await service.intake.take(call):
-        log.info(logs.line("webhook.duplicate", line=line.name, call_id=call.call_id, webhook_id=webhook_id))
+    await _take(service, call)
     return Response()
+
+
+async def _take(service: Service, call: NewCall) -> None:
+    """
+    Store a call.
+
+    :raises StoreUnavailable: It is not known to be stored.
+    """
+    try:
+        is_new = await service.intake.take(call)
+    except StoreUnavailable:
+        service.counters.add(DELIVERIES, "not_stored", call.line)
+        raise
+    service.counters.add(DELIVERIES, "new" if is_new else "duplicate", call.line)
+    if not is_new:
+        log.info(logs.line("webhook.duplicate", line=call.line, call_id=call.call_id, webhook_id=call.webhook_id))
 
 
 async def _body(request: Request, seconds: float) -> bytes:
@@ -70,26 +90,27 @@ async def _verified(service: Service, name: str | None, request: Request, body: 
     """
     line = await service.lines.find(name)
     if line is None or name not in (None, line.name):
-        raise _refused(name, "unknown_line")
+        raise _refused(service, name, NO_LINE, "unknown_line")
     try:
         return line, _webhook_id(service, line, request, body)
     except WebhookVerificationError as error:
         if error.reason != "bad_signature":
-            raise _refused(name, error.reason) from None
+            raise _refused(service, name, line.name, error.reason) from None
     # Perhaps the secret was replaced since it was read.
     reread = await service.lines.reread(name)
     if reread is None or reread.webhook_secrets == line.webhook_secrets:
-        raise _refused(name, "bad_signature")
+        raise _refused(service, name, line.name, "bad_signature")
     try:
         return reread, _webhook_id(service, reread, request, body)
     except WebhookVerificationError as error:
-        raise _refused(name, error.reason) from None
+        raise _refused(service, name, line.name, error.reason) from None
 
 
 def _webhook_id(service: Service, line: Line, request: Request, body: bytes) -> str:
     return verify_webhook(body, request.headers, line.webhook_secrets, service.now().timestamp())
 
 
-def _refused(name: str | None, reason: str) -> HTTPException:
-    log.warning(logs.line("webhook.refused", line=name, reason=reason))
+def _refused(service: Service, asked_for: str | None, line: str, reason: str) -> HTTPException:
+    log.warning(logs.line("webhook.refused", line=asked_for, reason=reason))
+    service.counters.add(REJECTIONS, reason, line)
     return HTTPException(401, "the delivery is not signed for this line")

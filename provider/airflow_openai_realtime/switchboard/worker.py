@@ -16,6 +16,7 @@ from airflow_openai_realtime.switchboard.configuration import (
     configured_settings,
     configured_store_url,
 )
+from airflow_openai_realtime.switchboard.logs import MaskingFormatter
 from airflow_openai_realtime.switchboard.store import Store
 
 LOG_LEVEL = "OPENAI_REALTIME_LOG_LEVEL"
@@ -33,7 +34,9 @@ def app_from_environment() -> FastAPI:
 def configure_logging() -> None:
     """Logs go to stderr, one line each; no access log, since paths and queries name callers."""
     level = os.environ.get(LOG_LEVEL, "INFO").upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     for name in ("uvicorn", "alembic", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -13,7 +13,6 @@ from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_match
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.placed import PlacedReference
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.matching import CallMatch
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 #: What to do when the person who was rung did not answer.
@@ -81,8 +81,10 @@ class CallWaiting(AcceptingTask):
                 field="if_not_answered",
             )
         if all(is_literal(value) for value in (self.to, self.from_number, self.headers)):
-            headers = read_mapping(self.headers, "headers") or {}
-            CallMatch(to=self.to, from_number=self.from_number, headers=headers)
+            from airflow_openai_realtime.switchboard.matching import CallMatch
+
+            # Not read_match: an empty text is refused here, and matches all only when a template made it.
+            CallMatch(to=self.to, from_number=self.from_number, headers=read_mapping(self.headers, "headers") or {})
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         from airflow_openai_realtime.calls.placed import outcome_before

@@ -23,6 +23,13 @@ def test_a_new_field_in_an_object_of_several_kinds_is_sent():
     assert body["audio"]["input"]["turn_detection"] == {"type": "server_vad", "patience": 1}
 
 
+def test_a_voice_newer_than_this_release_is_sent_unless_another_is_given():
+    extra = {"audio": {"output": {"voice": "nova"}}}
+    assert parse_session(speed=1, extra_fields=extra).to_body()["audio"]["output"] == {"speed": 1, "voice": "nova"}
+    with pytest.raises(InvalidSession, match="audio.output.voice is a known field"):
+        parse_session(voice="marin", extra_fields=extra)
+
+
 @pytest.mark.parametrize(
     ("extra", "path"),
     [
@@ -30,7 +37,7 @@ def test_a_new_field_in_an_object_of_several_kinds_is_sent():
         ({"model": "x"}, "model"),
         ({"extra_fields": {}}, "extra_fields"),
         ({"audio": None}, "audio"),
-        ({"audio": {"output": {"voice": "x"}}}, "audio.output.voice"),
+        ({"audio": {"output": {"speed": 1}}}, "audio.output.speed"),
         ({"audio": {"input": {"turn_detection": {"eagerness": "low"}}}}, "audio.input.turn_detection.eagerness"),
         ({"tools": [{"type": "new"}]}, "tools"),
         ({"truncation": {"retention_ratio": 1}}, "truncation.retention_ratio"),

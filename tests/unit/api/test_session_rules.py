@@ -67,8 +67,10 @@ def test_a_mistyped_voice_is_refused_with_a_hint(voice, hint):
     assert hint in str(caught.value)
 
 
-def test_a_voice_that_may_be_new_only_gives_a_warning():
-    assert ["audio.output.voice: 'nova'" in text for text in warned(audio={"output": {"voice": "nova"}})] == [True]
+def test_an_unknown_voice_is_refused_with_the_way_for_a_new_one():
+    with pytest.raises(InvalidSession, match=r"audio\.output\.voice: no voice of that name is known.*extra_fields") as caught:
+        parse_session(voice="nova")
+    assert caught.value.field == "audio.output.voice"
 
 
 def test_an_mcp_tool_needs_exactly_one_server():

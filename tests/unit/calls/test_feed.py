@@ -87,7 +87,7 @@ def ignore(_: str) -> None:
 
 async def got(feed: CallFeed, claimant: str = "me", match: CallMatch | None = None) -> str:
     async with feed.waiter(match or CallMatch(), claimant, ignore) as waiter:
-        return (await waiter.next_call()).call_id
+        return (await asyncio.wait_for(waiter.next_call(), 5)).call_id
 
 
 async def test_a_call_that_rings_already_is_offered() -> None:

@@ -37,6 +37,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.call_operator import CallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.tasks.session_operator import SessionOperator
 
 FOR_EVER = PhoneScript.talks_for_ever()
 
@@ -388,7 +389,7 @@ def test_a_session_object_may_hold_templates_and_is_rendered() -> None:
 def test_everything_a_dag_author_would_template_is_templated() -> None:
     given = {
         name
-        for cls in (AcceptCallOperator, CallOperator)
+        for cls in (AcceptCallOperator, CallOperator, SessionOperator)
         for name, parameter in inspect.signature(inspect.unwrap(cls.__init__)).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
@@ -412,6 +413,12 @@ def test_secrets_of_tools_are_masked(world: World, capsys: pytest.CaptureFixture
     shown = str(redact(operator.tools))
     assert "very-secret" not in shown
     assert run_task(operator)["state"] == "accepted"
+
+
+def test_fields_of_the_call_are_put_into_the_instructions(world: World) -> None:
+    call_id = world.ring(script=FOR_EVER)
+    run_task(accepting(call=call_id, instructions="Call {number}.", caller_fields={"number": "from_number"}))
+    assert session_of(call_id)["instructions"].endswith('Call [caller data: "+14155550123"].')
 
 
 def test_no_secret_shows_in_result_repr_or_log(

@@ -38,7 +38,7 @@ FRAME = re.compile(r'\[caller data: ("[^"\\]*(?:\\.[^"\\]*)*"|null)\]')
 #: Every kind of character, with those that matter most more often.
 HOSTILE = st.text(
     st.one_of(
-        st.sampled_from("\"\\[]{}<>`\n\r\t\x00\x1b\x7f\x85\u2028\u2029\u202e\u200b\u201c\u201d\uff02\u02ba\u2033"),
+        st.sampled_from('"\\[]{}<>`\n\r\t\x00\x1b\x7f\x85\u2028\u2029\u202e\u200b\u201c\u201d\uff02\u02ba\u2033'),
         st.characters(),
     ),
     max_size=600,

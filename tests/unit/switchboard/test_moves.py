@@ -93,9 +93,17 @@ def test_accepting_a_ringing_call_claims_it() -> None:
 @pytest.mark.parametrize("state", ["claimed", "accepted"])
 def test_the_end_is_never_moved_later_but_may_be_moved_earlier(state: str) -> None:
     before = call(state, hangup_at=START + timedelta(seconds=90))
-    assert moves.accepting(before, "me", START + timedelta(seconds=30), 3600) == moves.NOTHING
+    assert "hangup_at" not in moves.accepting(before, "me", START + timedelta(seconds=30), 3600).values
     sooner = moves.accepting(before, "me", START, 10)
-    assert sooner.values == {"hangup_at": START + timedelta(seconds=10)}
+    assert sooner.values["hangup_at"] == START + timedelta(seconds=10)
+
+
+def test_accepting_again_shows_in_the_time_of_the_claim_until_the_call_is_accepted() -> None:
+    later = START + timedelta(seconds=30)
+    claimed = call("claimed", hangup_at=START + timedelta(seconds=90), claimed_at=START)
+    assert moves.accepting(claimed, "me", later, 3600) == moves.Change({"claimed_at": later})
+    accepted = call("accepted", hangup_at=START + timedelta(seconds=90), claimed_at=START)
+    assert moves.accepting(accepted, "me", later, 3600) == moves.NOTHING
 
 
 def test_an_accepted_call_always_has_an_end() -> None:

@@ -6,11 +6,14 @@ import time
 from typing import Any
 
 import pytest
-from airflow_world import CARRIER_CONN_ID, CONN_ID, World
+from airflow_world import CALLER, CARRIER_CONN_ID, CONN_ID, OUR_NUMBER, World
 
+from airflow_openai_realtime.api.session import parse_session
 from airflow_openai_realtime.calls import shared_clients
+from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.triggers import pacing
+from airflow_openai_realtime.triggers import pacing, wait_for_call
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
 
@@ -166,3 +169,129 @@ async def test_a_switchboard_that_comes_back_is_used_again(world: World, monkeyp
 def test_neither_class_nor_arguments_hold_a_secret(world: World) -> None:
     shown = repr(trigger()) + json.dumps(trigger().serialize())
     assert not [secret for secret in world.secrets if secret in shown]
+
+
+# -- answering --------------------------------------------------------------------------------------------------------
+
+TOOL = {
+    "type": "mcp",
+    "server_label": "crm",
+    "server_url": "https://crm.example.com",
+    "authorization": "oauth-very-secret",
+    "require_approval": "never",
+}
+
+
+def answering(world: World, *, max_duration_seconds: float = 600, **kwargs: Any) -> WaitForCallTrigger:
+    session = parse_session(instructions="The number is {number}.", tools=[TOOL])
+    plan = AnswerPlan.of(session, max_duration_seconds, {"number": "from_number"})
+    return trigger(answer=plan.seal(world.simulator.api_key), **kwargs)
+
+
+def ring(world: World) -> str:
+    return world.ring(script=PhoneScript.talks_for_ever())
+
+
+async def test_the_call_is_accepted_at_once_and_only_the_event_waits(world: World) -> None:
+    call_id = await asyncio.to_thread(ring, world)
+    started = time.monotonic()
+    running = asyncio.create_task(fired(answering(world)))
+    await asyncio.to_thread(world.simulator.wait_for, lambda: world.is_open(call_id))
+    assert time.monotonic() - started < 0.9
+    assert not running.done()
+    assert await running == {"status": "accepted", "call_id": call_id}
+    assert time.monotonic() - started >= 0.95
+
+
+@pytest.mark.usefixtures("_no_settling")
+async def test_neither_secret_nor_number_shows_in_what_airflow_keeps_and_logs(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = answering(world)
+    running = asyncio.create_task(fired(waiting))
+    await asyncio.to_thread(ring, world)
+    event = await running
+    seen = json.dumps(waiting.serialize()) + repr(waiting) + json.dumps(event) + "".join(capsys.readouterr())
+    hidden = (*world.secrets, CALLER, OUR_NUMBER, "very-secret", "The number is")
+    assert not [text for text in hidden if text in seen]
+    assert waiting.answer is not None
+    assert waiting.answer not in repr(waiting)
+
+
+@pytest.mark.usefixtures("_no_settling")
+async def test_when_the_key_has_changed_the_task_is_told_to_start_again(world: World) -> None:
+    waiting = answering(world)
+    waiting.answer = AnswerPlan.of(parse_session(), 600).seal("sk-the-key-of-before")
+    event = await fired(waiting)
+    assert event["status"] == "error"
+    assert "Let the task start again" in event["message"]
+
+
+@pytest.mark.usefixtures("_no_settling")
+async def test_a_refused_session_is_told(world: World) -> None:
+    world.simulator.faults.status("accept", 400)
+    call_id = await asyncio.to_thread(ring, world)
+    event = await fired(answering(world))
+    assert event["status"] == "error"
+    assert call_id in event["message"]
+    assert world.row(call_id).end_reason == "accept_failed"
+
+
+@pytest.mark.usefixtures("_no_settling")
+async def test_moved_to_another_triggerer_while_its_event_waits_it_fires_again_for_the_same_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "SETTLE_SECONDS", 60.0)
+    moved = asyncio.create_task(fired(answering(world)))
+    call_id = await asyncio.to_thread(ring, world)
+    await asyncio.to_thread(world.simulator.wait_for, lambda: world.row(call_id).state == "accepted")
+    moved.cancel()
+    await asyncio.gather(moved, return_exceptions=True)
+    assert world.is_open(call_id)
+    monkeypatch.setattr(pacing, "SETTLE_SECONDS", 0.0)
+    await asyncio.to_thread(world.ring, "+14155550199")
+    assert await fired(answering(world)) == {"status": "accepted", "call_id": call_id}
+    assert world.count("openai.accepted") == 1
+    assert shared_clients._CALLS.open_count() == 0
+
+
+async def killed_after_the_accept(world: World, monkeypatch: pytest.MonkeyPatch, *, is_over: bool) -> str:
+    async def state(task: object) -> bool:
+        return is_over
+
+    monkeypatch.setattr(wait_for_call, "is_ended", state)
+    waiting = answering(world)
+    running = asyncio.create_task(fired(waiting))
+    call_id = await asyncio.to_thread(ring, world)
+    await asyncio.to_thread(world.simulator.wait_for, lambda: world.row(call_id).state == "accepted")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await waiting.on_kill()
+    return call_id
+
+
+async def test_when_the_task_is_ended_before_it_has_the_call_the_call_is_hung_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await killed_after_the_accept(world, monkeypatch, is_over=True)
+    assert not world.is_open(call_id)
+    assert world.row(call_id).end_reason == "killed"
+
+
+async def test_when_the_task_moves_or_is_tried_again_the_call_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await killed_after_the_accept(world, monkeypatch, is_over=False)
+    assert world.is_open(call_id)
+
+
+async def test_without_an_answer_a_kill_touches_no_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_over(task: object) -> bool:
+        return True
+
+    monkeypatch.setattr(wait_for_call, "is_ended", is_over)
+    call_id = await asyncio.to_thread(ring, world)
+    with world.client() as client:
+        client.claim(call_id, "me")
+    await trigger().on_kill()
+    assert world.row(call_id).state == "claimed"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from airflow_openai_realtime.switchboard.store.attempts import Attempts
 from airflow_openai_realtime.switchboard.store.calls import CallChanges, CallFilter, Calls, NewCall
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.feed import Feed
 from airflow_openai_realtime.switchboard.store.migrate import migrate
+from airflow_openai_realtime.switchboard.store.old_rows import OldRows
 from airflow_openai_realtime.switchboard.store.order_taking import OrderTaking, TakenCall
 from airflow_openai_realtime.switchboard.store.orders import Orders
+from airflow_openai_realtime.switchboard.store.probe import probe
 from airflow_openai_realtime.switchboard.store.reaping import OverdueCall, Reaping
+from airflow_openai_realtime.switchboard.store.statistics import Statistics
 
 __all__ = ["CallChanges", "CallFilter", "NewCall", "OverdueCall", "Store", "TakenCall"]
 
@@ -31,6 +36,8 @@ class Store:
         self.feed = Feed(self.database)
         self.attempts = Attempts(self.database)
         self.reaping = Reaping(self.database)
+        self.old_rows = OldRows(self.database)
+        self.statistics = Statistics(self.database)
         self.orders = Orders(self.database)
         self.order_taking = OrderTaking(self.database)
 
@@ -41,6 +48,15 @@ class Store:
         :raises StoreUnavailable: The database cannot be reached; try again later.
         """
         migrate(self.database)
+
+    def probe(self, now: datetime) -> str | None:
+        """
+        See whether the store can be used, by using it; leaves nothing behind.
+
+        :returns: The version of the tables.
+        :raises StoreUnavailable: It does not work, or is not prepared.
+        """
+        return probe(self.database, now)
 
     def close(self) -> None:
         """Close all connections."""

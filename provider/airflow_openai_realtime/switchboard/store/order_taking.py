@@ -92,7 +92,8 @@ class OrderTaking:
     def resume(self, key: CallKey, now: datetime, lease_seconds: float) -> TakenCall | None:
         """An abandoned call, for this worker to answer; ``None`` when another one has it, or it is answered."""
         until = now + timedelta(seconds=lease_seconds)
-        lease = calls.update().where(*_is(key), *_is_abandoned(now)).values(order_lease_until=until)
+        # The new time of the claim tells the other worker, if it lives after all, that it was not alone.
+        lease = calls.update().where(*_is(key), *_is_abandoned(now)).values(order_lease_until=until, claimed_at=now)
 
         def work(connection: Connection) -> TakenCall | None:
             if connection.execute(lease).rowcount != 1:

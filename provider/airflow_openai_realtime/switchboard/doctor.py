@@ -1,0 +1,260 @@
+"""
+``python -m airflow_openai_realtime.switchboard doctor``: finds out what is wrong before a phone rings.
+
+Touches no call: OpenAI is asked for its models, and the switchboard gets events of a type that it does not store.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from functools import partial
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import httpx
+
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.endpoints import check_base_url
+from airflow_openai_realtime.api.transport import http_options
+from airflow_openai_realtime.api.webhooks import sign_webhook
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
+from airflow_openai_realtime.switchboard.client import SwitchboardClient
+from airflow_openai_realtime.switchboard.configuration import (
+    configured_lines,
+    configured_settings,
+    configured_store_url,
+)
+from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.store import Store
+
+TIMEOUT_SECONDS = 10.0
+MOST_SKEW_SECONDS = 10.0
+SHORTEST_TOKEN = 16
+SHORTEST_KEY_BYTES = 16
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
+_TEST_EVENT = b'{"object":"event","id":"evt_doctor","type":"switchboard.doctor","created_at":0,"data":{}}'
+
+
+class Wrong(OpenAIRealtimeError):
+    """Something is not as it must be; the message says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    What came of one check.
+
+    :param check: What was looked at.
+    :param detail: What is so; or what is wrong and what to do.
+    """
+
+    check: str
+    detail: str
+    is_ok: bool
+
+    def __str__(self) -> str:
+        return f"{'ok   ' if self.is_ok else 'WRONG'}  {self.check}: {self.detail}"
+
+
+def examine(environment: Mapping[str, str], url: str, webhook_url: str | None) -> Iterator[Finding]:
+    """
+    Look at everything, one after the other.
+
+    :param environment: As a standalone switchboard reads it.
+    :param url: Where the switchboard is reached from here.
+    :param webhook_url: Where OpenAI reaches its webhook; None for ``/webhook`` at ``url``.
+    """
+    try:
+        lines = configured_lines(environment).all()
+        configured_settings(environment)
+        url = check_base_url(url, "--url")
+        webhook_url = check_base_url(webhook_url or f"{url}/webhook", "--webhook-url")
+    except OpenAIRealtimeError as error:
+        yield Finding("settings", str(error), is_ok=False)
+        return
+    yield Finding("settings", f"{len(lines)} line(s): {', '.join(line.name for line in lines)}", is_ok=True)
+    yield _look("store", partial(_store, environment))
+    yield _look("switchboard", partial(_switchboard, url))
+    for line in lines:
+        yield _look(f"clock ({line.name})", partial(_clock, line))
+        yield _look(f"webhook secret ({line.name})", partial(_secret, line))
+        yield _look(f"API key ({line.name})", partial(_key, line))
+        yield _look(f"token ({line.name})", partial(_token, line, url))
+        of_line = webhook_url if len(lines) == 1 else f"{webhook_url}/{line.name}"
+        yield _look(f"signed delivery ({line.name})", partial(_delivery, line, of_line))
+        yield _look(f"forged delivery ({line.name})", partial(_forgery, of_line))
+
+
+def _look(check: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, look(), is_ok=True)
+    except OpenAIRealtimeError as error:
+        return Finding(check, str(error), is_ok=False)
+
+
+def _store(environment: Mapping[str, str]) -> str:
+    store = Store(configured_store_url(environment))
+    try:
+        store.prepare()
+        version = store.probe(datetime.now(timezone.utc))
+        return f"{store.database.dialect} takes and gives back; tables of version {version}"
+    finally:
+        store.close()
+
+
+def _switchboard(url: str) -> str:
+    answer = _request("GET", f"{url}/health", "start the switchboard, or say where it is by --url")
+    if answer.status_code != 200 or answer.json_or_none() != {"status": "up"}:
+        raise Wrong(f"{url}/health was answered {answer.status_code} by something else: correct --url")
+    return f"up at {url}; {answer.compared_clock('the switchboard')}"
+
+
+def _clock(line: Line) -> str:
+    host = line.api.endpoints.rest_url
+    answer = _request("GET", f"{host}/models", "check network, proxy and base URL")
+    return answer.compared_clock(urlsplit(host).hostname or host)
+
+
+def _secret(line: Line) -> str:
+    for secret in line.webhook_secrets:
+        encoded = secret.removeprefix(_SECRET_PREFIX)
+        try:
+            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except ValueError:
+            key = b""
+        if encoded == secret or len(key) < SHORTEST_KEY_BYTES:
+            raise Wrong("it is not whsec_ and base64: copy the endpoint's signing secret again from OpenAI's dashboard")
+    return f"{len(line.webhook_secrets)} that can be one of OpenAI's"
+
+
+def _key(line: Line) -> str:
+    with CallsClient(line.api) as client:
+        client.check_key()
+    return f"{urlsplit(line.api.endpoints.rest_url).hostname} takes it"
+
+
+def _token(line: Line, url: str) -> str:
+    if len(line.token) < SHORTEST_TOKEN:
+        raise Wrong(f"it has fewer than {SHORTEST_TOKEN} characters: take a long random text")
+    try:
+        with SwitchboardClient(url, line.token, line=line.name, timeout_seconds=TIMEOUT_SECONDS) as client:
+            status = client.check()
+    except SwitchboardRefused as error:
+        if error.status != 404:
+            raise
+        raise Wrong(f"{url} has no private routes, or a proxy keeps them from here: correct --url") from None
+    headers = {"Authorization": f"Bearer {uuid.uuid4().hex}"}
+    answer = _request("GET", f"{url}/v1/status", "look at the switchboard's log", headers=headers)
+    if answer.status_code != 401:
+        raise Wrong(f"a wrong token was answered {answer.status_code} instead of 401: do not let anybody reach {url}")
+    return f"opens line {status.get('line')} of version {status.get('version')}; a wrong one does not"
+
+
+def _delivery(line: Line, url: str) -> str:
+    for secret in line.webhook_secrets:
+        webhook_id = f"wh_doctor_{uuid.uuid4().hex}"
+        headers = sign_webhook(_TEST_EVENT, webhook_id=webhook_id, timestamp=int(time.time()), secret=secret)
+        status = _deliver(url, headers)
+        if status == 401:
+            raise Wrong(f"{url} refused it: another secret or clock there, or no such line; see the switchboard's log")
+        if status != 200:
+            raise Wrong(f"{url} answered {status}: {_what_to_do(status)}")
+    return f"taken at {url}{_as_openai_reaches(url)}"
+
+
+def _forgery(url: str) -> str:
+    now = int(time.time())
+    forged = sign_webhook(_TEST_EVENT, webhook_id="wh_doctor", timestamp=now, secret=uuid.uuid4().hex)
+    status = _deliver(url, forged)
+    if status != 401:
+        raise Wrong(f"{url} answered {status} instead of 401: {_what_to_do(status)}")
+    return "refused"
+
+
+def _deliver(url: str, headers: Mapping[str, str]) -> int:
+    remedy = "check the address, the proxy in front, and that the switchboard serves"
+    answer = _request("POST", url, remedy, headers={"Content-Type": "application/json", **headers}, body=_TEST_EVENT)
+    return answer.status_code
+
+
+def _what_to_do(status: int) -> str:
+    if status < 300:
+        return "something else answers there; correct the address"
+    if status < 400:
+        return "OpenAI follows no redirects; give it the address behind them"
+    if status < 500:
+        return "the proxy in front must let POST through to the switchboard, and change nothing"
+    return "the switchboard or its store is down; see its log"
+
+
+def _as_openai_reaches(url: str) -> str:
+    """
+    A remark on an address that OpenAI cannot use.
+
+    :raises Wrong: It is a public one, and not encrypted.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_private = ip_address(host).is_private
+    except ValueError:
+        is_private = "." not in host or host.endswith((".local", ".internal", ".localhost"))
+    if is_private:
+        return "; OpenAI needs a public one: check that too, by --webhook-url"
+    if parts.scheme != "https":
+        raise Wrong(f"{url} is not encrypted: put a proxy with TLS in front, and give OpenAI an https address")
+    return ""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status_code: int
+    response: httpx.Response
+    asked_at: float
+    answered_at: float
+
+    def json_or_none(self) -> object:
+        try:
+            return self.response.json()
+        except ValueError:
+            return None
+
+    def compared_clock(self, whose: str) -> str:
+        """
+        How far this machine's clock is from the answer's.
+
+        :raises Wrong: Too far.
+        """
+        try:
+            date = parsedate_to_datetime(self.response.headers.get("date", "")).timestamp()
+        except ValueError:
+            return f"{whose} does not tell the time"
+        # The other clock is told in whole seconds.
+        skew = max(self.asked_at - (date + 1), date - self.answered_at, 0.0)
+        if skew > MOST_SKEW_SECONDS:
+            raise Wrong(
+                f"this machine's clock is {skew:.0f} s away from that of {whose}: set both by NTP. "
+                "At 300 s no delivery is taken any more"
+            )
+        return f"clock as that of {whose}"
+
+
+def _request(
+    method: str, url: str, remedy: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+) -> _Answer:
+    """:raises Wrong: No answer came."""
+    asked_at = time.time()
+    try:
+        with httpx.Client(**http_options(TIMEOUT_SECONDS)) as http:
+            response = http.request(method, url, headers=dict(headers or {}), content=body)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = str(error) or type(error).__name__
+        raise Wrong(f"no answer from {url} ({why}): {remedy}") from None
+    return _Answer(response.status_code, response, asked_at, time.time())

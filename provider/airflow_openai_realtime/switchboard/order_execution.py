@@ -1,0 +1,164 @@
+"""
+Carrying out a standing order for one call that it has taken.
+
+The claim and the time at which the call must be over are committed by then. Accepting follows the rules that tasks and
+triggers follow, with the store in place of the switchboard's private API: whatever goes wrong, the call is hung up. If
+this worker dies on the way, another one resumes; "already decided" then means that this one had come through.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from airflow_openai_realtime.api.client import AsyncCallsClient, HangUpResult
+from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallError, CallGone
+from airflow_openai_realtime.switchboard import logs, moves
+from airflow_openai_realtime.switchboard.acceptance_rules import (
+    ACCEPT_FAILED,
+    DECIDED_ELSEWHERE,
+    GONE,
+    AcceptanceRules,
+    Step,
+    run_steps_async,
+)
+from airflow_openai_realtime.switchboard.errors import StoreUnavailable
+from airflow_openai_realtime.switchboard.moves import Change
+from airflow_openai_realtime.switchboard.orders import StandingOrder
+from airflow_openai_realtime.switchboard.prepared_answers import PreparedAnswer
+from airflow_openai_realtime.switchboard.records import ACCEPTED, Announcement, SwitchboardCall
+from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.threads import Threads
+
+log = logging.getLogger(__name__)
+
+REJECT_FAILED = "reject_failed"
+
+
+@dataclass
+class OrderExecution:
+    """
+    One order and one call.
+
+    :param store: Where the call is.
+    :param threads: To use the store from.
+    :param now: The clock.
+    :param client: Client of the line's project.
+    :param call: The call, claimed by the order.
+    :param is_resumed: Whether another worker may have asked OpenAI before.
+    :param default_duration_seconds: For a call that has no ``hangup_at``, which none has that an order accepts.
+    :param on_change: Told of the line of the call when it has changed.
+    """
+
+    store: Store
+    threads: Threads
+    now: Callable[[], datetime]
+    client: AsyncCallsClient
+    call: SwitchboardCall
+    is_resumed: bool
+    default_duration_seconds: float
+    on_change: Callable[[str], None]
+    _accepted_here: bool = field(default=True, init=False)
+
+    async def accept(self, order: StandingOrder, prepared: PreparedAnswer) -> bool:
+        """
+        Accept the call.
+
+        :returns: Whether it was this worker that found it accepted first; it then greets.
+        :raises CallError: It was not accepted, or may have been; then it was hung up.
+        :raises StoreUnavailable: What became of the call could not be stored.
+        """
+        seconds = order.max_duration_seconds or self.default_duration_seconds
+        rules = self._rules()
+        steps = rules.accepting(partial(prepared.answer.session_for, prepared.session), seconds)
+        await run_steps_async(steps, self._perform)
+        return self._accepted_here
+
+    async def give_up(self) -> None:
+        """End a call that can be answered no more, but may have been accepted: it rang out, or its order is gone."""
+        await run_steps_async(self._rules().undoing(ACCEPT_FAILED), self._perform)
+
+    async def reject(self, status_code: int) -> None:
+        """
+        Decline the call.
+
+        :raises CallError: It may ring on; nobody accepts it any more.
+        :raises StoreUnavailable: What became of the call could not be stored.
+        """
+        try:
+            await self.client.reject(self.call.call_id, status_code)
+        except CallGone:
+            await self._ended(GONE)
+        except CallAlreadyDecided:
+            if not self.is_resumed:
+                await self._ended(DECIDED_ELSEWHERE)
+                raise
+            await self._rejected(status_code)
+        except CallError:
+            await self._ended(REJECT_FAILED)
+            raise
+        else:
+            await self._rejected(status_code)
+
+    def _rules(self) -> AcceptanceRules:
+        return AcceptanceRules(self.call.call_id, self.call.claimed_by or "", self._report)
+
+    async def _perform(self, step: Step) -> Any:
+        if step.port == "calls":
+            if step.method == "hang_up" and await self._is_taken_over():
+                return HangUpResult(gone=False)
+            return await getattr(self.client, step.method)(*step.arguments)
+        return await self._tell_store(step)
+
+    async def _tell_store(self, step: Step) -> Any:
+        """What the rules ask of a switchboard: this one."""
+        if step.method == "announce":
+            # Was done when the order took the call.
+            return Announcement(self.call, asked_before=self.is_resumed)
+        if step.method == "accepted":
+            return await self._move(self._accepting_rule)
+        if step.method == "ended":
+            return await self._ended(step.arguments[1])
+        return await self._found()
+
+    def _accepting_rule(self, call: SwitchboardCall) -> Change:
+        if self._is_other_owners(call):
+            change = moves.NOTHING
+        else:
+            claimant = self.call.claimed_by or ""
+            change = moves.accepted(call, claimant, self.now(), self.default_duration_seconds)
+        self._accepted_here = bool(change.values)
+        return change
+
+    async def _ended(self, reason: str) -> SwitchboardCall:
+        return await self._move(
+            lambda call: moves.NOTHING if self._is_other_owners(call) else moves.ended(call, self.now(), reason)
+        )
+
+    async def _is_taken_over(self) -> bool:
+        try:
+            return self._is_other_owners(await self._found())
+        except StoreUnavailable:
+            return False
+
+    def _is_other_owners(self, call: SwitchboardCall) -> bool:
+        """Whether a worker that resumed had the call accepted, and somebody took it over: it is no affair of ours."""
+        return call.state == ACCEPTED and call.claimed_by != self.call.claimed_by
+
+    async def _found(self) -> SwitchboardCall:
+        return await self.threads.run(self.store.calls.find, self.call.line, self.call.call_id)
+
+    async def _rejected(self, status_code: int) -> None:
+        await self._move(partial(moves.rejected, now=self.now(), status_code=status_code))
+
+    async def _move(self, rule: Callable[[SwitchboardCall], Change]) -> SwitchboardCall:
+        moved = await self.threads.run(self.store.calls.move, self.call.line, self.call.call_id, rule, self.now())
+        self.on_change(self.call.line)
+        return moved
+
+    def _report(self, text: str) -> None:
+        log.warning(logs.line("order.report", line=self.call.line, call_id=self.call.call_id, text=text))

@@ -1,0 +1,129 @@
+"""``GET /v1/metrics``."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import httpx
+from tests.unit.switchboard.support import (
+    OTHER_SECRET,
+    SECRET,
+    Clock,
+    Switchboard,
+    a_line,
+    running,
+)
+
+from airflow_openai_realtime.switchboard.lines import StaticLines
+from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.tokens import derived_token
+
+LINE = re.compile(r'openai_realtime_(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (-?[0-9.e+-]+|[+-]Inf|NaN)')
+
+
+async def scraped(switchboard: Switchboard, line: str = "support", secret: str = SECRET) -> dict[str, float]:
+    """Name and own labels of each value (without line and worker), after checking the format of all of it."""
+    headers = {"Authorization": f"Bearer {derived_token(secret)}", "OpenAI-Realtime-Line": line}
+    answer = await switchboard.http.get("/v1/metrics", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.text.endswith("\n")
+    found = {}
+    for text in answer.text.splitlines():
+        if text.startswith("# "):
+            assert re.fullmatch(r"# (HELP openai_realtime_\w+ .+|TYPE openai_realtime_\w+ (gauge|counter))", text)
+            continue
+        parts = LINE.fullmatch(text)
+        assert parts, text
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', parts[2]))
+        assert labels.pop("line") == line
+        assert labels.pop("worker", str(os.getpid())) == str(os.getpid())
+        key = parts[1] + "".join(f" {name}={value}" for name, value in labels.items())
+        assert key not in found, "said twice"
+        found[key] = float(parts[3])
+    return found
+
+
+async def test_what_happened_is_counted(switchboard: Switchboard) -> None:
+    await switchboard.deliver(1)
+    await switchboard.deliver(1)
+    await switchboard.deliver(2)
+    await switchboard.deliver(3, body=b'{"type": "other"}')
+    await switchboard.deliver(4, body=b"[]")
+    await switchboard.deliver(5, secret=OTHER_SECRET)
+    await switchboard.deliver(6, path="/webhook/nobody")
+    async with switchboard.client() as client:
+        await client.accepting("rtc_1", "me", 60)
+        switchboard.clock.move(0.2)
+        await client.accepted("rtc_1", "me")
+    await switchboard.http.get("/v1/status")
+    await switchboard.http.get("/v1/status", headers={"Authorization": "Bearer wrong"})
+    switchboard.clock.move(4)
+    found = await scraped(switchboard)
+    expected = {
+        "calls state=ringing": 1,
+        "calls state=accepted": 1,
+        "oldest_ringing_seconds": 4.2,
+        "ring_to_answer_last_hour_seconds_bucket le=0.1": 0,
+        "ring_to_answer_last_hour_seconds_bucket le=0.25": 1,
+        "ring_to_answer_last_hour_seconds_bucket le=+Inf": 1,
+        "ring_to_answer_last_hour_seconds_count": 1,
+        "deliveries_total result=new": 2,
+        "deliveries_total result=duplicate": 1,
+        "deliveries_total result=ignored": 1,
+        "deliveries_total result=unusable": 1,
+        "rejections_total reason=bad_signature": 1,
+        "refusals_total reason=wrong_token": 1,
+        "strangers_total reason=unknown_line": 1,
+        "strangers_total reason=no_token": 1,
+        "calls_over_last_hour state=ended reason=max_duration": 0,
+        "waiting_polls": 0,
+        "intake_waiting": 0,
+    }
+    assert {key: found.get(key) for key in expected} == expected
+    assert found["ring_to_answer_last_hour_seconds_sum"] == 0.2
+
+
+async def test_a_line_sees_nothing_of_another(switchboard: Switchboard) -> None:
+    await switchboard.deliver(1, path="/webhook/sales", secret=OTHER_SECRET)
+    await switchboard.deliver(2, path="/webhook/sales")
+    found = await scraped(switchboard)
+    assert found["calls state=ringing"] == 0
+    assert not any(key.startswith(("deliveries", "rejections")) for key in found)
+    other = await scraped(switchboard, "sales", OTHER_SECRET)
+    assert (other["calls state=ringing"], other["rejections_total reason=bad_signature"]) == (1, 1)
+
+
+async def test_labels_hold_nothing_personal(switchboard: Switchboard) -> None:
+    await switchboard.deliver(1)
+    async with switchboard.client() as client:
+        await client.accepting("rtc_1", "claimant-4155550123", 60)
+        await client.ended("rtc_1", "called back +14155550123")
+    headers = {"Authorization": f"Bearer {derived_token(SECRET)}"}
+    text = (await switchboard.http.get("/v1/metrics", headers=headers)).text
+    assert 'reason="other"} 1' in text
+    assert not any(word in text for word in ("415555", "rtc_1", "claimant", "wh_1", SECRET, derived_token(SECRET)))
+
+
+async def test_every_worker_says_the_same_of_the_store(tmp_path: Path, clock: Clock) -> None:
+    url = f"sqlite:///{tmp_path}/both.db"
+    async with (
+        running(Store(url), StaticLines([a_line()]), clock) as one,
+        running(Store(url), StaticLines([a_line()]), clock) as two,
+    ):
+        await one.deliver(1)
+        await two.deliver(2)
+        first, second = await scraped(one), await scraped(two)
+    of_store = {key for key in first if key.startswith(("calls", "oldest", "ring_to"))}
+    assert len(of_store) > 20
+    assert {key: first[key] for key in of_store} == {key: second[key] for key in of_store}
+
+
+async def test_deliveries_that_cannot_be_stored_are_counted_too(switchboard: Switchboard, sqlite_store: Store) -> None:
+    sqlite_store.database.ready = False
+    answer: httpx.Response = await switchboard.deliver(1)
+    sqlite_store.database.ready = True
+    assert answer.status_code == 503
+    assert (await scraped(switchboard))["deliveries_total result=not_stored"] == 1
