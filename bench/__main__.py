@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import import_cost
+from bench import answer_latency, import_cost
 
-MEASUREMENTS = {"import_cost": import_cost.measure}
+MEASUREMENTS = {"import_cost": import_cost.measure, "answer_latency": answer_latency.measure}
 RESULT = Path("build/bench.json")
 
 

@@ -1,9 +1,9 @@
 """
 How long a phone rings before a trigger answers: from the ring at OpenAI to the accept request there.
 
-A standalone switchboard and the simulator (as OpenAI) in processes of their own; in this process, as in one of Airflow's
-triggerers, many waiters in one event loop that share one feed. Between them real sockets. Airflow itself has no part in
-an answer by a trigger, so it is not here.
+A standalone switchboard and the simulator (as OpenAI) in processes of their own; in this process, as in a triggerer of
+Airflow, many waiters in one event loop that share one feed. Between them real sockets. Airflow itself has no part in an
+answer by a trigger, so it is not here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -52,10 +53,13 @@ INSTRUCTIONS = "You answer the phone of a shop. The caller's number is {caller_n
 
 def measure() -> dict[str, float]:
     """Percentiles in milliseconds, one call at a time and in bursts, and how many calls were not answered."""
-    with tempfile.TemporaryDirectory() as folder, _simulator() as simulator:
-        with _switchboard(simulator.url, f"sqlite:///{Path(folder) / 'calls.db'}") as switchboard_url:
-            simulator.webhooks.add(f"{switchboard_url}/webhook")
-            return asyncio.run(_measure(simulator, switchboard_url))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _simulator() as simulator,
+        _switchboard(simulator.url, f"sqlite:///{Path(folder) / 'calls.db'}") as switchboard_url,
+    ):
+        simulator.webhooks.add(f"{switchboard_url}/webhook")
+        return asyncio.run(_measure(simulator, switchboard_url))
 
 
 async def _measure(simulator: SimulatorControl, switchboard_url: str) -> dict[str, float]:
@@ -83,8 +87,9 @@ async def _rounds(
 ) -> tuple[list[float], int]:
     """Waits from ring to accept in milliseconds, and how many calls were not answered."""
     waits: list[float] = []
-    for number in range(rounds):
-        answering = [asyncio.create_task(answer(f"task{number}/{each}")) for each in range(calls)]
+    for _ in range(rounds):
+        # Each a new task: one that has had a call would be given the same again.
+        answering = [asyncio.create_task(answer(f"task {uuid.uuid4()}")) for _ in range(calls)]
         await asyncio.sleep(0.3)
         rung = await asyncio.to_thread(_ring, simulator, calls, pause_seconds)
         await asyncio.wait(answering, timeout=LONGEST_WAIT_SECONDS)
@@ -92,7 +97,6 @@ async def _rounds(
             task.cancel()
         await asyncio.gather(*answering, return_exceptions=True)
         waits += await asyncio.to_thread(_waits, simulator, set(rung))
-        await asyncio.to_thread(simulator.phones.hang_up, OUR_NUMBER)
     return waits, calls * rounds - len(waits)
 
 

@@ -67,7 +67,11 @@ def _call(simulator: Simulator, amount: int) -> list[str]:
 def _waits(simulator: Simulator, counted: set[str] | None = None) -> tuple[list[float], list[str]]:
     """How long each call rang until it was accepted, in milliseconds, and the ids of those that were not."""
     rang, accepted = (
-        {entry.call_id: entry.at for entry in simulator.log.of_kind(kind) if counted is None or entry.call_id in counted}
+        {
+            entry.call_id: entry.at
+            for entry in simulator.log.of_kind(kind)
+            if counted is None or entry.call_id in counted
+        }
         for kind in ANSWERED
     )
     waits = [(at - rang[call_id]).total_seconds() * 1000 for call_id, at in accepted.items()]
@@ -87,7 +91,7 @@ def _switchboard(simulator: Simulator, store_url: str) -> Iterator[str]:
         [sys.executable, "-m", "airflow_openai_realtime.switchboard", "--port", "0"],
         env={**kept, **given},
         stdout=subprocess.PIPE,
-        stderr=open("/tmp/sb.log","w"),
+        stderr=open("/tmp/sb.log", "w"),
         text=True,
     )
     try:

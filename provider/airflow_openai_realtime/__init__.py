@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.operators.accept import AcceptCallOperator
     from airflow_openai_realtime.operators.answer import AnswerCallOperator
+    from airflow_openai_realtime.operators.claim import ClaimCallOperator, ClaimRingingCallsOperator
     from airflow_openai_realtime.operators.hang_up import HangupCallOperator
     from airflow_openai_realtime.operators.place import PlaceCallOperator
     from airflow_openai_realtime.operators.refer import ReferCallOperator
     from airflow_openai_realtime.operators.reject import RejectCallOperator
+    from airflow_openai_realtime.operators.start_runs import StartRunPerCallOperator
     from airflow_openai_realtime.operators.watch import WatchCallOperator
     from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 
@@ -29,6 +31,8 @@ __all__ = [
     "__version__",
     "AcceptCallOperator",
     "AnswerCallOperator",
+    "ClaimCallOperator",
+    "ClaimRingingCallsOperator",
     "HangupCallOperator",
     "IncomingCallSensor",
     "PlaceCallOperator",
@@ -36,6 +40,7 @@ __all__ = [
     "RealtimeSession",
     "ReferCallOperator",
     "RejectCallOperator",
+    "StartRunPerCallOperator",
     "TelephonyCarrierHook",
     "WatchCallOperator",
 ]
@@ -45,6 +50,8 @@ __getattr__ = lazy_attributes(
     {
         "AcceptCallOperator": "airflow_openai_realtime.operators.accept",
         "AnswerCallOperator": "airflow_openai_realtime.operators.answer",
+        "ClaimCallOperator": "airflow_openai_realtime.operators.claim",
+        "ClaimRingingCallsOperator": "airflow_openai_realtime.operators.claim",
         "HangupCallOperator": "airflow_openai_realtime.operators.hang_up",
         "IncomingCallSensor": "airflow_openai_realtime.sensors.incoming_call",
         "PlaceCallOperator": "airflow_openai_realtime.operators.place",
@@ -52,6 +59,7 @@ __getattr__ = lazy_attributes(
         "RealtimeSession": "airflow_openai_realtime.api.session",
         "ReferCallOperator": "airflow_openai_realtime.operators.refer",
         "RejectCallOperator": "airflow_openai_realtime.operators.reject",
+        "StartRunPerCallOperator": "airflow_openai_realtime.operators.start_runs",
         "TelephonyCarrierHook": "airflow_openai_realtime.hooks.telephony_carrier",
         "WatchCallOperator": "airflow_openai_realtime.operators.watch",
     },

@@ -11,6 +11,7 @@ import pytest
 MODULES = (
     "airflow_openai_realtime",
     "airflow_openai_realtime.operators.accept",
+    "airflow_openai_realtime.operators.answer",
     "airflow_openai_realtime.operators.hang_up",
     "airflow_openai_realtime.operators.place",
     "airflow_openai_realtime.operators.refer",

@@ -13,6 +13,7 @@ import airflow_openai_realtime
 from airflow_openai_realtime.api.endpoints import REGIONS
 from airflow_openai_realtime.dialers.settings import CARRIERS
 from airflow_openai_realtime.provider_info import get_provider_info
+from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
 
 SCHEMAS = Path(airflow.__file__).parent
 
@@ -112,6 +113,13 @@ def test_airflow_must_not_migrate_our_tables_nor_load_the_plugin_twice(info: dic
 
 def test_the_store_s_address_is_treated_as_a_secret(info: dict[str, Any]) -> None:
     assert info["config"]["openai_realtime"]["options"]["store_url"]["sensitive"] is True
+
+
+def test_the_mounted_switchboard_s_settings_are_declared_with_the_defaults_that_it_has(info: dict[str, Any]) -> None:
+    options = info["config"]["openai_realtime"]["options"]
+    assert set(options) == {"store_url", *CONFIGURABLE}
+    for name in CONFIGURABLE:
+        assert float(options[name]["default"]) == getattr(SwitchboardSettings(), name)
 
 
 def test_airflow_finds_forms_and_settings() -> None:

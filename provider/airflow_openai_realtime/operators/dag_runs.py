@@ -12,9 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
 from airflow_openai_realtime.exceptions import ConfigurationError
+
+#: How Airflow says no: through the supervisor, and directly in ``dag.test()``.
+_REFUSED = (AirflowRuntimeError, httpx.HTTPStatusError)
 
 
 def start_run(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> bool:
@@ -36,7 +40,7 @@ def start_run(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> bool:
     order = TriggerDagRun(dag_id=dag_id, run_id=run_id, conf=dict(conf))
     try:
         answer = task_runner.SUPERVISOR_COMMS.send(order)
-    except AirflowRuntimeError as error:
+    except _REFUSED as error:
         raise ConfigurationError(
             f"Airflow does not start a run of DAG {dag_id}: is there such a DAG, without import errors? {error}"
         ) from error
@@ -54,7 +58,7 @@ def check_not_paused(dag_id: str) -> None:
 
     try:
         is_paused = RuntimeTaskInstance.get_dag(dag_id).is_paused
-    except AirflowRuntimeError as error:
+    except _REFUSED as error:
         raise ConfigurationError(f"Airflow knows no DAG {dag_id}: {error}") from error
     if is_paused:
         raise ConfigurationError(f"DAG {dag_id} is paused: unpause it, so that its runs begin while the phone rings")

@@ -12,18 +12,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardUnreachable, UnknownCall
-from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.errors import MoveRefused, TooManyLookups
 from airflow_openai_realtime.switchboard.polls import TooManyPolls
 
 log = logging.getLogger(__name__)
 
 _CODES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_LONGEST_MESSAGE = 2000
 RETRY_SOON = {"Retry-After": "1"}
 
 
 def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error's answer."""
-    body = {"error": {"code": code, "message": message}}
+    """An error's answer; a message that quotes what came in is cut, and made such that it can be sent."""
+    said = message[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode("utf-8")
+    body = {"error": {"code": code, "message": said}}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
@@ -36,6 +38,7 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(MoveRefused, _refused)
     app.add_exception_handler(SwitchboardUnreachable, _unavailable)
     app.add_exception_handler(TooManyPolls, _too_many)
+    app.add_exception_handler(TooManyLookups, _too_many_lookups)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -71,6 +74,10 @@ def _unavailable(_: Request, problem: Exception) -> Response:
 
 def _too_many(_: Request, problem: Exception) -> Response:
     return error(429, "too_many_polls", str(problem), RETRY_SOON)
+
+
+def _too_many_lookups(_: Request, problem: Exception) -> Response:
+    return error(429, "too_many_lookups", str(problem), RETRY_SOON)
 
 
 def _unexpected(_: Request, __: Exception) -> Response:

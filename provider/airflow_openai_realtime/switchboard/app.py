@@ -47,7 +47,14 @@ def create_app(
     """
     settings = settings or SwitchboardSettings()
     service = Service(store, lines, settings, now=now, api_client=api_client)
-    app = FastAPI(title="switchboard", openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app = FastAPI(
+        title="switchboard",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # whoever delivers follows no redirect
+        lifespan=_lifespan,
+    )
     app.state.switchboard = service
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     add_error_answers(app)

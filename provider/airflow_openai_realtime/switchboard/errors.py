@@ -32,3 +32,7 @@ class StoreUnavailable(SwitchboardUnreachable):
 
 class LinesUnavailable(SwitchboardUnreachable):
     """A line cannot be looked up now, for example because a secrets backend does not answer."""
+
+
+class TooManyLookups(LinesUnavailable):
+    """Too many names of lines that are not there were asked for a moment ago."""

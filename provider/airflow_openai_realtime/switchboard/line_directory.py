@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import logs
-from airflow_openai_realtime.switchboard.errors import LinesUnavailable
+from airflow_openai_realtime.switchboard.errors import LinesUnavailable, TooManyLookups
 from airflow_openai_realtime.switchboard.line_settings import is_line_name
 from airflow_openai_realtime.switchboard.lines import Line, Lines
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
@@ -118,7 +118,7 @@ class LineDirectory:
 
     def _stale(self, name: str | None, now: float, error: Exception) -> Line | None:
         """What was known before, while the backend is away."""
-        log.error(logs.line("line.lookup_failed", line=name or "(default)", error=type(error).__name__))
+        log.error(logs.line("line.lookup_failed", line=logs.asked_for(name) or "(default)", error=type(error).__name__))
         entry = self._known.get(name)
         if entry is None or now - entry.read_at > LONGEST_STALE_SECONDS:
             raise LinesUnavailable("the line cannot be looked up now; see the switchboard's log") from error
@@ -128,5 +128,5 @@ class LineDirectory:
         now = self._monotonic()
         self._recent_unknown = [at for at in self._recent_unknown if now - at < 1.0]
         if len(self._recent_unknown) >= UNKNOWN_LOOKUPS_PER_SECOND:
-            raise LinesUnavailable("too many look-ups of unknown lines; try again in a second")
+            raise TooManyLookups("too many look-ups of unknown lines; try again in a second")
         self._recent_unknown.append(now)

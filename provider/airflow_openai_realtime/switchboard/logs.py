@@ -11,6 +11,7 @@ from airflow_openai_realtime.api.phone_numbers import mask_numbers
 
 _PLAIN = re.compile(r"[\w.+*:/@-]+", re.ASCII)
 _LONGEST = 500
+_LONGEST_NAME = 50
 
 
 def line(event: str, **fields: Any) -> str:
@@ -28,6 +29,11 @@ def line(event: str, **fields: Any) -> str:
 def _shown(value: Any) -> str:
     text = str(value)[:_LONGEST]
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def asked_for(name: str | None) -> str | None:
+    """What a stranger called a line, as it may stand in a log: anybody may put anything there."""
+    return None if name is None else mask_numbers(name)[:_LONGEST_NAME]
 
 
 class MaskingFormatter(logging.Formatter):

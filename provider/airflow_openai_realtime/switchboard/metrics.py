@@ -90,4 +90,5 @@ def _escaped(text: str) -> str:
 
 
 def _number(value: float) -> str:
+    value = round(value, 6)
     return str(int(value)) if value == int(value) else repr(float(value))

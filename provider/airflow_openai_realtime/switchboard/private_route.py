@@ -64,6 +64,6 @@ async def _line_for(request: Request) -> Line:
             if line is not None and line.takes_token(token.strip()):
                 return line
         reason, known = ("wrong_token", line.name) if line is not None else ("unknown_line", NO_LINE)
-        log.warning(logs.line("private.refused", line=name, reason=reason))
+        log.warning(logs.line("private.refused", line=logs.asked_for(name), reason=reason))
     service.counters.add(REFUSALS, reason, known)
     raise HTTPException(401, "the token or the line is wrong", headers={"WWW-Authenticate": "Bearer"})

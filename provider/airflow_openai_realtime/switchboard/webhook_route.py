@@ -110,7 +110,7 @@ def _webhook_id(service: Service, line: Line, request: Request, body: bytes) -> 
     return verify_webhook(body, request.headers, line.webhook_secrets, service.now().timestamp())
 
 
-def _refused(service: Service, asked_for: str | None, line: str, reason: str) -> HTTPException:
-    log.warning(logs.line("webhook.refused", line=asked_for, reason=reason))
+def _refused(service: Service, name: str | None, line: str, reason: str) -> HTTPException:
+    log.warning(logs.line("webhook.refused", line=logs.asked_for(name), reason=reason))
     service.counters.add(REJECTIONS, reason, line)
     return HTTPException(401, "the delivery is not signed for this line")

@@ -37,7 +37,8 @@ def configure_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
-    for name in ("uvicorn", "alembic", "httpx", "httpcore"):
+    # What others log in detail holds keys, sessions and numbers.
+    for name in ("uvicorn", "alembic", "httpx", "httpcore", "websockets", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

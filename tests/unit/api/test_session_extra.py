@@ -26,7 +26,7 @@ def test_a_new_field_in_an_object_of_several_kinds_is_sent():
 def test_a_voice_newer_than_this_release_is_sent_unless_another_is_given():
     extra = {"audio": {"output": {"voice": "nova"}}}
     assert parse_session(speed=1, extra_fields=extra).to_body()["audio"]["output"] == {"speed": 1, "voice": "nova"}
-    with pytest.raises(InvalidSession, match="audio.output.voice is a known field"):
+    with pytest.raises(InvalidSession, match=r"audio\.output\.voice is a known field"):
         parse_session(voice="marin", extra_fields=extra)
 
 

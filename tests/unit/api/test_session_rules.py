@@ -68,7 +68,7 @@ def test_a_mistyped_voice_is_refused_with_a_hint(voice, hint):
 
 
 def test_an_unknown_voice_is_refused_with_the_way_for_a_new_one():
-    with pytest.raises(InvalidSession, match=r"audio\.output\.voice: no voice of that name is known.*extra_fields") as caught:
+    with pytest.raises(InvalidSession, match=r"no voice of that name is known.*extra_fields") as caught:
         parse_session(voice="nova")
     assert caught.value.field == "audio.output.voice"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.calls.feed import CallFeed
+from airflow_openai_realtime.calls.feed import HEAD_START_SECONDS, CallFeed
 from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.records import CallPage, SwitchboardCall
@@ -200,6 +200,32 @@ async def test_a_call_of_the_claimant_that_is_over_does_not_count() -> None:
         switchboard.changes.put_nowait([call("rtc_1", "ended", claimed_by="me"), call("rtc_2")])
         await until(switchboard.changes.empty)
         assert await got(feed) == "rtc_2"
+
+
+async def test_an_own_call_that_cannot_be_had_is_not_offered_over_and_over() -> None:
+    mine = call("rtc_1", "claimed", claimed_by="me")
+    async with feed_of(Switchboard(mine, call("rtc_2"))) as feed, feed.waiter(CallMatch(), "me", ignore) as me:
+        assert (await me.next_call()).call_id == "rtc_1"
+        assert (await me.next_call()).call_id == "rtc_2"
+
+
+async def test_whoever_was_offered_a_call_sends_before_the_next_poll() -> None:
+    switchboard = Switchboard()
+    pauses: list[float] = []
+    asked_when_offered: list[int] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        asked_when_offered.append(len(switchboard.asked))
+        await asyncio.sleep(0)
+
+    async with feed_of(switchboard, sleep=pause) as feed:
+        waiting = asyncio.create_task(got(feed))
+        await until(lambda: len(switchboard.asked) == 2)
+        assert pauses == []
+        switchboard.changes.put_nowait([call("rtc_1")])
+        assert await waiting == "rtc_1"
+    assert (pauses, asked_when_offered) == ([HEAD_START_SECONDS], [2])
 
 
 async def test_after_a_break_it_looks_at_what_rings_now() -> None:

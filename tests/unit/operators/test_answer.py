@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import json
 import threading
@@ -51,25 +50,29 @@ def sensing(**kwargs: Any) -> IncomingCallSensor:
 BOTH = pytest.mark.parametrize("make", [answering, sensing])
 
 
-async def deferred(task: Any, given: dict[str, Any] | None = None) -> Any:
-    """Run a task over its deferral: the trigger in this event loop, then the task again."""
+async def deferred(task: Any, given: dict[str, Any] | None = None, *, ring: Callable[[], object] | None = None) -> Any:
+    """Run a task over its deferral: the trigger in this event loop while somebody calls, then the task again."""
     given = given or context()
     with pytest.raises(TaskDeferred) as deferral:
         run_task(task, given)
     path, kwargs = deferral.value.trigger.serialize()
     again = type(deferral.value.trigger)(**json.loads(json.dumps(kwargs)))
     assert path == f"{type(again).__module__}.{type(again).__name__}"
-    events = [event async for event in again.run()]
+    events = await fired(again, ring)
     assert len(events) == 1
-    return run_task(task, given, deferral.value.method_name, event=events[0].payload)
+    return run_task(task, given, deferral.value.method_name, event=events[0])
 
 
-@contextlib.contextmanager
-def ringing_soon(world: World, **kwargs: Any) -> Any:
-    timer = threading.Timer(0.3, lambda: world.ring(**{"script": FOR_EVER, **kwargs}))
-    timer.start()
-    yield
-    timer.join()
+async def fired(trigger: Any, ring: Callable[[], object] | None = None) -> list[dict[str, Any]]:
+    """What a trigger tells."""
+
+    async def collect() -> list[dict[str, Any]]:
+        return [event.payload async for event in trigger.run()]
+
+    running = asyncio.create_task(collect())
+    if ring is not None:
+        await asyncio.to_thread(ring)
+    return await running
 
 
 def session_of(call_id: str) -> dict[str, Any]:
@@ -94,8 +97,7 @@ def test_a_call_that_rings_already_is_accepted_in_the_task(world: World, make: M
 
 @BOTH
 async def test_a_call_that_comes_later_is_accepted_by_the_trigger(world: World, make: Make) -> None:
-    with ringing_soon(world):
-        call = await deferred(make(to=OUR_NUMBER))
+    call = await deferred(make(to=OUR_NUMBER), ring=lambda: world.ring(script=FOR_EVER))
     assert (call["state"], call["to_number"]) == ("accepted", OUR_NUMBER)
     assert world.is_open(call["call_id"])
 
@@ -106,8 +108,7 @@ async def test_fields_of_the_call_are_put_into_the_instructions(world: World, ma
         instructions="Call {number}, order {order}.",
         caller_fields={"number": "from_number", "order": "headers.X-Order"},
     )
-    with ringing_soon(world, headers=[("X-Order", "A-17")]):
-        call = await deferred(task)
+    call = await deferred(task, ring=lambda: world.ring(script=FOR_EVER, headers=[("X-Order", "A-17")]))
     session = await asyncio.to_thread(session_of, call["call_id"])
     assert session["instructions"].endswith('Call [caller data: "+14155550123"], order [caller data: "A-17"].')
 
@@ -134,8 +135,8 @@ async def test_when_no_call_comes_in_time_soft_fail_skips(world: World) -> None:
 @BOTH
 async def test_a_refused_session_fails_the_task_and_the_next_try_takes_the_next_call(world: World, make: Make) -> None:
     world.simulator.faults.status("accept", 400)
-    with ringing_soon(world), pytest.raises(SwitchboardRefused, match="could not accept"):
-        await deferred(make())
+    with pytest.raises(SwitchboardRefused, match="could not accept"):
+        await deferred(make(), ring=world.ring)
     call_id = await asyncio.to_thread(world.ring, "+14155550199", script=FOR_EVER)
     assert run_task(make())["call_id"] == call_id
 
@@ -145,8 +146,8 @@ async def test_a_task_that_is_failed_by_mistake_and_tried_again_has_its_call(wor
     """The trigger has accepted the call; its event finds a task that waits to be tried again, and is lost."""
     with pytest.raises(TaskDeferred) as deferral:
         run_task(make())
-    with ringing_soon(world):
-        assert [event.payload["status"] async for event in deferral.value.trigger.run()] == ["accepted"]
+    (event,) = await fired(deferral.value.trigger, lambda: world.ring(script=FOR_EVER))
+    assert event["status"] == "accepted"
     world.ring("+14155550199")
     again = run_task(make(), context(FakeTask(try_number=2)))
     assert again["from_number"] == CALLER
@@ -193,7 +194,7 @@ def test_mapped_tasks_answer_different_calls(world: World, make: Make) -> None:
 @BOTH
 async def test_a_placed_call_is_answered_and_noted(world: World, make: Make) -> None:
     world.ring()
-    world.simulator.phones.add(PHONE, PhoneScript.talks_for_ever(after_seconds=2))
+    world.simulator.phones.add(PHONE, PhoneScript.talks_for_ever(after_seconds=20))
     placed = run_task(PlaceCallOperator(task_id="place", to=PHONE, campaign="c", contact="ann"))
     call = await deferred(make(placed=placed))
     assert call["headers"]["x-correlation-id"] == placed["correlation_id"]
@@ -216,8 +217,10 @@ async def test_a_phone_that_nobody_answers_ends_the_task_as_told(
 
 
 def test_in_poke_mode_the_worker_answers(world: World) -> None:
-    with ringing_soon(world):
-        call = run_task(sensing(deferrable=False, poke_interval=0.05, timeout=10))
+    ringing = threading.Timer(0.3, lambda: world.ring(script=FOR_EVER))
+    ringing.start()
+    call = run_task(sensing(deferrable=False, poke_interval=0.05, timeout=10))
+    ringing.join()
     assert call["state"] == "accepted"
 
 

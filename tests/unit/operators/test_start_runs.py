@@ -8,12 +8,12 @@ from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import DagResult, ErrorResponse, GetDag, OKResponse, TriggerDagRun
 from airflow_world import CALLER, OUR_NUMBER, World, run_task
 
-from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
 from airflow_openai_realtime.operators import StartRunPerCallOperator
 
 
 class Supervisor:
-    """The task's supervisor, with the answers of Airflow's API server; ``test_dag_runs`` holds them against a real one."""
+    """The task's supervisor, with the answers of Airflow's API server; tests/contract holds them against a real one."""
 
     def __init__(self) -> None:
         self.runs: dict[tuple[str, str], dict[str, Any]] = {}
@@ -103,12 +103,6 @@ def test_what_airflow_refuses_fails_the_task(world: World, supervisor: Superviso
     world.ring()
     supervisor.error = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404})
     with pytest.raises(ConfigurationError, match="talk"):
-        start()
-
-
-def test_without_a_switchboard_the_task_fails(world: World, supervisor: Supervisor) -> None:
-    world.connect(switchboard_url="http://127.0.0.1:9")
-    with pytest.raises(SwitchboardUnreachable):
         start()
 
 

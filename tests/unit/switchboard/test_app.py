@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from starlette.routing import BaseRoute, Mount
+from tests.unit.switchboard.routes import PUBLIC, every_route
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, Switchboard, a_line, running
 
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.tokens import derived_token
-
-PUBLIC = {("GET", "/health"), ("HEAD", "/health"), ("POST", "/webhook"), ("POST", "/webhook/{line}")}
-
-
-def every_route(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(method, path) of each route, also of those in a router that is kept as one."""
-    for route in routes:
-        inner = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
-        if inner:
-            yield from every_route(inner, prefix + (route.path if isinstance(route, Mount) else ""))
-            continue
-        for method in getattr(route, "methods", None) or ["GET", "POST"]:
-            yield method, prefix + str(getattr(route, "path", "/unknown"))
 
 
 def as_url(path: str) -> str:
@@ -35,7 +21,7 @@ def as_url(path: str) -> str:
     return path
 
 
-PRIVATE = 13
+PRIVATE = 18
 
 
 async def test_every_route_that_is_not_public_asks_for_a_token_before_anything_else(switchboard: Switchboard) -> None:

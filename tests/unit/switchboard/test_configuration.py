@@ -97,6 +97,20 @@ def test_the_store_and_the_ringing_time_can_be_set() -> None:
     assert configured_settings({"OPENAI_REALTIME_RING_SECONDS": "45"}).ring_seconds == 45
 
 
+def test_how_long_rows_are_kept_can_be_set() -> None:
+    settings = configured_settings(
+        {"OPENAI_REALTIME_RETENTION_DAYS": "0", "OPENAI_REALTIME_LEDGER_RETENTION_DAYS": "365"}
+    )
+    assert (settings.retention_days, settings.ledger_retention_days) == (0, 365)
+    assert (configured_settings({}).retention_days, configured_settings({}).ledger_retention_days) == (30, 0)
+
+
+@pytest.mark.parametrize("given", ["a month", "0.5", "-1", "nan"])
+def test_a_retention_that_cannot_be_used_is_refused(given: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"(?i)retention_days"):
+        configured_settings({"OPENAI_REALTIME_RETENTION_DAYS": given})
+
+
 @pytest.mark.parametrize("given", ["soon", "0", "-1", "nan"])
 def test_a_ringing_time_that_cannot_be_used_is_refused(given: str) -> None:
     with pytest.raises(ConfigurationError, match=r"(?i)ring_seconds"):

@@ -142,3 +142,12 @@ async def test_a_setting_that_cannot_be_used_does_not_keep_airflow_from_starting
     assert "secret" not in caplog.text
     async with in_airflow(app) as transport, httpx.AsyncClient(transport=transport, base_url="http://airflow") as http:
         assert (await http.post("/openai-realtime/webhook")).status_code == 503
+
+
+def test_settings_come_from_airflow_s_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW__OPENAI_REALTIME__STORE_URL", f"sqlite:///{tmp_path}/calls.db")
+    monkeypatch.setenv("AIRFLOW__OPENAI_REALTIME__RING_SECONDS", "45")
+    monkeypatch.setenv("AIRFLOW__OPENAI_REALTIME__RETENTION_DAYS", "7")
+    monkeypatch.setenv("AIRFLOW__OPENAI_REALTIME__LEDGER_RETENTION_DAYS", "365")
+    settings = create_mounted_app().state.switchboard.settings
+    assert (settings.ring_seconds, settings.retention_days, settings.ledger_retention_days) == (45, 7, 365)

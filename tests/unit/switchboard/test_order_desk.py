@@ -395,8 +395,9 @@ async def test_two_workers_that_both_asked_agree(
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
+@pytest.mark.parametrize("late", [httpx.ReadTimeout("no answer"), DECIDED, httpx.Response(200)])
 async def test_a_stalled_worker_does_not_touch_a_call_that_was_taken_over(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock, late: httpx.Response | Exception
 ) -> None:
     stalled, other = make_desk(), make_desk()
     put(store, clock)
@@ -410,8 +411,7 @@ async def test_a_stalled_worker_does_not_touch_a_call_that_was_taken_over(
     await sweep(other)
     rule = partial(moves.take_over, claimant="me", from_claimant="order:day", now=clock())
     store.calls.move("support", "rtc_1", rule, clock())
-    for late in (httpx.ReadTimeout("no answer"), DECIDED, httpx.Response(200)):
-        openai.answer = lambda operation, call_id, late=late: late  # type: ignore[misc]
+    openai.answer = lambda operation, call_id: late
     first_answer.set()
     await stalled.settled()
     assert ("hangup", "rtc_1") not in openai.asked
@@ -590,10 +590,12 @@ async def test_nothing_secret_is_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     tool = {"type": "mcp", "server_label": "crm", "server_url": "https://crm.example/mcp", "authorization": "tok-1"}
+    tool["require_approval"] = "never"
     put(store, clock, answer=OrderAnswer({"tools": [tool], "instructions": "Mention Ada"}, None))
     await ring(desk, store, clock, 1)
     said = {"error": {"code": "invalid_value", "message": "Invalid value: 'tok-1' in Mention Ada"}}
-    openai.answer = lambda operation, call_id: httpx.Response(400, json=said)
+    refused = httpx.Response(400, json=said)
+    openai.answer = lambda operation, call_id: refused if operation == "accept" else GONE
     await ring(desk, store, clock, 2)
     assert "order.failed" in caplog.text
     assert "tok-1" not in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -225,12 +226,12 @@ def test_whoever_removes_an_order_waits_for_calls_that_are_being_taken(postgres_
     store = postgres_store
     store.orders.put("support", draft(), START)
     ring(store, 1)
-    with store.database._engine.connect() as other, other.begin():
+    with store.database._engine.connect() as other, ThreadPoolExecutor(1) as threads:
+        transaction = other.begin()
         store.order_taking._take(other, [("support", "rtc_1")], START, LEASE, ())
-        with ThreadPoolExecutor(1) as threads:
-            removal = threads.submit(store.orders.remove, "support", "day")
-            with pytest.raises(TimeoutError):
-                removal.result(timeout=0.3)
-            other.commit()
-            assert removal.result(timeout=10)
+        removal = threads.submit(store.orders.remove, "support", "day")
+        with pytest.raises(FutureTimeout):
+            removal.result(timeout=0.3)
+        transaction.commit()
+        assert removal.result(timeout=10)
     assert store.calls.find("support", "rtc_1").claimed_by == "order:day"

@@ -1,0 +1,116 @@
+"""
+What Airflow makes of asset events and of run ids, without its processes: prints what it saw, as JSON.
+
+A program of its own, since it needs Airflow's database, which tests must not have open.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+DAGS = """
+from airflow.sdk import DAG, Asset, task
+
+from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.operators.dag_runs import check_not_paused, start_run
+
+with DAG("told", schedule=[Asset("calls")]):
+    @task
+    def look(): ...
+    look()
+
+with DAG("of_a_call", schedule=None):
+    @task
+    def talk(): ...
+    talk()
+
+with DAG("paused", schedule=None):
+    @task
+    def never(): ...
+    never()
+
+with DAG("doorbell", schedule=None):
+    @task
+    def start():
+        check_not_paused("of_a_call")
+        refused = []
+        for attempt in (lambda: check_not_paused("paused"), lambda: start_run("no_such_dag", "call__rtc_1", {})):
+            try:
+                attempt()
+            except ConfigurationError as error:
+                refused.append(str(error))
+        twice = [start_run("of_a_call", "call__rtc_1", {"call_id": "rtc_1"}) for _ in range(2)]
+        return {"started": [*twice, start_run("of_a_call", "call__rtc_2", {"call_id": "rtc_2"})], "refused": refused}
+    start()
+"""
+
+
+def load(folder: Path) -> Any:
+    """Store the DAGs as the DAG processor does; all but one unpaused."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    (folder / "scheduling_dags.py").write_text(DAGS)
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag(folder)
+    assert not bag.import_errors, bag.import_errors
+    sync_bag_to_db(bag, "dags-folder", None)
+    with create_session() as session:
+        session.execute(update(DagModel).where(DagModel.dag_id != "paused").values(is_paused=False))
+    return bag
+
+
+def events_of_runs() -> list[int]:
+    """Tell Airflow of two calls before its scheduler looks, then of a third; how many events each run took."""
+    from airflow.assets.manager import asset_manager
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+    from airflow.models.asset import AssetModel
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.sqlalchemy import prohibit_commit
+    from sqlalchemy import select
+
+    def tell(call_id: str) -> None:
+        with create_session() as session:
+            asset = session.scalar(select(AssetModel).where(AssetModel.name == "calls"))
+            asset_manager.register_asset_change(asset=asset, extra={"call_id": call_id}, session=session)
+
+    def schedule() -> None:
+        with create_session() as session, prohibit_commit(session) as guard:
+            SchedulerJobRunner(Job())._create_dagruns_for_dags(guard, session)
+
+    tell("rtc_1")
+    tell("rtc_2")
+    schedule()
+    schedule()
+    with create_session() as session:
+        runs = session.scalars(select(DagRun).where(DagRun.dag_id == "told").order_by(DagRun.run_after))
+        return [len(run.consumed_asset_events) for run in runs]
+
+
+def runs_of_calls(bag: Any) -> dict[str, Any]:
+    """Run the task that starts runs, against Airflow's own Execution API in this process."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    bag.dags["doorbell"].test()
+    with create_session() as session:
+        answer = session.scalar(select(XComModel.value).where(XComModel.dag_id == "doorbell"))
+        runs = session.scalars(select(DagRun).where(DagRun.dag_id == "of_a_call").order_by(DagRun.run_id))
+        told = json.loads(answer) if isinstance(answer, str) else answer
+        return {**told, "runs": [(run.run_id, run.conf, run.logical_date) for run in runs]}
+
+
+if __name__ == "__main__":
+    loaded = load(Path(sys.argv[1]))
+    seen = {"events_of_runs": events_of_runs(), **runs_of_calls(loaded)}
+    print("\n" + json.dumps(seen, default=str))
