@@ -91,7 +91,7 @@ def _switchboard(simulator: Simulator, store_url: str) -> Iterator[str]:
         [sys.executable, "-m", "airflow_openai_realtime.switchboard", "--port", "0"],
         env={**kept, **given},
         stdout=subprocess.PIPE,
-        stderr=open("/tmp/sb.log", "w"),
+        stderr=subprocess.DEVNULL,
         text=True,
     )
     try:
