@@ -122,9 +122,11 @@ def disagreements(found: list[Outcome], log: LogView) -> list[str]:
         rings = len(log.dials(each.contact.number))
         if rings != 1:
             faults.append(f"{each.contact.name}: dialled {rings} times instead of once")
+    numbers = {each.contact.number for each in found}
     accepted = sum(each.accepted for each in found)
-    if accepted != len(log.accepted()):
-        faults.append(f"the table has {accepted} accepted calls, the simulator's log {len(log.accepted())}")
+    really_accepted = sum(record.number in numbers for record in log.accepted())
+    if accepted != really_accepted:
+        faults.append(f"the table has {accepted} accepted calls, the simulator's log {really_accepted}")
     faults += [
         f"call {record.call_id} was accepted {record.accepted} times" for record in log.calls if record.accepted > 1
     ]
