@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -41,8 +42,10 @@ def poking(**kwargs: Any) -> IncomingCallSensor:
     return waiting(**{"deferrable": False, "poke_interval": 0.02, "timeout": 5, **kwargs})
 
 
-async def deferred(sensor: IncomingCallSensor, given: dict[str, Any] | None = None) -> Any:
-    """Run a sensor over its deferral: the trigger in this event loop, then the task again."""
+async def deferred(
+    sensor: IncomingCallSensor, given: dict[str, Any] | None = None, *, meanwhile: Callable[[], object] | None = None
+) -> Any:
+    """Run a sensor over its deferral: the trigger in this event loop, while something happens, then the task again."""
     given = given or context()
     with pytest.raises(TaskDeferred) as deferral:
         run_task(sensor, given)
@@ -50,7 +53,10 @@ async def deferred(sensor: IncomingCallSensor, given: dict[str, Any] | None = No
     assert json.loads(json.dumps(kwargs)) == kwargs
     again = type(deferral.value.trigger)(**kwargs)
     assert path == f"{type(again).__module__}.{type(again).__name__}"
+    happening = threading.Timer(0.3, meanwhile or (lambda: None))
+    happening.start()
     events = [event async for event in again.run()]
+    happening.join()
     assert len(events) == 1
     return run_task(sensor, given, deferral.value.method_name, event=events[0].payload)
 
@@ -64,10 +70,7 @@ def test_a_call_that_came_shortly_before_is_found_without_waiting(world: World) 
 
 
 async def test_a_call_that_comes_later_is_found_by_the_trigger(world: World) -> None:
-    ringing = threading.Timer(0.3, world.ring)
-    ringing.start()
-    call = await deferred(waiting(to=OUR_NUMBER))
-    ringing.join()
+    call = await deferred(waiting(to=OUR_NUMBER), meanwhile=world.ring)
     assert (call["state"], call["to_number"]) == ("claimed", OUR_NUMBER)
 
 
@@ -324,11 +327,11 @@ def test_placed_must_be_what_placing_returned(placed: object) -> None:
 async def test_neither_secret_nor_number_shows_in_trigger_event_or_log(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ringing = threading.Timer(0.2, world.ring)
-    ringing.start()
     with pytest.raises(TaskDeferred) as deferral:
         run_task(waiting())
     trigger = deferral.value.trigger
+    ringing = threading.Timer(0.2, world.ring)
+    ringing.start()
     events = [event async for event in trigger.run()]
     ringing.join()
     seen = repr(events) + repr(trigger) + "".join(capsys.readouterr())
