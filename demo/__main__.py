@@ -99,7 +99,8 @@ def _run_campaign(stage: Stage) -> str:
 
 def _say(entry: LogEntry, contacts: list[Contact]) -> None:
     """One line of what happens to whom; answers to single requests are not worth one."""
-    if entry.kind.endswith(".answer") or not entry.number:
+    is_single_request = "answer" in entry.detail and not entry.kind.startswith("webhook.")
+    if is_single_request or not entry.number:
         return
     name = next((contact.name for contact in contacts if contact.number == entry.number), "")
     console.print(f"{tell(entry)}" + (f"  ({name})" if name else ""), markup=False, soft_wrap=True)
