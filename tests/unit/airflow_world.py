@@ -36,7 +36,7 @@ class ServedApp:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", self._port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(self._app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(self._app, log_config=None, access_log=False, timeout_graceful_shutdown=0)
         self._server = uvicorn.Server(config)
         started = threading.Event()
         startup = self._server.startup
@@ -48,7 +48,7 @@ class ServedApp:
         self._server.startup = noticed  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()
-        assert started.wait(20)
+        assert started.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,7 +136,7 @@ class World:
 
     def connect(self, conn_id: str = CONN_ID, *, host: str | None = None, **extra: Any) -> None:
         """Set the connection to OpenAI and the switchboard; ``extra`` replaces single fields."""
-        fields = {"webhook_secret": self.simulator.webhook_secret, "switchboard_url": self.url, "timeout_seconds": 2}
+        fields = {"webhook_secret": self.simulator.webhook_secret, "switchboard_url": self.url, "timeout_seconds": 20}
         value = {
             "conn_type": "openai_realtime",
             "password": self.simulator.api_key,
