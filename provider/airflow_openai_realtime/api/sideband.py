@@ -135,6 +135,7 @@ async def _open(settings: ApiSettings, request: CallRequest) -> Verdict:
             open_timeout=settings.timeout_seconds,
             close_timeout=_CLOSE_SECONDS,
             max_size=_MAX_EVENT_BYTES,
+            compression=None,  # its windows would be most of what a live call costs in memory
             logger=_wire_log,
             **_socket_options(),
         )

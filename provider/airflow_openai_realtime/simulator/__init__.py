@@ -19,15 +19,24 @@ and ``SimulatorControl("http://127.0.0.1:8099")`` for one that runs in another p
   https://developers.openai.com/api/docs/guides/voice-sip. Answers to calls that are gone (404 ``call_id_not_found``):
   observed by users, 2025 and 2026.
 * Webhooks, signed, retried, now and then doubled or late: https://developers.openai.com/api/docs/guides/webhooks.
-* The sideband socket, minimal: ``session.created``, ``session.update``, one spoken reply for each ``response.create``,
-  and an end without a close frame: https://developers.openai.com/api/docs/guides/voice-server-controls.
+* The sideband socket and the conversation behind it, by script: responses, tool calls, speech with its transcripts,
+  interruption, keys, idle time-out, errors, the 60-minute limit, an end without a close frame. Commands and events:
+  https://developers.openai.com/api/docs/guides/voice-server-controls, .../realtime-conversations, .../realtime-vad and
+  https://developers.openai.com/api/reference/resources/realtime/server-events; every event is checked against the types
+  of OpenAI's Python SDK. Seen by users, not documented, 2025 and 2026: 404 for a socket that comes too early,
+  ``invalid_tool_call_id``, a hang-up that is noticed late, transcripts lost with the call, no reason for its end.
 * A carrier with Twilio's REST manners: its account, placing, looking at, listing and ending calls, one new call a
   second, ring and talk limits, errors with Twilio's codes: https://www.twilio.com/docs/voice/api/call-resource. Of
   TwiML only ``<Response><Dial><Sip>``: https://www.twilio.com/docs/voice/twiml/sip.
 
 **What it cannot prove**
 
-* That a real call sounds right: no SIP, no RTP, no audio, no model. The words are scripted, token counts made up.
+* That a real call sounds right: no SIP, no RTP, no audio, no model. The words are scripted, token counts made up, usage
+  of a cancelled response left out (unknown). A model calls other tools than a script, with other arguments.
+* When things happen in a conversation: how long words, transcripts and tools take, in which order the events of one
+  moment come, how MCP calls lie within a response, whether an interruption tells ``conversation.item.truncated`` (here
+  it does not), which session errors end a call (here those that the script says). Of commands about input audio, and
+  to retrieve, truncate or delete items, it takes note only.
 * How long OpenAI lets a call ring (not published; ``ring_seconds`` is a guess), what it answers to a second *accept*
   (400 assumed), how fast it is, its rate limits, its webhook retry schedule beyond "exponential, up to 72 hours".
 * That a session that passes here passes there: bodies are checked by this package's own models. OpenAI may know newer
@@ -46,10 +55,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.simulator.control import SimulatorControl
-    from airflow_openai_realtime.simulator.dialogue import Dialogue
+    from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply, ToolCall
     from airflow_openai_realtime.simulator.faults import Fault
     from airflow_openai_realtime.simulator.log import CallRecord, LogEntry
+    from airflow_openai_realtime.simulator.moves import Move
     from airflow_openai_realtime.simulator.phones import PhoneScript
+    from airflow_openai_realtime.simulator.random_lives import LifeTools, RandomLife, random_script
     from airflow_openai_realtime.simulator.server import Simulator
     from airflow_openai_realtime.simulator.settings import SimulatorSettings
 
@@ -59,6 +70,12 @@ __all__ = [
     "SimulatorSettings",
     "PhoneScript",
     "Dialogue",
+    "Reply",
+    "ToolCall",
+    "Move",
+    "RandomLife",
+    "LifeTools",
+    "random_script",
     "Fault",
     "LogEntry",
     "CallRecord",
@@ -70,6 +87,12 @@ _HOMES = {
     "SimulatorSettings": "settings",
     "PhoneScript": "phones",
     "Dialogue": "dialogue",
+    "Reply": "dialogue",
+    "ToolCall": "dialogue",
+    "Move": "moves",
+    "RandomLife": "random_lives",
+    "LifeTools": "random_lives",
+    "random_script": "random_lives",
     "Fault": "faults",
     "LogEntry": "log",
     "CallRecord": "log",

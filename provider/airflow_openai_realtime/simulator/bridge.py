@@ -75,9 +75,18 @@ class Bridge:
         self._call = self._exchange.calls.invite(self._record, sip_headers, self, self._script.dialogue)
 
     def leave(self) -> None:
-        """The person hangs up."""
+        """The person hangs up; OpenAI may notice it only later."""
+        if self._over:
+            return
         self._exchange.log.add("phone.hung_up", self._record, number=self._number)
-        self.hang_up("caller")
+        call, unnoticed_seconds = self._call, self._script.hang_up_noticed_after_seconds
+        if call is None or not unnoticed_seconds:
+            self.hang_up("caller")
+            return
+        call.person_gone = True
+        self._record.settle("missed" if call.state == "ringing" else "completed", "caller")
+        self._exchange.clock.call_later(unnoticed_seconds, lambda: self._exchange.calls.caller_left(call, "caller"))
+        self._finish()
 
     def hang_up(self, ended_by: str) -> None:
         """
@@ -93,6 +102,8 @@ class Bridge:
 
     def on_accepted(self) -> None:
         """The person and the model talk; the person's patience is at rest, their day goes on."""
+        if self._over:
+            return
         self._cancel_timers()
         self._exchange.log.add("phone.talking", self._record, number=self._number)
         self._after(self._script.talks_for_seconds, self.leave)
@@ -108,7 +119,7 @@ class Bridge:
 
     def on_referred(self, target_uri: str) -> bool:
         """Let the target's phone ring; the person stays on the line meanwhile."""
-        if not self._can_transfer:
+        if not self._can_transfer or self._over:
             return False
         self._call = None
         target = phone_of(target_uri)

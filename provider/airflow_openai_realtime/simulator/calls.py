@@ -35,6 +35,9 @@ class SipLeg(Protocol):
     def on_referred(self, target_uri: str) -> bool:
         """Hand the person over; False when that is impossible and the call goes on as it is."""
 
+    def leave(self) -> None:
+        """The person hangs up."""
+
 
 @dataclass
 class SimulatedCall:
@@ -49,6 +52,7 @@ class SimulatedCall:
     :param state: ``ringing, accepted, rejected, missed`` or ``ended``.
     :param session: The body that it was accepted with.
     :param refer_is_lost: Whether a *refer* says 200 and does nothing, as after a session error.
+    :param person_gone: Whether the person has hung up, be it noticed or not.
     """
 
     call_id: str
@@ -61,6 +65,7 @@ class SimulatedCall:
     accepted_at: float | None = None
     session: dict[str, Any] = field(default_factory=dict)
     refer_is_lost: bool = False
+    person_gone: bool = False
     timers: list[Timer] = field(default_factory=list)
     on_end: list[Callable[[str], None]] = field(default_factory=list)
 
@@ -80,6 +85,12 @@ class Calls:
         self._settings = settings
         self._calls: dict[str, SimulatedCall] = {}
         self.announce: Callable[[SimulatedCall], None] = lambda call: None
+        self.begin: Callable[[SimulatedCall], None] = lambda call: None
+
+    @property
+    def session_limit_seconds(self) -> float:
+        """Longest session."""
+        return self._settings().session_limit_seconds
 
     def invite(
         self, record: CallRecord, sip_headers: tuple[tuple[str, str], ...], leg: SipLeg, dialogue: Dialogue
@@ -132,10 +143,12 @@ class Calls:
             if dies:
                 self._refuse(call, 400, "ended", "failed", "dead_session")
                 return
-            limit_seconds = self._settings().session_limit_seconds
             call.timers.append(
-                self._clock.call_later(limit_seconds, lambda: self._end(call, "completed", "session_limit"))
+                self._clock.call_later(
+                    self.session_limit_seconds, lambda: self._end(call, "completed", "session_limit")
+                )
             )
+            self.begin(call)
             call.leg.on_accepted()
 
     def reject(self, call_id: str, sip_status: int) -> None:
@@ -176,6 +189,17 @@ class Calls:
         """
         with self._clock.lock:
             self._end(self.live(call_id), "completed", "api_hangup")
+
+    def end_session(self, call: SimulatedCall, fate: str, ended_by: str) -> None:
+        """
+        End a live call from OpenAI's side; one that is over stays as it is.
+
+        :param call: The call.
+        :param fate: As in :class:`CallRecord`.
+        :param ended_by: As in :class:`CallRecord`.
+        """
+        with self._clock.lock:
+            self._end(call, fate, ended_by)
 
     def caller_left(self, call: SimulatedCall, ended_by: str) -> None:
         """

@@ -14,6 +14,7 @@ from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.simulator.faults import Fault, FaultControls
 from airflow_openai_realtime.simulator.inbound import Headers
 from airflow_openai_realtime.simulator.log import CallRecord, LogEntry, LogView
+from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
 
 _POLL_SECONDS = 0.05
@@ -74,7 +75,16 @@ class SimulatorControl:
         body = {"from": from_, "to": to, "headers": pairs, "script": script.to_dict() if script else None}
         return str(self._ask("POST", "/call-in", body)["call_id"])
 
-    def wait_for(self, condition: Callable[[], object], *, timeout_seconds: float = 10.0) -> bool:
+    def act(self, call_id: str, *moves: Move) -> None:
+        """
+        Let more happen in a live call: after what its script still holds, or now when nothing is left.
+
+        :param call_id: OpenAI's id.
+        :param moves: What happens, in order.
+        """
+        self._ask("POST", "/act", {"call_id": call_id, "moves": [each.to_dict() for each in moves]})
+
+    def wait_for(self, condition: Callable[[], object], *, timeout_seconds: float = 30.0) -> bool:
         """
         Wait until something holds, asking every 50 ms.
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.simulator.faults import Fault
+from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.world import World
 
@@ -48,6 +49,7 @@ class ControlRoutes:
             _route("/log", self._log, "GET"),
             _route("/calls", self._calls, "GET"),
             _route("/call-in", self._call_in, "POST"),
+            _route("/act", self._act, "POST"),
             _route("/webhooks", self._webhooks, "GET"),
             _route("/webhooks", self._add_webhook, "POST"),
             _route("/webhooks", self._clear_webhooks, "DELETE"),
@@ -110,6 +112,9 @@ class ControlRoutes:
         headers = [(str(name), str(value)) for name, value in body.get("headers") or []]
         script = PhoneScript.from_dict(_object(body["script"], "script")) if body.get("script") else None
         return {"call_id": self._world.call_in(_text(body, "from"), _text(body, "to"), headers, script)}
+
+    async def _act(self, request: Request, body: dict[str, Any]) -> Any:
+        self._world.sidebands.act(_text(body, "call_id"), [Move.from_dict(each) for each in _list(body, "moves")])
 
     async def _webhooks(self, request: Request, body: dict[str, Any]) -> Any:
         return [{"url": target.url} for target in self._world.webhooks.targets]

@@ -1,166 +1,186 @@
 """
-What is said in a session, as steps: an event and how long after the one before it comes.
+What is said in a call, as a script: what the model answers, and what the person does.
 
-Minimal so far: each ``response.create`` gets one spoken reply, made of the events that OpenAI sends for one. A
-:class:`Dialogue` turns what the client sent into steps; the sideband plays them on the simulator's clock. Richer
-scripts (a caller who speaks, tool calls, key presses, interruption) are more steps from the same place.
+The model's side is a list of replies, one for each response. The person's side is a list of moves, one after the
+other: speak, interrupt, press keys, wait, hang up; and things that happen to the session are moves too. All of it can
+be written as JSON, in a file of phone scripts or to the simulator's control endpoints.
 
 Source: https://developers.openai.com/api/docs/guides/realtime-conversations
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.simulator.moves import Move
 
-Event = dict[str, Any]
-
-_THINKS_SECONDS = 0.4
-_SECONDS_PER_WORD = 0.35
-_TOKENS_PER_SECOND = 20
-_PROMPT_TOKENS = 120
+_STATUSES = ("completed", "failed", "incomplete")
+_STARTS = ("attached", "accepted")
 
 
 @dataclass(frozen=True)
-class Step:
+class ToolCall:
     """
-    One server event of a dialogue.
+    A tool that the model calls, when the session offers it; else it is left out, and the log says so.
 
-    :param after_seconds: Simulated seconds after the step before it.
-    :param event: The event as JSON values, without ``event_id``.
+    :param name: The tool.
+    :param arguments: JSON object, or the raw text for a model that writes no JSON.
+    :param server_label: Of an MCP server: OpenAI runs the tool itself, and the model goes on by itself.
+    :param output: What the MCP server answers.
+    :param error: The MCP server's error, in place of an answer.
     """
 
-    after_seconds: float
-    event: Event
+    name: str
+    arguments: Mapping[str, Any] | str = "{}"
+    server_label: str | None = None
+    output: str = "done"
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidInput("a tool call needs the name of the tool", field="name")
+        if not isinstance(self.arguments, (str, Mapping)):
+            raise InvalidInput("arguments of a tool call are an object or a text", field="arguments")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    What the model says and calls in one response.
+
+    :param text: Its words; empty: none (as mostly with tool calls).
+    :param tool_calls: Tools that it calls after its words.
+    :param thinks_seconds: Simulated seconds until the first word.
+    :param makes_for_seconds: Seconds from the first word until the response is made. Words are made faster than they
+        are heard, so 0 is near the truth; more leaves time to interrupt while the response is being made.
+    :param status: ``completed``, ``failed`` (nothing is said) or ``incomplete`` (cut off by ``max_output_tokens``).
+    """
+
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinks_seconds: float = 0.4
+    makes_for_seconds: float = 0.0
+    status: str = "completed"
+
+    def __post_init__(self) -> None:
+        if self.status not in _STATUSES:
+            raise InvalidInput(f"a reply cannot be {self.status}; it is {', '.join(_STATUSES)}", field="status")
+        for name in ("thinks_seconds", "makes_for_seconds"):
+            if getattr(self, name) < 0:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; give 0 or more", field=name)
+
+    @classmethod
+    def calls(cls, name: str, arguments: Mapping[str, Any] | str = "{}", *, text: str = "", **others: Any) -> Reply:
+        """A reply that calls one function. ``others``: fields of :class:`Reply`."""
+        return cls(text, (ToolCall(name, arguments),), **others)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reply as JSON values."""
+        return {**asdict(self), "tool_calls": [asdict(each) for each in self.tool_calls]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | str) -> Reply:
+        """
+        The reply from :meth:`to_dict`, or from its text alone; what is left out has its default.
+
+        :raises InvalidInput: A field is unknown or cannot be used.
+        """
+        if isinstance(values, str):
+            return cls(values)
+        _check_fields(cls, values, "reply")
+        calls = []
+        for each in values.get("tool_calls", ()):
+            _check_fields(ToolCall, each, "tool call")
+            calls.append(ToolCall(**{"name": "", **each}))
+        return cls(**{**values, "tool_calls": tuple(calls)})
 
 
 @dataclass(frozen=True)
 class Dialogue:
     """
-    What the model says.
+    What is said on a call.
 
-    :param replies: One for each response, in order; the last one is said again and again.
+    :param replies: What the model says, one for each response, in order; a text stands for a :class:`Reply`. When
+        they run out, the last one that has words is said again and again, without its tool calls.
+    :param moves: What the person does, in order; afterwards they are silent.
+    :param repeats: Whether the moves then begin anew, for ever.
+    :param starts: When the moves begin: ``attached``, as soon as a sideband is, or 10 s after the accept; or
+        ``accepted``, at once. Real callers do not wait; a test mostly wants to hear all of it.
+    :param clean_close: Whether the sideband says goodbye with a close frame when the call is over; None: as the
+        simulator's setting ``clean_sideband_close`` says.
     """
 
-    replies: tuple[str, ...] = ("Hello, this is a simulated voice. How can I help you?",)
+    replies: tuple[Reply | str, ...] = ("Hello, this is a simulated voice. How can I help you?",)
+    moves: tuple[Move, ...] = ()
+    repeats: bool = False
+    starts: str = "attached"
+    clean_close: bool | None = None
 
     def __post_init__(self) -> None:
-        if not self.replies or not all(isinstance(reply, str) for reply in self.replies):
-            raise InvalidInput("a dialogue needs at least one reply, each a text", field="replies")
+        if not self.replies or not all(isinstance(reply, (str, Reply)) for reply in self.replies):
+            raise InvalidInput("a dialogue needs at least one reply, each a text or a Reply", field="replies")
+        if not all(isinstance(move, Move) for move in self.moves):
+            raise InvalidInput("moves of a dialogue are Move objects", field="moves")
+        if self.starts not in _STARTS:
+            raise InvalidInput(f"starts is one of {', '.join(_STARTS)}, not {self.starts}", field="starts")
 
     def to_dict(self) -> dict[str, Any]:
         """The dialogue as JSON values."""
-        return {"replies": list(self.replies)}
+        return {
+            "replies": [each if isinstance(each, str) else each.to_dict() for each in self.replies],
+            "moves": [move.to_dict() for move in self.moves],
+            "repeats": self.repeats,
+            "starts": self.starts,
+            "clean_close": self.clean_close,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Dialogue:
         """
-        The dialogue from :meth:`to_dict`.
+        The dialogue from :meth:`to_dict`; what is left out has its default.
 
         :raises InvalidInput: A field is unknown or cannot be used.
         """
-        unknown = set(values) - {each.name for each in fields(cls)}
-        if unknown:
-            raise InvalidInput(f"a dialogue has no field {sorted(unknown)[0]}", field=sorted(unknown)[0])
-        return cls(replies=tuple(values.get("replies", ())))
+        _check_fields(cls, values, "dialogue")
+        read = dict(values)
+        if "replies" in values:
+            read["replies"] = tuple(
+                each if isinstance(each, str) else Reply.from_dict(each) for each in _list(values, "replies")
+            )
+        if "moves" in values:
+            read["moves"] = tuple(Move.from_dict(each) for each in _list(values, "moves"))
+        return cls(**read)
 
-    def reply(self, number: int, request: Mapping[str, Any], voice: str) -> Iterator[Step]:
+    def reply(self, number: int) -> Reply:
         """
-        The steps of one response.
+        What the model says.
 
         :param number: Which response of the session it is, from 0.
-        :param request: The client's ``response`` object; ``metadata`` is given back.
-        :param voice: Voice of the session.
         """
-        words = self.replies[min(number, len(self.replies) - 1)]
-        return spoken_response(words, request, voice)
+        if number < len(self.replies):
+            return _as_reply(self.replies[number])
+        spoken = (each for each in map(_as_reply, reversed(self.replies)) if each.text)
+        last = next(spoken, Reply("All right."))
+        return replace(last, tool_calls=(), status="completed")
 
 
-def spoken_response(words: str, request: Mapping[str, Any], voice: str) -> Iterator[Step]:
-    """
-    The events of one response that is spoken: created, words, done, and the audio played to its end.
-
-    :param words: What is said.
-    :param request: The client's ``response`` object.
-    :param voice: Voice of the session.
-    """
-    response_id, item_id = _id("resp"), _id("item")
-    speaks_seconds = max(1, len(words.split())) * _SECONDS_PER_WORD
-    part = {"type": "audio", "transcript": words}
-    begun = _item(item_id, "in_progress", [])
-    said = _item(item_id, "completed", [{"type": "output_audio", "transcript": words}])
-    of_response = {"response_id": response_id, "output_index": 0}
-    of_part = {**of_response, "item_id": item_id, "content_index": 0}
-
-    def response(status: str, **more: Any) -> Event:
-        return {
-            "id": response_id,
-            "object": "realtime.response",
-            "status": status,
-            "status_details": None,
-            "output": [],
-            "conversation_id": "conv_simulator",
-            "output_modalities": ["audio"],
-            "audio": {"output": {"voice": voice}},
-            "metadata": request.get("metadata"),
-            "usage": None,
-            **more,
-        }
-
-    yield Step(0, {"type": "response.created", "response": response("in_progress")})
-    yield Step(_THINKS_SECONDS, {"type": "response.output_item.added", **of_response, "item": begun})
-    yield Step(0, {"type": "conversation.item.added", "previous_item_id": None, "item": begun})
-    yield Step(0, {"type": "response.content_part.added", **of_part, "part": {"type": "audio", "transcript": ""}})
-    yield Step(0, {"type": "output_audio_buffer.started", "response_id": response_id})
-    for delta in _deltas(words):
-        yield Step(0, {"type": "response.output_audio_transcript.delta", **of_part, "delta": delta})
-    yield Step(0, {"type": "response.output_audio.done", **of_part})
-    yield Step(0, {"type": "response.output_audio_transcript.done", **of_part, "transcript": words})
-    yield Step(0, {"type": "response.content_part.done", **of_part, "part": part})
-    yield Step(0, {"type": "conversation.item.done", "previous_item_id": None, "item": said})
-    yield Step(0, {"type": "response.output_item.done", **of_response, "item": said})
-    done = response("completed", output=[said], usage=_usage(speaks_seconds, len(words.split())))
-    yield Step(0, {"type": "response.done", "response": done})
-    # Audio is made faster than it is played: the buffer drains after the response is done.
-    yield Step(speaks_seconds, {"type": "output_audio_buffer.stopped", "response_id": response_id})
+def _as_reply(reply: Reply | str) -> Reply:
+    return Reply(reply) if isinstance(reply, str) else reply
 
 
-def _item(item_id: str, status: str, content: list[Event]) -> Event:
-    return {
-        "id": item_id,
-        "object": "realtime.item",
-        "type": "message",
-        "status": status,
-        "role": "assistant",
-        "content": content,
-    }
+def _check_fields(kind: type[Any], values: Any, what: str) -> None:
+    if not isinstance(values, Mapping):
+        raise InvalidInput(f"a {what} is a JSON object", field=what)
+    unknown: Iterable[str] = set(values) - {each.name for each in fields(kind)}
+    for name in sorted(unknown):
+        raise InvalidInput(f"a {what} has no field {name}", field=name)
 
 
-def _deltas(words: str) -> list[str]:
-    first, _, rest = words.partition(" ")
-    return [first, f" {rest}"] if rest else [first]
-
-
-def _usage(speaks_seconds: float, words: int) -> Event:
-    audio = max(1, int(speaks_seconds * _TOKENS_PER_SECOND))
-    return {
-        "input_tokens": _PROMPT_TOKENS,
-        "output_tokens": audio + words,
-        "total_tokens": _PROMPT_TOKENS + audio + words,
-        "input_token_details": {
-            "text_tokens": _PROMPT_TOKENS,
-            "audio_tokens": 0,
-            "image_tokens": 0,
-            "cached_tokens": 0,
-            "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
-        },
-        "output_token_details": {"text_tokens": words, "audio_tokens": audio},
-    }
-
-
-def _id(prefix: str) -> str:
-    return f"{prefix}_{uuid.uuid4().hex[:24]}"
+def _list(values: Mapping[str, Any], name: str) -> list[Any] | tuple[Any, ...]:
+    value = values[name]
+    if not isinstance(value, (list, tuple)):
+        raise InvalidInput(f"{name} is a list", field=name)
+    return value

@@ -77,7 +77,7 @@ class CallRecord:
     :param rang: How often the person's phone rang for it (0 or 1; a busy phone does not ring).
     :param accepted: How often OpenAI said yes to *accept*.
     :param ended_by: Who ended it: ``caller, api_hangup, api_reject, transfer, ring_limit, session_limit, carrier_limit,
-        carrier_timeout, carrier_api, carrier, dead_session``; None while it goes on.
+        carrier_timeout, carrier_api, carrier, dead_session, session_error``; None while it goes on.
     :param talked_seconds: How long the person and the model were connected.
     :param open: Whether an accepted call has not ended: somebody pays for it.
     :param phone_up: Whether the person's phone is still in the call (rings, talks, waits).
@@ -158,6 +158,16 @@ class LogView:
     def dials(self, number: str) -> list[LogEntry]:
         """Each time that a phone was dialled, whether it rang, was busy or does not exist."""
         return self.of_kind("phone.dialed", number=number)
+
+    def said(self, call_id: str, speaker: str | None = None) -> list[tuple[str, str]]:
+        """
+        What was said in a call, in order: who, ``caller`` or ``model``, and the words.
+
+        :param call_id: OpenAI's id.
+        :param speaker: Only what this one said.
+        """
+        said = [entry.detail for entry in self.of_kind("session.said", call_id=call_id)]
+        return [(each["speaker"], each["text"]) for each in said if speaker in (None, each["speaker"])]
 
     def call(self, *, call_id: str | None = None, carrier_sid: str | None = None) -> CallRecord:
         """

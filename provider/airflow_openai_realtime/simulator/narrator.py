@@ -38,6 +38,17 @@ _WORDS = {
     "webhook.nobody": "webhook: not sent, {why}",
     "sideband.attached": "sideband: attached to the call with {number}",
     "sideband.detached": "sideband: detached",
+    "session.said": "{speaker} in the call with {number}: {text}",
+    "session.pressed": "phone {number}: presses {key}",
+    "session.transcribed": "transcript of the call with {number}: {status}",
+    "session.interrupted": "the model is interrupted by {number}",
+    "session.tool_called": "the model calls {name} with {arguments}",
+    "session.tool_answered": "{name} answered: {output}",
+    "session.tool_missing": "the model would call {name}, but the session offers no such tool",
+    "session.item_added": "the conversation with {number} gets an item of ours",
+    "session.idle_timeout": "the model speaks because {number} is silent",
+    "session.error": "OpenAI: session with {number} has an error, {code}",
+    "session.socket_broken": "sideband: broken off",
 }
 
 

@@ -11,6 +11,7 @@ from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.simulator.dialogue import Dialogue
 from airflow_openai_realtime.simulator.log import CallRecord, Log
 
+_DURATIONS = ("after_seconds", "talks_for_seconds", "gives_up_after_seconds", "hang_up_noticed_after_seconds")
 _REACTIONS = ("answers", "busy", "no_answer", "declines", "invalid")
 
 
@@ -25,7 +26,9 @@ class PhoneScript:
     :param talks_for_seconds: How long the person talks once connected with the model, then hangs up; None: for ever.
     :param gives_up_after_seconds: How long the person, on the line, waits for somebody to talk to; None: for ever.
     :param answered_by: What answering machine detection finds: ``human``, ``machine_start``, ``fax`` or ``unknown``.
-    :param dialogue: What is said on the line once the sideband asks for it.
+    :param dialogue: What is said on the line, and what else happens there.
+    :param hang_up_noticed_after_seconds: How long OpenAI's session lives on after the person hung up, also when that
+        was while it rang: *accept* then says 200 to nobody. Seen by users in 2025; mostly it is 0.
     """
 
     reaction: str = "answers"
@@ -34,13 +37,14 @@ class PhoneScript:
     gives_up_after_seconds: float | None = None
     answered_by: str = "human"
     dialogue: Dialogue = field(default_factory=Dialogue)
+    hang_up_noticed_after_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.reaction not in _REACTIONS:
             raise InvalidInput(
                 f"a phone cannot {self.reaction}; its reaction is one of {', '.join(_REACTIONS)}", field="reaction"
             )
-        for name in ("after_seconds", "talks_for_seconds", "gives_up_after_seconds"):
+        for name in _DURATIONS:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise InvalidInput(f"{name} is {value}; give 0 or more", field=name)

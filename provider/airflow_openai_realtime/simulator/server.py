@@ -22,6 +22,7 @@ from airflow_openai_realtime.simulator.control_routes import ControlRoutes
 from airflow_openai_realtime.simulator.faults import Faults
 from airflow_openai_realtime.simulator.inbound import Headers
 from airflow_openai_realtime.simulator.log import Log
+from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.openai_routes import OpenAIRoutes, openai_error
 from airflow_openai_realtime.simulator.phones import Phones, PhoneScript
 from airflow_openai_realtime.simulator.refusals import Refusal
@@ -193,7 +194,17 @@ class Simulator:
         """
         return self._world.call_in(from_, to, headers, script)
 
-    def wait_for(self, condition: Callable[[], object], *, timeout_seconds: float = 10.0) -> bool:
+    def act(self, call_id: str, *moves: Move) -> None:
+        """
+        Let more happen in a live call: after what its script still holds, or now when nothing is left.
+
+        :param call_id: OpenAI's id.
+        :param moves: What happens, in order.
+        :raises InvalidInput: The call is not live.
+        """
+        self._world.sidebands.act(call_id, moves)
+
+    def wait_for(self, condition: Callable[[], object], *, timeout_seconds: float = 30.0) -> bool:
         """
         Wait until something holds; for what other threads or processes do in real time.
 

@@ -86,7 +86,7 @@ class SidebandSocket:
         await asyncio.sleep(0)  # its time runs from before the client hears anything
         if not self._world.sidebands.attach(call, attachment):  # the call ended during the handshake
             drop.cancel()
-            await self._say_goodbye(socket)
+            await self._say_goodbye(socket, call)
             return
         reader = asyncio.ensure_future(self._read(socket, call, attachment))
         writer = asyncio.ensure_future(self._write(socket, attachment))
@@ -96,14 +96,14 @@ class SidebandSocket:
         finally:
             self._world.sidebands.detach(call, attachment)
             over = writer.done() and writer.exception() is None  # an exception: the client is gone
-            dropped = drop.done()
+            dropped = drop.done() or attachment.broken
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if dropped:
             self._connections.close(socket.scope)
         elif over:
-            await self._say_goodbye(socket)
+            await self._say_goodbye(socket, call)
 
     async def _until_dropped(self, fault: Fault | None) -> None:
         """Wait until a fault breaks the socket off; for ever when there is none."""
@@ -112,8 +112,9 @@ class SidebandSocket:
         else:
             await self._world.clock.sleep(fault.seconds)
 
-    async def _say_goodbye(self, socket: WebSocket) -> None:
-        if self._world.settings.clean_sideband_close:
+    async def _say_goodbye(self, socket: WebSocket, call: SimulatedCall) -> None:
+        scripted = call.dialogue.clean_close
+        if self._world.settings.clean_sideband_close if scripted is None else scripted:
             await socket.close(1000)
         else:
             self._connections.close(socket.scope)

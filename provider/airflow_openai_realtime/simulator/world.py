@@ -35,8 +35,9 @@ class World:
         self.exchange = Exchange(self.clock, self.log, self.phones, self.calls)
         self.carrier = Carrier(self.exchange, lambda: self.settings)
         self.webhooks = WebhookSender(self.clock, self.log, self.faults, lambda: self.settings)
-        self.sidebands = Sidebands(self.clock, self.log)
+        self.sidebands = Sidebands(self.calls, self.clock, self.log)
         self.calls.announce = self.webhooks.announce
+        self.calls.begin = self.sidebands.open
 
     def call_in(self, from_: str, to: str, headers: Headers = (), script: PhoneScript | None = None) -> str:
         """Let somebody call in; see :func:`~airflow_openai_realtime.simulator.inbound.call_in`."""

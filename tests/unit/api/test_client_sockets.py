@@ -101,9 +101,11 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.close()
 
 
-def at(settings, port):
+def at(settings, port, trouble=None):
     return dataclasses.replace(
-        settings, endpoints=endpoints_for(base_url=f"http://127.0.0.1:{port}/v1"), timeout_seconds=0.2
+        settings,
+        endpoints=endpoints_for(base_url=f"http://127.0.0.1:{port}/v1"),
+        timeout_seconds=1 if trouble is stall else 30,
     )
 
 
@@ -113,7 +115,7 @@ IN_DOUBT = pytest.mark.parametrize("trouble", [close, reset, break_off, nonsense
 @IN_DOUBT
 def test_an_accept_or_transfer_that_reached_the_server_is_sent_once(settings, fake_time, serve, trouble):
     server = serve(trouble)
-    with CallsClient(at(settings, server.port), pace=fake_time.pace()) as client:
+    with CallsClient(at(settings, server.port, trouble), pace=fake_time.pace()) as client:
         with pytest.raises(OutcomeUnknown):
             client.accept("rtc_1", {})
         with pytest.raises(OutcomeUnknown):
@@ -124,7 +126,7 @@ def test_an_accept_or_transfer_that_reached_the_server_is_sent_once(settings, fa
 @IN_DOUBT
 async def test_the_async_client_sends_it_once_too(settings, fake_time, serve, trouble):
     server = serve(trouble)
-    async with AsyncCallsClient(at(settings, server.port), pace=fake_time.pace()) as client:
+    async with AsyncCallsClient(at(settings, server.port, trouble), pace=fake_time.pace()) as client:
         with pytest.raises(OutcomeUnknown):
             await client.accept("rtc_1", {})
     assert len(server.requests) == 1
@@ -133,7 +135,7 @@ async def test_the_async_client_sends_it_once_too(settings, fake_time, serve, tr
 @IN_DOUBT
 def test_a_hang_up_gets_through_after_any_trouble(settings, fake_time, serve, trouble):
     server = serve(trouble, trouble, answer)
-    with CallsClient(at(settings, server.port), pace=fake_time.pace()) as client:
+    with CallsClient(at(settings, server.port, trouble), pace=fake_time.pace()) as client:
         assert not client.hang_up("rtc_1").gone
     assert len(server.requests) == 3
 
@@ -161,6 +163,6 @@ def test_every_request_has_a_connection_of_its_own(settings, fake_time, serve):
 def test_the_time_out_is_kept(settings, fake_time, serve):
     server = serve(stall)
     begun = time.monotonic()
-    with CallsClient(at(settings, server.port), pace=fake_time.pace()) as client, pytest.raises(OutcomeUnknown):
+    with CallsClient(at(settings, server.port, stall), pace=fake_time.pace()) as client, pytest.raises(OutcomeUnknown):
         client.accept("rtc_1", {})
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20

@@ -53,7 +53,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 outer.taken.append(Taken(dict(self.headers.items()), body))
-                outer.hold.wait(10)
+                outer.hold.wait(60)
                 self.send_response(outer.answers.pop(0) if outer.answers else 200)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -84,13 +84,13 @@ class Phone:
             base_url=simulator.openai_base_url,
             headers={"authorization": f"Bearer {simulator.api_key}"},
             trust_env=False,
-            timeout=5,
+            timeout=30,
         )
         self.carrier = httpx.Client(
             base_url=f"{simulator.twilio_base_url}/2010-04-01/Accounts/{simulator.account_sid}",
             auth=(simulator.account_sid, simulator.auth_token),
             trust_env=False,
-            timeout=5,
+            timeout=30,
         )
 
     def close(self) -> None:

@@ -10,6 +10,9 @@ from tests.unit.simulator.support import CALLER, PERSON, TARGET, Phone
 
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
 
+#: Long for a connection, short for an answer that never comes.
+SHORT = httpx.Timeout(30, read=0.2)
+
 pytestmark = pytest.mark.realtime_simulator(speed=0)
 
 
@@ -40,7 +43,8 @@ def test_a_time_out_never_answers(
 ) -> None:
     realtime_simulator.faults.time_out("accept", carried_out=carried_out)
     with pytest.raises(httpx.ReadTimeout):
-        client.openai.post(f"/realtime/calls/{call_id}/accept", json={"type": "realtime"}, timeout=0.2)
+        client.openai.post(f"/realtime/calls/{call_id}/accept", json={"type": "realtime"}, timeout=SHORT)
+    assert realtime_simulator.wait_for(lambda: realtime_simulator.log.of_kind("fault.time_out"))
     assert bool(realtime_simulator.log.accepted()) is carried_out
 
 
@@ -71,7 +75,7 @@ def test_a_reset_of_the_simulator_lets_go_of_requests_that_hang(
     hanging.start()
     assert realtime_simulator.wait_for(lambda: realtime_simulator.log.of_kind("fault.time_out"))
     realtime_simulator.reset()
-    hanging.join(5)
+    hanging.join(30)
     assert [type(error) for error in errors] == [httpx.ReadError]
 
 

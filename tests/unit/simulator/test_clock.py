@@ -20,7 +20,8 @@ def test_time_passes_faster_at_a_higher_speed() -> None:
     before, real_before = clock.now(), time.monotonic()
     while time.monotonic() == real_before:
         pass
-    assert clock.now() - before >= 500 * (time.monotonic() - real_before)
+    real_seconds = time.monotonic() - real_before
+    assert clock.now() - before >= 500 * real_seconds
 
 
 def test_advance_fires_due_timers_in_order_each_at_its_instant() -> None:
@@ -61,7 +62,7 @@ def test_timers_fire_by_themselves_once_the_clock_is_started() -> None:
     clock.start()
     try:
         clock.call_later(0.01, fired.set)
-        assert fired.wait(5)
+        assert fired.wait(30)
     finally:
         clock.stop()
 
@@ -75,7 +76,7 @@ def test_a_timer_that_fails_does_not_stop_the_time(caplog: pytest.LogCaptureFixt
     try:
         clock.call_later(0, fail)
         clock.call_later(0.01, fired.set)
-        assert fired.wait(5)
+        assert fired.wait(30)
     finally:
         clock.stop()
     assert "on purpose" in caplog.text
@@ -88,13 +89,13 @@ def test_a_new_speed_holds_for_timers_that_wait_already() -> None:
         clock.call_later(3600, fired.set)
         assert not fired.wait(0.02)
         clock.speed = 1_000_000
-        assert fired.wait(5)
+        assert fired.wait(30)
     finally:
         clock.stop()
 
 
 def test_advance_waits_for_work_that_is_on_its_way() -> None:
-    clock = Clock(speed=0, settle_seconds=5)
+    clock = Clock(speed=0, settle_seconds=30)
     fired: list[str] = []
     clock.begin_work()
 
@@ -122,7 +123,7 @@ async def test_sleep_wakes_when_its_time_has_come() -> None:
     await asyncio.to_thread(clock.advance, 9)
     assert not asleep.done()
     await asyncio.to_thread(clock.advance, 1)
-    await asyncio.wait_for(asleep, 5)
+    await asyncio.wait_for(asleep, 30)
 
 
 def test_reset_forgets_timers_and_goes_back_to_real_time() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.simulator.support import CALLER, PERSON, SESSION, Phone, Receiver
 
 from airflow_openai_realtime.exceptions import InvalidInput
-from airflow_openai_realtime.simulator import Fault, PhoneScript, Simulator, SimulatorControl
+from airflow_openai_realtime.simulator import Dialogue, Fault, Move, PhoneScript, Simulator, SimulatorControl
 
 pytestmark = pytest.mark.realtime_simulator(speed=0)
 
@@ -27,7 +27,7 @@ def test_it_has_the_names_of_the_simulator_in_the_process(
         public = {name for name in dir(getattr(control, part)) if not name.startswith("_")}
         own = {"entries_after"}
         assert public - own <= set(dir(getattr(realtime_simulator, part)))
-    for method in ("call_in", "reset", "wait_for"):
+    for method in ("call_in", "act", "reset", "wait_for"):
         assert hasattr(control, method)
         assert hasattr(realtime_simulator, method)
 
@@ -46,6 +46,24 @@ def test_a_call_can_be_led_from_another_process(
     assert control.log.entries == realtime_simulator.log.entries
     assert control.log.entries_after(3) == realtime_simulator.log.entries[3:]
     assert len(control.log.rings(PERSON)) == 1
+
+
+def test_a_conversation_can_be_led_from_another_process(control: SimulatorControl, client: Phone) -> None:
+    dialogue = Dialogue(("Hello.",), (Move.says("Hi."),), starts="accepted")
+    call_id = control.call_in(PERSON, CALLER, script=PhoneScript.talks_for_ever(dialogue=dialogue))
+    client.accept(call_id)
+    control.clock.advance(10)
+    control.act(call_id, Move.says("Bye."), Move.hangs_up())
+    control.clock.advance(10)
+    assert control.log.said(call_id) == [
+        ("caller", "Hi."),
+        ("model", "Hello."),
+        ("caller", "Bye."),
+        ("model", "Hello."),
+    ]
+    assert control.log.call(call_id=call_id).ended_by == "caller"
+    with pytest.raises(InvalidInput, match="not live"):
+        control.act(call_id, Move.hangs_up())
 
 
 def test_scripts_and_faults_arrive_whole(realtime_simulator: Simulator, control: SimulatorControl) -> None:
@@ -122,6 +140,10 @@ def test_what_cannot_be_is_refused_with_its_field(control: SimulatorControl) -> 
         ("/clock", {"speed": "fast"}),
         ("/call-in", {"from": PERSON, "to": CALLER, "headers": [["X-A"]]}),
         ("/call-in", {"from": PERSON}),
+        ("/call-in", {"from": PERSON, "to": CALLER, "script": {"dialogue": {"moves": [{"kind": "says"}]}}}),
+        ("/call-in", {"from": PERSON, "to": CALLER, "script": {"dialogue": "hello"}}),
+        ("/act", {"call_id": "rtc_1"}),
+        ("/act", {"call_id": "rtc_1", "moves": ["hangs_up"]}),
         ("/reset", ["all"]),
     ],
 )

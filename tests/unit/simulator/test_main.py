@@ -29,7 +29,7 @@ def program(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    guard = threading.Timer(30, process.kill)
+    guard = threading.Timer(120, process.kill)
     guard.start()
     assert process.stdout is not None
     lines: list[str] = []
@@ -70,7 +70,7 @@ def test_it_says_what_to_set_up_and_where_it_listens_and_ends_on_a_signal(
             control.call_in(PERSON, CALLER)
             assert control.wait_for(lambda: receiver.taken)
         process.send_signal(number)
-        told, _ = process.communicate(timeout=10)
+        told, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert told.rstrip().endswith("simulator: stopped")
     assert "phone +1***0123: calls +1***0100" in told
@@ -96,7 +96,7 @@ def test_quiet_tells_nothing_of_what_happens() -> None:
         with SimulatorControl(lines[-1].rsplit(" ", 1)[1]) as control:
             control.call_in(PERSON, CALLER)
         process.send_signal(signal.SIGTERM)
-        told, _ = process.communicate(timeout=10)
+        told, _ = process.communicate(timeout=60)
     assert told == "simulator: stopped\n"
 
 
@@ -111,7 +111,7 @@ def test_quiet_tells_nothing_of_what_happens() -> None:
 )
 def test_what_it_cannot_start_with_is_said_in_one_line(options: tuple[str, ...], why: str) -> None:
     with program(*options) as (process, lines):
-        process.wait(10)
+        process.wait(60)
     assert process.returncode == 2
     (line,) = lines
     assert line.startswith("simulator: cannot start: ")
@@ -124,6 +124,6 @@ def test_a_port_that_is_taken_is_said_with_a_remedy() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with program("--port", str(port)) as (process, lines):
-            process.wait(10)
+            process.wait(60)
     assert process.returncode == 2
     assert lines == [f"simulator: cannot start: port {port} is taken; give another with --port"]

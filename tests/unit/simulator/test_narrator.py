@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.simulator.support import CALLER, PERSON, SESSION, TARGET
+from tests.unit.simulator.talking import Talk
 
+from airflow_openai_realtime.simulator import Dialogue, Move
 from airflow_openai_realtime.simulator.narrator import tell
 from airflow_openai_realtime.simulator.world import World
 
@@ -16,6 +18,16 @@ def test_no_line_of_a_whole_call_shows_a_number(world: World) -> None:
     assert any("to be transferred to tel:+1***" in line for line in lines)
     for number in (PERSON, CALLER, TARGET):
         assert number[2:] not in "\n".join(lines)
+
+
+def test_a_conversation_is_told_without_numbers(world: World) -> None:
+    dialogue = Dialogue(("What is your number?",), (Move.says(f"It is {PERSON}."), Move.presses("1"), Move.hangs_up()))
+    Talk(world, dialogue)
+    world.clock.advance(30)
+    lines = "\n".join(tell(entry) for entry in world.log.entries)
+    assert "caller in the call with +1***0123: It is +1***0123." in lines
+    assert "presses 1" in lines
+    assert PERSON[2:] not in lines
 
 
 @pytest.mark.parametrize("detail", [{}, {"answer": 200, "key_sent": True}])

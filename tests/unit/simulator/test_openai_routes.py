@@ -121,5 +121,5 @@ def test_an_accept_of_a_call_that_is_gone_takes_its_time(realtime_simulator: Sim
     realtime_simulator.clock.advance(5)
     assert answers == []
     realtime_simulator.clock.advance(1)
-    accepting.join(5)
+    accepting.join(30)
     assert [answer.status_code for answer in answers] == [404]

@@ -21,11 +21,16 @@ def call_id(realtime_simulator: Simulator) -> str:
 
 @contextmanager
 def sideband(
-    simulator: Simulator, call_id: str, *, key: str | None = None, headers: dict[str, str] | None = None
+    simulator: Simulator,
+    call_id: str,
+    *,
+    key: str | None = None,
+    headers: dict[str, str] | None = None,
+    open_timeout: float = 30,
 ) -> Iterator[ClientConnection]:
     address = f"ws{simulator.openai_base_url.removeprefix('http')}/realtime?call_id={call_id}"
     sent = {"authorization": f"Bearer {key or simulator.api_key}", **(headers or {})}
-    with connect(address, additional_headers=sent, open_timeout=1) as socket:
+    with connect(address, additional_headers=sent, open_timeout=open_timeout) as socket:
         yield socket
 
 
@@ -39,13 +44,13 @@ def refused(simulator: Simulator, call_id: str, **options: str) -> tuple[int, st
 def test_a_live_call_can_be_attached_and_talks(realtime_simulator: Simulator, client: Phone, call_id: str) -> None:
     client.accept(call_id)
     with sideband(realtime_simulator, call_id) as socket:
-        assert json.loads(socket.recv(5))["type"] == "session.created"
+        assert json.loads(socket.recv(30))["type"] == "session.created"
         socket.send(json.dumps({"type": "response.create"}))
-        assert json.loads(socket.recv(5))["type"] == "response.created"
+        assert json.loads(socket.recv(30))["type"] == "response.created"
         realtime_simulator.clock.advance(10)
         types = []
         while "output_audio_buffer.stopped" not in types:
-            types.append(json.loads(socket.recv(5))["type"])
+            types.append(json.loads(socket.recv(30))["type"])
         assert "response.done" in types
     assert realtime_simulator.wait_for(lambda: realtime_simulator.log.of_kind("sideband.detached"))
     assert len(realtime_simulator.log.open_calls()) == 1
@@ -83,7 +88,7 @@ def test_a_socket_right_after_accept_may_be_too_early(
     assert refused(realtime_simulator, call_id)[0] == 404
     realtime_simulator.clock.advance(1)
     with sideband(realtime_simulator, call_id) as socket:
-        assert socket.recv(5)
+        assert socket.recv(30)
 
 
 def test_a_call_that_ends_closes_the_socket_without_a_goodbye(
@@ -91,10 +96,10 @@ def test_a_call_that_ends_closes_the_socket_without_a_goodbye(
 ) -> None:
     client.accept(call_id)
     with sideband(realtime_simulator, call_id) as socket:
-        socket.recv(5)
+        socket.recv(30)
         realtime_simulator.phones.hang_up(PERSON)
         with pytest.raises(ConnectionClosedError) as caught:
-            socket.recv(5)
+            socket.recv(30)
         assert caught.value.rcvd is None
 
 
@@ -104,23 +109,23 @@ def test_a_call_that_ends_may_close_the_socket_cleanly(
 ) -> None:
     client.accept(call_id)
     with sideband(realtime_simulator, call_id) as socket:
-        socket.recv(5)
+        socket.recv(30)
         client.decide(call_id, "hangup")
         with pytest.raises(ConnectionClosedOK):
-            socket.recv(5)
+            socket.recv(30)
 
 
 def test_a_dropped_sideband_leaves_the_call_alone(realtime_simulator: Simulator, client: Phone, call_id: str) -> None:
     client.accept(call_id)
     realtime_simulator.faults.drop_sideband(after_seconds=5)
     with sideband(realtime_simulator, call_id) as socket:
-        socket.recv(5)
+        socket.recv(30)
         realtime_simulator.clock.advance(5)
         with pytest.raises(ConnectionClosedError):
-            socket.recv(5)
+            socket.recv(30)
     assert len(realtime_simulator.log.open_calls()) == 1
     with sideband(realtime_simulator, call_id) as socket:
-        assert json.loads(socket.recv(5))["type"] == "session.created"
+        assert json.loads(socket.recv(30))["type"] == "session.created"
 
 
 def test_a_handshake_may_be_answered_with_an_error(realtime_simulator: Simulator, client: Phone, call_id: str) -> None:
@@ -135,7 +140,7 @@ def test_a_handshake_may_get_no_answer(
 ) -> None:
     client.accept(call_id)
     getattr(realtime_simulator.faults, kind)("sideband")
-    with pytest.raises(error), sideband(realtime_simulator, call_id):
+    with pytest.raises(error), sideband(realtime_simulator, call_id, open_timeout=1):
         pass
     assert len(realtime_simulator.log.open_calls()) == 1
 

@@ -12,7 +12,7 @@ from airflow_openai_realtime.api.webhooks import parse_event, verify_webhook
 from airflow_openai_realtime.exceptions import InvalidInput, WebhookVerificationError
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
 
-pytestmark = pytest.mark.realtime_simulator(speed=0, settle_seconds=5)
+pytestmark = pytest.mark.realtime_simulator(speed=0, settle_seconds=30)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_asked_again(simulator: Simul
     assert simulator.wait_for(lambda: simulator.log.of_kind("webhook.failed"))
     assert simulator.log.of_kind("webhook.failed")[0].detail["answer"] == "time-out"
     receiver.hold.set()
-    simulator.clock.settle_seconds = 5
+    simulator.clock.settle_seconds = 30
     simulator.clock.advance(1)
     assert len(receiver.taken) == 2
 
