@@ -4,7 +4,7 @@ AIRFLOW ?= 3.3.2
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: help setup demo test test-postgres lint bench chaos simulator switchboard docs format clean
+.PHONY: help setup demo test test-postgres lint bench chaos fuzz simulator switchboard docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,11 +30,15 @@ lint: setup  ## ruff, mypy, and the checks of docs and docstrings
 format: setup  ## let ruff mend what it can
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
 
-bench: setup  ## measure; prints a table and writes build/bench.json
-	$(RUN) -m bench
+bench: setup  ## measure; prints a table and writes build/bench.json (NAMES=... for some only; needs PostgreSQL)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(RUN) -m bench $(NAMES)
 
-chaos: setup  ## kill and fault tests with real processes
-	$(RUN) -m pytest -m chaos -s
+chaos: setup  ## kill and fault tests with real processes (CHAOS_TRIALS=10 of each, CHAOS_SEED=1 for a certain timing)
+	$(RUN) -m pytest tests/chaos
+
+fuzz: setup  ## hostile requests to every route of the switchboard (FUZZ_REQUESTS=20000, FUZZ_SEED=1 for certain ones)
+	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(RUN) -m pytest tests/fuzz -m "not chaos"
 
 simulator: setup  ## OpenAI, a carrier and phones on this machine
 	$(RUN) -m airflow_openai_realtime.simulator

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.operators.answer import AnswerCallOperator
     from airflow_openai_realtime.operators.claim import ClaimCallOperator, ClaimRingingCallsOperator
     from airflow_openai_realtime.operators.hang_up import HangupCallOperator
+    from airflow_openai_realtime.operators.line import CloseLineOperator, OpenLineOperator
     from airflow_openai_realtime.operators.place import PlaceCallOperator
     from airflow_openai_realtime.operators.refer import ReferCallOperator
     from airflow_openai_realtime.operators.reject import RejectCallOperator
     from airflow_openai_realtime.operators.start_runs import StartRunPerCallOperator
+    from airflow_openai_realtime.operators.take import TakeCallOperator
     from airflow_openai_realtime.operators.watch import WatchCallOperator
     from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 
@@ -33,14 +35,17 @@ __all__ = [
     "AnswerCallOperator",
     "ClaimCallOperator",
     "ClaimRingingCallsOperator",
+    "CloseLineOperator",
     "HangupCallOperator",
     "IncomingCallSensor",
+    "OpenLineOperator",
     "PlaceCallOperator",
     "RealtimeHook",
     "RealtimeSession",
     "ReferCallOperator",
     "RejectCallOperator",
     "StartRunPerCallOperator",
+    "TakeCallOperator",
     "TelephonyCarrierHook",
     "WatchCallOperator",
 ]
@@ -52,14 +57,17 @@ __getattr__ = lazy_attributes(
         "AnswerCallOperator": "airflow_openai_realtime.operators.answer",
         "ClaimCallOperator": "airflow_openai_realtime.operators.claim",
         "ClaimRingingCallsOperator": "airflow_openai_realtime.operators.claim",
+        "CloseLineOperator": "airflow_openai_realtime.operators.line",
         "HangupCallOperator": "airflow_openai_realtime.operators.hang_up",
         "IncomingCallSensor": "airflow_openai_realtime.sensors.incoming_call",
+        "OpenLineOperator": "airflow_openai_realtime.operators.line",
         "PlaceCallOperator": "airflow_openai_realtime.operators.place",
         "RealtimeHook": "airflow_openai_realtime.hooks.realtime",
         "RealtimeSession": "airflow_openai_realtime.api.session",
         "ReferCallOperator": "airflow_openai_realtime.operators.refer",
         "RejectCallOperator": "airflow_openai_realtime.operators.reject",
         "StartRunPerCallOperator": "airflow_openai_realtime.operators.start_runs",
+        "TakeCallOperator": "airflow_openai_realtime.operators.take",
         "TelephonyCarrierHook": "airflow_openai_realtime.hooks.telephony_carrier",
         "WatchCallOperator": "airflow_openai_realtime.operators.watch",
     },

@@ -17,6 +17,7 @@ Every error of this package, one tree::
     ├── SwitchboardError             the switchboard's answer
     │   ├── SwitchboardUnreachable   no connection, 5xx
     │   ├── SwitchboardRefused       the token was refused, or the request was wrong
+    │   │   └── ConversationSuperseded  another one runs this conversation now, or it is finished
     │   ├── UnknownCall              the switchboard has no such call
     │   └── ClaimLost                another claimant has the call, or it rings no more
     └── DialError                    the carrier's answer to placing a call
@@ -156,6 +157,20 @@ class SwitchboardUnreachable(SwitchboardError):
 
 class SwitchboardRefused(SwitchboardError):
     """The switchboard refused the token (401, 403) or the request (4xx)."""
+
+
+class ConversationSuperseded(SwitchboardRefused):
+    """
+    Whoever asked does not run this conversation any more: leave the call alone.
+
+    :param code: ``superseded``: another holder has opened it; ``finished``: its outcome is written.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "superseded", call_id: str | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message, call_id=call_id, status=status)
+        self.code = code
 
 
 class UnknownCall(SwitchboardError):

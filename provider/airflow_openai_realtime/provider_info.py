@@ -46,9 +46,14 @@ def get_provider_info() -> dict[str, Any]:
             "operators.watch",
             "operators.claim",
             "operators.start_runs",
+            "operators.line",
+            "operators.take",
         ),
         "sensors": _modules("sensors.incoming_call"),
-        "triggers": _modules("triggers.incoming_call", "triggers.wait_for_call", "triggers.watch"),
+        "triggers": _modules(
+            "triggers.incoming_call", "triggers.live_call", "triggers.take_call", "triggers.wait_for_call"
+        ),
+        "extra-links": [f"{_PACKAGE}.tasks.call_link.CallLink"],
         "connection-types": [_openai_realtime(), _telephony_carrier()],
         "config": _config(),
     }
@@ -186,6 +191,14 @@ def _config() -> dict[str, Any]:
                     "type": "float",
                     "example": "7",
                     "default": "30",
+                },
+                "transcript_days": {
+                    "description": "How many days what was said in calls, and what came of it, is kept: 1 or more, "
+                    "or 0 for as long as the calls.",
+                    "version_added": "0.1.0",
+                    "type": "float",
+                    "example": "2",
+                    "default": "0",
                 },
                 "ledger_retention_days": {
                     "description": "How many days the ledger keeps an attempt after its last change: 1 or more, or 0 "

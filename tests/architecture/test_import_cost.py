@@ -13,13 +13,19 @@ MODULES = (
     "airflow_openai_realtime.operators.accept",
     "airflow_openai_realtime.operators.answer",
     "airflow_openai_realtime.operators.hang_up",
+    "airflow_openai_realtime.operators.line",
     "airflow_openai_realtime.operators.place",
     "airflow_openai_realtime.operators.refer",
     "airflow_openai_realtime.operators.reject",
+    "airflow_openai_realtime.operators.take",
     "airflow_openai_realtime.operators.watch",
     "airflow_openai_realtime.sensors.incoming_call",
 )
-TRIGGERS = ("airflow_openai_realtime.triggers.wait_for_call", "airflow_openai_realtime.triggers.watch")
+TRIGGERS = (
+    "airflow_openai_realtime.triggers.take_call",
+    "airflow_openai_realtime.triggers.wait_for_call",
+    "airflow_openai_realtime.triggers.live_call",
+)
 
 #: Slow to load, and of no use when a DAG file is parsed.
 HEAVY = (
@@ -41,23 +47,25 @@ HEAVY = (
 #: Too slow for parsing, fine for a triggerer, which loads each once.
 HEAVY_FOR_DAGS = ("airflow.triggers.base", "airflow_openai_realtime.triggers")
 
-#: The promise is 40 ms on a quiet machine, which ``make bench`` measures; this is for machines that run tests besides.
-LIMIT_SECONDS = 0.080
+#: The promise is 40 ms on a quiet machine, which ``make bench`` measures, and where ``airflow.sdk`` takes 1.7 s; this
+#: is for machines of any speed that run tests besides, as a share of what ``airflow.sdk`` takes there.
+LIMIT_SHARE = 0.045
 
 
 def loaded_by(*modules: str) -> tuple[set[str], float]:
-    """Modules that importing these adds to those of ``airflow.sdk``, and the processor time it takes, in seconds."""
+    """Modules that importing these adds to those of ``airflow.sdk``, and the processor time as a share of theirs."""
     code = f"""
 import json, sys, time
+begun = time.process_time()
 from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
 before = set(sys.modules)
 started = time.process_time()
 import {", ".join(modules)}
-print(json.dumps([sorted(set(sys.modules) - before), time.process_time() - started]))
+print(json.dumps([sorted(set(sys.modules) - before), (time.process_time() - started) / (started - begun)]))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    loaded, seconds = json.loads(out.splitlines()[-1])
-    return set(loaded), seconds
+    loaded, share = json.loads(out.splitlines()[-1])
+    return set(loaded), share
 
 
 def within(loaded: set[str], names: tuple[str, ...]) -> set[str]:
@@ -85,8 +93,8 @@ def test_the_check_finds_what_it_is_for() -> None:
 
 
 def test_operators_and_the_sensor_load_quickly() -> None:
-    fastest = min(loaded_by(*MODULES)[1] for _ in range(3))
-    assert fastest <= LIMIT_SECONDS, f"{fastest * 1000:.0f} ms"
+    share = min(loaded_by(*MODULES)[1] for _ in range(3))
+    assert share <= LIMIT_SHARE, f"{share:.1%} of the time that airflow.sdk takes"
 
 
 def test_making_the_operators_without_a_session_loads_nothing_heavy() -> None:

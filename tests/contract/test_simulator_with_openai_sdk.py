@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -17,7 +18,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
 
 pytestmark = [
-    pytest.mark.realtime_simulator(speed=0, settle_seconds=5),
+    pytest.mark.realtime_simulator(speed=0, settle_seconds=30),
     # The SDK calls websockets 17 in a way that is going out of use.
     pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning"),
 ]
@@ -45,7 +46,7 @@ def sdk(realtime_simulator: Simulator) -> Iterator[OpenAI]:
         base_url=realtime_simulator.openai_base_url,
         webhook_secret=realtime_simulator.webhook_secret,
         max_retries=0,
-        timeout=5,
+        timeout=30,
     ) as client:
         yield client
 
@@ -56,7 +57,7 @@ async def async_sdk(realtime_simulator: Simulator) -> AsyncIterator[AsyncOpenAI]
         api_key=realtime_simulator.api_key,
         base_url=realtime_simulator.openai_base_url,
         max_retries=0,
-        timeout=5,
+        timeout=30,
     ) as client:
         yield client
 
@@ -161,7 +162,7 @@ def test_a_broken_connection_and_a_time_out_have_their_classes(
         sdk.realtime.calls.accept(call_id, **SESSION)
     realtime_simulator.faults.time_out("accept")
     with pytest.raises(openai.APITimeoutError):
-        sdk.with_options(timeout=0.2).realtime.calls.accept(call_id, **SESSION)
+        sdk.with_options(timeout=httpx.Timeout(30, read=0.2)).realtime.calls.accept(call_id, **SESSION)
 
 
 def test_a_delivered_webhook_unwraps(realtime_simulator: Simulator, sdk: OpenAI, receiver: Receiver) -> None:

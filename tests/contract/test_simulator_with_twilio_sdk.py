@@ -19,7 +19,7 @@ pytestmark = pytest.mark.realtime_simulator(speed=0)
 
 @pytest.fixture
 def sdk(realtime_simulator: Simulator) -> Iterator[Client]:
-    http = TwilioHttpClient(timeout=5)
+    http = TwilioHttpClient(timeout=30)
     client = Client(realtime_simulator.account_sid, realtime_simulator.auth_token, http_client=http)
     client.api.base_url = realtime_simulator.twilio_base_url
     yield client

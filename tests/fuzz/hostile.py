@@ -90,6 +90,8 @@ class Hostile:
             chosen = [name for name in all_of_it if name in required or self.chance(0.4)]
             body = {name: self.of_schema(all_of_it[name], definitions) for name in chosen if not self.chance(0.03)}
             return {**body, self.text(): self.value()} if self.chance(0.1) else body
+        if kind == "array":
+            return [self.of_schema(schema.get("items", {}), definitions) for _ in range(self.random.randrange(4))]
         if kind == "string":
             return self.random.choice(["rtc_1", "me", "spring", "+14155550123", "2030-01-01T00:00:00Z", self.text()])
         if kind in ("integer", "number"):

@@ -1,7 +1,8 @@
 """
 Every route, with hostile input: whatever comes in, nothing breaks, nothing gets in, nothing is stored unsigned.
 
-``FUZZ_REQUESTS`` is the number of requests (``make fuzz`` and CI send 20,000 and more), ``FUZZ_SEED`` repeats a run.
+``FUZZ_REQUESTS`` is the number of requests (``make fuzz`` sends 20,000 to each kind of store), ``FUZZ_SEED`` repeats
+a run.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -15,46 +13,12 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.testing.served_app import ServedApp
+
 CONN_ID = "openai_realtime_default"
 CARRIER_CONN_ID = "telephony_carrier_default"
 CALLER = "+14155550123"
 OUR_NUMBER = "+14155550100"
-
-
-class ServedApp:
-    """A web application on a port of the loopback interface, a free one when none is given, in a thread."""
-
-    def __init__(self, app: Any, port: int = 0) -> None:
-        self._app = app
-        self._port = port
-        self.url = ""
-
-    def __enter__(self) -> ServedApp:
-        import uvicorn
-
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", self._port))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(self._app, log_config=None, access_log=False, timeout_graceful_shutdown=0)
-        self._server = uvicorn.Server(config)
-        started = threading.Event()
-        startup = self._server.startup
-
-        async def noticed(sockets: Any = None) -> None:
-            await startup(sockets=sockets)
-            started.set()
-
-        self._server.startup = noticed  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-        self._thread.start()
-        assert started.wait(60)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
 
 
 @dataclass

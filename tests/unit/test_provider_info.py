@@ -13,6 +13,7 @@ import airflow_openai_realtime
 from airflow_openai_realtime.api.endpoints import REGIONS
 from airflow_openai_realtime.dialers.settings import CARRIERS
 from airflow_openai_realtime.provider_info import get_provider_info
+from airflow_openai_realtime.switchboard.configuration import variable_of
 from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
 
 SCHEMAS = Path(airflow.__file__).parent
@@ -115,11 +116,18 @@ def test_the_store_s_address_is_treated_as_a_secret(info: dict[str, Any]) -> Non
     assert info["config"]["openai_realtime"]["options"]["store_url"]["sensitive"] is True
 
 
-def test_the_mounted_switchboard_s_settings_are_declared_with_the_defaults_that_it_has(info: dict[str, Any]) -> None:
+def test_the_mounted_switchboard_s_settings_are_declared_and_documented_with_the_defaults_that_it_has(
+    info: dict[str, Any],
+) -> None:
     options = info["config"]["openai_realtime"]["options"]
+    page = (Path(__file__).resolve().parents[2] / "docs" / "switchboard.md").read_text()
     assert set(options) == {"store_url", *CONFIGURABLE}
     for name in CONFIGURABLE:
-        assert float(options[name]["default"]) == getattr(SwitchboardSettings(), name)
+        default = getattr(SwitchboardSettings(), name)
+        assert float(options[name]["default"]) == default
+        for row in (f"| `{name}` |", f"| `--{name.replace('_', '-')}` | `{variable_of(name)}` |"):
+            (said,) = [line for line in page.splitlines() if line.startswith(row)]
+            assert said.endswith(f"| {default:g} |")
 
 
 def test_airflow_finds_forms_and_settings() -> None:

@@ -9,22 +9,17 @@ connection's API key can read it.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
+from airflow_openai_realtime.calls.sealing import seal, unseal
+from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
-
-_LABEL = b"airflow-provider-openai-realtime answer plan v1"
 
 
 @dataclass(frozen=True)
@@ -90,8 +85,7 @@ class AnswerPlan:
             "max_duration_seconds": self.max_duration_seconds,
             "caller_fields": self.caller_fields,
         }
-        sealed: str = _fernet(api_key).encrypt(json.dumps(plan).encode()).decode()
-        return sealed
+        return seal(plan, api_key)
 
     @classmethod
     def unseal(cls, sealed: str, api_key: str) -> AnswerPlan:
@@ -102,20 +96,4 @@ class AnswerPlan:
         :param api_key: The same API key.
         :raises ConfigurationError: It was sealed with another key, or changed.
         """
-        from cryptography.fernet import InvalidToken
-
-        try:
-            plan = json.loads(_fernet(api_key).decrypt(sealed.encode()))
-        except InvalidToken:
-            raise ConfigurationError(
-                "what calls are answered with cannot be read: the API key of the connection has changed since the task "
-                "began to wait. Let the task start again"
-            ) from None
-        return cls(**plan)
-
-
-def _fernet(api_key: str) -> Any:
-    from cryptography.fernet import Fernet  # loaded on first use
-
-    digest = hmac.new(api_key.encode(), _LABEL, hashlib.sha256).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+        return cls(**unseal(sealed, api_key, what="what calls are answered with"))

@@ -5,7 +5,8 @@ A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are 
 enters as a :class:`Waiter` with what it looks for; matching is done here, so 500 waiters cost one request at a time. A
 ringing call is offered to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at
 the switchboard, and a hundred local claims for one call would only delay the one that counts. A call that a waiter's
-claimant has already (the waiter was moved here from another process) is offered to it first.
+claimant has already (the waiter was moved here from another process) is offered to it first. A waiter that looks for
+calls that a standing order has answered is offered those in the same way.
 
 An :class:`Observer` only looks on: it sees what rings, and takes no offer away from those who wait.
 
@@ -19,13 +20,14 @@ import asyncio
 import contextvars
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 from airflow_openai_realtime.calls.listeners import Match, Observer, Report, Waiter
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.records import OPEN_CALL_STATES, RINGING, SwitchboardCall
+from airflow_openai_realtime.switchboard.orders import order_of_claimant
+from airflow_openai_realtime.switchboard.records import ACCEPTED, OPEN_CALL_STATES, RINGING, SwitchboardCall
 
 __all__ = ["CallFeed", "Match", "Observer", "Report", "Waiter"]
 
@@ -65,6 +67,7 @@ class CallFeed:
         self.failure: OpenAIRealtimeError | None = None
         self._sleep = sleep
         self._ringing: dict[str, SwitchboardCall] = {}
+        self._answered: dict[str, SwitchboardCall] = {}  # by standing orders, and not taken over
         self._taken: dict[str, SwitchboardCall] = {}
         self._offered: dict[str, Waiter] = {}
         self._waiters: dict[Waiter, None] = {}
@@ -168,6 +171,7 @@ class CallFeed:
         if cursor is None:
             page = await self.client.calls(state=",".join(OPEN_CALL_STATES), limit=PAGE_LIMIT)
             self._ringing.clear()
+            self._answered.clear()
             self._taken.clear()
         else:
             page = await self.client.calls(after=cursor, wait_seconds=POLL_SECONDS, limit=PAGE_LIMIT)
@@ -190,6 +194,11 @@ class CallFeed:
             self._ringing[call.call_id] = call
             return
         self._ringing.pop(call.call_id, None)
+        self._answered.pop(call.call_id, None)
+        if order_of_claimant(call.claimed_by) is not None:
+            if call.state == ACCEPTED:
+                self._answered[call.call_id] = call
+            return
         if call.claimed_by is None:
             return
         known = self._taken.get(call.claimed_by)
@@ -206,7 +215,11 @@ class CallFeed:
             own = self._taken.get(waiter.claimant)
             if own is not None:
                 self._offer(own, waiter, idle)
-        for call in list(self._ringing.values()):
+        self._match(self._ringing, [waiter for waiter in idle if not waiter.takes_answered])
+        self._match(self._answered, [waiter for waiter in idle if waiter.takes_answered])
+
+    def _match(self, calls: Mapping[str, SwitchboardCall], idle: list[Waiter]) -> None:
+        for call in calls.values():
             if not idle:
                 return
             if call.call_id not in self._offered:
@@ -228,7 +241,7 @@ class CallFeed:
         waiter.offer = None
         self._offered.pop(call_id, None)
         if forget:
-            self._ringing.pop(call_id, None)
+            (self._answered if waiter.takes_answered else self._ringing).pop(call_id, None)
 
     def _leave(self, waiter: Waiter, *, taken: bool) -> None:
         del self._waiters[waiter]

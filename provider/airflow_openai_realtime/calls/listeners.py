@@ -63,7 +63,7 @@ class Waiter(Listener):
     """
     One party that waits for a call; made by :meth:`CallFeed.waiter`.
 
-    :param match: What it looks for.
+    :param match: What it looks for: ringing calls, or with ``takes_answered`` those that standing orders have answered.
     :param claimant: Stable name of who waits.
     :param report: Called in the waiter's own task with a line for its log.
     """
@@ -73,11 +73,13 @@ class Waiter(Listener):
         self.match = match
         self.claimant = claimant
         self.offer: SwitchboardCall | None = None
+        #: Whether it looks for calls that a standing order has answered, not for those that ring.
+        self.takes_answered: bool = getattr(match, "takes_answered", False)
         self._was_given_one = False
 
     async def next_call(self) -> SwitchboardCall:
         """
-        Wait for a ringing call that matches, or one that the claimant has already.
+        Wait for a call that matches, or one that the claimant has already.
 
         Asking again says that the call got before went to somebody else.
 

@@ -111,7 +111,8 @@ def read_call(call: object, call_id: object = None) -> CallReference | None:
             f"{type(value).__name__}. For several calls map the task: .expand({field}=...)",
             field=field,
         )
-    if not value:
+    if not value or (value.get("call_id") is None and "outcome" in value):
+        # The result of a phone that was rung and not answered.
         return None
     if not value.get("call_id"):
         raise InvalidInput(
@@ -152,6 +153,19 @@ def read_match(to: str | None, from_number: str | None, headers: Mapping[str, st
 
     by_name = dict(read_mapping(headers, "headers") or {})
     return CallMatch(to=to or None, from_number=from_number or None, headers=by_name)
+
+
+def check_match_literals(to: object, from_number: object, headers: object) -> None:
+    """
+    Refuse when the DAG is parsed what no rendering can mend; the parameters are those of :func:`read_match`.
+
+    :raises InvalidInput: A pattern that needs no rendering cannot be used; an empty one, too.
+    """
+    if all(is_literal(value) for value in (to, from_number, headers)):
+        from airflow_openai_realtime.switchboard.matching import CallMatch
+
+        # Not read_match: an empty text matches all only when a template made it.
+        CallMatch(to=to, from_number=from_number, headers=read_mapping(headers, "headers") or {})  # type: ignore[arg-type]
 
 
 def read_rendered(value: object, field: str) -> Any:

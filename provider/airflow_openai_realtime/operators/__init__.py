@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.operators.answer import AnswerCallOperator
     from airflow_openai_realtime.operators.claim import ClaimCallOperator, ClaimRingingCallsOperator
     from airflow_openai_realtime.operators.hang_up import HangupCallOperator
+    from airflow_openai_realtime.operators.line import CloseLineOperator, OpenLineOperator
     from airflow_openai_realtime.operators.place import PlaceCallOperator
     from airflow_openai_realtime.operators.refer import ReferCallOperator
     from airflow_openai_realtime.operators.reject import RejectCallOperator
     from airflow_openai_realtime.operators.start_runs import StartRunPerCallOperator
+    from airflow_openai_realtime.operators.take import TakeCallOperator
     from airflow_openai_realtime.operators.watch import WatchCallOperator
 
 __all__ = [
@@ -26,11 +28,14 @@ __all__ = [
     "AnswerCallOperator",
     "ClaimCallOperator",
     "ClaimRingingCallsOperator",
+    "CloseLineOperator",
     "HangupCallOperator",
+    "OpenLineOperator",
     "PlaceCallOperator",
     "ReferCallOperator",
     "RejectCallOperator",
     "StartRunPerCallOperator",
+    "TakeCallOperator",
     "WatchCallOperator",
 ]
 
@@ -41,11 +46,14 @@ __getattr__ = lazy_attributes(
         "AnswerCallOperator": "airflow_openai_realtime.operators.answer",
         "ClaimCallOperator": "airflow_openai_realtime.operators.claim",
         "ClaimRingingCallsOperator": "airflow_openai_realtime.operators.claim",
+        "CloseLineOperator": "airflow_openai_realtime.operators.line",
         "HangupCallOperator": "airflow_openai_realtime.operators.hang_up",
+        "OpenLineOperator": "airflow_openai_realtime.operators.line",
         "PlaceCallOperator": "airflow_openai_realtime.operators.place",
         "ReferCallOperator": "airflow_openai_realtime.operators.refer",
         "RejectCallOperator": "airflow_openai_realtime.operators.reject",
         "StartRunPerCallOperator": "airflow_openai_realtime.operators.start_runs",
+        "TakeCallOperator": "airflow_openai_realtime.operators.take",
         "WatchCallOperator": "airflow_openai_realtime.operators.watch",
     },
 )

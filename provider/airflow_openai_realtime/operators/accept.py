@@ -1,25 +1,36 @@
-"""Accepting a ringing call."""
+"""Accepting a ringing call, and perhaps staying with it until it is over."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.exceptions import CallGone, SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import CallGone, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+    from airflow_openai_realtime.calls.parameters import CallReference
+    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
-class AcceptCallOperator(CallOperator, SessionOperator):
+
+class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     """
     Accept a ringing call: from now on the model talks with the caller.
 
     The session is given whole (``session``), by its common fields, or both, where they do not contradict each other.
     All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
     :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator`.
+
+    With ``wait_for_end`` the task stays with the call, in the triggerer, and returns what came of it. What happens in
+    the call, ``greeting``, ``result_model`` and so on, are the parameters of
+    :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
 
     No call is left running that nobody watches: before OpenAI is asked, the switchboard knows when the call must be
     over, and ends it then whatever dies. When accepting fails, or the task is killed while it works, the call is hung
@@ -28,29 +39,65 @@ class AcceptCallOperator(CallOperator, SessionOperator):
     Retries: another try of this task (or of a cleared run) accepts nothing twice. When an earlier try has accepted the
     call, the task succeeds with that call. An answer "already decided" counts as that too, if an earlier try had come
     as far as asking OpenAI; otherwise somebody else decided, and the task fails and leaves the call alone.
+    With ``wait_for_end`` it attaches to that call again; when it is over by now, it returns its result.
 
     :param call: The call as ``IncomingCallSensor`` returns it, or its id. Templated.
     :param call_id: Its id alone, instead of ``call``. Then a claim by a task of the same DAG run is used. Templated.
     :param if_gone: When the caller has hung up before: ``skip`` (default), ``succeed`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
-    :return: The call as a dict, with ``accepted_at`` and ``hangup_at``.
+    :return: The call as a dict, with ``accepted_at`` and ``hangup_at``. With ``wait_for_end`` the result of the call,
+        as :class:`~airflow_openai_realtime.calls.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
     """
 
-    template_fields: Sequence[str] = (*CallOperator.template_fields, *SessionOperator.template_fields)
+    template_fields: Sequence[str] = (
+        *CallOperator.template_fields,
+        *SessionOperator.template_fields,
+        *ConversationOperator.template_fields,
+    )
+    template_fields_renderers = {
+        **SessionOperator.template_fields_renderers,
+        **ConversationOperator.template_fields_renderers,
+    }
 
     def __init__(self, *, if_gone: IfGone = "skip", **kwargs: Any) -> None:
         super().__init__(if_gone=if_gone, **kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Accept the call; see the class."""
-        from airflow_openai_realtime.calls.accepting import accepting_claimant
-
         reference = self.reference()
         plan = self._answer_plan()
+        self.shown_call_id = reference.call_id
+        if not self.wait_for_end:
+            try:
+                return self._accept(context, reference, plan).to_dict()
+            except CallGone as error:
+                self.settle_gone(error)
+                given = self.call if isinstance(self.call, dict) else {}
+                return {**given, "call_id": reference.call_id, "state": "ended", "end_reason": "gone"}
+        wanted = self._conversation()
+        return self._accept_and_wait(context, reference, wanted.answered_with(plan), wanted)
+
+    def _accept_and_wait(
+        self, context: Context, reference: CallReference, plan: AnswerPlan, wanted: WantedConversation
+    ) -> dict[str, Any]:
+        with self.hook.switchboard() as switchboard:
+            before = _accepted_before(switchboard, reference.call_id)
+            if before is not None and before.is_over:
+                return self._finished(context, switchboard, before)
+            try:
+                call = self._accept(context, reference, plan)
+            except CallGone as error:
+                self.settle_gone(error)
+                return self._finished(context, switchboard, switchboard.call(reference.call_id))
+        return self._run_in_triggerer(context, wanted, call)
+
+    def _accept(self, context: Context, reference: CallReference, plan: AnswerPlan) -> SwitchboardCall:
+        from airflow_openai_realtime.calls.accepting import accepting_claimant
+
         hook = self.hook
         line = hook.line()
         with hook.calls() as calls, hook.switchboard() as switchboard:
@@ -58,10 +105,6 @@ class AcceptCallOperator(CallOperator, SessionOperator):
                 claimant = accepting_claimant(reference, context["ti"], switchboard)
                 acceptance = self._acceptance(line, calls, switchboard, reference.call_id, claimant)
                 call = acceptance.accept(plan.session_for, plan.max_duration_seconds)
-            except CallGone as error:
-                self.settle_gone(error)
-                given = self.call if isinstance(self.call, dict) else {}
-                return {**given, "call_id": reference.call_id, "state": "ended", "end_reason": "gone"}
             except SwitchboardUnreachable as error:
                 raise SwitchboardUnreachable(
                     f"call {reference.call_id} was not accepted: the switchboard, which would end it in time, does not "
@@ -70,4 +113,13 @@ class AcceptCallOperator(CallOperator, SessionOperator):
                     status=error.status,
                 ) from error
         self.log.info("Call %s is accepted; it is ended at %s at the latest.", call.call_id, call.hangup_at)
-        return call.to_dict()
+        return call
+
+
+def _accepted_before(switchboard: SwitchboardClient, call_id: str) -> SwitchboardCall | None:
+    """Return a call that was accepted before, by whomever; it may be over."""
+    try:
+        call = switchboard.call(call_id)
+    except UnknownCall:
+        return None
+    return call if call.accepted_at is not None else None

@@ -1,4 +1,4 @@
-"""Waiting for a call and answering it in the triggerer."""
+"""Waiting for a call, answering it in the triggerer, and perhaps staying with it until it is over."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, read_number
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
+from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
 
-class AnswerCallOperator(CallWaiting, SessionOperator):
+class AnswerCallOperator(CallWaiting, SessionOperator, ConversationOperator):
     """
     Wait for a call and accept it in the triggerer, tens of milliseconds after it began to ring.
 
@@ -33,12 +34,16 @@ class AnswerCallOperator(CallWaiting, SessionOperator):
     gone when it is to be accepted is passed over, and the waiting goes on. As with ``AcceptCallOperator``, no call is
     left running that nobody watches: let ``WatchCallOperator`` follow, and ``HangupCallOperator`` as teardown.
 
-    When the task is killed in the short time between the accept and its result, the call is hung up (Airflow 3.3 and
-    later; with 3.2 the switchboard ends it at ``hangup_at``).
+    Or give ``wait_for_end``: the trigger that has answered stays with the call, and the task returns what came of it.
+    What happens in the call, ``greeting``, ``result_model`` and so on, are the parameters of
+    :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
+
+    When the task is killed while it has the call, and has not handed it on, the call is hung up (Airflow 3.3 and later;
+    with 3.2 the switchboard ends it at ``hangup_at``).
 
     Retries: the call belongs to the task, not to one try of it. Retried, cleared or moved to another triggerer, it
     finds the call that it has accepted and returns it, while that lasts; it accepts nothing twice and takes no second
-    call.
+    call. With ``wait_for_end`` it goes on with that call; when it is over by now, it returns its result.
 
     :param to: Pattern for the number that was called, E.164. Templated.
     :param from_number: Pattern for the caller's number, E.164. Templated.
@@ -55,6 +60,8 @@ class AnswerCallOperator(CallWaiting, SessionOperator):
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second, since a phone may be
         ringing.
     :return: The accepted call as a dict: as ``IncomingCallSensor`` returns it, with ``accepted_at`` and ``hangup_at``.
+        With ``wait_for_end`` the result of the call, as
+        :class:`~airflow_openai_realtime.calls.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowSensorTimeout: No call came in time.
     :raises CallError: A call was not accepted, or may have been; then it was hung up. A retry waits for the next one.
@@ -69,9 +76,14 @@ class AnswerCallOperator(CallWaiting, SessionOperator):
         "headers",
         "placed",
         *SessionOperator.template_fields,
+        *ConversationOperator.template_fields,
         "openai_realtime_conn_id",
         "telephony_carrier_conn_id",
     )
+    template_fields_renderers = {
+        **SessionOperator.template_fields_renderers,
+        **ConversationOperator.template_fields_renderers,
+    }
     ui_color = "#e8f3ee"
 
     def __init__(
@@ -109,7 +121,7 @@ class AnswerCallOperator(CallWaiting, SessionOperator):
         return found if found is not None else self._defer(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the call that the trigger has accepted."""
+        """Return the call that the trigger has accepted, or what came of it."""
         try:
             return super().execute_complete(context, event)
         except AirflowSensorTimeout as error:

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_openai_realtime.calls.parameters import CallReference, is_literal, read_call
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.call_link import HasCallLink
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.exceptions import OpenAIRealtimeError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 IfGone = Literal["succeed", "skip", "fail"]
 
 
-class CallOperator(BaseOperator):
+class CallOperator(HasCallLink, BaseOperator):
     """
     Base of the operators that do something with one call.
 
@@ -74,6 +75,7 @@ class CallOperator(BaseOperator):
                 "skipped, let this one be skipped too (trigger_rule all_success)",
                 field="call",
             )
+        self.shown_call_id = reference.call_id
         return reference
 
     def report(self, line: str) -> None:

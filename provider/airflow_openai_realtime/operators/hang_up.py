@@ -50,7 +50,7 @@ class HangupCallOperator(CallOperator):
         reference = read_call(self.call, self.call_id)
         if reference is None:
             self.skip("There is no call to hang up: the task that would have given it was skipped or returned none.")
-        call_id = reference.call_id
+        call_id = self.shown_call_id = reference.call_id
         hook = self.hook
         with hook.calls() as calls:
             result = calls.hang_up(call_id)

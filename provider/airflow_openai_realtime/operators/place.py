@@ -1,4 +1,4 @@
-"""Ringing a phone."""
+"""Ringing a phone, and perhaps staying with the call until it is over."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
-from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
+from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
+from airflow_openai_realtime.tasks.placed_call import (
+    CARRIER_MARGIN_SECONDS,
+    COMING_IN_SECONDS,
+    IfPlacedNotAnswered,
+    PlacedCallWaiting,
+)
+from airflow_openai_realtime.tasks.session_operator import SessionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.placing import Placement
     from airflow_openai_realtime.dialers.port import DialRequest
     from airflow_openai_realtime.dialers.settings import CarrierSettings
@@ -26,13 +34,21 @@ if TYPE_CHECKING:
 #: How long a phone may be let ring, in seconds; carriers take no more.
 LONGEST_RING_SECONDS = 600
 LONGEST_CALL_SECONDS = 3600
+CARRIER_SECONDS = 900
+CALL_SECONDS = 600
 
 
-class PlaceCallOperator(BaseOperator):
+class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator):
     """
     Ring a person's phone through a carrier, and connect it to OpenAI when it is answered.
 
     The answered call then comes in as any other: give what this task returns to ``IncomingCallSensor(placed=…)``.
+
+    Or give ``wait_for_end``: then this one task rings the phone, accepts the call when it comes in, stays with it in
+    the triggerer until it is over, and returns what came of it. Then it also takes the session that calls are accepted
+    with and ``caller_fields``, as :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator` describes
+    them, and what happens in the call (``greeting``, ``result_model`` and so on), as
+    :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator` does.
 
     **The phone rings at most once** for one (campaign, contact, attempt), whatever is retried, cleared, backfilled or
     run twice. The attempt is written into the switchboard's ledger before the carrier is asked. When it is not certain
@@ -42,7 +58,8 @@ class PlaceCallOperator(BaseOperator):
     Backfills, and scheduled runs that come late (a catch-up), do not ring anybody unless told to: the task is skipped.
 
     Retries: an attempt that was placed is returned as it is (``status`` is ``already_placed``). Only when the carrier
-    could certainly not be reached does a retry dial.
+    could certainly not be reached does a retry dial. With ``wait_for_end`` it goes on with the call that it has; when
+    that is over by now, it returns its result.
 
     :param to: Number to ring, E.164 (``+14155550123``). Templated.
     :param campaign: Name under which attempts are remembered, for example of the campaign and its week. Two runs with
@@ -53,14 +70,21 @@ class PlaceCallOperator(BaseOperator):
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``, for the ledger. Templated.
     :param from_number: Number the person sees, E.164; the connection's caller number when left out. Templated.
     :param ring_seconds: How long to let it ring, in seconds, 1 to 600. Templated.
-    :param max_duration_seconds: The carrier ends the call after this long, in seconds, above 0, at most 3,600. It is
-        the last backstop, for when nothing here is alive to hang up, and it counts from the moment the person picks up,
-        which is before the call is accepted: give more than ``AcceptCallOperator``'s (600) and the minute in which the
-        call waits to be accepted. Templated.
+    :param max_duration_seconds: Without ``wait_for_end``: the carrier ends the call after this long, in seconds, above
+        0, at most 3,600; 900 by default. It is the last backstop, for when nothing here is alive to hang up, and it
+        counts from the moment the person picks up, which is before the call is accepted: give more than
+        ``AcceptCallOperator``'s (600) and the minute in which the call waits to be accepted. With ``wait_for_end``:
+        when the call is ended at the latest, in seconds from accepting it, 600 by default; the carrier ends it two
+        minutes later. Templated.
+    :param if_not_answered: With ``wait_for_end``, when nobody picks up: ``result`` (default; ``outcome`` says
+        ``no_answer``, ``busy``, ``failed``, ``gone`` or ``unknown``), ``skip`` or ``fail``.
     :param dial_in_backfill: Whether a backfill rings phones.
     :param max_lateness_seconds: How late a scheduled run may start and still ring, in seconds; ``None`` for no limit.
     :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
-        ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``.
+        ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``. With
+        ``wait_for_end`` the result of the call, as
+        :class:`~airflow_openai_realtime.calls.call_result.CallResult` describes it, with ``attempt_id``, ``campaign``
+        and ``attempt``; ``call_id`` is ``None`` when it never came in.
     :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
     :raises CarrierRefused: The carrier said no; no phone rang.
     :raises CarrierUnavailable: The carrier could not be reached; no phone rang.
@@ -78,9 +102,16 @@ class PlaceCallOperator(BaseOperator):
         "openai_realtime_conn_id",
         "from_number",
         "ring_seconds",
-        "max_duration_seconds",
+        *SessionOperator.template_fields,
+        *ConversationOperator.template_fields,
     )
+    template_fields_renderers = {
+        **SessionOperator.template_fields_renderers,
+        **ConversationOperator.template_fields_renderers,
+    }
     ui_color = "#e8f3ee"
+    to: str
+    telephony_carrier_conn_id: str
 
     def __init__(
         self,
@@ -93,12 +124,15 @@ class PlaceCallOperator(BaseOperator):
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
         from_number: str | None = None,
         ring_seconds: float | str = 30,
-        max_duration_seconds: float | str = 900,
+        max_duration_seconds: float | str | None = None,
+        if_not_answered: IfPlacedNotAnswered = "result",
         dial_in_backfill: bool = False,
         max_lateness_seconds: float | None = 3600,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        if max_duration_seconds is None:
+            max_duration_seconds = CALL_SECONDS if kwargs.get("wait_for_end") else CARRIER_SECONDS
+        super().__init__(max_duration_seconds=max_duration_seconds, **kwargs)
         self.to = to
         self.campaign = campaign
         self.contact = contact
@@ -107,32 +141,43 @@ class PlaceCallOperator(BaseOperator):
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.from_number = from_number
         self.ring_seconds = ring_seconds
-        self.max_duration_seconds = max_duration_seconds
+        self.if_not_answered = if_not_answered
+        self.soft_fail = False
         self.dial_in_backfill = dial_in_backfill
         self.max_lateness_seconds = max_lateness_seconds
         self._check_literals()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ring the phone, if nobody has before; see the class."""
+        if not self.wait_for_end:
+            return self._result(self._place(context))
+        # A mistake is to show before the phone rings.
+        self._answer(self._wanted())
+        placement = self._place(context)
+        self._result(placement)
+        self._attempt_row = placement.attempt
+        self.timeout = self._ring_seconds() + COMING_IN_SECONDS
+        found = self._look(context)
+        return found if found is not None else self._defer(context)
+
+    def _place(self, context: Context) -> Placement:
         from airflow_openai_realtime.api.phone_numbers import check_e164
 
         to = check_e164(self.to, "to")
-        campaign, contact = self._key("campaign"), self._key("contact") if self.contact is not None else to
-        attempt = self._attempt()
+        campaign, contact, attempt = self._ledger_key()
         carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
         settings = carrier.settings()
         self._dial_request(settings, to, correlation_id="checked-before-anything-is-written")
         reason = self._reason_not_to_dial(context["dag_run"])
-        with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
+        with self._switchboard() as switchboard:
             if reason is not None:
-                return self._placed_before(switchboard, campaign, contact, attempt, reason)
+                return self._placed_before(switchboard, reason)
             from airflow_openai_realtime.calls.placing import Placing
 
             reserved = switchboard.reserve_attempt(campaign, contact, attempt, to)
             with carrier.dialer() as dialer:
                 request = self._dial_request(settings, reserved.to_number or to, reserved.correlation_id)
-                placement = Placing(switchboard, dialer, self._report).place(reserved, request)
-        return self._result(placement)
+                return Placing(switchboard, dialer, self._report).place(reserved, request)
 
     def _result(self, placement: Placement) -> dict[str, Any]:
         result = placement.to_dict(self.telephony_carrier_conn_id)
@@ -145,20 +190,37 @@ class PlaceCallOperator(BaseOperator):
         )
         return result
 
-    def _placed_before(
-        self, switchboard: SwitchboardClient, campaign: str, contact: str, attempt: int, reason: str
-    ) -> dict[str, Any]:
+    def _placed_before(self, switchboard: SwitchboardClient, reason: str) -> Placement:
         """Return what an earlier run has placed; otherwise this task is skipped, for the reason given."""
         from airflow_openai_realtime.calls.placing import placed_before
 
-        rows: list[Attempt] = switchboard.attempts(campaign, contact=contact)
-        for row in rows:
-            if row.attempt == attempt:
-                placement = placed_before(row)
-                if placement is not None:
-                    return self._result(placement)
+        row = self._row_in_ledger(switchboard)
+        placement = placed_before(row) if row is not None else None
+        if placement is not None:
+            return placement
         self.log.info("Nobody is rung: %s", reason)
         raise AirflowSkipException(reason)
+
+    def _find_attempt(self) -> Attempt:
+        with self._switchboard() as switchboard:
+            row = self._row_in_ledger(switchboard)
+        if row is None:
+            raise SwitchboardRefused("the ledger has no row of this attempt any more")
+        return row
+
+    def _row_in_ledger(self, switchboard: SwitchboardClient) -> Attempt | None:
+        campaign, contact, attempt = self._ledger_key()
+        rows = switchboard.attempts(campaign, contact=contact)
+        return next((row for row in rows if row.attempt == attempt), None)
+
+    def _ledger_key(self) -> tuple[str, str, int]:
+        from airflow_openai_realtime.api.phone_numbers import check_e164
+
+        contact = self._key("contact") if self.contact is not None else check_e164(self.to, "to")
+        return self._key("campaign"), contact, self._attempt()
+
+    def _plan(self) -> AnswerPlan:
+        return self._answer_plan()
 
     def _reason_not_to_dial(self, dag_run: Any) -> str | None:
         run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
@@ -209,13 +271,20 @@ class PlaceCallOperator(BaseOperator):
         return read_number(self.ring_seconds, "ring_seconds", at_least=1, at_most=LONGEST_RING_SECONDS)
 
     def _max_duration(self) -> float:
-        return read_number(self.max_duration_seconds, "max_duration_seconds", above=0, at_most=LONGEST_CALL_SECONDS)
-
-    def _report(self, line: str) -> None:
-        self.log.warning("%s", line)
+        """Return when the carrier ends the call."""
+        limit = read_number(self.max_duration_seconds, "max_duration_seconds", above=0, at_most=LONGEST_CALL_SECONDS)
+        return limit + CARRIER_MARGIN_SECONDS if self.wait_for_end else limit
 
     def _check_literals(self) -> None:
         """Refuse now what no rendering can mend; numbers only by their shape, which costs nothing."""
+        self._check_if_not_answered()
+        for field in [*self._given(), *(["caller_fields"] if self.caller_fields is not None else [])]:
+            if not self.wait_for_end:
+                raise InvalidInput(
+                    f"{field} needs wait_for_end=True: without it this task rings the phone, and AcceptCallOperator "
+                    f"takes {field}",
+                    field=field,
+                )
         for field in ("campaign", "contact"):
             value = getattr(self, field)
             if is_literal(value) and (field == "campaign" or value is not None):

@@ -1,49 +1,58 @@
-"""Waiting for an accepted call to end."""
+"""Staying with an accepted call until it is over."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_call
-from airflow_openai_realtime.exceptions import CallError, InvalidInput
+from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
-#: How much longer than the call the deferral may last, in seconds; only a backstop.
-BACKSTOP_SECONDS = 120
-
-
-class WatchCallOperator(BaseOperator):
+class WatchCallOperator(ConversationOperator):
     """
-    Wait until an accepted call is over, in the triggerer; at its ``hangup_at`` it is hung up.
+    Stay with an accepted call until it is over, in the triggerer, and return what came of it.
+
+    Whoever accepted it: ``AcceptCallOperator``, ``AnswerCallOperator``, or a standing order whose call
+    ``TakeCallOperator`` took over. By itself it only listens and writes down; at the call's ``hangup_at`` it hangs up.
+    It steers the call as well when it is told to: with ``greeting``, ``result_model``, ``functions`` and so on, the
+    parameters of :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
+
+    One task at a time runs a call. When another one attaches to it, this one waits for the result of that.
 
     When the task is killed or cleared while it waits (Airflow 3.3 and later), the call is hung up.
 
-    Retries: the watch attaches to the call again; what is over is over.
+    Retries: it attaches to the call again and goes on from what was saved; of a call that is over it returns the
+    result.
 
     :param call: The call as ``AcceptCallOperator`` returns it, or its id. Templated.
     :param call_id: Its id alone, instead of ``call``. Templated.
+    :param silence_seconds: How long nobody may speak, in seconds above 0, before the call is hung up; ``None``
+        (default): for ever. Templated.
+    :param end_call: Whether the model may end the call itself; here not, unless told. Templated.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
     :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A busy scheduler can fail a
         task whose trigger fires soon after it deferred.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
-    :return: ``call_id``, ``outcome`` (``ended``, ``max_duration``, or ``gone`` when it was over before the watch began)
-        and ``ended_at``.
+    :return: The result of the call, as :class:`~airflow_openai_realtime.calls.call_result.CallResult` describes it.
     :raises UnknownCall: The switchboard has never seen the call.
-    :raises InvalidInput: The call was not accepted.
+    :raises InvalidInput: The call was not accepted, or a value cannot be used.
 
     Source: https://developers.openai.com/api/docs/guides/voice-server-controls
     """
 
-    template_fields: Sequence[str] = ("call", "call_id", "openai_realtime_conn_id")
+    template_fields: Sequence[str] = (
+        "call",
+        "call_id",
+        *ConversationOperator.template_fields,
+        "openai_realtime_conn_id",
+    )
     ui_color = "#e8f3ee"
 
     def __init__(
@@ -51,12 +60,23 @@ class WatchCallOperator(BaseOperator):
         *,
         call: Any = None,
         call_id: str | None = None,
+        silence_seconds: float | str | None = None,
+        end_call: bool | str = False,
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
         retries: int | None = SAFE_RETRIES,
         retry_delay: timedelta | float = SAFE_RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        if not kwargs.pop("wait_for_end", True):
+            raise InvalidInput("WatchCallOperator always waits for the end", field="wait_for_end")
+        super().__init__(
+            wait_for_end=True,
+            silence_seconds=silence_seconds,
+            end_call=end_call,
+            retries=retries,
+            retry_delay=retry_delay,
+            **kwargs,
+        )
         self.call = call
         self.call_id = call_id
         self.openai_realtime_conn_id = openai_realtime_conn_id
@@ -66,52 +86,20 @@ class WatchCallOperator(BaseOperator):
             read_call(call, call_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Look whether the call is over already, else wait in the triggerer; see the class."""
+        """Look whether the call is over already, else stay with it in the triggerer; see the class."""
         reference = read_call(self.call, self.call_id)
         if reference is None:
             raise InvalidInput(
                 "there is no call: give call (the result of AcceptCallOperator) or call_id", field="call"
             )
-        with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
+        wanted = self._conversation()
+        with self._line_hook().switchboard() as switchboard:
             row = switchboard.call(reference.call_id)
-        if row.is_over:
-            return _result(row)
+            if row.is_over:
+                return self._finished(context, switchboard, row)
         if row.hangup_at is None:
             raise InvalidInput(
                 f"call {row.call_id} is {row.state}, not accepted; put AcceptCallOperator before this task",
                 field="call",
             )
-        self._wait(row.call_id, row.hangup_at)
-        raise AssertionError("unreachable: deferring raises")  # pragma: no cover
-
-    def _wait(self, call_id: str, hangup_at: datetime) -> None:
-        from airflow_openai_realtime.triggers.watch import WatchCallTrigger
-
-        left = max(hangup_at - datetime.now(timezone.utc), timedelta())
-        self.defer(
-            trigger=WatchCallTrigger(
-                call_id=call_id,
-                hangup_at=hangup_at.isoformat(),
-                openai_realtime_conn_id=self.openai_realtime_conn_id,
-            ),
-            method_name="execute_complete",
-            timeout=left + timedelta(seconds=BACKSTOP_SECONDS),
-        )
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return how the call ended."""
-        if not event or event.get("status") != "over":
-            raise CallError(str((event or {}).get("message") or "the watch ended without a result"))
-        result: dict[str, Any] = event["result"]
-        self.log.info("Call %s is over: %s.", result["call_id"], result["outcome"])
-        return result
-
-
-def _result(row: SwitchboardCall) -> dict[str, Any]:
-    """Return how a call ended that was over before the watch began, as the switchboard knows it."""
-    ended_at = row.ended_at or datetime.now(timezone.utc)
-    if row.state == "ended" and row.end_reason != "gone":
-        outcome = "max_duration" if row.end_reason == "max_duration" else "ended"
-    else:
-        outcome = "gone"
-    return {"call_id": row.call_id, "outcome": outcome, "ended_at": ended_at.isoformat()}
+        return self._run_in_triggerer(context, wanted, row)

@@ -12,6 +12,7 @@ from airflow_openai_realtime.calls.answer_parameters import check_answer_literal
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
 from airflow_openai_realtime.exceptions import DialError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.call_link import HasCallLink
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
 
-class IncomingCallSensor(CallWaiting, BaseSensorOperator):
+class IncomingCallSensor(CallWaiting, HasCallLink, BaseSensorOperator):
     """
     Wait for a ringing call, claim it, and return it.
 

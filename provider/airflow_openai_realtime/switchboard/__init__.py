@@ -4,3 +4,6 @@ one claimant have each call, and hangs up what has gone on too long. And the cli
 
 Nothing here imports Airflow, except ``mounted.py``.
 """
+
+MOUNTED_AT = "/openai-realtime"
+"""Path under Airflow's address where the plugin mounts it."""

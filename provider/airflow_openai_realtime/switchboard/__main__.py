@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, about in (
         ("ring_seconds", "how long a call counts as ringing"),
         ("retention_days", "how long calls that are over are kept, 0 for ever"),
+        ("transcript_days", "how long what was said in them is kept, 0 for as long as the calls"),
         (
             "ledger_retention_days",
             "how long the ledger keeps an attempt; without it the phone may ring again; 0 for ever",

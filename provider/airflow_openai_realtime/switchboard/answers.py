@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.switchboard.errors import MoveRefused, TooManyLookups
 from airflow_openai_realtime.switchboard.polls import TooManyPolls
 
@@ -36,6 +36,7 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(InvalidInput, _invalid_input)
     app.add_exception_handler(UnknownCall, _unknown)
     app.add_exception_handler(MoveRefused, _refused)
+    app.add_exception_handler(ConversationSuperseded, _refused)
     app.add_exception_handler(SwitchboardUnreachable, _unavailable)
     app.add_exception_handler(TooManyPolls, _too_many)
     app.add_exception_handler(TooManyLookups, _too_many_lookups)
@@ -64,7 +65,7 @@ def _unknown(_: Request, problem: Exception) -> Response:
 
 
 def _refused(_: Request, problem: Exception) -> Response:
-    assert isinstance(problem, MoveRefused)  # noqa: S101
+    assert isinstance(problem, (MoveRefused, ConversationSuperseded))  # noqa: S101
     return error(409, problem.code, str(problem))
 
 

@@ -16,7 +16,14 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from airflow_openai_realtime.switchboard import attempt_routes, call_routes, metrics_route, order_routes
+from airflow_openai_realtime.switchboard import (
+    attempt_routes,
+    call_routes,
+    conversation_routes,
+    metrics_route,
+    order_routes,
+    recent_route,
+)
 from airflow_openai_realtime.switchboard.answers import add_error_answers
 from airflow_openai_realtime.switchboard.body_limit import BodyLimit
 from airflow_openai_realtime.switchboard.lines import Lines
@@ -61,7 +68,9 @@ def create_app(
     app.add_route("/health", _health, methods=["GET"])
     app.add_route("/webhook", receive_webhook, methods=["POST"])
     app.add_route("/webhook/{line}", receive_webhook, methods=["POST"])
+    app.include_router(conversation_routes.router)  # before the calls, whose ids may hold anything
     app.include_router(call_routes.router)
+    app.include_router(recent_route.router)
     app.include_router(attempt_routes.router)
     app.include_router(metrics_route.router)
     app.include_router(order_routes.router)

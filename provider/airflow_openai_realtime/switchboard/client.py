@@ -17,6 +17,7 @@ import tenacity
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import client_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
+from airflow_openai_realtime.switchboard.conversation_client import AsyncConversationMethods, ConversationMethods
 from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
 
@@ -53,7 +54,7 @@ class _Address:
         }
 
 
-class SwitchboardClient(_Address, OrderMethods):
+class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
     """
     Client for synchronous code. A context manager; :meth:`close` does the same.
 
@@ -258,7 +259,7 @@ class SwitchboardClient(_Address, OrderMethods):
         return self._send(ask.status())
 
 
-class AsyncSwitchboardClient(_Address, AsyncOrderMethods):
+class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMethods):
     """
     Client for asynchronous code; :class:`SwitchboardClient` describes parameters and methods.
 

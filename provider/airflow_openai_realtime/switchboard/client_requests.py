@@ -18,12 +18,13 @@ from airflow_openai_realtime.api.settings import check_header_value
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import (
     ConfigurationError,
+    ConversationSuperseded,
     InvalidInput,
     SwitchboardRefused,
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED, MoveRefused
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
 
 _T = TypeVar("_T")
@@ -132,7 +133,8 @@ def interpret(request: SwitchboardRequest, url: str, status: int, body: bytes) -
     :param url: The switchboard's URL, for messages.
     :returns: The answer's JSON object.
     :raises UnknownCall: 404 with the switchboard's own code.
-    :raises MoveRefused: 409.
+    :raises ConversationSuperseded: 409 about a conversation.
+    :raises MoveRefused: Any other 409.
     :raises SwitchboardUnreachable: 429 or 5xx; asking again later is safe.
     :raises SwitchboardRefused: Anything else that is no success, and an answer that is no switchboard's.
     """
@@ -164,6 +166,8 @@ def interpret(request: SwitchboardRequest, url: str, status: int, body: bytes) -
         )
     if status == 404 and code == "unknown_call":
         raise UnknownCall(message, call_id=request.call_id, status=status)
+    if status == 409 and code in (SUPERSEDED, FINISHED):
+        raise ConversationSuperseded(message, code=code, call_id=request.call_id, status=status)
     if status == 409:
         raise MoveRefused(message, code=code, call_id=request.call_id, status=status)
     raise SwitchboardRefused(

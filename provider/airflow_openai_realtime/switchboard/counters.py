@@ -8,6 +8,7 @@ from collections.abc import Mapping
 DELIVERIES = "deliveries"
 REJECTIONS = "rejections"
 REFUSALS = "refusals"
+REAPER_ACTIONS = "reaper_actions"
 
 NO_LINE = ""
 """What is counted as the line of a request that named none that is there."""
@@ -27,7 +28,7 @@ class Counters:
         """
         Count one.
 
-        :param what: ``deliveries``, ``rejections`` or ``refusals``.
+        :param what: ``deliveries``, ``rejections``, ``refusals`` or ``reaper_actions``.
         :param outcome: What came of it.
         :param line: The line it was for, if there is such a line.
         """

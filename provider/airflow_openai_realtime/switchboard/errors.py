@@ -10,6 +10,8 @@ NOT_RINGING = "not_ringing"
 NOT_ACCEPTED = "not_accepted"
 ENDED = "ended"
 ATTEMPT_MOVED = "attempt_moved"
+SUPERSEDED = "superseded"
+FINISHED = "finished"
 
 
 class MoveRefused(ClaimLost):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
@@ -27,10 +27,17 @@ class IntakeWriter:
     :param store: Where they go.
     :param settings: How many may wait, how many go together, and for how long.
     :param on_new: Told of each new call, right after its commit, in the event loop.
+    :param add: Stores calls in place of the store's own ``calls.add``; called in the writing thread.
     """
 
-    def __init__(self, store: Store, settings: SwitchboardSettings, on_new: Callable[[NewCall], None]) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        settings: SwitchboardSettings,
+        on_new: Callable[[NewCall], None],
+        add: Callable[[Sequence[NewCall]], set[tuple[str, str]]] | None = None,
+    ) -> None:
+        self._add = add or store.calls.add
         self._settings = settings
         self._on_new = on_new
         self._waiting: deque[tuple[NewCall, asyncio.Future[bool]]] = deque()
@@ -80,7 +87,7 @@ class IntakeWriter:
         if not batch:
             return
         try:
-            added = await self._thread.run(self._store.calls.add, [call for call, _ in batch])
+            added = await self._thread.run(self._add, [call for call, _ in batch])
         except StoreUnavailable as error:
             log.error(logs.line("intake.store_unavailable", deliveries=len(batch), error=error))
             _fail(batch, error)

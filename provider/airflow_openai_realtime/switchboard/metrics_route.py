@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_openai_realtime import __version__
-from airflow_openai_realtime.switchboard.counters import DELIVERIES, NO_LINE, REFUSALS, REJECTIONS
+from airflow_openai_realtime.switchboard.counters import DELIVERIES, NO_LINE, REAPER_ACTIONS, REFUSALS, REJECTIONS
 from airflow_openai_realtime.switchboard.metrics import (
     CONTENT_TYPE,
     COUNTER,
@@ -49,6 +49,12 @@ def _metrics_of_worker(service: Service, line: str) -> list[Metric]:
         Metric("deliveries_total", COUNTER, "Signed deliveries, by result", by("result", counted(DELIVERIES, line))),
         Metric("rejections_total", COUNTER, "Deliveries refused, by reason", by("reason", counted(REJECTIONS, line))),
         Metric("refusals_total", COUNTER, "Private requests refused, by reason", by("reason", counted(REFUSALS, line))),
+        Metric(
+            "reaper_actions_total",
+            COUNTER,
+            "What the reaper did, by action",
+            by("action", counted(REAPER_ACTIONS, line)),
+        ),
         Metric("strangers_total", COUNTER, "Requests that named no line that is there", by("reason", strangers)),
         Metric("intake_waiting", GAUGE, "Deliveries that wait for their commit", [(worker, service.intake.waiting)]),
         Metric("waiting_polls", GAUGE, "Long polls that wait", [(worker, service.hub.waiting)]),

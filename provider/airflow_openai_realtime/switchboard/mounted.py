@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,24 @@ def create_mounted_app() -> FastAPI:
             defaults,
             **{name: conf.getfloat(SECTION, name, fallback=getattr(defaults, name)) for name in CONFIGURABLE},
         )
-        url = conf.get(SECTION, "store_url", fallback=None) or default_store_url(
-            conf.get("database", "sql_alchemy_conn")
-        )
-        store = Store(url, threads=settings.store_threads)
+        store = Store(configured_store_url(), threads=settings.store_threads)
     except Exception as problem:
         # No traceback: an error about the store's address may hold its password.
         log.error(logs.line("switchboard.unusable", kind=type(problem).__name__, error=problem))
         return out_of_order()
     return create_app(store, AirflowLines(), settings=settings)
+
+
+def configured_store_url() -> str:
+    """
+    Where the mounted switchboard keeps its calls.
+
+    :raises ConfigurationError: Nothing is set, and Airflow's own database is not supported.
+    """
+    from airflow.configuration import conf
+
+    given = conf.get(SECTION, "store_url", fallback=None)
+    return given or default_store_url(conf.get("database", "sql_alchemy_conn"))
 
 
 def default_store_url(airflow_url: str) -> str:
@@ -81,12 +90,34 @@ class AirflowLines:
         :raises ConfigurationError: It lacks a field or has one that cannot be used.
         """
         connection_id = name or DEFAULT_CONN_ID
-        connection = _connection(connection_id)
-        if connection is None or connection.conn_type != CONN_TYPE:
+        found = find_fields(connection_id)
+        if found is None:
             return None
-        extra = _extra(connection_id, connection.extra)
-        _keep_out_of_logs(connection.password, extra)
-        return line_from_fields(connection_id, connection.password, connection.host, extra)
+        return line_from_fields(connection_id, found.password, found.host, found.extra)
+
+
+@dataclass(frozen=True)
+class LineFields:
+    """The fields of a connection of type ``openai_realtime``; ``repr`` shows none."""
+
+    password: str | None = field(repr=False)
+    host: str | None = field(repr=False)
+    extra: dict[str, Any] = field(repr=False)
+
+
+def find_fields(connection_id: str) -> LineFields | None:
+    """
+    The connection with this id, from a thread of the API server; its secrets are kept out of all logs from now on.
+
+    :returns: None when there is none, or it is of another type.
+    :raises ConfigurationError: Its extra is no JSON object.
+    """
+    connection = _connection(connection_id)
+    if connection is None or connection.conn_type != CONN_TYPE:
+        return None
+    extra = _extra(connection_id, connection.extra)
+    _keep_out_of_logs(connection.password, extra)
+    return LineFields(connection.password, connection.host, extra)
 
 
 def _connection(connection_id: str) -> Any:

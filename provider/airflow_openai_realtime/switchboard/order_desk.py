@@ -1,16 +1,17 @@
 """
 The desk of a worker: hands new calls to standing orders at once, and looks after those that were missed.
 
-A call that this worker has stored is taken and answered without a detour. Everything else is found by a sweep: calls
-that a dead worker stored but did not take, calls that it took but did not answer, fallbacks that are due, and calls
-that rang already when an order was made. Who takes a call is decided by the store, so any number of workers can sweep.
+A call that this worker stores is taken in the same transaction and answered without a detour. Everything else is found
+by a sweep: calls that a dead worker stored but did not take, calls that it took but did not answer, fallbacks that are
+due, and calls that rang already when an order was made. Who takes a call is decided by the store, so any number of
+workers can sweep.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -20,12 +21,11 @@ from airflow_openai_realtime.switchboard.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.order_answering import OrderAnswering
 from airflow_openai_realtime.switchboard.orders import StandingOrder, choose
-from airflow_openai_realtime.switchboard.prepared_answers import PreparedAnswers
-from airflow_openai_realtime.switchboard.records import RINGING
+from airflow_openai_realtime.switchboard.prepared_answers import PreparedAnswer, PreparedAnswers
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import SharedClients
 from airflow_openai_realtime.switchboard.store import NewCall, Store
-from airflow_openai_realtime.switchboard.store.order_taking import CallKey
+from airflow_openai_realtime.switchboard.store.order_taking import CallKey, TakenCall
 from airflow_openai_realtime.switchboard.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -67,21 +67,52 @@ class OrderDesk:
         self._threads = Threads(2, "switchboard-orders")
         self._answers = PreparedAnswers(store, self._threads)
         self._answering = OrderAnswering(store, self._threads, clients, self._answers, settings, now, on_change)
+        self._taken: dict[CallKey, tuple[Line, TakenCall, PreparedAnswer | None]] = {}  # from store to offer
+        self._limited: set[CallKey] = set()
         self._offered: list[CallKey] = []
         self._taking: asyncio.Task[None] | None = None
         self._warm_lines: dict[str, Line] = {}  # those with open orders, as the last sweep found them
+        self._seen: set[str] = set()  # revisions that the last sweep knew
         self._looked_for = asyncio.Event()
         self._forgot_at: datetime | None = None
         self._closing = False
         self.last_sweep_at: datetime | None = None
 
+    def store(self, new: Sequence[NewCall]) -> set[CallKey]:
+        """
+        Store calls as ``calls.add`` does, and take those that an order answers at once. Called in the intake's thread.
+
+        :returns: (line, call id) of those that were new; :meth:`offer` them in the event loop.
+        :raises StoreUnavailable: The store does not answer.
+        """
+        lines, known = self._warm_lines, self._answers.known
+        if not any(call.line in lines for call in new):
+            return self._store.calls.add(new)
+        lease = self._settings.order_lease_seconds
+        try:
+            stored = self._store.order_taking.store_and_take(new, lines.keys(), self._now(), lease, known.keys())
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # Whatever is wrong with an order, no delivery is refused for it.
+            log.exception("order.storing_failed")
+            return self._store.calls.add(new)
+        for key, taken in stored.taken.items():
+            self._taken[key] = (lines[key[0]], taken, known.get(taken.order.revision) if taken.order else None)
+        self._limited |= stored.limited
+        return stored.added
+
     def offer(self, call: NewCall) -> None:
-        """Hand over a call that was stored just now; returns at once."""
-        if call.state != RINGING or self._closing:
-            return
-        self._offered.append((call.line, call.call_id))
-        if self._taking is None or self._taking.done():
-            self._taking = asyncio.ensure_future(self._take_offered())
+        """Answer a call that was stored just now, if an order is for it; returns at once."""
+        key = (call.line, call.call_id)
+        taken = self._taken.pop(key, None)
+        if taken is not None:
+            self._answering.begin(*taken)
+        elif key in self._limited and not self._closing:
+            self._offered.append(key)
+            if self._taking is None or self._taking.done():
+                self._taking = asyncio.ensure_future(self._take_offered())
+        self._limited.discard(key)
 
     def look_soon(self) -> None:
         """Sweep now: an order was made or changed."""
@@ -133,19 +164,12 @@ class OrderDesk:
         while self._offered:
             keys, self._offered = self._offered, []
             try:
-                await self._take(await self._of_lines_with_orders(keys))
+                await self._take(keys)
             except StoreUnavailable as error:
                 # The sweep takes them.
                 log.error(logs.line("order.store_unavailable", calls=len(keys), error=error))
             except Exception:
                 log.exception(logs.line("order.taking_failed", calls=len(keys)))
-
-    async def _of_lines_with_orders(self, keys: Iterable[CallKey]) -> list[CallKey]:
-        """Most lines have none; then a look is all that a call costs."""
-        keys = list(keys)
-        unknown = {line for line, _ in keys if line not in self._warm_lines}
-        found = await self._threads.run(self._store.orders.open, self._now(), unknown) if unknown else {}
-        return [key for key in keys if key[0] in self._warm_lines or key[0] in found]
 
     async def _take(self, keys: Sequence[CallKey]) -> None:
         lines = {name: await self._line(name) for name in {line for line, _ in keys}}
@@ -193,14 +217,25 @@ class OrderDesk:
                 self._answering.begin(line, taken, None, is_resumed=True)
 
     async def _take_left(self, orders: dict[str, list[StandingOrder]]) -> None:
+        """Take what rings unclaimed: at once for an order that is new here, else what nobody is about to take."""
         if not orders:
             return
         now = self._now()
-        before = now - timedelta(seconds=LEFT_SECONDS)
+        before = now if self._has_new(orders) else now - timedelta(seconds=LEFT_SECONDS)
         ringing = await self._threads.run(self._store.order_taking.ringing, list(orders), before, now)
         due = [call for call in ringing if choose(orders[call.line], call, now) is not None]
         if due:
             await self._take([(call.line, call.call_id) for call in due])
+
+    def _has_new(self, orders: dict[str, list[StandingOrder]]) -> bool:
+        """Whether there are orders that the last sweep did not know, or not as they are now."""
+        new = [
+            (line, order) for line, of_line in orders.items() for order in of_line if order.revision not in self._seen
+        ]
+        for line, order in new:
+            log.info(logs.line("order.known", line=line, order=order.name, action=order.action))
+        self._seen = {order.revision for of_line in orders.values() for order in of_line}
+        return bool(new)
 
     async def _forget_expired(self) -> None:
         now = self._now()

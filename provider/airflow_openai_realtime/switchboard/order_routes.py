@@ -15,6 +15,7 @@ from airflow_openai_realtime.switchboard.orders import (
     HIGHEST_PRIORITY,
     LONGEST_GREETING,
     LONGEST_UNCLAIMED_SECONDS,
+    MOST_USES,
     OrderAnswer,
     OrderDraft,
     check_order_name,
@@ -41,7 +42,7 @@ class WantedOrder(BaseModel):
     max_duration_seconds: float | None = Field(default=None, allow_inf_nan=False)
     status_code: int | None = None
     priority: int = Field(default=0, ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)
-    uses: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    uses: int | None = Field(default=None, ge=1, le=MOST_USES)
     expires_at: AwareDatetime | None = Field(default=None, ge=_FIRST_INSTANT, le=_LAST_INSTANT)
     expires_in_seconds: float | None = Field(default=None, gt=0, le=LONGEST_LIFE_SECONDS, allow_inf_nan=False)
     unclaimed_after_seconds: float | None = Field(default=None, gt=0, le=LONGEST_UNCLAIMED_SECONDS, allow_inf_nan=False)

@@ -74,11 +74,10 @@ class PreparedAnswers:
         self._forget_all_but({order.revision for of_line in orders.values() for order in of_line})
 
     async def _prepare(self, line: str, order: StandingOrder) -> None:
-        found = await self._threads.run(self._store.orders.answer, line, order.name)
-        if found is None or found[0] != order.revision:
-            return  # removed or replaced meanwhile
         try:
-            await self.add(order.revision, found[1])
+            found = await self._threads.run(self._store.orders.answer, line, order.name)
+            if found is not None and found[0] == order.revision:  # else it was removed or replaced meanwhile
+                await self.add(order.revision, found[1])
         except InvalidInput as error:
             log.error(logs.line("order.unusable", line=line, order=order.name, field=error.field))
 

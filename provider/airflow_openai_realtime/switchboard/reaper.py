@@ -18,6 +18,7 @@ from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.switchboard import logs, moves
+from airflow_openai_realtime.switchboard.counters import REAPER_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.records import CLAIMED
@@ -42,6 +43,7 @@ class Reaper:
     :param lines: For the key to hang up with.
     :param api_client: Lends a client for OpenAI.
     :param on_change: Told of the line of each call that changed.
+    :param counters: Where what it does is counted.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Reaper:
         now: Callable[[], datetime],
         api_client: Callable[[ApiSettings], AbstractAsyncContextManager[AsyncCallsClient]],
         on_change: Callable[[str], None] = lambda line: None,
+        counters: Counters | None = None,
     ) -> None:
         self._store = store
         self._lines = lines
@@ -61,6 +64,7 @@ class Reaper:
         self._now = now
         self._api_client = api_client
         self._on_change = on_change
+        self._counters = counters or Counters()
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
         self.last_sweep_at: datetime | None = None
 
@@ -93,6 +97,7 @@ class Reaper:
         grace = self._settings.claim_grace_seconds
         for line, call_id in await self._threads.run(self._store.reaping.rung_out, self._now(), grace):
             await self._move(line, call_id, lambda call: moves.missed(call, self._now(), grace))
+            self._counters.add(REAPER_ACTIONS, "missed", line)
             log.info(logs.line("call.missed", line=line, call_id=call_id))
         self.last_sweep_at = self._now()
 
@@ -149,6 +154,7 @@ class Reaper:
             log.error(logs.line("reaper.gave_up", line=call.line, call_id=call.call_id, tries=call.tries, error=error))
             await self._ended(call, HANG_UP_FAILED)
             return
+        self._counters.add(REAPER_ACTIONS, "try_failed", call.line)
         pause = min(self._settings.reaper_backoff_seconds, 2.0 ** min(call.tries, 10))
         log.error(
             logs.line(
@@ -165,6 +171,7 @@ class Reaper:
 
     async def _ended(self, call: OverdueCall, reason: str) -> None:
         await self._move(call.line, call.call_id, lambda current: moves.ended(current, self._now(), reason))
+        self._counters.add(REAPER_ACTIONS, reason, call.line)
         log.warning(logs.line("reaper.ended", line=call.line, call_id=call.call_id, reason=reason))
 
     async def _move(self, line: str, call_id: str, rule: Callable[..., moves.Change]) -> None:

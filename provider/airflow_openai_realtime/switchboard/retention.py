@@ -58,11 +58,16 @@ class Retention:
         """
         Delete all that is old now.
 
-        :returns: How many rows of each kind: ``calls, feed, numbers`` (of attempts, made empty), ``attempts``.
+        :returns: How many rows of each kind: ``conversations`` (made empty), ``calls, feed, numbers`` (of attempts,
+            made empty), ``attempts``.
         :raises StoreUnavailable: The store does not answer.
         """
         rows, settings = self._store.old_rows, self._settings
         counts: dict[str, int] = {}
+        transcript_days = settings.transcript_days or settings.retention_days
+        if transcript_days:
+            before = self._now() - timedelta(days=transcript_days)
+            counts["conversations"] = await self._all(rows.blank_conversations, before, least=1)
         if settings.retention_days:
             before = self._now() - timedelta(days=settings.retention_days)
             counts["calls"] = await self._all(rows.delete_calls, before)
@@ -75,11 +80,12 @@ class Retention:
             log.info(logs.line("retention.deleted", **counts))
         return counts
 
-    async def _all(self, batch: Callable[[datetime, int], int], before: datetime) -> int:
+    async def _all(self, batch: Callable[[datetime, int], int], before: datetime, least: int | None = None) -> int:
+        """Run batches until one does less than ``least``; by default, until one is not full."""
         limit, total = self._settings.retention_batch, 0
         while True:
             done = await self._threads.run(batch, before, limit)
             total += done
-            if done < limit:
+            if done < (least or limit):
                 return total
             await asyncio.sleep(PAUSE_SECONDS)

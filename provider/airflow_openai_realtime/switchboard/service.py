@@ -68,12 +68,14 @@ class Service:
             poll_seconds=settings.feed_poll_seconds,
         )
         self.polls = Polls(store, self.hub, self.threads, settings, now)
-        self.intake = IntakeWriter(store, settings, self._on_new_call)
         self.clients = SharedClients(api_client)
-        self.reaper = Reaper(store, self.lines, self.threads, settings, now, self.clients.use, on_change=self.hub.ring)
-        self.orders = OrderDesk(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
-        self.retention = Retention(store, self.threads, settings, now)
         self.counters = Counters()
+        self.reaper = Reaper(
+            store, self.lines, self.threads, settings, now, self.clients.use, self.hub.ring, self.counters
+        )
+        self.orders = OrderDesk(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
+        self.intake = IntakeWriter(store, settings, self._on_new_call, add=self.orders.store)
+        self.retention = Retention(store, self.threads, settings, now)
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -103,7 +105,7 @@ class Service:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
             is_ready = await self._prepare()
-        await asyncio.gather(self.reaper.run(), self.orders.run())
+        await asyncio.gather(self.reaper.run(), self.orders.run(), self.retention.run())
 
     async def _prepare(self) -> bool:
         try:

@@ -11,7 +11,9 @@ LONGEST_CALL_SECONDS = 3600.0
 
 MOST_DAYS = 36_500
 
-CONFIGURABLE = ("ring_seconds", "retention_days", "ledger_retention_days")
+DAYS = ("retention_days", "transcript_days", "ledger_retention_days")
+
+CONFIGURABLE = ("ring_seconds", *DAYS)
 """Settings that whoever runs a switchboard can give: all of them numbers."""
 
 
@@ -47,6 +49,8 @@ class SwitchboardSettings:
     :param line_reread_seconds: The shortest pause between two reads of a line that a wrong signature causes.
     :param retention_days: How long calls that are over are kept, with their rows in the feed, and the numbers in the
         ledger; at least 1, or 0 for ever.
+    :param transcript_days: How long what was said in calls is kept, and what came of it; at least 1, or 0 for as long
+        as the calls.
     :param ledger_retention_days: How long the ledger keeps an attempt after its last change; at least 1, or 0 for ever.
         An attempt that is deleted can be made again: the phone rings again.
     :param retention_interval_seconds: How often old rows are looked for.
@@ -76,6 +80,7 @@ class SwitchboardSettings:
     line_cache_seconds: float = 30.0
     line_reread_seconds: float = 5.0
     retention_days: float = 30.0
+    transcript_days: float = 0.0
     ledger_retention_days: float = 0.0
     retention_interval_seconds: float = 3600.0
     retention_batch: int = 500
@@ -83,9 +88,9 @@ class SwitchboardSettings:
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
-            if setting.name in ("retention_days", "ledger_retention_days"):
+            if setting.name in DAYS:
                 if not (value == 0 or 1 <= value <= MOST_DAYS):
-                    raise ConfigurationError(f"{setting.name} must be 0 (for ever) or 1 to {MOST_DAYS:,}")
+                    raise ConfigurationError(f"{setting.name} must be 0 (see its description) or 1 to {MOST_DAYS:,}")
             elif not value > 0:
                 raise ConfigurationError(f"{setting.name} must be above 0")
         if self.default_max_duration_seconds > LONGEST_CALL_SECONDS:

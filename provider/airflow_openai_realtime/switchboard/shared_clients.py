@@ -8,11 +8,13 @@ rings, and too long for the event loop. So clients are made in a thread, beforeh
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+
+import httpx
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
@@ -26,7 +28,20 @@ IDLE_SECONDS = 600.0
 
 MakeClient = Callable[[ApiSettings], AsyncCallsClient]
 
-reusing_client: MakeClient = partial(AsyncCallsClient, reuse_seconds=REUSE_SECONDS)
+reusing_client: MakeClient = functools.partial(AsyncCallsClient, reuse_seconds=REUSE_SECONDS)
+
+
+@functools.cache
+def _load_network_modules() -> None:
+    """Make a first connection, to nobody: only then are modules loaded that take up to hundreds of milliseconds."""
+
+    async def connect() -> None:
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=1.0) as client:  # noqa: S501
+            await client.get("http://127.0.0.1:9/")
+
+    # Whatever comes of it: without all this, the first call is answered a little later.
+    with suppress(Exception):
+        asyncio.run(connect())
 
 
 @dataclass
@@ -90,6 +105,7 @@ class SharedClients:
         return await asyncio.shield(task)
 
     async def _make_one(self, settings: ApiSettings) -> _Entry:
+        await self._threads.run(_load_network_modules)
         entry = _Entry(await self._threads.run(self._make, settings), self._monotonic())
         self._entries[settings] = entry
         return entry

@@ -1,4 +1,4 @@
-"""What ``IncomingCallSensor`` and ``AnswerCallOperator`` share: looking for a call, and waiting for one."""
+"""What tasks share that wait for a call: looking for it, waiting for it, and perhaps staying with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_openai_realtime.calls.claimant import claimant_of
-from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_match
+from airflow_openai_realtime.calls.parameters import check_match_literals, read_mapping, read_match
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.placed import PlacedReference
+    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
     from airflow_openai_realtime.switchboard.matching import CallMatch
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 #: What to do when the person who was rung did not answer.
 IfNotAnswered = Literal["skip", "fail"]
 
+#: Status of a trigger's event when the call is over.
+OVER = "over"
 #: XCom key under which the outcome of an unanswered call is left: ``busy``, ``no_answer``, …
 OUTCOME_KEY = "outcome"
 #: How much longer than ``timeout`` the deferral may last, in seconds; only a backstop.
@@ -35,7 +38,8 @@ BACKSTOP_SECONDS = 60
 
 class CallWaiting(AcceptingTask):
     """
-    For tasks that wait for a call and take it: claim it, or accept it when there is a plan for answering.
+    For tasks that wait for a call and take it: claim it, accept it when there is a plan for answering, and stay with it
+    when a conversation is wanted.
 
     The attributes are those of the same name of ``IncomingCallSensor``.
     """
@@ -49,6 +53,7 @@ class CallWaiting(AcceptingTask):
     telephony_carrier_conn_id: str | None
     timeout: float
     soft_fail: bool
+    shown_call_id: str | None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take what the trigger found."""
@@ -59,7 +64,10 @@ class CallWaiting(AcceptingTask):
         if status == "timeout":
             raise AirflowSensorTimeout(f"no call came within {self.timeout:g} s")
         if status == "not_answered":
-            self._not_answered(context, str(event.get("outcome")))
+            return self._not_answered(context, str(event.get("outcome")))
+        if status == OVER:
+            with self._switchboard() as switchboard:
+                return self._over(context, switchboard, switchboard.call(event["call_id"]))
         if status not in (CLAIMED, ACCEPTED):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
         with self._switchboard() as switchboard:
@@ -68,6 +76,15 @@ class CallWaiting(AcceptingTask):
                 # The trigger could not tell the switchboard.
                 call = switchboard.accepted(call.call_id, claimant_of(context["ti"]))
             return self._taken(switchboard, call)
+
+    def _over(self, context: Context, switchboard: SwitchboardClient, call: SwitchboardCall) -> dict[str, Any]:
+        """Return the result of a call that this task has run."""
+        self._note_answered(switchboard, call)
+        return self._finished(context, switchboard, call)  # type: ignore[attr-defined]
+
+    def _wanted(self) -> WantedConversation | None:
+        """Read what is to happen in the call; ``None`` when the task hands it on."""
+        return self._conversation() if getattr(self, "wait_for_end", False) else None  # type: ignore[attr-defined]
 
     def _plan(self) -> AnswerPlan | None:
         """Read what a call is accepted with; ``None`` when it is only claimed."""
@@ -80,24 +97,37 @@ class CallWaiting(AcceptingTask):
                 f"if_not_answered must be one of {', '.join(get_args(IfNotAnswered))}; it is {self.if_not_answered!r}",
                 field="if_not_answered",
             )
-        if all(is_literal(value) for value in (self.to, self.from_number, self.headers)):
-            from airflow_openai_realtime.switchboard.matching import CallMatch
-
-            # Not read_match: an empty text is refused here, and matches all only when a template made it.
-            CallMatch(to=self.to, from_number=self.from_number, headers=read_mapping(self.headers, "headers") or {})
+        check_match_literals(self.to, self.from_number, self.headers)
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         from airflow_openai_realtime.calls.placed import outcome_before
 
-        plan, placed = self._plan(), self._placed()
+        wanted, placed = self._wanted(), self._placed()
+        plan, claimant = self._answer(wanted), claimant_of(context["ti"])
         with self._switchboard() as switchboard:
-            call = self._take_now(switchboard, claimant_of(context["ti"]), plan)
+            over = self._over_before(switchboard, claimant) if wanted is not None else None
+            if over is not None:
+                return self._over(context, switchboard, over)
+            call = self._take_now(switchboard, claimant, plan)
+            if call is not None and wanted is not None:
+                self._run_in_triggerer(context, wanted, call)  # type: ignore[attr-defined]
             if call is not None:
                 return self._taken(switchboard, call)
             before = outcome_before(switchboard, placed) if placed is not None else None
         if before is not None:
-            self._not_answered(context, before)
+            return self._not_answered(context, before)
         return None
+
+    def _answer(self, wanted: WantedConversation | None) -> AnswerPlan | None:
+        """Read what a call is accepted with, with the tools of the conversation."""
+        plan = self._plan()
+        return plan if plan is None or wanted is None else wanted.answered_with(plan)
+
+    def _over_before(self, switchboard: SwitchboardClient, claimant: str) -> SwitchboardCall | None:
+        from airflow_openai_realtime.calls.own_calls import newest_accepted
+
+        before = newest_accepted(switchboard.calls(claimed_by=claimant).calls, self._match())
+        return before if before is not None and before.is_over else None
 
     def _take_now(
         self, switchboard: SwitchboardClient, claimant: str, plan: AnswerPlan | None
@@ -119,22 +149,31 @@ class CallWaiting(AcceptingTask):
             return answer_now(switchboard, match, claimant, plan, begin, self.report)
 
     def _taken(self, switchboard: SwitchboardClient, call: SwitchboardCall) -> dict[str, Any]:
+        self._note_answered(switchboard, call)
+        if call.hangup_at is None:
+            self.log.info("Call %s is claimed.", call.call_id)
+        else:
+            self.log.info("Call %s is %s; it is ended at %s at the latest.", call.call_id, call.state, call.hangup_at)
+        self.shown_call_id = call.call_id
+        return call.to_dict()
+
+    def _note_answered(self, switchboard: SwitchboardClient, call: SwitchboardCall) -> None:
         placed = self._placed()
         if placed is not None:
             from airflow_openai_realtime.calls.outcomes import ANSWERED
             from airflow_openai_realtime.calls.placing import note_outcome
 
             note_outcome(switchboard, placed.attempt_id, ANSWERED, self._report, call_id=call.call_id)
-        if call.hangup_at is None:
-            self.log.info("Call %s is claimed.", call.call_id)
-        else:
-            self.log.info("Call %s is %s; it is ended at %s at the latest.", call.call_id, call.state, call.hangup_at)
-        return call.to_dict()
 
     def _defer(self, context: Context) -> NoReturn:
         from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
-        plan, placed = self._plan(), self._placed()
+        wanted, placed = self._wanted(), self._placed()
+        plan = self._answer(wanted)
+        key = self._hook().api().api_key if plan is not None else ""
+        seconds = self.timeout + BACKSTOP_SECONDS
+        if plan is not None and wanted is not None:
+            seconds += plan.max_duration_seconds + BACKSTOP_SECONDS
         self.defer(  # type: ignore[attr-defined]
             trigger=WaitForCallTrigger(
                 openai_realtime_conn_id=self.openai_realtime_conn_id,
@@ -143,14 +182,15 @@ class CallWaiting(AcceptingTask):
                 deadline=time.time() + self.timeout,
                 telephony_carrier_conn_id=self._carrier_conn_id(),
                 carrier_call_id=placed.carrier_call_id if placed is not None else None,
-                answer=plan.seal(self._hook().api().api_key) if plan is not None else None,
+                answer=plan.seal(key) if plan is not None else None,
+                conversation=wanted.seal(key) if wanted is not None else None,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + BACKSTOP_SECONDS),
+            timeout=timedelta(seconds=seconds),
         )
         raise AssertionError("unreachable: deferring raises")  # pragma: no cover
 
-    def _not_answered(self, context: Context, outcome: str) -> NoReturn:
+    def _not_answered(self, context: Context, outcome: str) -> dict[str, Any]:
         from airflow_openai_realtime.calls.outcomes import ANSWERED
         from airflow_openai_realtime.calls.placing import note_outcome
 

@@ -1,4 +1,4 @@
-"""Waiting for a call in the triggerer, and answering it there."""
+"""Waiting for a call in the triggerer, answering it there, and perhaps running it to its end."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
 from airflow_openai_realtime.triggers.pacing import Settling
-from airflow_openai_realtime.triggers.task_state import is_ended
+from airflow_openai_realtime.triggers.running_call import OVER, end_killed_call, error_payload, run_to_its_end
+from airflow_openai_realtime.triggers.task_state import is_ended, is_killed
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answering import Answering
-    from airflow_openai_realtime.calls.waiting import CarrierWatch
+    from airflow_openai_realtime.calls.waiting import CarrierWatch, Waited
+    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+
+#: How long a trigger that begins again asks on for its call while the switchboard is away, in seconds.
+PATIENCE_SECONDS = 300.0
 
 
 class WaitForCallTrigger(BaseTrigger):
@@ -31,12 +37,13 @@ class WaitForCallTrigger(BaseTrigger):
     - ``claimed`` and ``call_id``; the call itself stays at the switchboard, since Airflow logs events with their
     content,
     - ``accepted`` and ``call_id``: as before, and the call is accepted,
+    - ``over`` and ``call_id``: with a conversation: the call was accepted and is over,
     - ``timeout``,
     - ``not_answered`` and ``outcome``: the carrier says that no call will come,
     - ``error`` and ``message``: waiting on cannot help, or an accept failed; then the call was hung up.
 
     All of these in a process share one long poll. Moved to another triggerer, it waits on there, and a call that it had
-    claimed or accepted is found again.
+    claimed or accepted is found again; with a conversation the call goes on from what was saved.
 
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
     :param match: What to look for, as ``CallMatch.to_dict`` writes it.
@@ -45,6 +52,8 @@ class WaitForCallTrigger(BaseTrigger):
     :param telephony_carrier_conn_id: Connection of the carrier that placed the call, for outbound calls.
     :param carrier_call_id: The carrier's id of the placed call.
     :param answer: What calls are accepted with, sealed by ``AnswerPlan.seal``; ``None``: a call is only claimed.
+    :param conversation: What is to happen in the call once it is accepted, sealed by ``WantedConversation.seal``;
+        ``None``: somebody else cares for the call from then on.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class WaitForCallTrigger(BaseTrigger):
         telephony_carrier_conn_id: str | None = None,
         carrier_call_id: str | None = None,
         answer: str | None = None,
+        conversation: str | None = None,
     ) -> None:
         super().__init__()
         # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
@@ -66,6 +76,8 @@ class WaitForCallTrigger(BaseTrigger):
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
         self.carrier_call_id = carrier_call_id
         self.answer = answer
+        self.conversation = conversation
+        self._live_call_id: str | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again: JSON primitives, no secret; what may hold one is sealed."""
@@ -79,26 +91,36 @@ class WaitForCallTrigger(BaseTrigger):
                 "telephony_carrier_conn_id": self.telephony_carrier_conn_id,
                 "carrier_call_id": self.carrier_call_id,
                 "answer": self.answer,
+                "conversation": self.conversation,
             },
         )
 
     def __repr__(self) -> str:
         classpath, kwargs = self.serialize()
-        return self.repr(classpath, {**kwargs, "answer": "sealed" if self.answer else None})
+        sealed = {name: "sealed" if kwargs[name] else None for name in ("answer", "conversation")}
+        return self.repr(classpath, {**kwargs, **sealed})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
         settling = Settling()
         try:
-            payload = await self._wait()
+            payload = await self._wait_and_run()
         except OpenAIRealtimeError as error:
-            payload = {"status": "error", "message": str(error)}
+            payload = error_payload(error)
         # Only the event waits; the call is accepted by now.
         await settling.wait()
         yield TriggerEvent(payload)
 
     async def on_kill(self) -> None:
-        """Hang up what it has accepted, when a user ended the task; not when it is tried again or moves elsewhere."""
+        """
+        Hang up what it has accepted, when a user ended the task; not when it is tried again or moves elsewhere.
+
+        A call that it runs is hung up when the task is cleared, too.
+        """
+        if self._live_call_id is not None:
+            if await is_killed(self.task_instance):
+                await end_killed_call(self.openai_realtime_conn_id, self._live_call_id, self.claimant, self._report)
+            return
         if self.answer is None or not await is_ended(self.task_instance):
             return
         from airflow_openai_realtime.calls.ending import end_own_call
@@ -107,15 +129,49 @@ class WaitForCallTrigger(BaseTrigger):
         async with await hook.acalls() as calls, await hook.aswitchboard() as switchboard:
             await end_own_call(calls, switchboard, self.claimant, self._report)
 
-    async def _wait(self) -> dict[str, Any]:
+    async def _wait_and_run(self) -> dict[str, Any]:
+        line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
+        wanted = self._wanted(line)
+        if wanted is not None:
+            from airflow_openai_realtime.calls.own_calls import accepted_before
+            from airflow_openai_realtime.calls.shared_clients import shared_switchboard
+            from airflow_openai_realtime.switchboard.matching import CallMatch
+
+            # It may begin again in the middle of the call, or after it.
+            seconds = max(self.deadline - time.time(), PATIENCE_SECONDS)
+            async with shared_switchboard(line.switchboard) as switchboard:
+                match = CallMatch.from_dict(self.match)
+                call = await accepted_before(switchboard, self.claimant, match, seconds=seconds)
+            if call is not None and call.is_over:
+                return {"status": OVER, "call_id": call.call_id}
+            if call is not None:
+                return await self._run_call(line, wanted, call)
+        waited = await self._wait(line)
+        if waited.call is None:
+            return {"status": waited.status, "outcome": waited.outcome}
+        if wanted is not None:
+            return await self._run_call(line, wanted, waited.call)
+        return {"status": waited.status, "call_id": waited.call.call_id}
+
+    async def _run_call(self, line: LineSettings, wanted: WantedConversation, call: SwitchboardCall) -> dict[str, Any]:
+        self._live_call_id = call.call_id
+        return await run_to_its_end(line, wanted, call, self.claimant, self._report)
+
+    def _wanted(self, line: LineSettings) -> WantedConversation | None:
+        if self.conversation is None:
+            return None
+        from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+
+        return WantedConversation.unseal(self.conversation, line.api.api_key)
+
+    async def _wait(self, line: LineSettings) -> Waited:
         from airflow_openai_realtime.calls.shared_clients import shared_feed
         from airflow_openai_realtime.calls.waiting import wait_for_call
         from airflow_openai_realtime.switchboard.matching import CallMatch
 
-        line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
         async with AsyncExitStack() as stack:
             feed = await stack.enter_async_context(shared_feed(line.switchboard))
-            waited = await wait_for_call(
+            return await wait_for_call(
                 feed,
                 match=CallMatch.from_dict(self.match),
                 claimant=self.claimant,
@@ -124,9 +180,6 @@ class WaitForCallTrigger(BaseTrigger):
                 carrier=await self._carrier_watch(stack),
                 taker=await self._answering(stack, line, feed.client),
             )
-        if waited.call is not None:
-            return {"status": waited.status, "call_id": waited.call.call_id}
-        return {"status": waited.status, "outcome": waited.outcome}
 
     async def _answering(
         self, stack: AsyncExitStack, line: LineSettings, switchboard: AsyncSwitchboardClient

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_openai_realtime.calls.feed import HEAD_START_SECONDS, CallFeed
+from airflow_openai_realtime.calls.listeners import Match
+from airflow_openai_realtime.calls.taking_over import AnsweredMatch
 from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.records import CallPage, SwitchboardCall
@@ -85,9 +87,9 @@ def ignore(_: str) -> None:
     pass
 
 
-async def got(feed: CallFeed, claimant: str = "me", match: CallMatch | None = None) -> str:
+async def got(feed: CallFeed, claimant: str = "me", match: Match | None = None) -> str:
     async with feed.waiter(match or CallMatch(), claimant, ignore) as waiter:
-        return (await asyncio.wait_for(waiter.next_call(), 5)).call_id
+        return (await asyncio.wait_for(waiter.next_call(), 30)).call_id
 
 
 async def test_a_call_that_rings_already_is_offered() -> None:
@@ -108,13 +110,13 @@ async def test_a_call_that_began_to_ring_while_nobody_wanted_it_is_offered_to_wh
     switchboard = Switchboard()
     async with feed_of(switchboard) as feed, feed.waiter(CallMatch(to="+9"), "other", ignore):
         switchboard.changes.put_nowait([call("rtc_1", to="+1")])
-        await asyncio.sleep(0.01)
-        assert await asyncio.wait_for(got(feed, match=CallMatch(to="+1")), timeout=1) == "rtc_1"
+        await until(lambda: "rtc_1" in feed._ringing)
+        assert await got(feed, match=CallMatch(to="+1")) == "rtc_1"
 
 
 async def test_a_waiter_that_comes_after_the_call_began_to_ring_is_offered_it() -> None:
     async with feed_of(Switchboard(call("rtc_1"))) as feed, feed.waiter(CallMatch(to="+9"), "other", ignore):
-        await asyncio.sleep(0.01)
+        await until(lambda: "rtc_1" in feed._ringing)
         assert await got(feed) == "rtc_1"
 
 
@@ -127,7 +129,7 @@ async def test_however_many_wait_one_poll_serves_them() -> None:
     switchboard = Switchboard()
     async with feed_of(switchboard) as feed:
         waiting = [asyncio.create_task(got(feed, f"task{number}")) for number in range(500)]
-        await asyncio.sleep(0.01)
+        await until(lambda: len(switchboard.asked) == 2)
         switchboard.changes.put_nowait([call(f"rtc_{number}") for number in range(500)])
         calls = await asyncio.gather(*waiting)
     assert len(set(calls)) == 500
@@ -155,19 +157,61 @@ async def test_asking_again_says_that_the_call_went_to_somebody_else() -> None:
 
 async def test_a_waiter_that_is_cancelled_leaves_its_call_to_the_next() -> None:
     async with feed_of(Switchboard(call("rtc_1"))) as feed:
+        held = asyncio.Event()
 
         async def hold() -> None:
             async with feed.waiter(CallMatch(), "first", ignore) as waiter:
                 await waiter.next_call()
+                held.set()
                 await asyncio.Event().wait()
 
         holding = asyncio.create_task(hold())
-        await asyncio.sleep(0.01)
+        await held.wait()
         waiting = asyncio.create_task(got(feed, "second"))
         await asyncio.sleep(0.01)
         assert not waiting.done()
         holding.cancel()
         assert await waiting == "rtc_1"
+
+
+def answered(call_id: str, order: str = "day") -> SwitchboardCall:
+    return call(call_id, "accepted", claimed_by=f"order:{order}")
+
+
+DAY = AnsweredMatch("day", CallMatch())
+
+
+async def test_what_an_order_has_answered_is_offered_to_who_looks_for_it_and_to_nobody_else() -> None:
+    switchboard = Switchboard(call("rtc_1"), answered("rtc_2", "night"), answered("rtc_3"))
+    async with feed_of(switchboard) as feed:
+        assert await got(feed, "taker", match=DAY) == "rtc_3"
+        assert await got(feed, "claimer") == "rtc_1"
+        async with feed.waiter(DAY, "late", ignore) as late, feed.waiter(CallMatch(), "claimer", ignore) as claimer:
+            switchboard.changes.put_nowait([answered("rtc_4")])
+            assert (await late.next_call()).call_id == "rtc_4"
+            assert claimer.offer is None
+
+
+async def test_an_answered_call_that_somebody_has_taken_over_is_not_offered() -> None:
+    switchboard = Switchboard(answered("rtc_1"), answered("rtc_2"))
+    async with feed_of(switchboard) as feed, feed.waiter(CallMatch(to="+9"), "other", ignore):
+        switchboard.changes.put_nowait([call("rtc_1", "accepted", claimed_by="task"), answered("rtc_3")])
+        await until(switchboard.changes.empty)
+        assert await got(feed, match=DAY) == "rtc_2"
+
+
+async def test_a_call_that_an_order_snatched_from_a_claimer_goes_to_who_takes_it_over() -> None:
+    """The claimer has it on offer, and lets go of it only after the order has answered it."""
+    switchboard = Switchboard(call("rtc_1"))
+    async with feed_of(switchboard) as feed, feed.waiter(CallMatch(), "claimer", ignore) as claimer:
+        assert (await claimer.next_call()).call_id == "rtc_1"
+        async with feed.waiter(DAY, "taker", ignore) as taker:
+            switchboard.changes.put_nowait([answered("rtc_1")])
+            await until(switchboard.changes.empty)
+            waiting_on = asyncio.create_task(claimer.next_call())
+            assert (await asyncio.wait_for(taker.next_call(), 30)).call_id == "rtc_1"
+            waiting_on.cancel()
+            await asyncio.wait([waiting_on])
 
 
 async def test_a_call_that_rings_no_more_is_not_offered() -> None:
@@ -232,7 +276,7 @@ async def test_after_a_break_it_looks_at_what_rings_now() -> None:
     switchboard = Switchboard()
     async with feed_of(switchboard) as feed:
         waiting = asyncio.create_task(got(feed))
-        await asyncio.sleep(0.01)
+        await until(lambda: len(switchboard.asked) == 2)
         switchboard.now = [call("rtc_3")]
         switchboard.changes.put_nowait(SwitchboardUnreachable("restarting"))
         assert await waiting == "rtc_3"
@@ -243,7 +287,7 @@ async def test_a_cursor_that_is_refused_is_forgotten() -> None:
     switchboard = Switchboard()
     async with feed_of(switchboard) as feed:
         waiting = asyncio.create_task(got(feed))
-        await asyncio.sleep(0.01)
+        await until(lambda: len(switchboard.asked) == 2)
         switchboard.now = [call("rtc_4")]
         switchboard.changes.put_nowait(SwitchboardRefused("what cursor?", status=400))
         assert await waiting == "rtc_4"

@@ -46,7 +46,7 @@ def test_a_fraction_is_no_whole_number() -> None:
         read_integer("3.5", "attempt")
 
 
-@pytest.mark.parametrize("nothing", [None, "", "None", "null", {}])
+@pytest.mark.parametrize("nothing", [None, "", "None", "null", {}, {"call_id": None, "outcome": "busy"}])
 def test_no_call_is_none(nothing: object) -> None:
     assert read_call(nothing) is None
 

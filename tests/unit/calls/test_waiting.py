@@ -25,7 +25,7 @@ async def feed(world: World) -> AsyncIterator[CallFeed]:
     await feed.close()
 
 
-async def wait(feed: CallFeed, *, claimant: str = "me", seconds: float = 5, **kwargs: object) -> Waited:
+async def wait(feed: CallFeed, *, claimant: str = "me", seconds: float = 60, **kwargs: object) -> Waited:
     return await wait_for_call(
         feed,
         match=ANY,
@@ -46,7 +46,7 @@ async def test_a_call_is_claimed(world: World, feed: CallFeed) -> None:
 
 
 async def test_twenty_waiters_and_twenty_calls_get_one_each(world: World, feed: CallFeed) -> None:
-    tasks = [asyncio.create_task(wait(feed, claimant=f"task{number}", seconds=20)) for number in range(20)]
+    tasks = [asyncio.create_task(wait(feed, claimant=f"task{number}", seconds=60)) for number in range(20)]
     calls = {await asyncio.to_thread(world.ring, f"+141555502{number:02}") for number in range(20)}
     got = [waited.call.call_id for waited in await asyncio.gather(*tasks) if waited.call is not None]
     assert sorted(got) == sorted(calls)
@@ -96,7 +96,7 @@ async def test_a_claim_that_is_under_way_when_the_wait_ends_counts(
 
     monkeypatch.setattr(feed.client, "claim", slow_answer)
     await asyncio.to_thread(world.ring)
-    assert (await wait(feed, seconds=0.5)).status == "claimed"
+    assert (await wait(feed, seconds=3)).status == "claimed"
 
 
 async def test_a_waiter_that_starts_again_gets_the_call_it_had(world: World, feed: CallFeed) -> None:
@@ -157,7 +157,7 @@ async def test_a_carrier_that_cannot_say_is_reported_once_and_asked_on(world: Wo
 
     carrier = CarrierWatch(Carrier(CarrierUnavailable("500"), CarrierUnavailable("500"), "busy"), "CA1")  # type: ignore[arg-type]
     waited = await wait_for_call(
-        feed, match=ANY, claimant="me", seconds=5, report=said.append, carrier=carrier, sleep=no_pause
+        feed, match=ANY, claimant="me", seconds=60, report=said.append, carrier=carrier, sleep=no_pause
     )
     assert waited.outcome == "busy"
     assert len(said) == 1

@@ -23,6 +23,7 @@ from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
 from airflow_openai_realtime.triggers import pacing
 
@@ -219,14 +220,14 @@ async def test_a_phone_that_nobody_answers_ends_the_task_as_told(
 def test_in_poke_mode_the_worker_answers(world: World) -> None:
     ringing = threading.Timer(0.3, lambda: world.ring(script=FOR_EVER))
     ringing.start()
-    call = run_task(sensing(deferrable=False, poke_interval=0.05, timeout=10))
+    call = run_task(sensing(deferrable=False, poke_interval=0.05, timeout=60))
     ringing.join()
     assert call["state"] == "accepted"
 
 
 @BOTH
 def test_killed_while_openai_does_not_answer_no_call_is_left(world: World, make: Make) -> None:
-    world.connect(timeout_seconds=2)
+    world.connect(timeout_seconds=60)
     call_id = world.ring(script=FOR_EVER)
     world.simulator.faults.time_out("accept", carried_out=True)
     operator, failures = make(), []
@@ -242,9 +243,10 @@ def test_killed_while_openai_does_not_answer_no_call_is_left(world: World, make:
     assert world.simulator.wait_for(lambda: world.is_open(call_id))
     operator.on_kill()
     assert not world.is_open(call_id)
+    assert world.row(call_id).end_reason == "stopped"
+    world.simulator.reset()  # breaks the connection of the request that hangs
     worker.join()
     assert isinstance(failures[0], CallError)
-    assert world.row(call_id).end_reason == "stopped"
 
 
 # -- what was given ---------------------------------------------------------------------------------------------------
@@ -328,11 +330,11 @@ def test_an_answer_may_be_a_session_with_templates() -> None:
 def test_everything_a_dag_author_would_template_is_templated() -> None:
     given = {
         name
-        for cls in (AnswerCallOperator, SessionOperator)
+        for cls in (AnswerCallOperator, SessionOperator, ConversationOperator)
         for name, parameter in inspect.signature(inspect.unwrap(cls.__init__)).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    fixed = {"if_not_answered", "timeout", "soft_fail", "retries", "retry_delay"}
+    fixed = {"if_not_answered", "timeout", "soft_fail", "wait_for_end", "retries", "retry_delay"}
     assert given - fixed == set(AnswerCallOperator.template_fields)
 
 

@@ -129,7 +129,7 @@ async def running(
         yield Switchboard(app, http, clock)
 
 
-async def until(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
     """Wait for something that happens in a thread or another task."""
     for _ in range(round(seconds / 0.002)):
         if condition():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from tests.unit.switchboard.routes import PUBLIC, every_route
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, Switchboard, a_line, running
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, Switchboard, a_line, running, until
 
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.lines import StaticLines
@@ -21,7 +20,7 @@ def as_url(path: str) -> str:
     return path
 
 
-PRIVATE = 18
+PRIVATE = 23
 
 
 async def test_every_route_that_is_not_public_asks_for_a_token_before_anything_else(switchboard: Switchboard) -> None:
@@ -111,10 +110,7 @@ async def test_a_store_that_is_away_at_the_start_is_prepared_when_it_is_back(
     async with running(store, StaticLines([a_line()]), clock) as switchboard:
         assert (await switchboard.http.get("/health")).status_code == 200
         assert (await switchboard.deliver()).status_code == 503
-        for _ in range(200):
-            if store.database.ready:
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: store.database.ready)
         assert (await switchboard.deliver()).status_code == 200
 
 

@@ -16,7 +16,7 @@ from airflow_openai_realtime.switchboard.greeting import greet
 
 
 def settings_of(simulator: Simulator) -> ApiSettings:
-    return ApiSettings(simulator.api_key, endpoints_for(base_url=simulator.openai_base_url), timeout_seconds=2)
+    return ApiSettings(simulator.api_key, endpoints_for(base_url=simulator.openai_base_url), timeout_seconds=30)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Watched:
 
     def add(self, new: Sequence[NewCall]) -> set[tuple[str, str]]:
         self.batches.append(len(new))
-        assert self.may_commit.wait(10)
+        assert self.may_commit.wait(60)
         if self.failure is not None:
             raise self.failure
         if any(call.call_id == self.poison for call in new):

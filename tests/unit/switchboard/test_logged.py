@@ -116,7 +116,7 @@ def test_no_log_line_holds_a_number_a_name_or_a_secret(level: str, sqlite_url: s
 
 
 def _wait_for(standalone: Standalone, event: str) -> None:
-    for _ in range(300):
+    for _ in range(3000):
         if event in standalone.log():
             return
         time.sleep(0.02)

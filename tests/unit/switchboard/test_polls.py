@@ -14,7 +14,7 @@ from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import Store
 
-SOON = 5.0
+SOON = 30.0
 
 
 async def test_a_poll_ends_when_a_call_comes_in(switchboard: Switchboard) -> None:
@@ -48,7 +48,7 @@ async def test_a_poll_without_news_ends_after_its_wait_with_the_same_cursor(swit
 
 async def test_a_poll_goes_on_waiting_over_what_it_did_not_ask_for(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
-        waiting = asyncio.ensure_future(client.calls(after="0", wait_seconds=0.5, state="accepted"))
+        waiting = asyncio.ensure_future(client.calls(after="0", wait_seconds=5, state="accepted"))
         await asyncio.sleep(0.05)
         await switchboard.deliver(1)
         await switchboard.deliver(2, path="/webhook/sales", secret=OTHER_SECRET)
@@ -82,7 +82,7 @@ async def test_500_polls_are_all_answered_by_few_looks_at_the_store(
         waiting = [asyncio.ensure_future(client.calls(after=cursor, wait_seconds=25)) for _ in range(500)]
         await until(lambda: switchboard.service.hub.waiting >= 500)
         await switchboard.deliver()
-        pages = await asyncio.wait_for(asyncio.gather(*waiting), 20)
+        pages = await asyncio.wait_for(asyncio.gather(*waiting), 2 * SOON)
     assert {len(page.calls) for page in pages} == {1}
     assert len(looks) < 50
 
@@ -96,7 +96,7 @@ async def test_a_look_that_began_before_a_call_came_in_does_not_answer_for_one_t
         found = changes(line, *arguments)  # type: ignore[arg-type]
         looks.append(line)
         if len(looks) == 1:
-            may_end.wait(10)
+            may_end.wait(60)
         return found
 
     monkeypatch.setattr(sqlite_store.calls, "changes", first_one_is_slow)
@@ -123,6 +123,14 @@ async def test_more_polls_than_allowed_are_asked_to_come_back(
         assert (await client.calls()).calls == ()
         switchboard.service.hub.close()
         await asyncio.wait_for(asyncio.gather(*waiting), SOON)
+
+
+async def test_no_poll_waits_longer_than_the_switchboard_allows(sqlite_store: Store, clock: Clock) -> None:
+    settings = SwitchboardSettings(long_poll_seconds=0.1)
+    started = running(sqlite_store, StaticLines([a_line()]), clock, settings=settings)
+    async with started as switchboard, switchboard.client() as client:
+        page = await asyncio.wait_for(client.calls(after="0", wait_seconds=25), 20)
+    assert (page.calls, page.cursor) == ((), "0")
 
 
 async def test_a_switchboard_that_stops_lets_its_polls_go(sqlite_store: Store, clock: Clock) -> None:

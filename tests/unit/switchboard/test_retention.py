@@ -6,13 +6,15 @@ import asyncio
 from datetime import datetime
 
 import pytest
-from tests.unit.switchboard.support import Clock, a_call, until
+from tests.unit.switchboard.support import Clock, a_call, a_line, running, until
 
-from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.exceptions import ConfigurationError, UnknownCall
 from airflow_openai_realtime.switchboard import retention as module
+from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
+from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.retention import Retention
-from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.settings import DAYS, SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.threads import Threads
 
@@ -45,7 +47,7 @@ async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
     assert not any((await Retention(store, threads, settings, clock).sweep()).values())
     clock.move(61)
     counts = await Retention(store, threads, settings, clock).sweep()
-    assert counts == {"calls": 7, "feed": 0, "numbers": 1}
+    assert counts == {"conversations": 0, "calls": 7, "feed": 0, "numbers": 1}
     assert [call.call_id for call in store.calls.select("support", CallFilter(), 10, clock())] == ["rtc_open"]
     (attempt,) = store.attempts.page("support", "spring", None, 0)[0]
     assert (attempt.contact, attempt.to_number) == ("ann", None)
@@ -56,6 +58,32 @@ async def test_nothing_goes_when_everything_is_to_be_kept(store: Store, clock: C
     clock.move(10_000 * DAY)
     assert await Retention(store, threads, SwitchboardSettings(retention_days=0), clock).sweep() == {}
     assert len(store.calls.select("support", CallFilter(), 10, clock())) == 8
+
+
+async def test_what_was_said_may_go_earlier_than_the_calls(store: Store, clock: Clock, threads: Threads) -> None:
+    filled(store, clock)
+    for number in range(7):
+        store.conversations.open("support", f"rtc_{number}", "me", clock())
+        said = [TimelineEntry(str(each), "caller", clock(), {"text": "Hello"}) for each in range(2)]
+        store.conversations.finish("support", f"rtc_{number}", 1, "completed", {"day": "Friday"}, said, clock())
+    settings = SwitchboardSettings(transcript_days=2, retention_batch=3)
+    clock.move(2 * DAY - 1)
+    assert not any((await Retention(store, threads, settings, clock).sweep()).values())
+    clock.move(1)
+    assert (await Retention(store, threads, settings, clock).sweep())["conversations"] == 7
+    found = store.conversations.find("support", "rtc_0")
+    assert (found.outcome, found.result, found.entries) == ("completed", None, ())
+    clock.move(29 * DAY)
+    assert (await Retention(store, threads, settings, clock).sweep())["calls"] == 7
+    with pytest.raises(UnknownCall):
+        store.conversations.find("support", "rtc_0")
+
+
+async def test_a_switchboard_deletes_by_itself(sqlite_store: Store, clock: Clock) -> None:
+    sqlite_store.calls.add([a_call(1, state="missed", ended_at=clock())])
+    clock.move(31 * DAY)
+    async with running(sqlite_store, StaticLines([a_line()]), clock):
+        await until(lambda: not sqlite_store.calls.select("support", CallFilter(), 10, clock()))
 
 
 async def test_the_ledger_goes_only_when_that_is_said(store: Store, clock: Clock, threads: Threads) -> None:
@@ -94,6 +122,6 @@ async def test_a_failure_costs_one_round(
 
 @pytest.mark.parametrize("days", [0.5, -1, float("nan"), float("inf"), 1e9])
 def test_days_that_would_delete_what_still_rings_or_cannot_be_counted_are_refused(days: float) -> None:
-    for name in ("retention_days", "ledger_retention_days"):
+    for name in DAYS:
         with pytest.raises(ConfigurationError, match=f"{name} must be 0"):
             SwitchboardSettings(**{name: days})  # type: ignore[arg-type]

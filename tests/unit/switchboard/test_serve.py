@@ -34,9 +34,9 @@ def test_it_takes_a_call_and_ends_at_once_when_told_though_a_poll_waits(sqlite_u
                 time.sleep(0.02)
         told = time.monotonic()
         standalone.process.send_signal(signal.SIGTERM)
-        assert standalone.process.wait(10) in (0, -signal.SIGTERM)
-        assert time.monotonic() - told < 5
-        said, _ = poll.communicate(timeout=10)
+        assert standalone.process.wait(60) in (0, -signal.SIGTERM)
+        assert time.monotonic() - told < 15
+        said, _ = poll.communicate(timeout=60)
         assert said == "()\n"
         assert "call.ringing line=default call_id=rtc_1 from=+1***0123 to=+1***0199" in standalone.log()
         assert "4155550123" not in standalone.log()
@@ -56,7 +56,7 @@ def test_workers_end_when_their_supervisor_is_killed(sqlite_url: str) -> None:
     with Standalone(sqlite_url, workers=2) as standalone:
         os.kill(standalone.process.pid, signal.SIGKILL)
         standalone.process.wait()
-        for _ in range(500):
+        for _ in range(3000):
             try:
                 httpx.get(f"{standalone.url}/health", timeout=1)
             except httpx.TransportError:
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said_in_one_line_before_it_serves(changes: dict[str, s
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 2

@@ -8,7 +8,7 @@ import time
 
 import httpx
 from tests.unit.switchboard.standalone import Standalone
-from tests.unit.switchboard.support import event_body, signed
+from tests.unit.switchboard.support import event_body, signed, until
 
 from airflow_openai_realtime.switchboard.service import utc_now
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
@@ -35,8 +35,9 @@ async def storm(standalone: Standalone, first: int, kill_after_seconds: float) -
             if answer.status_code == 200:
                 acknowledged.add(f"rtc_{number}")
 
-    async with httpx.AsyncClient(timeout=5) as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         senders = [asyncio.ensure_future(send(client)) for _ in range(SENDERS)]
+        await until(lambda: acknowledged)
         await asyncio.sleep(kill_after_seconds)
         standalone.kill()
         over.set()
@@ -48,9 +49,8 @@ async def test_kill_9_loses_no_acknowledged_call(store_url: str) -> None:
     acknowledged: set[str] = set()
     for number in range(ROUNDS):
         with Standalone(store_url, workers=1 + number % 2) as standalone:
-            moment = random.uniform(0.1, 0.8)
+            moment = random.uniform(0.0, 0.7)
             in_this_round = await storm(standalone, number * 1_000_000, moment)
-        assert in_this_round, f"nothing was acknowledged within {moment} s"
         acknowledged |= in_this_round
         store = Store(store_url)
         store.prepare()

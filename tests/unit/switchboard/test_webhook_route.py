@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -205,9 +206,10 @@ async def test_a_secret_that_was_replaced_is_read_again_at_once_but_not_for_ever
         await asyncio.sleep(0.35)
         assert (await switchboard.deliver(2, secret=OTHER_SECRET)).status_code == 200
         assert lines.asked == 2
+        begun = time.monotonic()
         for number in range(3, 33):
             assert (await switchboard.deliver(number, secret="forged")).status_code == 401
-        assert lines.asked <= 2 + 3
+        assert lines.asked <= 2 + 1 + (time.monotonic() - begun) / 0.3
         async with switchboard.client(secret=OTHER_SECRET) as client:
             assert (await client.check())["calls"]["ringing"] == 2
 

@@ -17,7 +17,7 @@ from airflow_openai_realtime.triggers import pacing, wait_for_call
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
 
-def trigger(*, seconds: float = 10, claimant: str = "me", **kwargs: Any) -> WaitForCallTrigger:
+def trigger(*, seconds: float = 60, claimant: str = "me", **kwargs: Any) -> WaitForCallTrigger:
     return WaitForCallTrigger(
         **{"openai_realtime_conn_id": CONN_ID, "match": {}, "claimant": claimant, "deadline": time.time() + seconds}
         | kwargs
@@ -108,8 +108,8 @@ async def test_fifty_triggers_share_one_poll_and_close_it(world: World, monkeypa
             at_once -= kwargs.get("claimed_by") is None
 
     monkeypatch.setattr(AsyncSwitchboardClient, "calls", counted)
-    waiting = [asyncio.create_task(fired(trigger(seconds=1.5, claimant=f"task{number}"))) for number in range(50)]
-    await asyncio.sleep(0.5)
+    waiting = [asyncio.create_task(fired(trigger(seconds=5, claimant=f"task{number}"))) for number in range(50)]
+    await asyncio.to_thread(world.simulator.wait_for, lambda: at_once)
     assert shared_clients._FEEDS.open_count() == 1
     events = await asyncio.gather(*waiting)
     assert {event["status"] for event in events} == {"timeout"}
@@ -142,7 +142,7 @@ async def test_a_switchboard_that_cannot_be_reached_shows_in_the_task_s_log(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.connect(switchboard_url="http://127.0.0.1:9")
-    waiting, said = trigger(seconds=3), []
+    waiting, said = trigger(seconds=6), []
     monkeypatch.setattr(waiting, "_report", said.append)
     assert (await fired(waiting))["status"] == "timeout"
     assert [line for line in said if "cannot be reached" in line and "127.0.0.1:9" in line]
@@ -192,15 +192,17 @@ def ring(world: World) -> str:
     return world.ring(script=PhoneScript.talks_for_ever())
 
 
-async def test_the_call_is_accepted_at_once_and_only_the_event_waits(world: World) -> None:
+async def test_the_call_is_accepted_at_once_and_only_the_event_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "SETTLE_SECONDS", 5.0)
     call_id = await asyncio.to_thread(ring, world)
     started = time.monotonic()
-    running = asyncio.create_task(fired(answering(world)))
-    await asyncio.to_thread(world.simulator.wait_for, lambda: world.is_open(call_id))
-    assert time.monotonic() - started < 0.9
+    running = asyncio.create_task(fired(answering(world, seconds=90)))
+    assert await asyncio.to_thread(world.simulator.wait_for, lambda: world.is_open(call_id))
     assert not running.done()
     assert await running == {"status": "accepted", "call_id": call_id}
-    assert time.monotonic() - started >= 0.95
+    assert time.monotonic() - started >= 4.95
 
 
 @pytest.mark.usefixtures("_no_settling")

@@ -1,4 +1,7 @@
-"""The switchboard's durable store: calls, their feed, standing orders and the ledger of attempts, in one database."""
+"""
+The switchboard's durable store: calls, their conversations and feed, standing orders and the ledger of attempts, in one
+database.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from datetime import datetime
 
 from airflow_openai_realtime.switchboard.store.attempts import Attempts
 from airflow_openai_realtime.switchboard.store.calls import CallChanges, CallFilter, Calls, NewCall
+from airflow_openai_realtime.switchboard.store.conversations import Conversations
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.feed import Feed
 from airflow_openai_realtime.switchboard.store.migrate import migrate
@@ -14,6 +18,7 @@ from airflow_openai_realtime.switchboard.store.order_taking import OrderTaking, 
 from airflow_openai_realtime.switchboard.store.orders import Orders
 from airflow_openai_realtime.switchboard.store.probe import probe
 from airflow_openai_realtime.switchboard.store.reaping import OverdueCall, Reaping
+from airflow_openai_realtime.switchboard.store.recent import RecentCalls
 from airflow_openai_realtime.switchboard.store.statistics import Statistics
 
 __all__ = ["CallChanges", "CallFilter", "NewCall", "OverdueCall", "Store", "TakenCall"]
@@ -33,6 +38,8 @@ class Store:
     def __init__(self, url: str, *, threads: int = 8) -> None:
         self.database = Database(url, threads=threads)
         self.calls = Calls(self.database)
+        self.conversations = Conversations(self.database)
+        self.recent = RecentCalls(self.database)
         self.feed = Feed(self.database)
         self.attempts = Attempts(self.database)
         self.reaping = Reaping(self.database)

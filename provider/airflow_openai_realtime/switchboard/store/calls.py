@@ -32,6 +32,7 @@ from airflow_openai_realtime.switchboard.store.tables import calls
 CALL_FIELDS = [calls.c[name] for name in SwitchboardCall.__dataclass_fields__]
 """What a call is read from, by :func:`read_call`."""
 
+_NOT_TAKEN = dict.fromkeys(("claimed_by", "claimed_at", "hangup_at", "order_lease_until"))
 _MOST_TRIES = 50
 
 
@@ -99,7 +100,7 @@ class Calls:
 
         :returns: (line, call id) of those that were new.
         """
-        return self._database.write(lambda connection: self._add(connection, new))
+        return self._database.write(lambda connection: insert_calls(connection, self._database.dialect, new))
 
     def find(self, line: str, call_id: str) -> SwitchboardCall:
         """
@@ -188,16 +189,6 @@ class Calls:
                 return moved
         raise StoreUnavailable(f"call {call_id} is changed by too many at once", call_id=call_id)
 
-    def _add(self, connection: Connection, new: Sequence[NewCall]) -> set[tuple[str, str]]:
-        # In one order everywhere, so that two workers with the same calls do not wait for each other in a circle.
-        rows = {
-            (call.line, call.call_id): _row(call) for call in sorted(new, key=lambda call: (call.line, call.call_id))
-        }
-        added = _insert_new(connection, self._database.dialect, list(rows.values()))
-        if added:
-            append(connection, [(*key, rows[key]["state"]) for key in rows if key in added], new[0].received_at)
-        return added
-
     def _move(
         self,
         connection: Connection,
@@ -227,6 +218,33 @@ class Calls:
         if change.kind:
             append(connection, [(line, call_id, change.kind)], now)
         return SwitchboardCall(**{**call.__dict__, **change.values})
+
+
+def as_call(new: NewCall) -> SwitchboardCall:
+    """A new call as it will be found once it is stored."""
+    return SwitchboardCall(**{name: value for name, value in new.__dict__.items() if name != "webhook_id"})
+
+
+def insert_calls(
+    connection: Connection,
+    dialect: str,
+    new: Sequence[NewCall],
+    taken: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
+) -> set[tuple[str, str]]:
+    """
+    Store calls that are not there yet, and tell the feed of them.
+
+    :param taken: By line and call id, the fields of those that are a standing order's from the start.
+    :returns: (line, call id) of those that were new.
+    """
+    # In one order everywhere, so that two workers with the same calls do not wait for each other in a circle.
+    rows = {(call.line, call.call_id): _row(call) for call in sorted(new, key=lambda call: (call.line, call.call_id))}
+    if taken:
+        rows = {key: {**row, **_NOT_TAKEN, **taken.get(key, {})} for key, row in rows.items()}
+    added = _insert_new(connection, dialect, list(rows.values()))
+    if added:
+        append(connection, [(*key, rows[key]["state"]) for key in rows if key in added], new[0].received_at)
+    return added
 
 
 def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardCall, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text, tuple_
+from sqlalchemy import Connection, func, or_, select, text, tuple_
 
 from airflow_openai_realtime.switchboard.cursors import WIDEST_LOOK_BACK
 from airflow_openai_realtime.switchboard.records import CALL_STATES, OPEN_CALL_STATES
 from airflow_openai_realtime.switchboard.store.database import Database
-from airflow_openai_realtime.switchboard.store.tables import attempts, calls, feed
+from airflow_openai_realtime.switchboard.store.tables import attempts, calls, conversations, feed, timeline
 
 _FINAL_STATES = tuple(state for state in CALL_STATES if state not in OPEN_CALL_STATES)
 _LOCK_NUMBER = 0x6F72_7264  # "orrd"
@@ -30,7 +30,7 @@ class OldRows:
 
     def delete_calls(self, before: datetime, limit: int) -> int:
         """
-        Delete calls that were over before a moment; never one that is open.
+        Delete calls that were over before a moment, with their conversations; never one that is open.
 
         :param limit: How many at most.
         """
@@ -42,7 +42,39 @@ class OldRows:
             keys = [tuple(row) for row in connection.execute(query)]
             if not keys:
                 return 0
+            for table in (timeline, conversations):
+                connection.execute(table.delete().where(tuple_(table.c.line, table.c.call_id).in_(keys)))
             return connection.execute(calls.delete().where(tuple_(calls.c.line, calls.c.call_id).in_(keys))).rowcount
+
+        return self._alone(work)
+
+    def blank_conversations(self, before: datetime, limit: int) -> int:
+        """
+        Forget what was said, and what came of it, in conversations that nothing was written to since a moment. Their
+        outcomes stay.
+
+        :param limit: How many timeline entries at most, but always one conversation.
+        :returns: How many conversations: 0 when there are no more.
+        """
+        filled = or_(conversations.c.entry_count > 0, conversations.c.result.is_not(None))
+        key = (conversations.c.line, conversations.c.call_id)
+        query = select(*key, conversations.c.entry_count).where(conversations.c.saved_at <= before, filled)
+        query = query.order_by(conversations.c.saved_at).limit(limit)
+
+        def work(connection: Connection) -> int:
+            keys: list[tuple[str, str]] = []
+            entries = 0
+            for row in connection.execute(query).all():
+                entries += row.entry_count
+                if keys and entries > limit:
+                    break
+                keys.append((row.line, row.call_id))
+            if not keys:
+                return 0
+            empty = {"entry_count": 0, "entry_bytes": 0, "result": None}
+            connection.execute(conversations.update().where(tuple_(*key).in_(keys)).values(empty))
+            connection.execute(timeline.delete().where(tuple_(timeline.c.line, timeline.c.call_id).in_(keys)))
+            return len(keys)
 
         return self._alone(work)
 

@@ -1,6 +1,10 @@
 """
 Taking calls for standing orders in the store: no call for two orders, no order beyond its uses.
 
+A new call is taken in the transaction that stores it, if that costs no waiting: then it never rings unclaimed, and one
+commit stands between the ring and the answer. For orders with limited uses that is done in a transaction of its own,
+since workers wait for each other there, and a delivery must not wait with them.
+
 A worker that has taken a call answers it under a lease, which it renews while it is busy. When the lease runs out, the
 worker is dead or cut off, and another one resumes.
 """
@@ -12,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, select, tuple_
+from sqlalchemy import ColumnElement, Connection, case, select, tuple_
 
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.orders import (
@@ -24,10 +28,10 @@ from airflow_openai_realtime.switchboard.orders import (
     order_of_claimant,
 )
 from airflow_openai_realtime.switchboard.records import CLAIMED, RINGING, SwitchboardCall
-from airflow_openai_realtime.switchboard.store.calls import CALL_FIELDS, read_call
+from airflow_openai_realtime.switchboard.store.calls import CALL_FIELDS, NewCall, as_call, insert_calls, read_call
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.feed import append
-from airflow_openai_realtime.switchboard.store.orders import ORDER_FIELDS, read_answer, read_order
+from airflow_openai_realtime.switchboard.store.orders import ORDER_FIELDS, read_usable
 from airflow_openai_realtime.switchboard.store.tables import calls, orders
 
 _MOST_CALLS = 500
@@ -43,7 +47,7 @@ class TakenCall:
     A call that an order has taken, to be answered by this worker.
 
     :param call: The call as it is now, claimed by the order.
-    :param order: The order; ``None`` when it was removed since it took the call.
+    :param order: The order; ``None`` when it was removed since it took the call, or cannot be read.
     :param answer: What the call is accepted with; ``None`` when whoever asked knows it already.
     """
 
@@ -52,11 +56,65 @@ class TakenCall:
     answer: OrderAnswer | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """
+    What became of calls that were stored.
+
+    :param added: Those that were new.
+    :param taken: Those of them that an order has taken.
+    :param limited: Those of them that an order with limited uses may take.
+    """
+
+    added: set[CallKey]
+    taken: dict[CallKey, TakenCall]
+    limited: set[CallKey]
+
+
 class OrderTaking:
     """Calls of all lines, as far as standing orders answer them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def store_and_take(
+        self,
+        new: Sequence[NewCall],
+        ready: Collection[str],
+        now: datetime,
+        lease_seconds: float,
+        known: Collection[str] = (),
+    ) -> Stored:
+        """
+        Store calls, and take those that an order with unlimited uses answers at once; commits both together.
+
+        :param new: As for :meth:`Calls.add`.
+        :param ready: Lines that this worker can answer for at once; calls of others are only stored.
+        :param lease_seconds: How long no other worker may answer what this one has taken.
+        :param known: Revisions whose answers need not be read.
+        """
+
+        def work(connection: Connection) -> Stored:
+            lines = sorted({call.line for call in new if call.line in ready})
+            orders_of, answers = self._read_orders(connection, lines, known, skip_locked=True)
+            taken: dict[CallKey, TakenCall] = {}
+            values: dict[CallKey, dict[str, Any]] = {}
+            limited: set[CallKey] = set()
+            lease = {"order_lease_until": now + timedelta(seconds=lease_seconds)}
+            for each in new:
+                key, call = (each.line, each.call_id), as_call(each)
+                rings = each.state == RINGING and each.expires_at > now
+                order = choose(orders_of.get(each.line, ()), call, now) if rings else None
+                if order is not None and order.uses_left is not None:
+                    limited.add(key)
+                elif order is not None:
+                    changes = _taking(call, order, now)
+                    values[key] = {**changes, **lease}
+                    taken[key] = TakenCall(replace(call, **changes), order, answers.get(order.revision))
+            added = insert_calls(connection, self._database.dialect, new, values)
+            return Stored(added, {key: taken[key] for key in added & taken.keys()}, added & limited)
+
+        return self._database.write(work)
 
     def take(
         self, keys: Sequence[CallKey], now: datetime, lease_seconds: float, known: Collection[str] = ()
@@ -101,7 +159,8 @@ class OrderTaking:
             call = read_call(connection.execute(select(*CALL_FIELDS).where(*_is(key))).one())
             its_order = (orders.c.line == key[0]) & (orders.c.name == order_of_claimant(call.claimed_by))
             row = connection.execute(select(*ORDER_FIELDS, orders.c.answer).where(its_order)).one_or_none()
-            return TakenCall(call, None) if row is None else TakenCall(call, read_order(row), read_answer(row.answer))
+            usable = read_usable(row, row.answer) if row is not None else None
+            return TakenCall(call, *usable) if usable is not None else TakenCall(call, None)
 
         return self._database.write(work)
 
@@ -125,13 +184,7 @@ class OrderTaking:
         lease_seconds: float,
         known: Collection[str],
     ) -> list[TakenCall]:
-        of_line: dict[str, list[StandingOrder]] = {line: [] for line, _ in keys}
-        answers: dict[str, OrderAnswer] = {}
-        for row in connection.execute(self._orders_of(sorted(of_line), known)):
-            order = read_order(row)
-            of_line[row.line].append(order)
-            if row.unknown_answer is not None:
-                answers[order.revision] = read_answer(row.unknown_answer)
+        of_line, answers = self._read_orders(connection, sorted({line for line, _ in keys}), known)
         wanted = tuple_(calls.c.line, calls.c.call_id).in_(list(keys))
         query = select(*CALL_FIELDS, calls.c.version).where(wanted, *_rings(now)).order_by(calls.c.received_at)
         taken: list[TakenCall] = []
@@ -143,14 +196,30 @@ class OrderTaking:
         append(connection, [(each.call.line, each.call.call_id, CLAIMED) for each in taken], now)
         return taken
 
-    def _orders_of(self, lines: Collection[str], known: Collection[str]) -> Select[Any]:
-        """Orders, and in the same look the answers of those that are not known, so that the two belong together."""
+    def _read_orders(
+        self, connection: Connection, lines: Collection[str], known: Collection[str], *, skip_locked: bool = False
+    ) -> tuple[dict[str, list[StandingOrder]], dict[str, OrderAnswer]]:
+        """
+        Orders by line, and by revision the answers of those that are not known; in one look, so that they fit.
+
+        :param skip_locked: Leave out orders that are being removed, instead of waiting whether that comes about.
+        """
         unknown = case((orders.c.revision.in_(known), None), else_=orders.c.answer).label("unknown_answer")
         query = select(*ORDER_FIELDS, unknown).where(orders.c.line.in_(lines))
         if self._database.dialect == "postgresql":
             # An order that somebody removes stays until this is committed, so that none answers after its removal.
-            query = query.with_for_update(read=True, key_share=True)
-        return query
+            query = query.with_for_update(read=True, key_share=True, skip_locked=skip_locked)
+        by_line: dict[str, list[StandingOrder]] = {line: [] for line in lines}
+        answers: dict[str, OrderAnswer] = {}
+        for row in connection.execute(query):
+            usable = read_usable(row, row.unknown_answer)
+            if usable is None:
+                continue
+            order, answer = usable
+            by_line[row.line].append(order)
+            if answer is not None:
+                answers[order.revision] = answer
+        return by_line, answers
 
 
 def _take_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Collection
 from datetime import datetime
@@ -12,10 +13,13 @@ from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
+from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.orders import MOST_ORDERS, OrderAnswer, OrderDraft, StandingOrder
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.tables import orders
+
+log = logging.getLogger(__name__)
 
 _SHOWN = [orders.c[name] for name in StandingOrder.__dataclass_fields__ if name != "match"]
 ORDER_FIELDS = [orders.c.line, orders.c.conditions, *_SHOWN]
@@ -57,7 +61,8 @@ class Orders:
     def all(self, line: str) -> list[StandingOrder]:
         """All orders of a line, also those that have expired or are used up, by name."""
         query = select(*ORDER_FIELDS).where(orders.c.line == line).order_by(orders.c.name)
-        return self._database.read(lambda connection: [read_order(row) for row in connection.execute(query)])
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [usable[0] for row in rows if (usable := read_usable(row)) is not None]
 
     def remove(self, line: str, name: str) -> bool:
         """Whether there was such an order; now there is none, and no further call is taken for it."""
@@ -76,9 +81,9 @@ class Orders:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         by_line: dict[str, list[StandingOrder]] = {}
         for row in rows:
-            order = read_order(row)
-            if order.is_open(now):
-                by_line.setdefault(row.line, []).append(order)
+            usable = read_usable(row)
+            if usable is not None and usable[0].is_open(now):
+                by_line.setdefault(row.line, []).append(usable[0])
         return by_line
 
     def answer(self, line: str, name: str) -> tuple[str, OrderAnswer] | None:
@@ -94,20 +99,51 @@ class Orders:
 
 
 def read_order(row: Any) -> StandingOrder:
-    """An order from a row with at least :data:`ORDER_FIELDS`."""
+    """
+    An order from a row with at least :data:`ORDER_FIELDS`.
+
+    :raises InvalidInput: This release cannot read it; perhaps a later one has made it.
+    """
     values = {column.name: row._mapping[column.name] for column in _SHOWN}
-    return StandingOrder(**values, match=CallMatch.from_dict(json.loads(row.conditions)))
+    try:
+        return StandingOrder(**values, match=CallMatch.from_dict(json.loads(row.conditions)))
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(f"the conditions of order {row.name} cannot be read", field="match") from error
 
 
 def read_answer(text: str) -> OrderAnswer:
-    """What calls are accepted with, as the store has it."""
-    return OrderAnswer(**json.loads(text))
+    """
+    What calls are accepted with, as the store has it.
+
+    :raises InvalidInput: This release cannot read it.
+    """
+    try:
+        return OrderAnswer(**json.loads(text))
+    except (ValueError, TypeError):
+        # Without the cause: it may quote the session.
+        raise InvalidInput("what the order accepts calls with cannot be read", field="session") from None
+
+
+def read_usable(row: Any, answer: str | None = None) -> tuple[StandingOrder, OrderAnswer | None] | None:
+    """
+    An order, and what it accepts calls with; ``None`` when they cannot be read, so that the other orders go on.
+
+    :param row: As for :func:`read_order`.
+    :param answer: As for :func:`read_answer`; ``None``: not asked for.
+    """
+    try:
+        return read_order(row), None if answer is None else read_answer(answer)
+    except InvalidInput as error:
+        log.error(logs.line("order.unreadable", line=row.line, order=row.name, field=error.field))
+        return None
 
 
 def _put(connection: Connection, line: str, draft: OrderDraft, now: datetime) -> StandingOrder:
     values = _values(draft, now)
     same = (orders.c.line == line) & (orders.c.name == draft.name)
-    row = connection.execute(select(*ORDER_FIELDS, orders.c.edition).where(same).with_for_update()).one_or_none()
+    # The weaker lock: whoever takes calls for the order meanwhile is not kept waiting.
+    locked = select(*ORDER_FIELDS, orders.c.edition).where(same).with_for_update(key_share=True)
+    row = connection.execute(locked).one_or_none()
     if row is None:
         amount = connection.execute(select(func.count()).where(orders.c.line == line)).scalar() or 0
         if amount >= MOST_ORDERS:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """Alembic revision of the tables below."""
 
 VERSION_TABLE = "openai_realtime_alembic_version"
@@ -90,6 +90,7 @@ calls = Table(
     Index("ix_openai_realtime_call_claimant", "line", "claimed_by"),
     Index("ix_openai_realtime_call_hangup", "state", "hangup_at"),
     Index("ix_openai_realtime_call_expiry", "state", "expires_at"),
+    Index("ix_openai_realtime_call_received", "received_at"),
 )
 
 orders = Table(
@@ -145,4 +146,34 @@ attempts = Table(
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("line", "campaign", "contact", "attempt", name="uq_openai_realtime_attempt"),
     sqlite_autoincrement=True,
+)
+
+conversations = Table(
+    "openai_realtime_conversation",
+    metadata,
+    Column("line", exact_text(200), primary_key=True),
+    Column("call_id", exact_text(255), primary_key=True),
+    Column("holder", exact_text(500), nullable=False),
+    Column("generation", Integer, nullable=False),  # how often it was opened: only the last holder may write
+    Column("opened_at", Instant, nullable=False),
+    Column("saved_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("outcome", exact_text(64)),
+    Column("result", LONG_TEXT),
+    Column("entry_count", Integer, nullable=False),
+    Column("entry_bytes", Integer, nullable=False),
+    Index("ix_openai_realtime_conversation_saved", "saved_at"),
+)
+
+timeline = Table(
+    "openai_realtime_timeline",
+    metadata,
+    Column("seq", sequence_number(), primary_key=True, autoincrement=True),
+    Column("line", exact_text(200), nullable=False),
+    Column("call_id", exact_text(255), nullable=False),
+    Column("key", exact_text(255), nullable=False),
+    Column("kind", exact_text(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("body", LONG_TEXT, nullable=False),
+    UniqueConstraint("line", "call_id", "key", name="uq_openai_realtime_timeline"),
 )

@@ -66,7 +66,7 @@ def test_four_processes_that_start_together_migrate_once(store_url: str) -> None
         process.stdin.write("\n")
         process.stdin.flush()
     for process in processes:
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said
     store = Store(store_url)
     store.prepare()

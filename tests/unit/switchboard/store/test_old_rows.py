@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Table, func, select, text
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.switchboard import moves
+from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.cursors import WIDEST_LOOK_BACK, Cursor
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.store import old_rows as module
-from airflow_openai_realtime.switchboard.store.tables import attempts, feed
+from airflow_openai_realtime.switchboard.store.tables import attempts, conversations, feed, timeline
 
 LATER = START + timedelta(days=40)
 BEFORE = LATER - timedelta(days=30)
@@ -40,6 +41,46 @@ def test_only_calls_that_were_over_long_ago_are_deleted(store: Store) -> None:
     store.calls.move("support", "rtc_4", lambda call: moves.accepted(call, "me", START, 600), START)
     assert store.old_rows.delete_calls(BEFORE, 100) == 2
     assert stored(store) == ["rtc_0", "rtc_1", "rtc_4", "rtc_5"]
+
+
+def said(store: Store, number: int, at: datetime, amount: int = 3) -> None:
+    store.conversations.open("support", f"rtc_{number}", "me", at)
+    entries = [TimelineEntry(str(each), "caller", at, {"text": "Hello"}) for each in range(amount)]
+    store.conversations.finish("support", f"rtc_{number}", 1, "completed", {"day": "Friday"}, entries, at)
+
+
+def amount_of(store: Store, table: Table) -> int:
+    query = select(func.count()).select_from(table)
+    return int(store.database.read(lambda connection: connection.execute(query).scalar()) or 0)
+
+
+def test_a_call_goes_with_its_conversation(store: Store) -> None:
+    store.calls.add([a_call(number) for number in range(2)])
+    for number in range(2):
+        said(store, number, START)
+        ended(store, number, START + number * (LATER - START))
+    assert store.old_rows.delete_calls(BEFORE, 100) == 1
+    assert (amount_of(store, conversations), amount_of(store, timeline)) == (1, 3)
+    assert store.conversations.find("support", "rtc_1").outcome == "completed"
+
+
+def test_what_was_said_long_ago_is_forgotten_and_its_outcome_stays(store: Store) -> None:
+    store.calls.add([a_call(number) for number in range(4)])
+    for number in range(3):
+        said(store, number, START)
+    said(store, 3, LATER)
+    assert [store.old_rows.blank_conversations(BEFORE, 5) for _ in range(4)] == [1, 1, 1, 0]
+    assert amount_of(store, timeline) == 3
+    old, young = store.conversations.find("support", "rtc_0"), store.conversations.find("support", "rtc_3")
+    assert (old.outcome, old.result, old.entries) == ("completed", None, ())
+    assert (young.result, len(young.entries)) == ({"day": "Friday"}, 3)
+
+
+def test_several_short_conversations_are_forgotten_in_one_batch(store: Store) -> None:
+    store.calls.add([a_call(number) for number in range(4)])
+    for number in range(4):
+        said(store, number, START, amount=number)
+    assert [store.old_rows.blank_conversations(BEFORE, 4) for _ in range(3)] == [3, 1, 0]
 
 
 def test_a_batch_is_no_larger_than_asked_for_and_the_rest_follows(store: Store) -> None:
@@ -100,13 +141,13 @@ def test_while_one_process_deletes_another_does_not(postgres_store: Store) -> No
         def work(connection: object) -> None:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({module._LOCK_NUMBER})"))  # type: ignore[attr-defined]
             locked.set()
-            assert done.wait(10)
+            assert done.wait(60)
 
         other.database.write(work)
 
     thread = Thread(target=hold)
     thread.start()
-    assert locked.wait(10)
+    assert locked.wait(60)
     try:
         assert postgres_store.old_rows.delete_calls(BEFORE, 10) == 0
     finally:

@@ -19,8 +19,9 @@ from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.orders import OrderAnswer
-from airflow_openai_realtime.switchboard.store import Store
-from airflow_openai_realtime.switchboard.store.order_taking import CallKey, TakenCall
+from airflow_openai_realtime.switchboard.store import CallFilter, Store
+from airflow_openai_realtime.switchboard.store.order_taking import CallKey, Stored, TakenCall
+from airflow_openai_realtime.switchboard.store.tables import orders
 
 LEASE = 2.0
 
@@ -221,6 +222,119 @@ def test_what_was_answered_released_or_claimed_by_a_task_is_not_resumed(store: S
     assert [store.order_taking.resume(key, later, LEASE) for key in (*keys, task)] == [None, None, None]
 
 
+def store_and_take(store: Store, *numbers: int, **changes: Any) -> Stored:
+    new = [a_call(number, **changes) for number in numbers]
+    return store.order_taking.store_and_take(new, {"support", "sales"}, START, LEASE)
+
+
+def test_a_new_call_is_stored_and_taken_together(store: Store) -> None:
+    put = store.orders.put("support", draft(), START)
+    stored = store_and_take(store, 1, 2)
+    assert stored.added == {("support", "rtc_1"), ("support", "rtc_2")}
+    assert (stored.taken.keys(), stored.limited) == (stored.added, set())
+    taken = stored.taken["support", "rtc_1"]
+    assert taken.call == store.calls.find("support", "rtc_1")
+    assert (taken.call.claimed_by, taken.call.hangup_at) == ("order:day", START + timedelta(seconds=60))
+    assert (taken.order, taken.answer) == (put, OrderAnswer({"instructions": "Hi"}, "Say hello"))
+    assert len(store.feed.since(Cursor(), START).changes) == 2
+    assert set(store.order_taking.abandoned(START + timedelta(seconds=LEASE))) == stored.added
+    rule = partial(moves.accepted, claimant="order:day", now=START, default_duration_seconds=600)
+    assert store.calls.move("support", "rtc_1", rule, START).state == "accepted"
+
+
+def test_only_what_is_new_rings_and_fits_is_taken_as_it_is_stored(store: Store) -> None:
+    store.orders.put("support", draft(match=CallMatch(to="+14155550199", headers={"X-Correlation-Id": "*"})), START)
+    ring(store, 1)
+    fits_not = a_call(2, to_number="+18005550100")
+    late = a_call(3, state="missed", ended_at=START)
+    other_line = a_call(4, line="sales")
+    new = [a_call(1), fits_not, late, other_line]
+    stored = store.order_taking.store_and_take(new, {"support", "sales"}, START, LEASE)
+    assert len(stored.added) == 3
+    assert (stored.taken, stored.limited) == ({}, set())
+    assert store.calls.find("support", "rtc_1").claimed_by is None
+    assert [call.state for call in store.calls.select("support", CallFilter(), 9, START)] == [
+        "ringing",
+        "ringing",
+        "missed",
+    ]
+
+
+def test_calls_of_lines_that_this_worker_cannot_answer_for_are_only_stored(store: Store) -> None:
+    store.orders.put("support", draft(), START)
+    store.orders.put("sales", draft(), START)
+    stored = store.order_taking.store_and_take([a_call(1), a_call(2, line="sales")], {"support"}, START, LEASE)
+    assert len(stored.added) == 2
+    assert stored.taken.keys() == {("support", "rtc_1")}
+    assert store.calls.find("sales", "rtc_2").state == "ringing"
+
+
+@pytest.mark.parametrize("action", ["accept", "reject"])
+def test_a_call_that_rang_out_before_it_was_stored_is_not_taken(store: Store, action: str) -> None:
+    if action == "accept":
+        store.orders.put("support", draft(), START)
+    else:
+        store.orders.put("support", draft(action="reject", status_code=486, max_duration_seconds=None), START)
+    late = START + timedelta(seconds=60)
+    stored = store.order_taking.store_and_take([a_call(1)], {"support"}, late, LEASE)
+    assert (len(stored.added), stored.taken, stored.limited) == (1, {}, set())
+
+
+@pytest.mark.parametrize("spoiled", [{"conditions": "no JSON"}, {"conditions": '{"unknown": 1}'}, {"answer": "[1]"}])
+def test_an_order_that_cannot_be_read_stands_in_nobodys_way(
+    store: Store, spoiled: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    store.orders.put("support", draft("spoiled", priority=9), START)
+    store.orders.put("support", draft("day"), START)
+    (first,) = store_and_take(store, 1).taken.values()
+    assert first.call.claimed_by == "order:spoiled"
+    broken = orders.update().where(orders.c.name == "spoiled").values(spoiled)
+    store.database.write(lambda connection: connection.execute(broken).rowcount)
+    assert [each.call.claimed_by for each in store_and_take(store, 2).taken.values()] == ["order:day"]
+    assert [each.call.claimed_by for each in take(store, ring(store, 3))] == ["order:day"]
+    assert "day" in [order.name for order in store.orders.open(START)["support"]]
+    resumed = store.order_taking.resume(("support", "rtc_1"), START + timedelta(seconds=LEASE), LEASE)
+    assert resumed is not None
+    assert resumed.order is None
+    assert "order.unreadable line=support order=spoiled" in caplog.text
+    assert "no JSON" not in caplog.text
+
+
+def test_an_order_with_limited_uses_is_left_to_the_next_transaction(store: Store) -> None:
+    store.orders.put("support", draft("few", uses=1, priority=1), START)
+    store.orders.put("support", draft("rest"), START)
+    stored = store_and_take(store, 1, 2)
+    assert (stored.taken, stored.limited) == ({}, stored.added)
+    assert store.calls.find("support", "rtc_1").state == "ringing"
+    assert store.orders.find("support", "few").uses_left == 1
+
+
+def test_workers_that_store_the_same_calls_take_each_once(store: Store) -> None:
+    store.orders.put("support", draft(), START)
+    together = threading.Barrier(4)
+
+    def worker(_: int) -> list[CallKey]:
+        together.wait()
+        return [key for at in range(0, 40, 4) for key in store_and_take(store, *range(at, at + 4)).taken]
+
+    with ThreadPoolExecutor(4) as threads:
+        taken = [key for found in threads.map(worker, range(4)) for key in found]
+    assert len(taken) == len(set(taken)) == 40
+
+
+@pytest.mark.postgres
+def test_a_delivery_waits_for_nobody_who_changes_orders(postgres_store: Store) -> None:
+    store = postgres_store
+    store.orders.put("support", draft(), START)
+    with store.database._engine.connect() as other, other.begin():
+        other.execute(orders.update().values(priority=1, uses_left=None))
+        assert len(store_and_take(store, 1).taken) == 1
+    with store.database._engine.connect() as other, other.begin():
+        other.execute(orders.delete())
+        stored = store_and_take(store, 2)
+        assert (len(stored.added), stored.taken) == (1, {})
+
+
 @pytest.mark.postgres
 def test_whoever_removes_an_order_waits_for_calls_that_are_being_taken(postgres_store: Store) -> None:
     store = postgres_store
@@ -233,5 +347,5 @@ def test_whoever_removes_an_order_waits_for_calls_that_are_being_taken(postgres_
         with pytest.raises(FutureTimeout):
             removal.result(timeout=0.3)
         transaction.commit()
-        assert removal.result(timeout=10)
+        assert removal.result(timeout=60)
     assert store.calls.find("support", "rtc_1").claimed_by == "order:day"

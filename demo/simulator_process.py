@@ -1,0 +1,99 @@
+"""The simulator in a process of its own, where its work does not disturb whoever is looked at."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from types import TracebackType
+from typing import Any
+
+from airflow_openai_realtime.simulator.control import SimulatorControl
+from airflow_openai_realtime.simulator.settings import SimulatorSettings
+
+
+class SimulatorProcess(SimulatorControl):
+    """
+    A simulator that runs while this is entered, with the controls and the addresses of one in this process.
+
+    :param settings: Settings that differ from the simulator's own defaults.
+    :raises RuntimeError: It did not start; the message shows what it said.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._changes = settings
+        self.settings = SimulatorSettings().changed(settings)
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> SimulatorProcess:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [sys.executable, "-m", "airflow_openai_realtime.simulator", "--port", "0", "--quiet"]
+        with tempfile.TemporaryFile("w+") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
+            assert self._process.stdout is not None
+            said = next((line for line in self._process.stdout if "listening on" in line), "")
+            if not said:
+                self._process.wait()
+                log.seek(0)
+                raise RuntimeError(f"the simulator did not start:\n{log.read()[-3000:]}")
+        super().__init__(said.split()[-1])
+        self.reset(**self._changes)
+
+    def stop(self) -> None:
+        """End it. Stopping twice changes nothing."""
+        process, self._process = self._process, None
+        if process is None or process.stdout is None:
+            return
+        self.close()
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+    @property
+    def openai_base_url(self) -> str:
+        """Base URL for OpenAI clients and the ``openai_realtime`` connection."""
+        return f"{self.url}/v1"
+
+    @property
+    def twilio_base_url(self) -> str:
+        """Base URL of the carrier, in place of ``https://api.twilio.com``."""
+        return self.url
+
+    @property
+    def api_key(self) -> str:
+        """The key that the OpenAI side takes."""
+        return self.settings.api_key
+
+    @property
+    def webhook_secret(self) -> str:
+        """Signs the webhooks."""
+        return self.settings.webhook_secret
+
+    @property
+    def account_sid(self) -> str:
+        """The carrier's one account."""
+        return self.settings.account_sid
+
+    @property
+    def auth_token(self) -> str:
+        """Token of that account."""
+        return self.settings.auth_token
+
+    @property
+    def caller_number(self) -> str:
+        """Number that the carrier lets calls come from."""
+        return self.settings.caller_number
+
+    @property
+    def project_id(self) -> str:
+        """OpenAI project that SIP calls must be addressed to."""
+        return self.settings.project_id

@@ -1,0 +1,115 @@
+"""
+What happens in a call once it is accepted: decided and checked before, kept while the call goes on.
+
+A plan may hold phone numbers of transfer targets and what a DAG author wrote about a person, so it travels sealed; see
+:mod:`airflow_openai_realtime.calls.sealing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from airflow_openai_realtime.calls.sealing import seal, unseal
+
+FUNCTION_SECONDS = 10.0
+SILENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """
+    A Python function that the model may call; it runs in the triggerer.
+
+    :param name: What the model calls it by: letters, digits, ``_`` and ``-``, at most 64.
+    :param path: Where it is imported from: ``package.module.function``.
+    :param description: When and how to call it, for the model.
+    :param parameters: JSON schema of its arguments, an object.
+    :param timeout_seconds: How long it may take, in seconds, above 0. The caller waits meanwhile.
+    :param wants_call: Whether it has a parameter ``call`` and is given the call in it, as a dict.
+    """
+
+    name: str
+    path: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    timeout_seconds: float = FUNCTION_SECONDS
+    wants_call: bool = False
+
+
+@dataclass(frozen=True)
+class TransferTarget:
+    """
+    Somebody whom the model may transfer the call to.
+
+    :param target_uri: ``tel:+14155550123`` or ``sip:agent@example.com``.
+    :param description: Who that is and when to transfer there, for the model.
+    """
+
+    target_uri: str = field(repr=False)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ConversationPlan:
+    """
+    What happens in a call.
+
+    :param greeting: What the model says first; ``None``: it waits for the caller to speak.
+    :param silence_seconds: How long nobody may speak, in seconds, before the call is hung up; time in which the model
+        speaks or a function runs does not count. ``None``: for ever.
+    :param end_call: Whether the model may end the call itself, when the conversation is over.
+    :param goodbye: What the model says a few seconds before the time is over; ``None``: it is cut off.
+    :param result_schema: JSON schema, an object, of what the call is to find out; the model is asked to record it.
+    :param result_model: Import path of a pydantic class that the record is checked with, beside the schema.
+    :param functions: What the model may call.
+    :param transfer_targets: Whom it may transfer the call to, by name.
+    """
+
+    greeting: str | None = field(default=None, repr=False)
+    silence_seconds: float | None = SILENCE_SECONDS
+    end_call: bool = True
+    goodbye: str | None = field(default=None, repr=False)
+    result_schema: Mapping[str, Any] | None = None
+    result_model: str | None = None
+    functions: tuple[FunctionSpec, ...] = ()
+    transfer_targets: Mapping[str, TransferTarget] = field(default_factory=dict)
+
+    @classmethod
+    def only_listening(cls) -> ConversationPlan:
+        """Make the plan for a call that somebody else steers: listen, write down, hang up at its time."""
+        return cls(silence_seconds=None, end_call=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON primitives."""
+        return {**asdict(self), "functions": [asdict(each) for each in self.functions]}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> ConversationPlan:
+        """Read what :meth:`to_dict` wrote; unknown keys are ignored."""
+        known = {each.name for each in fields(cls)}
+        given = {key: item for key, item in value.items() if key in known}
+        given["functions"] = tuple(FunctionSpec(**each) for each in value.get("functions") or ())
+        targets = value.get("transfer_targets") or {}
+        given["transfer_targets"] = {name: TransferTarget(**target) for name, target in targets.items()}
+        return cls(**given)
+
+    def seal(self, api_key: str) -> str:
+        """
+        Write the plan as text that tells nothing to who has not the key.
+
+        :param api_key: The API key of the connection.
+        """
+        return seal(self.to_dict(), api_key)
+
+    @classmethod
+    def unseal(cls, sealed: str, api_key: str) -> ConversationPlan:
+        """
+        Read what :meth:`seal` wrote.
+
+        :param sealed: The text.
+        :param api_key: The same API key.
+        :raises ConfigurationError: It was sealed with another key, or changed.
+        """
+        return cls.from_dict(unseal(sealed, api_key, what="what is to happen in the call"))

@@ -1,0 +1,88 @@
+"""Taking over a live call that a standing order has answered, so that a DAG looks after it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, newest_own
+from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.switchboard.matching import CallMatch
+from airflow_openai_realtime.switchboard.orders import claimant_of_order
+from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall
+
+
+@dataclass(frozen=True)
+class AnsweredMatch:
+    """
+    What is looked for: a call that a standing order has accepted, and that is still the order's.
+
+    :param order: Name of the order.
+    :param match: What else must hold.
+    """
+
+    order: str
+    match: CallMatch
+    takes_answered = True
+
+    def matches(self, call: SwitchboardCall, /) -> bool:
+        """Tell whether this call is wanted."""
+        is_the_orders = call.state == ACCEPTED and call.claimed_by == claimant_of_order(self.order)
+        return is_the_orders and self.match.matches(call)
+
+
+class TakingOver:
+    """
+    Takes calls over; a :class:`~airflow_openai_realtime.calls.waiting.Taker`. For the caller nothing changes.
+
+    :param client: Client of the line at its switchboard.
+    :param claimant: Stable name of who waits.
+    :param order: Name of the order.
+    :param sleep: Waits between attempts; for tests.
+    """
+
+    status = ACCEPTED
+    is_busy = False
+
+    def __init__(self, client: AsyncSwitchboardClient, claimant: str, order: str, sleep: Sleep = asyncio.sleep) -> None:
+        self.is_last = False
+        self._client = client
+        self._claimant = claimant
+        self._order = order
+        self._sleep = sleep
+
+    async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
+        """Take a call over, unless it is the claimant's already; ``None`` when somebody else has it or it is over."""
+        if call.claimed_by == self._claimant:
+            return call
+        while True:
+            try:
+                return await self._client.take_over(call.call_id, self._claimant, self._order)
+            except (ClaimLost, UnknownCall):
+                return None
+            except SwitchboardUnreachable:
+                # It may have been taken over all the same; asking again as the same claimant is told yes.
+                await self._sleep(CLAIM_AGAIN_SECONDS)
+
+
+def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str) -> SwitchboardCall | None:
+    """
+    Look once: the call the claimant already has, else the oldest one that the order has answered and that matches.
+
+    :param client: Client of the line at its switchboard.
+    :param match: What is looked for.
+    :param claimant: Stable name of who looks.
+    :return: The call, or ``None`` when there is none.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+    """
+    own = newest_own(client.calls(claimed_by=claimant).calls)
+    if own is not None:
+        return own
+    for call in client.calls(state=ACCEPTED, claimed_by=claimant_of_order(match.order)).calls:
+        if match.matches(call):
+            try:
+                return client.take_over(call.call_id, claimant, match.order)
+            except (ClaimLost, UnknownCall):
+                continue
+    return None

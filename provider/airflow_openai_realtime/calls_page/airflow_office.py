@@ -1,0 +1,128 @@
+"""Connections, hanging up and Airflow's audit log, as the page needs them. Only the API server loads this."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from airflow.configuration import conf
+from airflow.models import Connection
+from airflow.models.log import Log
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.calls_page.owners import OwningTask
+from airflow_openai_realtime.calls_page.sources import ClientSource
+from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
+from airflow_openai_realtime.switchboard import MOUNTED_AT, logs
+from airflow_openai_realtime.switchboard.line_settings import (
+    SwitchboardAddress,
+    api_settings_from_fields,
+    switchboard_address_from_fields,
+)
+from airflow_openai_realtime.switchboard.mounted import CONN_TYPE, DEFAULT_CONN_ID, SECTION, find_fields
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS_OPTION = "calls_page_connections"
+CACHE_SECONDS = 15.0
+EVENT = "hang_up_call"
+"""What Airflow's audit log calls it."""
+
+_ENV_PREFIX = "AIRFLOW_CONN_"
+
+
+class AirflowOffice:
+    """What the page does, with Airflow's connections and for its audit log."""
+
+    def hang_up(self, conn_id: str, call_id: str) -> bool:
+        """
+        End a call with the connection's key.
+
+        :returns: Whether it was over already.
+        :raises ConfigurationError: There is no such connection, or it cannot be used.
+        :raises CallError: OpenAI did not do it.
+        """
+        found = find_fields(conn_id)
+        if found is None:
+            raise ConfigurationError(f"there is no connection {conn_id} of type {CONN_TYPE} any more")
+        settings = api_settings_from_fields(password=found.password, host=found.host, extra=found.extra)
+        with CallsClient(settings) as client:
+            return client.hang_up(call_id).gone
+
+    def note(self, user_name: str, task: OwningTask | None, conn_id: str, call_id: str) -> None:
+        """Write to Airflow's audit log, where it shows with the DAG; a failure is logged, and no more."""
+        log.info(logs.line("calls_page.hang_up", user=user_name, conn_id=conn_id, call_id=call_id))
+        whose = task.to_dict() if task is not None else {}
+        extra = json.dumps({"conn_id": conn_id, "call_id": call_id})
+        try:
+            with create_session() as session:
+                session.add(Log(event=EVENT, owner=user_name, owner_display_name=user_name, extra=extra, **whose))
+        except Exception:
+            log.exception("calls_page.audit_failed")
+
+
+class StandaloneLines:
+    """
+    The lines of standalone switchboards that Airflow knows: connections whose ``switchboard_url`` is elsewhere.
+
+    Connections in Airflow's database and in environment variables are found; those in a secrets backend cannot be
+    listed, and are named by ``[openai_realtime] calls_page_connections``.
+
+    :param now: A clock that never goes back, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._turn = threading.Lock()
+        self._found: list[ClientSource] = []
+        self._good_until = 0.0
+
+    def __call__(self) -> list[ClientSource]:
+        """The lines; looked up again from time to time."""
+        with self._turn:
+            if self._now() >= self._good_until:
+                self._found = standalone_lines(connection_ids())
+                self._good_until = self._now() + CACHE_SECONDS
+            return self._found
+
+
+def connection_ids() -> list[str]:
+    """Ids of all connections that may be of our type."""
+    with create_session() as session:
+        stored = session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)).all()
+    in_environment = [name[len(_ENV_PREFIX) :].lower() for name in os.environ if name.startswith(_ENV_PREFIX)]
+    named = conf.get(SECTION, CONNECTIONS_OPTION, fallback="").split(",")
+    return sorted({DEFAULT_CONN_ID, *stored, *in_environment, *(name.strip() for name in named if name.strip())})
+
+
+def standalone_lines(conn_ids: Iterable[str]) -> list[ClientSource]:
+    """The standalone lines among connections; each line once, and what cannot be used is logged and left out."""
+    lines: dict[tuple[str, str], ClientSource] = {}
+    for conn_id in conn_ids:
+        try:
+            address = _address_of(conn_id)
+        except OpenAIRealtimeError as error:
+            log.warning(logs.line("calls_page.connection_unusable", conn_id=conn_id, error=error))
+            continue
+        except Exception as error:
+            # A secrets backend may raise anything; its text may hold what is secret.
+            log.warning(logs.line("calls_page.connection_unreadable", conn_id=conn_id, kind=type(error).__name__))
+            continue
+        if address is not None:
+            lines.setdefault((address.url, address.line), ClientSource(conn_id, address))
+    return list(lines.values())
+
+
+def _address_of(conn_id: str) -> SwitchboardAddress | None:
+    found = find_fields(conn_id)
+    if found is None or not str(found.extra.get("switchboard_url") or "").strip():
+        return None
+    address = switchboard_address_from_fields(conn_id, found.extra)
+    is_mounted = address.url.rstrip("/").endswith(MOUNTED_AT)
+    return None if is_mounted else address

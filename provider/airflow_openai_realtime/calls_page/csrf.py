@@ -1,0 +1,23 @@
+"""No other site acts in a user's name: changes ask for what only a script of this page can send."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+HEADER = "X-OpenAI-Realtime-Calls"
+
+
+def check_same_site(request: Request) -> None:
+    """
+    Refuse a request that another site may have caused.
+
+    A form of another site can neither send JSON nor this header; a script of another site must ask the browser first,
+    which asks us, and gets no consent. Besides, Airflow's cookie is not sent along from other sites (``SameSite``).
+
+    :raises HTTPException: 403.
+    """
+    sends_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    from_here = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+    if not (sends_json and from_here and request.headers.get(HEADER) == "1"):
+        raise HTTPException(403, f"send application/json and the header {HEADER}: 1, from Airflow's own page")

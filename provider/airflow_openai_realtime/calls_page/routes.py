@@ -1,0 +1,150 @@
+"""What the page asks for: calls, one call, and hanging up. Each answer is made for the user who asks."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from airflow_openai_realtime.calls_page.access import (
+    READ_CALLS,
+    Permissions,
+    SeenCall,
+    may_read_transcript,
+    visible,
+)
+from airflow_openai_realtime.calls_page.csrf import check_same_site
+from airflow_openai_realtime.calls_page.directory import Missing
+from airflow_openai_realtime.calls_page.page import CallsPage, page_of, user_at_the_door
+from airflow_openai_realtime.calls_page.shown import shown_call, shown_conversation
+from airflow_openai_realtime.calls_page.sources import FoundCall, Source
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError
+from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard.recent import Place
+from airflow_openai_realtime.switchboard.records import ACCEPTED
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/api")
+
+PAGE_SIZE = 50
+MOST_ROUNDS = 5
+"""How many pages are looked through for calls that a user may see, before the user is asked to go on."""
+
+HUNG_UP = "hung_up"
+GONE = "gone"
+
+User = Annotated[Permissions, Depends(user_at_the_door)]
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # what every database can be asked for
+ConnId = Annotated[str, Query(max_length=250, pattern=PRINTABLE)]
+CallId = Annotated[str, Query(max_length=255, pattern=PRINTABLE)]
+Answer = dict[str, Any]
+
+
+class WantedHangUp(BaseModel):
+    """Which call to hang up."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    conn_id: str = Field(max_length=250, pattern=PRINTABLE)
+    call_id: str = Field(max_length=255, pattern=PRINTABLE)
+
+
+@router.get("/calls")
+def calls(request: Request, user: User, before: str | None = None) -> Answer:
+    """Live calls and the newest that are over; with ``before`` older ones."""
+    page = page_of(request)
+    place = None if before is None else Place.parse(before)
+    seen: list[SeenCall] = []
+    missing: list[Missing] = []
+    for _ in range(MOST_ROUNDS):
+        found, missing = page.directory.page(place, PAGE_SIZE)
+        seen += visible(found.calls, user)
+        place = found.next
+        if place is None or len(seen) >= PAGE_SIZE:
+            break
+    return {
+        "now": page.now().isoformat(),
+        "calls": [shown_call(each) for each in seen],
+        "next": None if place is None else str(place),
+        "notes": _notes(missing, user),
+    }
+
+
+@router.get("/call")
+def call(
+    request: Request,
+    user: User,
+    conn_id: ConnId,
+    call_id: CallId,
+    known: Annotated[int, Query(ge=0, le=100_000)] = 0,
+) -> Answer:
+    """One call; with what was said, but for the ``known`` first entries, if the user may read it."""
+    page = page_of(request)
+    seen, _, found = _seen_call(page, user, conn_id, call_id)
+    may_read = may_read_transcript(seen, user)
+    conversation = found.conversation if may_read else None
+    return {
+        "now": page.now().isoformat(),
+        "call": shown_call(seen),
+        "may_read_transcript": may_read,
+        "conversation": None if conversation is None else shown_conversation(conversation, known),
+    }
+
+
+@router.post("/hang-up", dependencies=[Depends(check_same_site)])
+def hang_up(request: Request, user: User, body: WantedHangUp) -> Answer:
+    """End a call; repeated, it does no harm."""
+    page = page_of(request)
+    seen, source, _ = _seen_call(page, user, body.conn_id, body.call_id)
+    if seen.recent.call.is_over:
+        return {"gone": True}
+    if seen.recent.call.state != ACCEPTED:
+        raise HTTPException(409, "this call has not been accepted, so there is nothing to hang up")
+    if not seen.may_hang_up:
+        raise HTTPException(403, "hanging up needs the right to edit the DAG (for calls of no DAG: the connection)")
+    page.office.note(user.user_name, seen.owner, body.conn_id, body.call_id)
+    gone = page.office.hang_up(body.conn_id, body.call_id)
+    _tell(source, body.conn_id, body.call_id, GONE if gone else HUNG_UP)
+    page.directory.forget()
+    return {"gone": gone}
+
+
+def _seen_call(page: CallsPage, user: Permissions, conn_id: str, call_id: str) -> tuple[SeenCall, Source, FoundCall]:
+    """
+    A call that the user may see.
+
+    :raises HTTPException: 404: there is none, or the user may not see it; which of the two is not told.
+    """
+    located = page.directory.find(conn_id, call_id)
+    seen = visible([located[1].recent], user) if located is not None else []
+    if located is None or not seen:
+        raise HTTPException(404, "there is no such call, or you may not see it")
+    return seen[0], located[0], located[1]
+
+
+def _tell(source: Source, conn_id: str, call_id: str, reason: str) -> None:
+    try:
+        source.ended(conn_id, call_id, reason)
+    except OpenAIRealtimeError as error:
+        # It is hung up all the same; whoever watches the call notices, and so does the switchboard at its time.
+        log.warning(logs.line("calls_page.end_not_noted", conn_id=conn_id, call_id=call_id, error=error))
+
+
+def _notes(missing: list[Missing], user: Permissions) -> list[str]:
+    """What the user is told of calls that are missing; the names of connections only if they may see them."""
+    named = {each.conn_id for each in missing if each.conn_id is not None}
+    readable = user.connections(READ_CALLS, named) if named else set()
+    notes = []
+    for each in missing:
+        if each.conn_id is None:
+            notes.append("The switchboard in Airflow's API server cannot be read: its calls are missing here.")
+        elif each.conn_id in readable:
+            notes.append(f"The calls of connection {each.conn_id} are missing here: {each.problem}")
+        else:
+            notes.append("A switchboard does not answer: its calls are missing here.")
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,152 @@
+"""
+Where the page's calls come from: the store of the switchboard in this API server, and standalone switchboards.
+
+In what they give, a call's ``line`` is the id of the connection, whatever the line is called at its switchboard.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard import moves
+from airflow_openai_realtime.switchboard.client import SwitchboardClient
+from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
+from airflow_openai_realtime.switchboard.recent import ConversationSummary, Place, RecentCall, RecentPage
+from airflow_openai_realtime.switchboard.store import Store
+
+CLIENT_TIMEOUT_SECONDS = 3.0
+_AFTER_ALL_NAMES = "~" * 255
+
+
+@dataclass(frozen=True)
+class FoundCall:
+    """
+    A call.
+
+    :param conversation: With its timeline; ``None``: nobody has attached to the call.
+    """
+
+    recent: RecentCall
+    conversation: Conversation | None
+
+
+class Source(Protocol):
+    """Some calls; every method raises ``SwitchboardError`` when it cannot be reached."""
+
+    @property
+    def conn_id(self) -> str | None:
+        """The connection whose calls they are; ``None``: those of several."""
+        ...  # pragma: no cover
+
+    def page(self, before: Place | None, limit: int) -> RecentPage:
+        """Live calls and the newest that are over."""
+        ...  # pragma: no cover
+
+    def find(self, conn_id: str, call_id: str) -> FoundCall | None:
+        """One call; ``None`` when it is not here."""
+        ...  # pragma: no cover
+
+    def ended(self, conn_id: str, call_id: str, reason: str) -> None:
+        """Note that the call is over."""
+        ...  # pragma: no cover
+
+
+class StoreSource:
+    """
+    The store of the switchboard that is mounted in this API server.
+
+    :param store: A store of the page's own, so that people who look on do not keep deliveries waiting.
+    :param now: The clock.
+    """
+
+    conn_id = None
+
+    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = now
+        self._turn = threading.Lock()
+
+    def page(self, before: Place | None, limit: int) -> RecentPage:
+        """Live calls and the newest that are over, of all lines."""
+        return self._prepared().recent.page(None, before, limit)
+
+    def find(self, conn_id: str, call_id: str) -> FoundCall | None:
+        """One call."""
+        store = self._prepared()
+        recent = store.recent.one(conn_id, call_id)
+        if recent is None:
+            return None
+        return FoundCall(recent, store.conversations.find(conn_id, call_id) if recent.conversation else None)
+
+    def ended(self, conn_id: str, call_id: str, reason: str) -> None:
+        """Note that the call is over; the switchboard's workers read it from the feed."""
+        now = self._now()
+        self._prepared().calls.move(conn_id, call_id, partial(moves.ended, now=now, reason=reason), now)
+
+    def _prepared(self) -> Store:
+        """The store; the switchboard may not have made its tables yet."""
+        if not self._store.database.ready:
+            with self._turn:
+                if not self._store.database.ready:
+                    self._store.prepare()
+        return self._store
+
+
+@dataclass(frozen=True)
+class ClientSource:
+    """
+    One line of a standalone switchboard.
+
+    :param conn_id: The connection.
+    :param address: Where and with what token the switchboard is asked, and what the line is called there.
+    """
+
+    conn_id: str
+    address: SwitchboardAddress
+
+    def page(self, before: Place | None, limit: int) -> RecentPage:
+        """Live calls and the newest that are over, of the line."""
+        place = None if before is None else self._place_there(before)
+        with self._client() as client:
+            page = client.recent_calls(before=place, limit=limit)
+        end = None if page.next is None else replace(page.next, line=self.conn_id)
+        return RecentPage(tuple(self._here(recent) for recent in page.calls), end)
+
+    def find(self, conn_id: str, call_id: str) -> FoundCall | None:
+        """One call."""
+        if conn_id != self.conn_id:
+            return None
+        with self._client() as client:
+            try:
+                call = client.call(call_id)
+            except UnknownCall:
+                return None
+            conversation = client.conversation(call_id)
+        summary = None if conversation is None else ConversationSummary.of(conversation)
+        return FoundCall(self._here(RecentCall(call, summary)), conversation)
+
+    def ended(self, conn_id: str, call_id: str, reason: str) -> None:
+        """Note that the call is over."""
+        with self._client() as client:
+            client.ended(call_id, reason)
+
+    def _client(self) -> SwitchboardClient:
+        url, token, line = self.address.url, self.address.token, self.address.line
+        return SwitchboardClient(url, token, line=line, timeout_seconds=CLIENT_TIMEOUT_SECONDS)
+
+    def _here(self, recent: RecentCall) -> RecentCall:
+        return replace(recent, call=replace(recent.call, line=self.conn_id))
+
+    def _place_there(self, place: Place) -> Place:
+        """A place among all calls, in the words of this switchboard, where the line may have another name."""
+        if place.line == self.conn_id:
+            return replace(place, line=self.address.line)
+        call_id = _AFTER_ALL_NAMES if self.conn_id < place.line else ""
+        return Place(place.received_at, self.address.line, call_id)

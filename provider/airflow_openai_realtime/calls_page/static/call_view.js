@@ -1,0 +1,150 @@
+// One call: what is known of it, its timeline, what it used and what came of it.
+
+import { announce, arrange, el, setText } from "./dom.js";
+import { airflowAddress, leaveTo } from "./frame.js";
+import { hangUpButton, ownerOf } from "./call_list.js";
+import { timelineItem } from "./timeline.js";
+import { callerOf, duration, instant, outcomeWords, stateWords, talked, waited } from "./words.js";
+
+export class CallView {
+  constructor(conn_id, call_id, hangUp) {
+    this.conn_id = conn_id;
+    this.call_id = call_id;
+    this.hangUp = hangUp;
+    this.title = "Call";
+    this.known = 0;
+    this.state = null;
+    this.facts = el("dl", { class: "facts" });
+    this.action = el("div", { class: "buttons" });
+    this.empty = el("p", { class: "muted" }, "Loading…");
+    this.timeline = el("ol", { class: "timeline", "aria-labelledby": "timeline-title" });
+    this.result = el("section", { class: "side", hidden: true });
+    this.usage = el("section", { class: "side", hidden: true });
+    this.heading = el("h1", {}, "Call");
+    const talk = el("section", {}, el("h2", { id: "timeline-title" }, "Timeline"), this.empty, this.timeline);
+    this.element = el(
+      "article", {},
+      el("p", { class: "back" }, el("a", { href: "#/" }, "← All calls")),
+      el("div", { class: "top" }, this.heading, this.action), this.facts,
+      el("div", { class: "columns" }, talk, el("div", {}, this.result, this.usage)),
+    );
+  }
+
+  question() {
+    const query = new URLSearchParams({ conn_id: this.conn_id, call_id: this.call_id, known: String(this.known) });
+    return `api/call?${query}`;
+  }
+
+  show(body, now) {
+    this.call = body.call;
+    setText(this.heading, `Call from ${callerOf(body.call)}`);
+    this.showFacts(body.call, now());
+    const action = JSON.stringify([body.call.may_hang_up]);
+    if (action !== this.shownAction) {
+      this.shownAction = action;
+      this.action.replaceChildren(...(body.call.may_hang_up ? [hangUpButton(this.hangUp, body.call)] : []));
+    }
+    if (this.state !== null && this.state !== body.call.state) announce(`The call is now: ${stateWords(body.call.state)}`);
+    this.state = body.call.state;
+    this.showConversation(body);
+  }
+
+  showFacts(call, now) {
+    const facts = [
+      ["State", el("span", { class: `state state-${call.state}` }, stateWords(call.state))],
+      ["Outcome", call.outcome && outcomeWords(call.outcome)],
+      ["From", callerOf(call)],
+      ["To", call.to],
+      ["Line", call.conn_id],
+      ["Came in", el("time", { datetime: call.received_at, title: call.received_at }, instant(call.received_at))],
+      ["Waited", duration(waited(call, now))],
+      ["Talked", talked(call, now) === null ? null : duration(talked(call, now))],
+      ["Ends at the latest", call.is_live && call.hangup_at ? instant(call.hangup_at) : null],
+      ["Transfer to", call.target],
+      ["SIP status", call.status_code],
+      ["DAG", call.task && ownerOf(call)],
+      ["DAG run", call.task?.run_id],
+      ["Task", call.task && taskLink(call.task)],
+      ["Answered by", call.order && ownerOf(call)],
+      ["Call id", el("code", {}, call.call_id)],
+    ].filter(([, value]) => value !== null && value !== undefined && value !== "");
+    const shown = JSON.stringify(facts.map(([name, value]) => [name, value.textContent ?? value]));
+    if (shown === this.shownFacts) return;
+    this.shownFacts = shown;
+    if (this.facts.contains(document.activeElement)) return this.retext(facts);
+    this.facts.replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  }
+
+  /** Change texts only: somebody is about to follow a link among the facts. */
+  retext(facts) {
+    const texts = new Map(facts.map(([name, value]) => [name, value.textContent ?? String(value)]));
+    for (const row of this.facts.children) {
+      const text = texts.get(row.firstChild.textContent);
+      if (text !== undefined && !row.lastChild.querySelector("a")) setText(row.lastChild, text);
+    }
+  }
+
+  showConversation(body) {
+    const conversation = body.conversation;
+    if (conversation === null) {
+      this.empty.hidden = false;
+      setText(this.empty, whyNothing(body));
+      return;
+    }
+    if (conversation.entries_from < this.known) this.timeline.replaceChildren();
+    const begun = Date.parse(body.call.accepted_at ?? conversation.opened_at);
+    this.timeline.append(...conversation.entries.map((entry) => timelineItem(entry, begun)).filter(Boolean));
+    this.known = conversation.entries_from + conversation.entries.length;
+    this.empty.hidden = this.timeline.children.length > 0;
+    setText(this.empty, "Nothing has been said yet.");
+    this.showResult(conversation);
+    this.showUsage(conversation);
+  }
+
+  showResult(conversation) {
+    const { result, result_valid } = conversation;
+    this.result.hidden = result === null || result === undefined;
+    if (this.result.hidden) return;
+    const text = JSON.stringify(result, null, 2);
+    if (this.result.dataset.shown === text) return;
+    this.result.dataset.shown = text;
+    const warning = result_valid === false && el("p", { class: "warning" }, "It does not fit the schema.");
+    this.result.replaceChildren(el("h2", {}, "Result"), warning || "", el("pre", { tabindex: "0" }, text));
+  }
+
+  showUsage(conversation) {
+    const used = Object.entries(conversation.usage ?? {}).filter(([, amount]) => amount);
+    this.usage.hidden = used.length === 0;
+    const text = JSON.stringify([used, conversation.cost]);
+    if (this.usage.hidden || this.usage.dataset.shown === text) return;
+    this.usage.dataset.shown = text;
+    const rows = used.map(([name, amount]) =>
+      el("div", {}, el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Number(amount).toLocaleString())),
+    );
+    const cost = conversation.cost;
+    const about = cost && el("p", {}, `About $${cost.usd.toFixed(4)} (${cost.model}, prices of ${cost.priced_on}).`);
+    arrange(this.usage, [el("h2", {}, "Usage"), el("dl", { class: "usage" }, ...rows), about].filter(Boolean));
+  }
+
+  failed(problem) {
+    if (this.call !== undefined) return;
+    setText(this.empty, problem.status === 404 ? "There is no such call, or you may not see it." : problem.message);
+  }
+
+  tick(now) {
+    if (this.call?.is_live) this.showFacts(this.call, now);
+  }
+}
+
+function whyNothing(body) {
+  if (!body.may_read_transcript) return "You may not read what was said in this call.";
+  if (body.call.is_live) return "Nobody listens to this call yet.";
+  return "Nobody listened to this call, so nothing is kept of what was said.";
+}
+
+function taskLink(task) {
+  const parts = ["dags", task.dag_id, "runs", task.run_id, "tasks", task.task_id];
+  if (task.map_index >= 0) parts.push("mapped", String(task.map_index));
+  const name = task.map_index >= 0 ? `${task.task_id} [${task.map_index}]` : task.task_id;
+  return el("a", { href: airflowAddress(...parts), target: "_top", onclick: leaveTo }, name);
+}

@@ -1,0 +1,146 @@
+"""Taking over a live call that a standing order has answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.parameters import (
+    SAFE_RETRIES,
+    SAFE_RETRY_DELAY,
+    check_match_literals,
+    is_literal,
+    read_match,
+    read_number,
+)
+from airflow_openai_realtime.exceptions import SwitchboardRefused
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.operators.call_operator import CallOperator
+from airflow_openai_realtime.tasks.call_link import HasCallLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_openai_realtime.calls.taking_over import AnsweredMatch
+    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+
+#: How much longer than ``timeout`` the deferral may last, in seconds; only a backstop.
+BACKSTOP_SECONDS = 60
+
+
+class TakeCallOperator(HasCallLink, BaseOperator):
+    """
+    Wait until a standing order has answered a call, take the live call over, and return it.
+
+    The caller talks with the model all the while and notices nothing. From then on the call is the task's: let
+    ``WatchCallOperator``, ``ReferCallOperator`` and ``HangupCallOperator`` follow, as after an accept. Only one task
+    gets each call. A call that nobody takes over goes on until the caller hangs up or its time is over.
+
+    Retries: the call belongs to the task, not to one try of it. Retried, cleared or moved to another triggerer, it
+    returns the call that it has, while that lasts.
+
+    :param order: Name of the standing order, as given to ``OpenLineOperator``. Templated.
+    :param to: Pattern for the number that was called, E.164. Templated.
+    :param from_number: Pattern for the caller's number, E.164. Templated.
+    :param headers: Patterns for SIP headers by name. Callers can write what they like into headers. Templated.
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :param timeout: How long to wait, in seconds or as a ``timedelta``; then the task fails, or is skipped with
+        ``soft_fail``.
+    :param soft_fail: Whether the task is skipped when no call was answered in time.
+    :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``.
+    :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
+    :return: The accepted call as a dict, as ``AcceptCallOperator`` returns it.
+    :raises InvalidInput: The name or a pattern cannot be used.
+    :raises AirflowSensorTimeout: No call was answered in time.
+    :raises SwitchboardUnreachable: The switchboard did not answer when the task started.
+    """
+
+    template_fields: Sequence[str] = ("order", "to", "from_number", "headers", "openai_realtime_conn_id")
+    ui_color = CallOperator.ui_color
+
+    def __init__(
+        self,
+        *,
+        order: str,
+        to: str | None = None,
+        from_number: str | None = None,
+        headers: Mapping[str, str] | str | None = None,
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        timeout: timedelta | float = 300,
+        soft_fail: bool = False,
+        retries: int | None = SAFE_RETRIES,
+        retry_delay: timedelta | float = SAFE_RETRY_DELAY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        self.order = order
+        self.to = to
+        self.from_number = from_number
+        self.headers = headers
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        self.timeout = read_number(seconds, "timeout", above=0)
+        self.soft_fail = soft_fail
+        if is_literal(order):
+            self._checked_order()
+        check_match_literals(to, from_number, headers)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Take over a call that was answered already, else wait for one in the triggerer; see the class."""
+        from airflow_openai_realtime.calls.taking_over import take_over_now
+
+        match, claimant = self._match(), claimant_of(context["ti"])
+        with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
+            call = take_over_now(switchboard, match, claimant)
+        if call is None:
+            self._wait(match, claimant)
+        return self._taken(call)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the call that the trigger has taken over."""
+        event = event or {}
+        if event.get("status") == "timeout":
+            message = f"the order {self.order} answered no call within {self.timeout:g} s"
+            raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
+        if event.get("status") != "accepted":
+            raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
+        with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
+            call = switchboard.call(event["call_id"])
+        return self._taken(call)
+
+    def _taken(self, call: SwitchboardCall) -> dict[str, Any]:
+        self.shown_call_id = call.call_id
+        self.log.info("Call %s is taken over; it is ended at %s at the latest.", call.call_id, call.hangup_at)
+        return call.to_dict()
+
+    def _wait(self, match: AnsweredMatch, claimant: str) -> NoReturn:
+        from airflow_openai_realtime.triggers.take_call import TakeCallTrigger
+
+        self.defer(
+            trigger=TakeCallTrigger(
+                openai_realtime_conn_id=self.openai_realtime_conn_id,
+                order=match.order,
+                match=match.match.to_dict(),
+                claimant=claimant,
+                deadline=time.time() + self.timeout,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout + BACKSTOP_SECONDS),
+        )
+        raise AssertionError("unreachable: deferring raises")  # pragma: no cover
+
+    def _match(self) -> AnsweredMatch:
+        from airflow_openai_realtime.calls.taking_over import AnsweredMatch
+
+        return AnsweredMatch(self._checked_order(), read_match(self.to, self.from_number, self.headers))
+
+    def _checked_order(self) -> str:
+        from airflow_openai_realtime.switchboard.orders import check_order_name
+
+        return check_order_name(self.order)

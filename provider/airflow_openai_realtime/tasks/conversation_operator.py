@@ -1,0 +1,211 @@
+"""What all operators share that may stay with a call until it is over: what happens in it, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator
+
+from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_mapping
+from airflow_openai_realtime.exceptions import CallError, InvalidInput
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.call_link import HasCallLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+
+#: How much longer than the call the deferral may last, in seconds; only a backstop.
+AFTER_CALL_SECONDS = 180
+SILENCE_SECONDS = 60.0
+
+_CONVERSATION_FIELDS = (
+    "greeting",
+    "silence_seconds",
+    "end_call",
+    "goodbye",
+    "result_model",
+    "functions",
+    "transfer_to",
+)
+
+
+class ConversationOperator(HasCallLink, BaseOperator):
+    """
+    Base of the operators that may run a call to its end in the triggerer.
+
+    :param wait_for_end: Whether the task stays with the call until it is over and returns its result. Without it what
+        follows cannot be given. It stays in the triggerer and takes no worker slot.
+    :param greeting: What the model says first; ``None``: it waits until the caller speaks. Templated, as all that
+        follow.
+    :param silence_seconds: How long nobody may speak, in seconds above 0, before the call is hung up; ``None``: for
+        ever.
+    :param end_call: Whether the model may end the call itself when the conversation is over.
+    :param goodbye: What the model says some seconds before the time is over; ``None``: it is cut off.
+    :param result_model: What the call is to find out: a pydantic class, its import path, or a JSON schema. The model
+        records it; it is in the result.
+    :param functions: What the model may call: functions, their import paths, or dicts of ``path``, ``name``,
+        ``description`` and ``timeout_seconds``. They run in the triggerer, so they stand in a module that it can
+        import, not in the DAG file.
+    :param transfer_to: Whom the model may transfer the call to: for each name a ``tel:`` or ``sip:`` URI, or a dict of
+        ``target_uri`` and ``description``.
+    :param prices: Own prices for the estimate of the cost, US dollars by model.
+    :param transcript_path: Where to write the transcript: a file (``….json`` or ``….txt``) or a folder (ends with
+        ``/``; the file is named after the call), for example ``s3://aws_default@bucket/calls/``.
+    :raises InvalidInput: A value that needs no rendering cannot be used.
+    """
+
+    template_fields: Sequence[str] = (*_CONVERSATION_FIELDS, "prices", "transcript_path")
+    template_fields_renderers = {"result_model": "json", "transfer_to": "json", "prices": "json"}
+
+    def __init__(
+        self,
+        *,
+        wait_for_end: bool = False,
+        greeting: str | None = None,
+        silence_seconds: float | str | None = SILENCE_SECONDS,
+        end_call: bool | str = True,
+        goodbye: str | None = None,
+        result_model: Any = None,
+        functions: Sequence[Any] | None = None,
+        transfer_to: Mapping[str, Any] | str | None = None,
+        prices: Mapping[str, Any] | str | None = None,
+        transcript_path: str | None = None,
+        retries: int | None = None,
+        retry_delay: timedelta | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # A retry costs nobody a call: it finds the one that it has.
+        safe: dict[str, Any] = {"retries": SAFE_RETRIES, "retry_delay": SAFE_RETRY_DELAY} if wait_for_end else {}
+        given = {"retries": retries, "retry_delay": retry_delay}
+        super().__init__(**{**safe, **{name: value for name, value in given.items() if value is not None}}, **kwargs)
+        self.wait_for_end = wait_for_end
+        self.greeting = greeting
+        self.silence_seconds = silence_seconds
+        self.end_call = end_call
+        self.goodbye = goodbye
+        self.result_model = result_model
+        self.functions = functions
+        self.transfer_to = transfer_to
+        self.prices = prices
+        self.transcript_path = transcript_path
+        self._check_conversation_literals()
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the result of the call that the trigger has run."""
+        if not event or event.get("status") != "over":
+            raise CallError(str((event or {}).get("message") or "the trigger ended without a result"))
+        with self._line_hook().switchboard() as switchboard:
+            return self._finished(context, switchboard, switchboard.call(event["call_id"]))
+
+    def _conversation(self) -> WantedConversation:
+        """
+        Read what is to happen in the call, rendered; imports what is named by a path.
+
+        :raises InvalidInput: A value cannot be used.
+        """
+        from airflow_openai_realtime.calls.conversation_parameters import read_conversation_plan
+        from airflow_openai_realtime.calls.transcript_file import check_transcript_path
+        from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+
+        check_transcript_path(self.transcript_path)
+        plan = read_conversation_plan(**{name: getattr(self, name) for name in _CONVERSATION_FIELDS})
+        return WantedConversation(plan, self._prices())
+
+    def _prices(self) -> Mapping[str, Mapping[str, Any]] | None:
+        given = read_mapping(self.prices, "prices")
+        if given is None:
+            return None
+        from airflow_openai_realtime.calls.prices import check_prices
+
+        return check_prices(given)
+
+    def _run_in_triggerer(self, context: Context, wanted: WantedConversation, call: SwitchboardCall) -> NoReturn:
+        """Let the triggerer run an accepted call to its end."""
+        from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
+
+        hook = self._line_hook()
+        self.shown_call_id = call.call_id
+        left = max((call.hangup_at or _now()) - _now(), timedelta())
+        self.defer(
+            trigger=LiveCallTrigger(
+                openai_realtime_conn_id=self._conn_id(),
+                call_id=call.call_id,
+                holder=claimant_of(context["ti"]),
+                conversation=wanted.of(call).seal(hook.api().api_key),
+            ),
+            method_name="execute_complete",
+            timeout=left + timedelta(seconds=AFTER_CALL_SECONDS),
+        )
+        raise AssertionError("unreachable: deferring raises")  # pragma: no cover
+
+    def _finished(self, context: Context, switchboard: SwitchboardClient, call: SwitchboardCall) -> dict[str, Any]:
+        """Return the result of a call that is over, after everything that is to be done with it."""
+        from airflow_openai_realtime.calls.finished_call import finished_call
+        from airflow_openai_realtime.calls.transcript_file import check_transcript_path
+
+        finished = finished_call(switchboard, call, claimant_of(context["ti"]), self._prices())
+        result = finished.result
+        path = check_transcript_path(self.transcript_path)
+        if path is not None:
+            from airflow_openai_realtime.tasks.finishing import keep_transcript
+
+            result = {**result, "transcript_path": keep_transcript(path, result, finished.entries)}
+        return self._told(context, result)
+
+    def _told(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+        """Tell log and assets of a result, and return it."""
+        from airflow_openai_realtime.tasks.finishing import tell_assets
+
+        self.shown_call_id = result.get("call_id")
+        self.log.info(
+            "Call %s is over: %s (%s), %s s.",
+            result.get("call_id"),
+            result["outcome"],
+            result["reason"],
+            result["talk_seconds"],
+        )
+        tell_assets(self.outlets, context.get("outlet_events"), result)
+        return result
+
+    def _conn_id(self) -> str:
+        return str(getattr(self, "openai_realtime_conn_id"))  # noqa: B009 - each operator has it, with its own default
+
+    def _line_hook(self) -> RealtimeHook:
+        return RealtimeHook(openai_realtime_conn_id=self._conn_id())
+
+    def _check_conversation_literals(self) -> None:
+        """Refuse when the DAG is parsed what no rendering can mend."""
+        if not isinstance(self.wait_for_end, bool):
+            raise InvalidInput("wait_for_end must be True or False", field="wait_for_end")
+        given = self._given_for_conversation()
+        if given and not self.wait_for_end:
+            raise InvalidInput(
+                f"{given[0]} needs wait_for_end=True: without it the task leaves the call when it is accepted. Or give "
+                f"{given[0]} to the WatchCallOperator that follows",
+                field=given[0],
+            )
+        if not given:
+            return
+        from airflow_openai_realtime.calls.conversation_parameters import check_conversation_literals
+        from airflow_openai_realtime.calls.transcript_file import check_transcript_path
+
+        check_conversation_literals(**{name: getattr(self, name) for name in _CONVERSATION_FIELDS})
+        if is_literal(self.prices):
+            self._prices()
+        if is_literal(self.transcript_path):
+            check_transcript_path(self.transcript_path)
+
+    def _given_for_conversation(self) -> list[str]:
+        by_default = {"silence_seconds": SILENCE_SECONDS, "end_call": True}
+        return [name for name in ConversationOperator.template_fields if getattr(self, name) != by_default.get(name)]
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

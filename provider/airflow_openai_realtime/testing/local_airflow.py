@@ -1,0 +1,146 @@
+"""Running DAGs in the test's own process, with simulated phones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+    from airflow_openai_realtime.simulator.server import Simulator
+    from airflow_openai_realtime.switchboard.client import SwitchboardClient
+
+CONN_ID = "openai_realtime_default"
+CARRIER_CONN_ID = "telephony_carrier_default"
+
+
+@dataclass(frozen=True)
+class TestedRun:
+    """
+    A DAG run that is over.
+
+    :param state: ``success`` or ``failed``.
+    :param states: State of each task, by its id; of a mapped one that of its last instance.
+    :param results: What each task returned, by its id; of a mapped one what its first instance did.
+    """
+
+    __test__ = False
+
+    state: str
+    states: Mapping[str, str]
+    results: Mapping[str, Any]
+
+
+class RealtimeAirflow:
+    """
+    What the fixture ``realtime_airflow`` gives: simulated phones, a switchboard, and DAGs that reach both.
+
+    :param simulator: OpenAI, the carrier and the phones; ask its log what really happened.
+    :param switchboard_url: Where the switchboard answers.
+    :param dags_folder: Where DAGs are looked for by their id; Airflow's DAGs folder when left out.
+    """
+
+    def __init__(self, simulator: Simulator, switchboard_url: str, dags_folder: Path | None = None) -> None:
+        self.simulator = simulator
+        self.switchboard_url = switchboard_url
+        self.dags_folder = dags_folder
+
+    def switchboard(self) -> SwitchboardClient:
+        """Make a client of the switchboard, as tasks have one."""
+        from airflow_openai_realtime.switchboard.client import SwitchboardClient
+        from airflow_openai_realtime.switchboard.tokens import derived_token
+
+        return SwitchboardClient(self.switchboard_url, derived_token(self.simulator.webhook_secret), line=CONN_ID)
+
+    def dag(self, dag_id: str) -> DAG:
+        """
+        Load a DAG.
+
+        :param dag_id: Its id.
+        :raises LookupError: There is no such DAG, or its file has an error; the message says which.
+        """
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(self.dags_folder) if self.dags_folder is not None else DagBag()
+        if dag_id not in bag.dags:
+            raise LookupError(f"there is no DAG {dag_id}; there are {sorted(bag.dags)}, errors: {bag.import_errors}")
+        dag: DAG = bag.dags[dag_id]
+        return dag
+
+    def run(self, dag: DAG | str, **conf: Any) -> TestedRun:
+        """
+        Run a DAG with ``dag.test()``: each task in turn in this process, and what it defers to as well.
+
+        :param dag: The DAG, or its id.
+        :param conf: What the run is started with: the DAG's params by name.
+        """
+        run = (self.dag(dag) if isinstance(dag, str) else dag).test(run_conf=conf)
+        states = {task.task_id: str(getattr(task.state, "value", task.state)) for task in run.get_task_instances()}
+        results = {task_id: _result_of(run, task_id) for task_id in states}
+        return TestedRun(str(getattr(run.state, "value", run.state)), states, results)
+
+
+def connections(simulator: Simulator, switchboard_url: str) -> dict[str, str]:
+    """
+    Return the two connections, by the environment variable that each goes into.
+
+    :param simulator: What they lead to.
+    :param switchboard_url: Where the switchboard answers.
+    """
+    realtime = {
+        "conn_type": "openai_realtime",
+        "password": simulator.api_key,
+        "host": simulator.openai_base_url,
+        "extra": {"webhook_secret": simulator.webhook_secret, "switchboard_url": switchboard_url},
+    }
+    carrier = {
+        "conn_type": "telephony_carrier",
+        "login": simulator.account_sid,
+        "password": simulator.auth_token,
+        "host": simulator.twilio_base_url,
+        "extra": {
+            "caller_number": simulator.caller_number,
+            "openai_project_id": simulator.project_id,
+            "refer_url": "https://example.com/refer",
+        },
+    }
+    return {
+        f"AIRFLOW_CONN_{CONN_ID.upper()}": json.dumps(realtime),
+        f"AIRFLOW_CONN_{CARRIER_CONN_ID.upper()}": json.dumps(carrier),
+    }
+
+
+def switchboard_app(simulator: Simulator, directory: Path) -> Any:
+    """
+    Make a switchboard whose line is the simulator's.
+
+    :param simulator: Where calls come from.
+    :param directory: Where its database is kept.
+    """
+    from airflow_openai_realtime.api.endpoints import endpoints_for
+    from airflow_openai_realtime.api.settings import ApiSettings
+    from airflow_openai_realtime.switchboard.app import create_app
+    from airflow_openai_realtime.switchboard.lines import Line, StaticLines
+    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+    from airflow_openai_realtime.switchboard.store import Store
+    from airflow_openai_realtime.switchboard.tokens import derived_token
+
+    secret = simulator.webhook_secret
+    api = ApiSettings(api_key=simulator.api_key, endpoints=endpoints_for(base_url=simulator.openai_base_url))
+    line = Line(name=CONN_ID, api=api, webhook_secrets=(secret,), token=derived_token(secret))
+    store = Store(f"sqlite:///{directory}/calls.db")
+    return create_app(store, StaticLines([line]), settings=SwitchboardSettings())
+
+
+def _result_of(run: Any, task_id: str) -> Any:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    query = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids=task_id, key="return_value")
+    with create_session() as session:
+        row = session.execute(query.with_only_columns(XComModel.value)).first()
+    return None if row is None else XComModel.deserialize_value(row)

@@ -1,0 +1,84 @@
+"""Running an accepted call in the triggerer until it is over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardError
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.triggers.pacing import Settling
+from airflow_openai_realtime.triggers.running_call import end_killed_call, error_payload, run_to_its_end
+from airflow_openai_realtime.triggers.task_state import is_killed
+
+
+class LiveCallTrigger(BaseTrigger):
+    """
+    Hold the socket of an accepted call until it is over, and do what is wanted in it. Fires once, with ``status``:
+
+    - ``over`` and ``call_id``; what came of it stays at the switchboard, since Airflow logs events with their content,
+    - ``error`` and ``message``: it cannot be run; the switchboard ends it at its time.
+
+    Moved to another triggerer, the call goes on there from what was saved. Cancelled, the call is left alone. When a
+    user ends the task, it is hung up (Airflow 3.3 and later).
+
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
+    :param call_id: The call.
+    :param holder: Stable name of the task.
+    :param conversation: What is to happen in which call, sealed by ``WantedConversation.seal``.
+    """
+
+    def __init__(self, openai_realtime_conn_id: str, call_id: str, holder: str, conversation: str) -> None:
+        super().__init__()
+        # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        self.call_id = call_id
+        self.holder = holder
+        self.conversation = conversation
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what makes this trigger again: JSON primitives, no secret; what may hold one is sealed."""
+        return (
+            "airflow_openai_realtime.triggers.live_call.LiveCallTrigger",
+            {
+                "openai_realtime_conn_id": self.openai_realtime_conn_id,
+                "call_id": self.call_id,
+                "holder": self.holder,
+                "conversation": self.conversation,
+            },
+        )
+
+    def __repr__(self) -> str:
+        classpath, kwargs = self.serialize()
+        return self.repr(classpath, {**kwargs, "conversation": "sealed"})
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Run the call, and fire once."""
+        settling = Settling()
+        try:
+            payload = await self._run_call()
+        except OpenAIRealtimeError as error:
+            payload = error_payload(error)
+        await settling.wait()
+        yield TriggerEvent(payload)
+
+    async def on_kill(self) -> None:
+        """Hang up, when a user ended the task; not when it only moves to another triggerer."""
+        if not await is_killed(self.task_instance):
+            self.log.info("The task is still deferred: call %s goes on.", self.call_id)
+            return
+        await end_killed_call(self.openai_realtime_conn_id, self.call_id, self.holder, self._report)
+
+    async def _run_call(self) -> dict[str, Any]:
+        from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+
+        line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
+        wanted = WantedConversation.unseal(self.conversation, line.api.api_key)
+        if wanted.call is None:
+            raise SwitchboardError(f"the trigger was not told about call {self.call_id}", call_id=self.call_id)
+        return await run_to_its_end(line, wanted, wanted.call, self.holder, self._report)
+
+    def _report(self, line: str) -> None:
+        self.log.warning("%s", line)

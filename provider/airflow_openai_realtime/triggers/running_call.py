@@ -1,0 +1,89 @@
+"""Running an accepted call in a trigger, whichever trigger has it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardError
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.hooks.realtime import LineSettings
+    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+
+#: Status of the event when a call is over.
+OVER = "over"
+#: What the switchboard is told when the task was killed.
+KILLED = "killed"
+
+
+async def run_to_its_end(
+    line: LineSettings,
+    wanted: WantedConversation,
+    call: SwitchboardCall,
+    holder: str,
+    report: Callable[[str], None],
+) -> dict[str, Any]:
+    """
+    Run an accepted call until it is over.
+
+    :param line: The connection's settings.
+    :param wanted: What is to happen.
+    :param call: The accepted call.
+    :param holder: Stable name of the task.
+    :param report: Called with lines for the log.
+    :return: What the trigger's event says: no more than that the call is over, since Airflow logs events.
+    :raises OpenAIRealtimeError: It cannot be run; the switchboard ends it at its time.
+    """
+    # Slow to load: not in the event loop, where other calls run.
+    for module in ("following", "live_ports"):
+        await asyncio.to_thread(importlib.import_module, f"airflow_openai_realtime.calls.{module}")
+    from airflow_openai_realtime.calls.following import run_or_follow
+    from airflow_openai_realtime.calls.live_ports import live_ports
+    from airflow_openai_realtime.calls.shared_clients import shared_calls, shared_switchboard
+
+    async with AsyncExitStack() as stack:
+        calls = await stack.enter_async_context(shared_calls(line.api))
+        switchboard = await stack.enter_async_context(shared_switchboard(line.switchboard))
+        ports = live_ports(line.api, calls, switchboard, holder, report, prices=wanted.prices)
+        await run_or_follow(ports, wanted.plan, call, switchboard)
+    return {"status": OVER, "call_id": call.call_id}
+
+
+async def end_killed_call(connection_id: str, call_id: str, holder: str, report: Callable[[str], None]) -> None:
+    """
+    Hang up the call of a task that was killed, and write its result.
+
+    :param connection_id: Connection of type ``openai_realtime``.
+    :param call_id: The call.
+    :param holder: Stable name of the task.
+    :param report: Called with lines for the log.
+    :raises CallError: It could not be hung up; the switchboard ends it at its time.
+    """
+    from airflow_openai_realtime.calls.finished_call import finish_ended_call
+
+    report(f"The task is killed: hanging up call {call_id}.")
+    hook = RealtimeHook(openai_realtime_conn_id=connection_id)
+    async with await hook.acalls() as calls:
+        await calls.hang_up(call_id)
+    async with await hook.aswitchboard() as switchboard:
+        try:
+            await switchboard.ended(call_id, KILLED)
+            await finish_ended_call(switchboard, call_id, holder)
+        except SwitchboardError as error:
+            report(f"The switchboard could not be told that call {call_id} is over: {error}")
+
+
+def error_payload(error: OpenAIRealtimeError) -> dict[str, Any]:
+    """
+    Return what the event says when a call cannot be run.
+
+    :param error: Why; its message holds nothing personal.
+    """
+    return {"status": "error", "message": str(error)}

@@ -1,0 +1,87 @@
+"""Waiting in the triggerer for a live call that a standing order has answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.triggers.pacing import Settling
+
+
+class TakeCallTrigger(BaseTrigger):
+    """
+    Wait for a call that a standing order has answered, and take it over. Fires once, with ``status``:
+
+    - ``accepted`` and ``call_id``; the call itself stays at the switchboard,
+    - ``timeout``,
+    - ``error`` and ``message``: waiting on cannot help.
+
+    It shares one long poll with all other waiting triggers of the process. Moved to another triggerer, it waits on
+    there, and a call that it had taken over is found again. Killed, it leaves the call alone: the order's end holds.
+
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
+    :param order: Name of the order.
+    :param match: What else must hold, as ``CallMatch.to_dict`` writes it.
+    :param claimant: Stable name of the task.
+    :param deadline: When to give up, in seconds since 1970.
+    """
+
+    def __init__(
+        self, openai_realtime_conn_id: str, order: str, match: dict[str, Any], claimant: str, deadline: float
+    ) -> None:
+        super().__init__()
+        # No checks: whatever a constructor raises ends the whole triggerer. The operator has checked all of it.
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        self.order = order
+        self.match = match
+        self.claimant = claimant
+        self.deadline = deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what makes this trigger again: JSON primitives, no secret."""
+        return (
+            "airflow_openai_realtime.triggers.take_call.TakeCallTrigger",
+            {
+                "openai_realtime_conn_id": self.openai_realtime_conn_id,
+                "order": self.order,
+                "match": self.match,
+                "claimant": self.claimant,
+                "deadline": self.deadline,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire once."""
+        settling = Settling()
+        try:
+            payload = await self._wait()
+        except OpenAIRealtimeError as error:
+            payload = {"status": "error", "message": str(error)}
+        await settling.wait()
+        yield TriggerEvent(payload)
+
+    async def _wait(self) -> dict[str, Any]:
+        from airflow_openai_realtime.calls.shared_clients import shared_feed
+        from airflow_openai_realtime.calls.taking_over import AnsweredMatch, TakingOver
+        from airflow_openai_realtime.calls.waiting import wait_for_call
+        from airflow_openai_realtime.switchboard.matching import CallMatch
+
+        line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
+        async with shared_feed(line.switchboard) as feed:
+            waited = await wait_for_call(
+                feed,
+                match=AnsweredMatch(self.order, CallMatch.from_dict(self.match)),
+                claimant=self.claimant,
+                seconds=self.deadline - time.time(),
+                report=self._report,
+                taker=TakingOver(feed.client, self.claimant, self.order),
+            )
+        return {"status": waited.status, "call_id": waited.call and waited.call.call_id}
+
+    def _report(self, line: str) -> None:
+        self.log.warning("%s", line)

@@ -1,0 +1,12 @@
+"""Four tasks that answer calls to the number that a run is for."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+
+from airflow_openai_realtime.operators.answer import AnswerCallOperator
+
+with DAG("answer_in_chaos", schedule=None, catchup=False, is_paused_upon_creation=False):
+    AnswerCallOperator.partial(
+        task_id="answer", to="{{ dag_run.conf['to'] }}", timeout=300, max_duration_seconds=90
+    ).expand(instructions=["Be brief.", "Be kind.", "Be calm.", "Be quick."])

@@ -1,0 +1,63 @@
+"""What waits for calls, as a triggerer does: waiting_side.py SWITCHBOARD OPENAI NAME AMOUNT MAX_DURATION_SECONDS."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+
+from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.session import parse_session
+from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+from airflow_openai_realtime.calls.answering import Answering
+from airflow_openai_realtime.calls.feed import CallFeed
+from airflow_openai_realtime.calls.waiting import wait_for_call
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.matching import CallMatch
+
+#: The number that is waited for.
+NUMBER = "+14155550100"
+
+
+def say(line: str) -> None:
+    """A line for whoever started this."""
+    print(line, flush=True)
+
+
+async def answer(feed: CallFeed, calls: AsyncCallsClient, name: str, max_duration_seconds: float) -> None:
+    """Answer one call after the other; after an error the same claimant tries again, as a task that is retried does."""
+    plan = AnswerPlan.of(parse_session(instructions="Answer briefly."), max_duration_seconds)
+    for turn in itertools.count():
+        claimant = f"{name}/{turn}"
+        taken = None
+        while taken is None:
+            taker = Answering(plan, calls, feed.client, claimant, say)
+            try:
+                waited = await wait_for_call(
+                    feed, match=CallMatch(to=NUMBER), claimant=claimant, seconds=3600, report=say, taker=taker
+                )
+            except OpenAIRealtimeError as error:
+                say(f"{claimant}: {error!r}")
+                await asyncio.sleep(0.1)
+            else:
+                taken = waited.call
+        say(f"answered {taken.call_id} {claimant}")
+
+
+async def main(switchboard_url: str, openai_url: str, name: str, amount: int, max_duration_seconds: float) -> None:
+    """Wait with so many at once, who share a feed."""
+    settings = ApiSettings(api_key=os.environ["OPENAI_API_KEY"], endpoints=endpoints_for(base_url=openai_url))
+    client = AsyncSwitchboardClient(switchboard_url, os.environ["TOKEN"], timeout_seconds=1.0)
+    async with AsyncCallsClient(settings) as calls:
+        feed = CallFeed(client)
+        say("ready")
+        names = [f"{name}-{number}" for number in range(amount)]
+        await asyncio.gather(*(answer(feed, calls, each, max_duration_seconds) for each in names))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4], int(sys.argv[4]), float(sys.argv[5])))

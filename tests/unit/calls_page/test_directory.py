@@ -1,0 +1,132 @@
+"""The calls of several sources as one list, and not asked for too often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.unit.switchboard.support import START
+
+from airflow_openai_realtime.calls_page.directory import AWAY_SECONDS, FRESH_SECONDS, CallDirectory, Missing
+from airflow_openai_realtime.calls_page.sources import FoundCall
+from airflow_openai_realtime.exceptions import SwitchboardUnreachable
+from airflow_openai_realtime.switchboard.recent import ConversationSummary, Place, RecentCall, RecentPage
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
+
+
+def a_recent(
+    number: int, *, state: str = "ended", conversation: ConversationSummary | None = None, **changes: Any
+) -> RecentCall:
+    at = START - timedelta(minutes=number)
+    fields: dict[str, Any] = {"line": "support", "state": state, "received_at": at, "expires_at": at, **changes}
+    return RecentCall(SwitchboardCall(f"rtc_{number}", **fields), conversation)
+
+
+@dataclass
+class FakeSource:
+    """A source that answers, or is away."""
+
+    conn_id: str | None
+    calls: tuple[RecentCall, ...] = ()
+    problem: Exception | None = None
+    asked: list[Any] = field(default_factory=list)
+
+    def __hash__(self) -> int:
+        return hash(self.conn_id)
+
+    def page(self, before: Place | None, limit: int) -> RecentPage:
+        self.asked.append(before)
+        if self.problem is not None:
+            raise self.problem
+        return RecentPage(self.calls, None)
+
+    def find(self, conn_id: str, call_id: str) -> FoundCall | None:
+        if self.problem is not None:
+            raise self.problem
+        return next((FoundCall(each, None) for each in self.calls if each.call.call_id == call_id), None)
+
+    def ended(self, conn_id: str, call_id: str, reason: str) -> None:
+        raise AssertionError("nothing ends here")
+
+
+class Seconds:
+    """A clock in seconds that tests move."""
+
+    at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def directory(*sources: FakeSource, now: Callable[[], float] | None = None) -> CallDirectory:
+    return CallDirectory(lambda: sources, now or Seconds())
+
+
+def ids(page: RecentPage) -> list[str]:
+    return [each.call.call_id for each in page.calls]
+
+
+def test_the_calls_of_all_sources_are_one_list() -> None:
+    found, missing = directory(
+        FakeSource(None, (a_recent(3), a_recent(5))), FakeSource("sales", (a_recent(4), a_recent(9, state="accepted")))
+    ).page(None, 10)
+    assert ids(found) == ["rtc_9", "rtc_3", "rtc_4", "rtc_5"]
+    assert missing == []
+
+
+def test_many_who_look_on_are_one_question_and_a_moment_later_another() -> None:
+    source, now = FakeSource(None, (a_recent(1),)), Seconds()
+    calls = directory(source, now=now)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: calls.page(None, 10), range(20)))
+    assert len(source.asked) == 1
+    now.at += FRESH_SECONDS
+    calls.page(None, 10)
+    assert len(source.asked) == 2
+    calls.forget()
+    calls.page(None, 10)
+    assert len(source.asked) == 3
+
+
+def test_one_that_is_away_is_named_and_left_alone_for_a_while() -> None:
+    now = Seconds()
+    away = FakeSource("sales", problem=SwitchboardUnreachable("no answer from the switchboard"))
+    calls = directory(FakeSource(None, (a_recent(1),)), away, now=now)
+    for _ in range(3):
+        found, missing = calls.page(None, 10)
+        assert (ids(found), missing) == (["rtc_1"], [Missing("sales", "no answer from the switchboard")])
+    now.at += AWAY_SECONDS - 0.1
+    calls.page(None, 10)
+    assert len(away.asked) == 1
+    now.at += 0.1
+    away.problem = None
+    assert calls.page(None, 10)[1] == []
+
+
+def test_what_nobody_expected_is_not_told_in_its_own_words() -> None:
+    _, missing = directory(FakeSource("sales", problem=ValueError("password=secret"))).page(None, 10)
+    assert missing == [Missing("sales", "unexpected (ValueError); see the log of Airflow's API server")]
+
+
+def test_older_calls_are_asked_for_each_time() -> None:
+    source = FakeSource(None, (a_recent(1),))
+    calls = directory(source)
+    for _ in range(2):
+        calls.page(a_recent(0).place, 10)
+    assert len(source.asked) == 2
+
+
+def test_a_call_is_found_where_it_is_though_another_source_is_away() -> None:
+    away = FakeSource("sales", problem=SwitchboardUnreachable("away"))
+    calls = directory(away, FakeSource(None, (a_recent(1),)))
+    located = calls.find("support", "rtc_1")
+    assert located is not None
+    assert located[1].recent.call.call_id == "rtc_1"
+    with pytest.raises(SwitchboardUnreachable):
+        calls.find("support", "rtc_2")
+    away.problem = None
+    assert calls.find("support", "rtc_2") is None
