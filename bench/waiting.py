@@ -24,7 +24,7 @@ from demo.stage import Stage
 from bench.waiting_tasks import WaitingTasks
 
 COUNTS = (100, 500, 1000)
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 10.0
 #: Airflow's own limit is 1,000, and there are a few more than that.
 CAPACITY = {"AIRFLOW__TRIGGERER__CAPACITY": "1200"}
 
@@ -56,14 +56,14 @@ def measure() -> dict[str, float]:
         with Stage(Path(folder), dags, env=CAPACITY) as stage:
             tasks = WaitingTasks(stage.airflow, "waiting", numbers)
             time.sleep(10)  # a triggerer goes on loading for a while
-            empty = _look(stage)
+            empty = look(stage)
             print(f"waiting: {empty.rss_mb:.1f} MB, {empty.cpu_ms_per_s:.1f} ms/s with no task", flush=True)
             tasks.write(dags)
             tasks.start()
             for count in COUNTS:
                 tasks.let_wait(count)
                 time.sleep(5)
-                usage = _look(stage)
+                usage = look(stage)
                 extra_mb, cpu = usage.rss_mb - empty.rss_mb, usage.cpu_ms_per_s - empty.cpu_ms_per_s
                 print(f"waiting: {count} tasks take {extra_mb:.1f} MB, {cpu:.1f} ms/s more", flush=True)
                 figures |= {
@@ -75,22 +75,32 @@ def measure() -> dict[str, float]:
     return figures
 
 
-def _look(stage: Stage) -> Usage:
-    main = psutil.Process(stage.airflow.processes.processes["triggerer"].pid)
-    processes = [main, *main.children(recursive=True)]
+def look(stage: Stage) -> Usage:
+    """Look at the triggerer for a while."""
+    processes = triggerer_processes(stage)
     begun, before = time.monotonic(), _cpu_seconds(processes)
     time.sleep(LOOK_SECONDS)
     spent, took = _cpu_seconds(processes) - before, time.monotonic() - begun
-    port = urlsplit(stage.switchboard_url).port
-    connections = [
-        each
-        for process in processes
-        for each in process.net_connections("tcp")
-        if each.raddr and each.raddr.port == port and each.status == psutil.CONN_ESTABLISHED
-    ]
+    connections = connections_to(stage.switchboard_url, processes)
     memory = [process.memory_full_info() for process in processes]
     rss_mb, pss_mb = (sum(getattr(each, name, 0) for each in memory) / 1e6 for name in ("rss", "pss"))
-    return Usage(rss_mb, pss_mb, spent * 1000 / took, len(connections))
+    return Usage(rss_mb, pss_mb, spent * 1000 / took, connections)
+
+
+def triggerer_processes(stage: Stage) -> list[psutil.Process]:
+    """Both processes of the triggerer."""
+    main = psutil.Process(stage.airflow.processes.processes["triggerer"].pid)
+    return [main, *main.children(recursive=True)]
+
+
+def connections_to(url: str, processes: list[psutil.Process]) -> int:
+    """How many TCP connections to an address some processes have."""
+    port = urlsplit(url).port
+    return sum(
+        bool(each.raddr) and each.raddr.port == port and each.status == psutil.CONN_ESTABLISHED
+        for process in processes
+        for each in process.net_connections("tcp")
+    )
 
 
 def _cpu_seconds(processes: list[psutil.Process]) -> float:

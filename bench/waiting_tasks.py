@@ -3,22 +3,24 @@ Many tasks that wait in the triggerer, without the minutes that it takes to star
 
 One task instance of a mapped ``AnswerCallOperator`` runs for real, in a worker, and defers. The others of its DAG run
 stay scheduled, since their pool has one slot and the deferred one holds it. They are then written into Airflow's
-database as deferred, by Airflow's own models: each with a copy of the first one's trigger, but with the number that it
-waits for and the name of its own task instance. From there on nothing is special: the triggerer finds rows of waiting
-tasks as it always does, loads their triggers, and runs them.
+database as deferred (``deferring.py``): each with a copy of the first one's trigger, but with the number that it waits
+for and the name of its own task instance.
 
-The second half of this module runs in Airflow's environment, in a process of its own, with the models at hand.
+The end of this module runs in Airflow's environment, in a process of its own, with Airflow's models at hand.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from demo.airflow_processes import LocalAirflow, wait_until
+
+from bench.deferring import DEFERRED, defer_others, run_in_airflow, wait_until_taken
 
 TASK_ID = "answer"
 _DAG = """\
@@ -35,9 +37,6 @@ with DAG({dag_id!r}, schedule=None, max_active_tasks=1000, is_paused_upon_creati
         timeout=3600,
     ).expand(to={numbers!r})
 """
-_DEFERRED = "deferred"
-#: What a task instance has got by running until it deferred.
-_COPIED = ("state", "next_method", "next_kwargs", "trigger_timeout", "try_number", "start_date", "hostname", "unixname")
 
 
 class WaitingTasks:
@@ -67,7 +66,7 @@ class WaitingTasks:
         self._airflow.request("POST", "/api/v2/pools", json=pool)
         self._airflow.wait_for_dag(self._dag_id)
         self._run_id = self._airflow.trigger(self._dag_id)
-        wait_until(lambda: self._is_in_state(_DEFERRED, 1), f"a task of {self._dag_id} to wait", timeout_seconds=120)
+        wait_until(lambda: self._is_in_state(DEFERRED, 1), f"a task of {self._dag_id} to wait", timeout_seconds=120)
         others = self.count - 1
         wait_until(lambda: self._is_in_state("scheduled", others), "the other tasks", timeout_seconds=120)
 
@@ -78,9 +77,7 @@ class WaitingTasks:
         :param count: At least one, at most as many as there are numbers.
         """
         arguments = {"dag_id": self._dag_id, "run_id": self._run_id, "numbers": self._numbers[:count]}
-        command = [sys.executable, "-m", "bench.waiting_tasks", json.dumps(arguments)]
-        env = {**self._airflow.env, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
-        subprocess.run(command, env=env, check=True)
+        run_in_airflow(self._airflow, "bench.waiting_tasks", arguments)
         time.sleep(5)  # from the triggerer's first process to its second, and to the switchboard
 
     def let_go_on(self) -> None:
@@ -94,55 +91,14 @@ class WaitingTasks:
         return int(answer.json()["total_entries"]) >= count
 
 
-def _defer(dag_id: str, run_id: str, numbers: list[str]) -> None:
-    """Write task instances of a run as deferred, one for each number; in Airflow's environment."""
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.models.trigger import Trigger
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    query = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
-    with create_session() as session:
-        instances = list(session.scalars(query))
-        first = next(each for each in instances if each.state == _DEFERRED)
-        classpath, arguments = first.trigger.classpath, first.trigger.kwargs
-        for instance in instances:
-            if instance.state == _DEFERRED or instance.map_index >= len(numbers):
-                continue
-            own = {
-                "match": {**arguments["match"], "to": numbers[instance.map_index]},
-                "claimant": f"{dag_id}/{run_id}/{TASK_ID}/{instance.map_index}",
-            }
-            trigger = Trigger(classpath, {**arguments, **own})
-            session.add(trigger)
-            session.flush()
-            for name in _COPIED:
-                setattr(instance, name, getattr(first, name))
-            instance.trigger_id = trigger.id
-
-
-def _wait_until_taken(dag_id: str, run_id: str, count: int) -> None:
-    """Wait until a triggerer has taken so many of the triggers."""
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.models.trigger import Trigger
-    from airflow.utils.session import create_session
-    from sqlalchemy import func, select
-
-    taken = (
-        select(func.count())
-        .select_from(TaskInstance)
-        .join(Trigger, Trigger.id == TaskInstance.trigger_id)
-        .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, Trigger.triggerer_id.is_not(None))
-    )
-
-    def is_done() -> bool:
-        with create_session() as session:
-            return (session.scalar(taken) or 0) >= count
-
-    wait_until(is_done, f"{count} triggers of {dag_id} to be loaded", timeout_seconds=60 + count / 10, every_seconds=1)
-
-
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
-    _defer(**given)
-    _wait_until_taken(given["dag_id"], given["run_id"], len(given["numbers"]))
+    given = json.loads(sys.stdin.read())
+    wanted: list[str] = given.pop("numbers")
+
+    def own(map_index: int, first: Mapping[str, Any]) -> dict[str, Any]:
+        """What differs for the task that waits for another number."""
+        claimant = f"{given['dag_id']}/{given['run_id']}/{TASK_ID}/{map_index}"
+        return {"match": {**first["match"], "to": wanted[map_index]}, "claimant": claimant}
+
+    defer_others(**given, count=len(wanted), own=own)
+    wait_until_taken(**given, count=len(wanted))

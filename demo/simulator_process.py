@@ -38,11 +38,11 @@ class SimulatorProcess(SimulatorControl):
         """Start it, and wait until it answers."""
         command = [sys.executable, "-m", "airflow_openai_realtime.simulator", "--port", "0", "--quiet"]
         with tempfile.TemporaryFile("w+") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
-            assert self._process.stdout is not None
-            said = next((line for line in self._process.stdout if "listening on" in line), "")
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
+            self._process = process
+            said = next((line for line in process.stdout or () if "listening on" in line), "")
             if not said:
-                self._process.wait()
+                process.wait()
                 log.seek(0)
                 raise RuntimeError(f"the simulator did not start:\n{log.read()[-3000:]}")
         super().__init__(said.split()[-1])

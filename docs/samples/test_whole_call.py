@@ -12,7 +12,7 @@ def test_somebody_answers_the_question(airflow_db, realtime_airflow):
     dialogue = Dialogue([Reply("How was it?"), Reply.calls("record_result", {"score": 5})], [Move.says("Five.")])
     realtime_airflow.simulator.phones.add(NUMBER, PhoneScript.answers(talks_for_seconds=5, dialogue=dialogue))
     run = realtime_airflow.run("example_survey_call", number=NUMBER)
-    assert run.results["call"]["result"] == {"score": 5, "comment": ""}
+    assert run.results["call"]["result"] == {"score": 5}
     assert not realtime_airflow.simulator.log.open_calls()
 
 

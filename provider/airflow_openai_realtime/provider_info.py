@@ -184,6 +184,14 @@ def _config() -> dict[str, Any]:
                     "example": "30",
                     "default": "60",
                 },
+                "calls_page_connections": {
+                    "description": "Ids of openai_realtime connections to standalone switchboards that Airflow cannot "
+                    "list, since a secrets backend holds them; separated by commas. The Calls page shows their calls.",
+                    "version_added": "0.1.0",
+                    "type": "string",
+                    "example": "support_eu, sales",
+                    "default": "",
+                },
                 "retention_days": {
                     "description": "How many days calls that are over are kept, with the numbers in the ledger of "
                     "attempts: 1 or more, or 0 for ever.",

@@ -84,9 +84,13 @@ class Browser:
         """What can be read on the page."""
         return str(self.run("return page.body ? page.body.innerText : ''"))
 
+    def wait_for_element(self, selector: str, seconds: float = 60.0) -> None:
+        """Wait until an element is there."""
+        self.wait_for(f"return page.querySelector({json.dumps(selector)}) !== null", selector, seconds)
+
     def click(self, selector: str) -> None:
         """Click an element once it is there."""
-        self.wait_for(f"return page.querySelector({json.dumps(selector)}) !== null", selector)
+        self.wait_for_element(selector)
         self.run(f"page.querySelector({json.dumps(selector)}).click()")
 
     def press(self, key: str) -> None:

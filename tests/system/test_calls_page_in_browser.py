@@ -32,6 +32,7 @@ LINE = "openai_realtime_default"
 DAG_ID = "example_answer_call"
 CALLER, OUR_NUMBER = "+14155550321", "+14155550187"
 HOSTILE = "<script>parent.hacked = 1</script><img src=x onerror='parent.hacked = 2'> <b>bold</b>"
+TEXT_COLOURS = {"light": "rgb(24, 24, 27)", "dark": "rgb(244, 244, 245)"}
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
@@ -105,18 +106,17 @@ def picture(browser: Browser, name: str) -> None:
 
 def test_the_page_is_in_the_navigation_and_shows_a_live_call(stage: Stage, browser: Browser, call_id: str) -> None:
     browser.open(stage.airflow.url)
-    browser.wait_for("return document.querySelector('a[href$=\"/plugin/openai-realtime-calls\"]')", "the navigation")
-    browser.run("document.querySelector('a[href$=\"/plugin/openai-realtime-calls\"]').click()")
+    browser.click("a[href$='/plugin/openai-realtime-calls']")
     row = wait_for_row(browser, call_id)
     assert "+1***0321 +1***0187" in row
-    assert "talking 0 s" in row or "talking" in row
+    assert " talking " in row
     assert DAG_ID in row
     assert CALLER[-7:] not in browser.text()
 
 
 def test_one_call_shows_what_was_said_as_text(stage: Stage, browser: Browser, call_id: str) -> None:
     browser.open(stage.airflow.url + path_of_call(LINE, call_id))
-    browser.wait_for("return page.querySelector('.entry-caller')", "the timeline")
+    browser.wait_for_element(".entry-caller")
     assert browser.run("return page.querySelector('.entry-caller .what').innerText.trim()") == HOSTILE
     assert browser.run("return page.querySelectorAll('.timeline script, .timeline img, .timeline b').length") == 0
     text = browser.text()
@@ -146,7 +146,7 @@ def test_hanging_up_from_the_keyboard(stage: Stage, browser: Browser, call_id: s
     browser.press("Tab")
     assert browser.run("return page.activeElement.innerText") == "Hang up"
     browser.press("Enter")
-    browser.wait_for(f'return page.querySelector(".calls-recent {row_of(call_id)}")', "the call to be over")
+    browser.wait_for_element(f".calls-recent {row_of(call_id)}")
     assert stage.simulator.log.call(call_id=call_id).ended_by == "api_hangup"
     assert "hung up" in wait_for_row(browser, call_id)
     with stage.switchboard() as switchboard:
@@ -156,7 +156,7 @@ def test_hanging_up_from_the_keyboard(stage: Stage, browser: Browser, call_id: s
 def test_a_link_leads_airflow_to_the_dag_run(stage: Stage, browser: Browser, call_id: str, run_id: str) -> None:
     browser.open(f"{stage.airflow.url}/plugin/openai-realtime-calls")
     wait_for_row(browser, call_id)
-    browser.run(f'page.querySelector("{row_of(call_id)} a[data-part=run]").click()')
+    browser.click(f"{row_of(call_id)} a[data-part=run]")
     browser.wait_for(f"return location.pathname === '/dags/{DAG_ID}/runs/{run_id}'", "Airflow's page of the run")
     browser.wait_for("return document.querySelector('iframe') === null", "the page to be left")
     browser.wait_for(f"return document.body.innerText.includes('{run_id}')", "the run")
@@ -176,16 +176,15 @@ def test_it_fits_and_follows_airflow_s_theme(
     wait_for_row(browser, call_id)
     check_looks(browser, scheme)
     picture(browser, f"list-{size}-{scheme}")
-    browser.run(f'page.querySelector("{row_of(call_id)} a").click()')
-    browser.wait_for("return page.querySelector('.entry-caller')", "the timeline")
+    browser.click(f"{row_of(call_id)} a")
+    browser.wait_for_element(".entry-caller")
     check_looks(browser, scheme)
     picture(browser, f"call-{size}-{scheme}")
 
 
 def check_looks(browser: Browser, scheme: str) -> None:
     browser.wait_for(f"return page.documentElement.dataset.theme === '{scheme}'", "the theme", seconds=10)
-    ground = browser.run("return getComputedStyle(page.body).backgroundColor")
-    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 17, 17)"}[scheme]
+    assert browser.run("return getComputedStyle(page.body).color") == TEXT_COLOURS[scheme]
     assert browser.run("const it = page.documentElement; return it.scrollWidth - it.clientWidth") <= 0
 
 

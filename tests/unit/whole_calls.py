@@ -26,9 +26,9 @@ class Survey(BaseModel):
 def satisfied(**others: Any) -> PhoneScript:
     """A person who gives a score; the model records it, says goodbye and ends the call."""
     replies = (
-        Reply("Hello, how was it, from 1 to 5?", thinks_seconds=0.05),
+        Reply("Hi?", thinks_seconds=0.05),
         Reply.calls("record_result", {"score": 5}, thinks_seconds=0.05),
-        Reply.calls("end_call", {}, text="Thank you, goodbye.", thinks_seconds=0.05),
+        Reply.calls("end_call", {}, text="Bye.", thinks_seconds=0.05),
     )
     moves = (Move.says("Five!", after_seconds=0.1),)
     return PhoneScript.talks_for_ever(**{"after_seconds": 0.1, **others}, dialogue=Dialogue(replies, moves))

@@ -85,9 +85,12 @@ class HangUp:
     Hang up; nothing is sent any more.
 
     :param why: ``end_call``, ``silence`` or ``max_duration``.
+    :param after: Key of an entry that must be saved first, if that can be had soon: who runs the call no more is told
+        so by then, and leaves it alone.
     """
 
     why: str
+    after: str | None = None
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class ConversationRules:
         self._listening = Listening(generation, self.tally.keys)
         self._announced: dict[str, events.FunctionCall] = {}
         self._unheard_since = self.tally.last_at or began_at or now
-        self._broke_at: datetime | None = None
+        #: When the socket was lost last; a call that ended without a word ended then.
+        self.broke_at: datetime | None = None
         self._last_error: tuple[datetime, str] | None = None
         self._is_resumed = bool(self.tally.attachments)
         self._attachments = 0
@@ -112,7 +113,7 @@ class ConversationRules:
     def detached(self, now: datetime) -> list[Effect]:
         """Take in that the socket is away."""
         self._state.is_live = False
-        self._broke_at = self._unheard_since = now
+        self.broke_at = self._unheard_since = now
         self._state.turns.start_again()
         return self._settled(now)
 
@@ -134,11 +135,11 @@ class ConversationRules:
         if state.hung_up_for is None:
             quiet_until = state.quiet.ends_at
             if now >= state.deadline:
-                last_words.hang_up(state, state.ending.why if state.ending else call_outcome.MAX_DURATION)
+                last_words.hang_up(state, state.ending.why if state.ending else call_outcome.MAX_DURATION, now)
             elif state.goodbye_at is not None and now >= state.goodbye_at:
                 last_words.say_goodbye(state)
             elif quiet_until is not None and now >= quiet_until:
-                last_words.hang_up(state, call_outcome.SILENCE)
+                last_words.hang_up(state, call_outcome.SILENCE, now)
         return self._settled(now)
 
     def wakes_at(self) -> datetime | None:
@@ -164,11 +165,13 @@ class ConversationRules:
         """
         Return the code of the error that ended the session, if one came a moment ago.
 
-        :param now: When the socket closed.
+        :param now: When the call was found to be over; that takes longer than the end of the socket.
         """
-        if self._last_error is None or now > self._last_error[0] + timedelta(seconds=FATAL_SECONDS):
+        if self._last_error is None:
             return None
-        return self._last_error[1]
+        at, code = self._last_error
+        closed_at = self.broke_at if self.broke_at is not None and self.broke_at >= at else now
+        return code if closed_at <= at + timedelta(seconds=FATAL_SECONDS) else None
 
     def _session_created(self, event: events.SessionCreated, now: datetime) -> None:
         state = self._state
@@ -182,7 +185,7 @@ class ConversationRules:
             return
         if offered_tools.are_missing(event.tools, self._offered):
             state.send(update_session(tools=offered_tools.joined(event.tools, self._offered)), event_id="tools_1")
-        for command in state.tools.left_over(self._broke_at, now):
+        for command in state.tools.left_over(self.broke_at, now):
             state.send(command)
         if self._is_resumed and self._attachments == 1:
             tool_rules.take_over(state, now)

@@ -17,6 +17,7 @@ from airflow_openai_realtime.calls.call_outcome import End, outcome_of
 from airflow_openai_realtime.calls.call_result import CallResult, Outcome, result_of
 from airflow_openai_realtime.calls.timeline import Tally
 from airflow_openai_realtime.exceptions import SwitchboardError
+from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.conversations import Conversation, TimelineEntry
 from airflow_openai_realtime.switchboard.records import MISSED, REJECTED, SwitchboardCall
@@ -132,6 +133,8 @@ def result_without_end(
 def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
     if call.state == REJECTED:
         return Outcome.REJECTED, f"sip_{call.status_code}"
+    if call.end_reason == ACCEPT_FAILED:
+        return Outcome.FAILED, ACCEPT_FAILED
     if call.state == MISSED or (call.is_over and call.accepted_at is None):
         return Outcome.GONE, call.end_reason or call.state
     if not call.is_over:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_openai_realtime.api.sideband_commands import cancel_response, clear_audio
-from airflow_openai_realtime.calls import call_outcome
+from airflow_openai_realtime.calls import call_outcome, timeline
 from airflow_openai_realtime.calls.conversation_effects import HangUp, Refer
 from airflow_openai_realtime.calls.conversation_state import ConversationState, LastWords
 from airflow_openai_realtime.calls.offered_tools import TRANSFER_CALL
+from airflow_openai_realtime.calls.timeline import entry_of
 from airflow_openai_realtime.calls.turn_taking import GOODBYE, Wanted
 
 #: How long the last words may take to be heard, in seconds.
@@ -56,19 +57,22 @@ def act_when_heard(state: ConversationState, now: datetime) -> None:
             state.effects.append(state.transfer.refer)
         state.transfer = None
     if state.ending is not None and ((is_spoken and not state.tools.is_running) or now >= state.ending.until):
-        hang_up(state, state.ending.why)
+        hang_up(state, state.ending.why, now)
 
 
-def hang_up(state: ConversationState, why: str) -> None:
+def hang_up(state: ConversationState, why: str, now: datetime) -> None:
     """
     Hang up now.
 
-    :param why: ``end_call``, ``silence`` or ``max_duration``.
+    :param why: ``end_call``, ``silence`` or ``max_duration``. Time that is over is over for every holder; whatever else
+        was heard may have been heard by one whom another has replaced.
     """
+    note = entry_of(timeline.NOTE, now, timeline.ENDING, why, what=timeline.ENDING, why=why)
+    is_noted = state.keep(note, at_once=True) and why != call_outcome.MAX_DURATION
     state.hung_up_for = why
     state.ending = state.transfer = state.goodbye_at = None
     state.turns.drop_wanted()
-    state.effects.append(HangUp(why))
+    state.effects.append(HangUp(why, after=note.key if is_noted else None))
 
 
 def _latest(now: datetime) -> datetime:

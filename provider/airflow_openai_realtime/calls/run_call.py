@@ -36,7 +36,7 @@ from airflow_openai_realtime.switchboard.records import SwitchboardCall
 OPEN_SECONDS = 3.0
 #: A call accepted so shortly before is certainly not greeted yet, in seconds.
 NEW_SECONDS = 10.0
-#: How long a greeting waits until it is noted that it was said, in seconds. Better said twice than not.
+#: How long a greeting, or hanging up, waits until it is noted, in seconds. Better twice than not.
 NOTE_SECONDS = 2.0
 #: How long the socket is listened to after hanging up, for what was said last, in seconds.
 DRAIN_SECONDS = 3.0
@@ -112,12 +112,12 @@ class _RunningCall:
         self._carry_out(rules.woken(self._started_at))
         socket_end = await self._until_over()
         ended_at = self._ports.now()
+        if socket_end is SocketEnd.CLOSED and self._hanging_up is None and rules.broke_at is not None:
+            # Finding out that it is over, and has not only broken, takes seconds.
+            ended_at = rules.broke_at
         self._alarm.stop()
         if self._hanging_up is None:
             await self._end.make_certain()
-        elif rules.hung_up_for == MAX_DURATION and not self._end.was_over:
-            # At this moment the switchboard hangs up as well; it is to find the reason.
-            await self._end.tell(MAX_DURATION)
         await self._tools.wait(TOOLS_SECONDS)
         self._carry_out(rules.ended(ended_at))
         if self._hanging_up is None or self._end.was_over:
@@ -143,13 +143,12 @@ class _RunningCall:
             await asyncio.wait(
                 {listening, self._began_hanging_up, self._tasks.failed}, return_when=asyncio.FIRST_COMPLETED
             )
+        if self._hanging_up is not None:
+            await asyncio.wait({self._hanging_up, self._tasks.failed}, return_when=asyncio.FIRST_COMPLETED)
         if self._tasks.failed.done():
             self._tasks.failed.result()
-        if self._hanging_up is not None:
-            await self._hanging_up
-            if listening is not None and self._socket is not None:
-                self._socket.expect_end()
-                await wait_for_any({listening}, DRAIN_SECONDS, self._ports.sleep)
+        if self._hanging_up is not None and listening is not None:
+            await wait_for_any({listening}, DRAIN_SECONDS, self._ports.sleep)
         return listening.result() if listening is not None and listening.done() else None
 
     def _what_is_known(self, rules: ConversationRules, socket_end: SocketEnd | None, ended_at: datetime) -> End:
@@ -215,14 +214,21 @@ class _RunningCall:
             elif isinstance(effect, (effects.RunFunction, effects.CheckResult, effects.Refer)):
                 self._tools.start(effect)
             elif isinstance(effect, effects.HangUp):
-                self._hang_up()
+                self._hanging_up = self._tasks.start(self._hang_up(effect.after))
+                self._began_hanging_up.set_result(None)
             elif isinstance(effect, effects.Report):
                 self._ports.report(effect.line)
         self._alarm.set(self._rules.wakes_at() if self._rules is not None else None)
 
-    def _hang_up(self) -> None:
-        self._hanging_up = self._tasks.start(self._end.hang_up())
-        self._began_hanging_up.set_result(None)
+    async def _hang_up(self, after: str | None) -> None:
+        if after is not None:
+            await self._saving.is_saved(after, NOTE_SECONDS)
+        if self._socket is not None:
+            self._socket.expect_end()
+        await self._end.hang_up()
+        if self._rules is not None and self._rules.hung_up_for == MAX_DURATION and not self._end.was_over:
+            # At this moment the switchboard hangs up as well; it is to find the reason.
+            await self._end.tell(MAX_DURATION)
 
     # -- the parts -------------------------------------------------------------------------------------------------
 

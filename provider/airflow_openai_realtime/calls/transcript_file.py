@@ -17,11 +17,11 @@ def check_transcript_path(value: object) -> str | None:
     """
     Check where a transcript is to be kept.
 
-    :param value: For example ``s3://aws_default@bucket/calls/`` or ``file:///data/call.txt``; ``None`` or empty text:
-        nowhere.
+    :param value: For example ``s3://aws_default@bucket/calls/`` or ``file:///data/call.txt``; ``None``, also as
+        the text that a template makes of it, or empty: nowhere.
     :raises InvalidInput: It is neither a folder (it ends with ``/``) nor a file of a kind that is written.
     """
-    if value is None or value == "":
+    if value in (None, "", "None"):
         return None
     path = str(value).strip()
     if not path.endswith(("/", *SUFFIXES)):

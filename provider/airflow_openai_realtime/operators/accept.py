@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.exceptions import CallGone, SwitchboardUnreachable, UnknownCall
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_openai_realtime.exceptions import CallError, CallGone, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
@@ -48,6 +50,8 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     :return: The call as a dict, with ``accepted_at`` and ``hangup_at``. With ``wait_for_end`` the result of the call,
         as :class:`~airflow_openai_realtime.calls.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
+    :raises AirflowFailException: With ``wait_for_end``, the call was not accepted, or may have been; then it was hung
+        up.
     :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
@@ -93,6 +97,9 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
             except CallGone as error:
                 self.settle_gone(error)
                 return self._finished(context, switchboard, switchboard.call(reference.call_id))
+            except CallError as error:
+                # It was hung up, or is somebody else's: a retry would only find it gone.
+                raise AirflowFailException(str(error)) from error
         return self._run_in_triggerer(context, wanted, call)
 
     def _accept(self, context: Context, reference: CallReference, plan: AnswerPlan) -> SwitchboardCall:

@@ -30,6 +30,7 @@ from airflow_openai_realtime.simulator.log import Log
 from airflow_openai_realtime.simulator.settings import SimulatorSettings
 from airflow_openai_realtime.simulator.webhook_delivery import Delivery, WebhookTarget, incoming_event
 
+_CLOSE_SECONDS = 2.0
 _USER_AGENT = "OpenAI/1.0 (+https://platform.openai.com/docs/webhooks)"
 
 
@@ -53,6 +54,7 @@ class WebhookSender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: httpx.AsyncClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._posts: set[asyncio.Task[httpx.Response]] = set()
         self._generation = 0
 
     @property
@@ -128,6 +130,10 @@ class WebhookSender:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
+        if self._posts:
+            _, stuck = await asyncio.wait(self._posts, timeout=_CLOSE_SECONDS)
+            for post in stuck:
+                post.cancel()
 
     def reset(self) -> None:
         """Forget targets and what was sent, and give up what is on its way."""
@@ -238,17 +244,25 @@ class WebhookSender:
             secret=delivery.secret,
         )
         headers = {**headers, "content-type": "application/json"}
+        # Given up, a request goes on until the client is closed: cancelled, it may leave a connection open behind it.
         post = asyncio.ensure_future(self._client.post(delivery.target.url, content=delivery.body, headers=headers))
+        self._posts.add(post)
+        post.add_done_callback(self._posted)
         limit = asyncio.ensure_future(self._clock.sleep(self._settings().webhook_timeout_seconds))
         try:
             await asyncio.wait((post, limit), return_when=asyncio.FIRST_COMPLETED)
             if not post.done():
+                post.cancel()
                 return "time-out"
             return str(post.result().status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return type(error).__name__
         finally:
-            for task in (post, limit):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, httpx.HTTPError, httpx.InvalidURL):
-                    await task
+            limit.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await limit
+
+    def _posted(self, post: asyncio.Task[httpx.Response]) -> None:
+        self._posts.discard(post)
+        if not post.cancelled():
+            post.exception()  # looked at, so that nobody complains that it was not

@@ -90,7 +90,9 @@ class ConversationOperator(HasCallLink, BaseOperator):
         self.silence_seconds = silence_seconds
         self.end_call = end_call
         self.goodbye = goodbye
-        self.result_model = result_model
+        # A template field that can be called is called when it is rendered; so a class is kept aside.
+        self._result_class = result_model if isinstance(result_model, type) else None
+        self.result_model = result_model if self._result_class is None else self._result_class.__qualname__
         self.functions = functions
         self.transfer_to = transfer_to
         self.prices = prices
@@ -115,8 +117,12 @@ class ConversationOperator(HasCallLink, BaseOperator):
         from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
 
         check_transcript_path(self.transcript_path)
-        plan = read_conversation_plan(**{name: getattr(self, name) for name in _CONVERSATION_FIELDS})
+        plan = read_conversation_plan(**self._conversation_values())
         return WantedConversation(plan, self._prices())
+
+    def _conversation_values(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in _CONVERSATION_FIELDS}
+        return values if self._result_class is None else {**values, "result_model": self._result_class}
 
     def _prices(self) -> Mapping[str, Mapping[str, Any]] | None:
         given = read_mapping(self.prices, "prices")
@@ -196,7 +202,7 @@ class ConversationOperator(HasCallLink, BaseOperator):
         from airflow_openai_realtime.calls.conversation_parameters import check_conversation_literals
         from airflow_openai_realtime.calls.transcript_file import check_transcript_path
 
-        check_conversation_literals(**{name: getattr(self, name) for name in _CONVERSATION_FIELDS})
+        check_conversation_literals(**self._conversation_values())
         if is_literal(self.prices):
             self._prices()
         if is_literal(self.transcript_path):

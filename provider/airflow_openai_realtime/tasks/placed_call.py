@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.calls.placed import PlacedReference
     from airflow_openai_realtime.switchboard.matching import CallMatch
-    from airflow_openai_realtime.switchboard.records import Attempt
+    from airflow_openai_realtime.switchboard.records import Attempt, SwitchboardCall
 
 #: What to do when the person who was rung did not answer.
 IfPlacedNotAnswered = Literal["result", "skip", "fail"]
@@ -76,12 +76,16 @@ class PlacedCallWaiting(CallWaiting):
         return CallMatch(headers={CORRELATION_HEADER: self._attempt_row.correlation_id})
 
     def _not_answered(self, context: Context, outcome: str) -> dict[str, Any]:
-        from airflow_openai_realtime.calls.outcomes import ANSWERED
+        from airflow_openai_realtime.calls.outcomes import ANSWERED, GONE
 
         if outcome == ANSWERED:
             return self._answered_before(context)
         if outcome != TIMEOUT:
             self._note(outcome)
+        failed = self._failed_call() if outcome == GONE else None
+        if failed is not None:
+            with self._switchboard() as switchboard:
+                return self._finished(context, switchboard, failed)  # type: ignore[attr-defined]
         context["ti"].xcom_push(key=OUTCOME_KEY, value=outcome)
         message = f"the placed call did not come in: {outcome}"
         self.log.info("%s", message)
@@ -93,7 +97,7 @@ class PlacedCallWaiting(CallWaiting):
         from airflow_openai_realtime.calls.unanswered import unanswered_result
 
         result = unanswered_result(outcome, self._hook().line().switchboard.line)
-        return self._told(context, result)  # type: ignore[attr-defined]
+        return self._told(context, result)
 
     def _answered_before(self, context: Context) -> dict[str, Any]:
         """Return the result of a call that another run of the same attempt has had."""
@@ -105,6 +109,16 @@ class PlacedCallWaiting(CallWaiting):
         raise AirflowFailException(
             f"another task has the call of this attempt ({call_id or 'unknown'}), and it goes on"
         )
+
+    def _failed_call(self) -> SwitchboardCall | None:
+        """Return the call of this attempt when an earlier try could not get it accepted."""
+        from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
+        from airflow_openai_realtime.switchboard.records import ENDED
+
+        match = self._match()
+        with self._switchboard() as switchboard:
+            calls = switchboard.calls(state=ENDED).calls
+        return next((call for call in calls if call.end_reason == ACCEPT_FAILED and match.matches(call)), None)
 
     def _note(self, outcome: str) -> None:
         from airflow_openai_realtime.calls.placing import note_outcome

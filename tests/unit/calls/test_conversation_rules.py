@@ -217,7 +217,8 @@ def test_at_its_time_it_is_hung_up_a_moment_before_the_switchboard_does() -> Non
 
 def test_a_time_that_has_passed_hangs_up_before_anything_else() -> None:
     talk = Talk(attach=False, passed=700)
-    assert talk.rules.woken(talk.now) == [HangUp("max_duration")]
+    assert talk.rules.woken(talk.now)[-1] == HangUp("max_duration")
+    assert talk.attach() == [talk.of(Keep)[0]]
 
 
 def test_after_hanging_up_nothing_is_sent_and_everything_is_written_down() -> None:
@@ -400,6 +401,21 @@ def test_an_error_just_before_the_end_of_the_socket_is_its_cause() -> None:
     talk.hear(error("server_error"))
     assert talk.rules.fatal_error(talk.now + timedelta(seconds=2)) == "server_error"
     assert talk.rules.fatal_error(talk.now + timedelta(seconds=3)) is None
+
+
+def test_finding_out_that_the_call_is_over_may_take_longer() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("server_error"))
+    talk.detach()
+    assert talk.rules.fatal_error(talk.now + timedelta(seconds=30)) == "server_error"
+
+
+def test_an_error_long_before_the_socket_broke_is_not_the_cause() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("server_error"))
+    talk.wait(3)
+    talk.detach()
+    assert talk.rules.fatal_error(talk.now) is None
 
 
 def test_an_error_that_a_command_caused_ends_nothing() -> None:

@@ -44,6 +44,7 @@ def heard(*entries: Any, generation: int = 1) -> Conversation:
         (call("rejected", None, status_code=486, accepted_at=None), None, "rejected", "sip_486"),
         (call("missed", None, accepted_at=None), None, "gone", "missed"),
         (call(reason="gone", accepted_at=None), None, "gone", "gone"),
+        (call(reason="accept_failed", accepted_at=None), None, "failed", "accept_failed"),
         (call(reason="max_duration"), None, "max_duration", "max_duration"),
         (call(reason="hung_up"), None, "gone", "hung_up"),
         (call(reason="hung_up"), heard(ATTACHED), "completed", "hung_up"),

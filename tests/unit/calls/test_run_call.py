@@ -77,7 +77,7 @@ async def test_a_call_is_run_until_the_caller_hangs_up(clean: bool) -> None:
     await world.time.go_on(1)
     world.end(clean=clean)
     result = await result_of(world, task)
-    assert (result.outcome, result.turns["caller"]) == ("caller_hung_up", 1)
+    assert (result.outcome, result.turns["caller"], result.talk_seconds) == ("caller_hung_up", 1, 6.0)
     assert (world.reasons, world.hung_up) == (["caller_hung_up"], 1)
     assert world.finished is not None
     assert world.finished.result == result.to_dict()
@@ -570,3 +570,24 @@ async def test_what_was_said_and_given_goes_to_no_log() -> None:
     await result_of(world, task)
     assert world.reports
     assert not [line for line in world.reports if "Meier" in line]
+
+
+async def test_a_superseded_holder_that_hears_nothing_does_not_hang_up_for_silence() -> None:
+    world = FakeWorld(replace(TALKING, silence_seconds=30))
+    first = world.start()
+    await world.time.go_on(20)
+    second = world.start()
+    await world.time.go_on(12)
+    assert isinstance(first.exception(), ConversationSuperseded)
+    assert (world.hung_up, second.done()) == (0, False)
+    second.cancel()
+
+
+async def test_silence_ends_the_call_also_while_the_switchboard_is_away() -> None:
+    world = FakeWorld(replace(TALKING, silence_seconds=30))
+    task = world.start()
+    await world.time.go_on(5)
+    world.is_board_away = True
+    await world.time.go_on(30)
+    assert world.hung_up == 1
+    task.cancel()

@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from airflow_world import World
@@ -50,6 +49,31 @@ def person(*moves: Move, replies: tuple[Reply | str, ...] = ("Hello.",)) -> Phon
     return PhoneScript.talks_for_ever(dialogue=Dialogue(replies, moves))
 
 
+async def texts(line: Line, call_id: str) -> list[str]:
+    """What was said, as far as it is saved."""
+    found = await line.switchboard.conversation(call_id)
+    return [str(entry.body.get("text")) for entry in found.entries] if found is not None else []
+
+
+async def until_saved(line: Line, call_id: str, text: str) -> None:
+    """Wait until the switchboard has what was said."""
+    for _ in range(300):
+        if text in await texts(line, call_id):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{text} was not saved")
+
+
+def patient(life: RandomLife) -> RandomLife:
+    """The person first hears the greeting: on a slow machine it may come late, and they would take its turn."""
+    moves = life.script.dialogue.moves
+    if not moves or life.kind in ("leaves_at_once", "interrupts"):
+        return life
+    first = replace(moves[0], after_seconds=moves[0].after_seconds + 6)
+    dialogue = replace(life.script.dialogue, moves=(first, *moves[1:]))
+    return replace(life, script=replace(life.script, dialogue=dialogue))
+
+
 async def lived(line: Line, life: RandomLife, number: str) -> CallResult:
     if life.fault is not None:
         line.world.simulator.faults.add(replace(life.fault, number=number))
@@ -61,7 +85,7 @@ async def lived(line: Line, life: RandomLife, number: str) -> CallResult:
 async def test_thirty_random_lives_at_once_end_as_the_simulators_log_says(world: World, line: Line) -> None:
     rng = random.Random(20261122)
     kinds = list(KINDS) + rng.choices(list(KINDS), k=30 - len(KINDS))
-    lives = {f"+14155551{index:03d}": random_script(rng, kind=kind) for index, kind in enumerate(kinds)}
+    lives = {f"+14155551{index:03d}": patient(random_script(rng, kind=kind)) for index, kind in enumerate(kinds)}
     results = await asyncio.gather(*(lived(line, life, number) for number, life in lives.items()))
     for (_, life), result in zip(lives.items(), results, strict=True):
         record = world.record(result.call_id)
@@ -144,13 +168,13 @@ async def test_another_triggerer_takes_the_call_over(world: World, line: Line) -
         Move.says("My name is Ann."),
         Move.waits(12),
         Move.says("Are you there?"),
-        Move.hangs_up(after_seconds=3),
+        Move.hangs_up(after_seconds=25),
         replies=("Hello.", "Hello Ann.", "Yes."),
     )
     plan = replace(PLAN, silence_seconds=60)
     call = await line.accept(script, plan)
     first = asyncio.ensure_future(line.run(call, plan))
-    await until(lambda: ("model", "Hello Ann.") in world.simulator.log.said(call.call_id))
+    await until_saved(line, call.call_id, "Hello Ann.")
     second = asyncio.ensure_future(line.run(call, plan))
     with pytest.raises(ConversationSuperseded):
         # It notices with the next thing that it wants to save.
@@ -173,8 +197,7 @@ async def test_a_cancelled_run_leaves_the_call_to_the_next_one(world: World, lin
     with pytest.raises(asyncio.CancelledError):
         await first
     assert world.is_open(call.call_id)
-    texts = [entry.body.get("text") for entry in (await line.conversation(call.call_id)).entries]
-    assert "My name is Ann." in texts
+    assert "My name is Ann." in await texts(line, call.call_id)
     result = await line.run(call, PLAN)
     assert (result.outcome, result.resumed, result.turns["caller"]) == ("caller_hung_up", True, 1)
     assert result.gap_seconds < 5
@@ -202,10 +225,8 @@ async def test_the_call_goes_on_while_the_switchboard_is_away(world: World, line
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_a_transfer_ends_the_call(world: World, line: Line) -> None:
-    transfer: dict[str, Any] = {"target": "desk"}
-    script = person(
-        Move.says("A person!"), replies=("Hello.", Reply.calls("transfer_call", transfer, text="A moment."))
-    )
+    transfer = Reply.calls("transfer_call", {"target": "desk"}, text="A moment.")
+    script = person(Move.says("A person!"), replies=("Hello.", transfer))
     call = await line.accept(script, PLAN)
     result = await line.run(call, PLAN)
     assert (result.outcome, result.transfer) == ("transfer_requested", "desk")

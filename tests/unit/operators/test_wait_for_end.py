@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
 from whole_calls import SCHEMA, completed, deferred, fire, satisfied, until, whole
 
-from airflow_openai_realtime.exceptions import CallError, InvalidInput
+from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
@@ -79,6 +79,14 @@ def test_a_caller_who_has_hung_up_before_skips_the_task_or_is_gone(world: World)
     with pytest.raises(AirflowSkipException):
         run_task(accepting(call_id))
     assert run_task(accepting(call_id, if_gone="succeed"))["outcome"] == "gone"
+
+
+def test_an_accept_that_failed_fails_the_task_for_good(world: World) -> None:
+    call_id = world.ring(script=FOR_EVER)
+    world.simulator.faults.status("accept", 400)
+    with pytest.raises(AirflowFailException):
+        run_task(accepting(call_id))
+    assert world.row(call_id).end_reason == "accept_failed"
 
 
 @pytest.mark.parametrize(
@@ -269,8 +277,12 @@ def test_if_not_answered_must_be_known() -> None:
         placing(if_not_answered="cry")
 
 
-async def test_a_failed_accept_fails_the_task(world: World) -> None:
+async def test_an_accept_that_failed_is_told_and_a_retry_rings_nobody(world: World) -> None:
     world.simulator.phones.add(PHONE, FOR_EVER)
     world.simulator.faults.status("accept", 400)
-    with pytest.raises(CallError):
+    with pytest.raises(SwitchboardRefused):
         await whole(placing())
+    world.simulator.phones.hang_up(PHONE)
+    result = await whole(placing())
+    assert (result["outcome"], result["reason"]) == ("failed", "accept_failed")
+    assert len(world.simulator.log.dials(PHONE)) == 1
