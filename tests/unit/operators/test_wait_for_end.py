@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
 from whole_calls import SCHEMA, completed, deferred, fire, satisfied, until, whole
 
-from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
+from airflow_openai_realtime.exceptions import InvalidInput, RequestRefused, SwitchboardRefused
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
@@ -280,7 +280,7 @@ def test_if_not_answered_must_be_known() -> None:
 async def test_an_accept_that_failed_is_told_and_a_retry_rings_nobody(world: World) -> None:
     world.simulator.phones.add(PHONE, FOR_EVER)
     world.simulator.faults.status("accept", 400)
-    with pytest.raises(SwitchboardRefused):
+    with pytest.raises((RequestRefused, SwitchboardRefused)):
         await whole(placing())
     world.simulator.phones.hang_up(PHONE)
     result = await whole(placing())
