@@ -12,6 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
+from demo.airflow_processes import interrupted_by_signals
 from rich.console import Console
 from rich.table import Table
 
@@ -103,4 +104,5 @@ def _write(figures: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with interrupted_by_signals():  # whatever ends it, no process that it started is left
+        sys.exit(main())

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,10 +38,10 @@ from bench.waiting import LOOK_SECONDS, Usage, connections_to, look, triggerer_p
 COUNTS = (50, 200, 1000)
 #: The one that ``live_call_kb`` and ``live_call_cpu_ms_per_s`` are of.
 TYPICAL = 200
-#: How long the simulated OpenAI and the switchboard let a phone ring: until it is its turn.
-PATIENCE_SECONDS = 1800.0
+RING_SECONDS = 120.0
+LONG_SECONDS = 1800.0
 ENVIRONMENT = {
-    "AIRFLOW__OPENAI_REALTIME__RING_SECONDS": str(PATIENCE_SECONDS),
+    "AIRFLOW__OPENAI_REALTIME__RING_SECONDS": str(RING_SECONDS),
     "AIRFLOW__TRIGGERER__CAPACITY": "1200",
     # The triggerer imports the trigger that looks at its loop.
     "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
@@ -64,41 +65,46 @@ def measure() -> dict[str, float]:
         dags = Path(folder) / "dags"
         dags.mkdir()
         stage = Stage(Path(folder), dags, env=ENVIRONMENT)
-        stage.simulator = SimulatorProcess(ring_seconds=PATIENCE_SECONDS, calls_per_second=None)  # type: ignore[assignment]
+        stage.simulator = SimulatorProcess(ring_seconds=RING_SECONDS, calls_per_second=None)  # type: ignore[assignment]
+        lag, tasks = LoopLag(stage.airflow, Path(folder) / "lag"), LiveTasks(stage.airflow, "live", max(COUNTS))
+        lag.write(dags)
+        tasks.write(dags)
         with stage:
-            lag = LoopLag(stage.airflow, dags, Path(folder) / "lag")
-            call_ids = _ring(stage, max(COUNTS))
+            lag.start()
             empty = look(stage)
-            accepted = 0
-            tasks = LiveTasks(stage.airflow, "live", call_ids)
+            call_ids: list[str] = []
             for count in COUNTS:
-                _accept(stage, call_ids[accepted:count])
-                if not accepted:
-                    tasks.start(dags)
-                tasks.hold(count)
-                accepted = count
+                call_ids += _calls(stage, range(len(call_ids), count))
+                if not tasks.run_id:
+                    tasks.start(call_ids[0])
+                tasks.hold(call_ids)
                 _wait_until_heard(stage, count)
-                time.sleep(5)
+                time.sleep(3)
                 figures |= _figures(count, *_look(stage, lag), empty)
     figures["live_call_kb"] = figures[f"live_{TYPICAL}_kb_each"]
     figures["live_call_cpu_ms_per_s"] = figures[f"live_{TYPICAL}_cpu_ms_per_s_each"]
     return figures
 
 
-def _ring(stage: Stage, count: int) -> list[str]:
-    script = PhoneScript.talks_for_ever(dialogue=_TALK)
-    numbers = (f"+1415558{number:04}" for number in range(count))
-    return [stage.simulator.call_in(number, "+14155550100", script=script) for number in numbers]
-
-
-def _accept(stage: Stage, call_ids: Sequence[str]) -> None:
+def _calls(stage: Stage, numbers: Iterable[int]) -> list[str]:
+    """Let people call, and accept their calls."""
     simulator = stage.simulator
-    settings = ApiSettings(api_key=simulator.api_key, endpoints=endpoints_for(base_url=simulator.openai_base_url))
-    with CallsClient(replace(settings, timeout_seconds=30.0)) as calls, stage.switchboard() as switchboard:
-        for call_id in call_ids:
-            switchboard.accepting(call_id, "bench", PATIENCE_SECONDS)
-            calls.accept(call_id, SESSION)
-            switchboard.accepted(call_id, "bench")
+    api = ApiSettings(api_key=simulator.api_key, endpoints=endpoints_for(base_url=simulator.openai_base_url))
+    script = PhoneScript.talks_for_ever(dialogue=_TALK)
+
+    def call(number: int) -> str:
+        call_id = simulator.call_in(f"+1415558{number:04}", "+14155550100", script=script)
+        switchboard.accepting(call_id, "bench", LONG_SECONDS)
+        calls.accept(call_id, SESSION)
+        switchboard.accepted(call_id, "bench")
+        return call_id
+
+    with (
+        CallsClient(replace(api, timeout_seconds=30.0)) as calls,
+        stage.switchboard() as switchboard,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        return list(threads.map(call, numbers))
 
 
 def _wait_until_heard(stage: Stage, count: int) -> None:

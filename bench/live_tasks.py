@@ -26,7 +26,8 @@ from airflow.sdk import DAG
 from airflow_openai_realtime.operators import WatchCallOperator
 
 with DAG({dag_id!r}, schedule=None, max_active_tasks=1000, is_paused_upon_creation=False):
-    WatchCallOperator.partial(task_id={task_id!r}, pool={dag_id!r}, **{options!r}).expand(call_id={call_ids!r})
+    # The one that runs holds the call that the run is started with; the others never run.
+    WatchCallOperator.partial(task_id={task_id!r}, pool={dag_id!r}).expand(call_id={call_ids!r})
 """
 
 
@@ -36,40 +37,46 @@ class LiveTasks:
 
     :param airflow: Where they are.
     :param dag_id: The DAG to make; its pool gets the same name.
-    :param call_ids: The calls.
-    :param options: More parameters of the operator.
+    :param most: How many tasks there are.
     """
 
-    def __init__(self, airflow: LocalAirflow, dag_id: str, call_ids: Sequence[str], **options: Any) -> None:
+    def __init__(self, airflow: LocalAirflow, dag_id: str, most: int) -> None:
         self.dag_id = dag_id
         self.run_id = ""
         self._airflow = airflow
-        self._call_ids = list(call_ids)
-        self._options = options
+        self._most = most
 
-    def start(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         """
-        Write the DAG, start its run, and wait until the first task holds its call.
+        Write the DAG's file.
 
         :param folder: Airflow's DAGs folder.
         """
-        names = {"dag_id": self.dag_id, "task_id": TASK_ID, "options": self._options, "call_ids": self._call_ids}
-        (folder / f"{self.dag_id}.py").write_text(_DAG.format(**names))
+        call_ids = ["{{ dag_run.conf['call_id'] }}"] * self._most
+        (folder / f"{self.dag_id}.py").write_text(
+            _DAG.format(dag_id=self.dag_id, task_id=TASK_ID, call_ids=call_ids), encoding="utf-8"
+        )
+
+    def start(self, call_id: str) -> None:
+        """
+        Start the run, and wait until the first task holds its call.
+
+        :param call_id: That call.
+        """
         pool = {"name": self.dag_id, "slots": 1, "include_deferred": True}
         self._airflow.request("POST", "/api/v2/pools", json=pool)
         self._airflow.wait_for_dag(self.dag_id)
-        self.run_id = self._airflow.trigger(self.dag_id)
+        self.run_id = self._airflow.trigger(self.dag_id, {"call_id": call_id})
         wait_until(lambda: self.count(DEFERRED) >= 1, f"a task of {self.dag_id} to defer", timeout_seconds=180)
-        others = len(self._call_ids) - 1
-        wait_until(lambda: self.count("scheduled") >= others, "the other tasks", timeout_seconds=180)
+        wait_until(lambda: self.count("scheduled") >= self._most - 1, "the other tasks", timeout_seconds=180)
 
-    def hold(self, count: int) -> None:
+    def hold(self, call_ids: Sequence[str]) -> None:
         """
-        Let so many tasks hold a call in all, and wait until a triggerer has taken them.
+        Let tasks hold these calls, and wait until a triggerer has taken them.
 
-        :param count: At least one, at most as many as there are calls.
+        :param call_ids: The call of each task; the first one has its own already.
         """
-        arguments = {"dag_id": self.dag_id, "run_id": self.run_id, "call_ids": self._call_ids[:count]}
+        arguments = {"dag_id": self.dag_id, "run_id": self.run_id, "call_ids": list(call_ids)}
         run_in_airflow(self._airflow, "bench.live_tasks", arguments)
 
     def let_go_on(self) -> None:

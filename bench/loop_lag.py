@@ -80,16 +80,26 @@ class LoopLag:
     The lag of the one triggerer of an Airflow that can import this module.
 
     :param airflow: The Airflow.
-    :param dags_folder: Where its DAGs are.
     :param path: Where the triggerer writes.
     """
 
-    def __init__(self, airflow: LocalAirflow, dags_folder: Path, path: Path) -> None:
+    def __init__(self, airflow: LocalAirflow, path: Path) -> None:
+        self._airflow = airflow
         self._path = path
-        (dags_folder / f"{_DAG_ID}.py").write_text(_DAG.format(dag_id=_DAG_ID, path=str(path)))
-        airflow.wait_for_dag(_DAG_ID)
-        airflow.trigger(_DAG_ID)
-        wait_until(path.exists, "the triggerer to watch its loop", timeout_seconds=120)
+
+    def write(self, folder: Path) -> None:
+        """
+        Write the DAG's file.
+
+        :param folder: Airflow's DAGs folder.
+        """
+        (folder / f"{_DAG_ID}.py").write_text(_DAG.format(dag_id=_DAG_ID, path=str(self._path)))
+
+    def start(self) -> None:
+        """Let the triggerer begin, and wait until it has."""
+        self._airflow.wait_for_dag(_DAG_ID)
+        self._airflow.trigger(_DAG_ID)
+        wait_until(self._path.exists, "the triggerer to watch its loop", timeout_seconds=120)
 
     def between(self, begin: float, end: float) -> list[float]:
         """

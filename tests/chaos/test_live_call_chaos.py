@@ -42,7 +42,7 @@ LONG_SECONDS = 1200.0
 #: So much of what was said may be missing when a triggerer dies, in seconds of speech.
 LARGEST_GAP_SECONDS = 5.0
 #: A triggerer that has time for it has taken over all calls of another one by then, in seconds.
-SOON_TAKEN_OVER_SECONDS = SILENCE_SECONDS + 3.0
+SOON_TAKEN_OVER_SECONDS = SILENCE_SECONDS + 2.0
 #: How soon the call of a task that a user has marked is hung up, in seconds.
 SOON_SECONDS = 5.0
 SESSION = {
@@ -109,9 +109,10 @@ def live_calls(stage: Stage, trial: int, count: int) -> list[str]:
 
 def held(stage: Stage, dags: Path, name: str, call_ids: list[str]) -> LiveTasks:
     """Let tasks hold these calls, all in the triggerer that runs; returns when each is heard."""
-    tasks = LiveTasks(stage.airflow, name, call_ids)
-    tasks.start(dags)
-    tasks.hold(len(call_ids))
+    tasks = LiveTasks(stage.airflow, name, len(call_ids))
+    tasks.write(dags)
+    tasks.start(call_ids[0])
+    tasks.hold(call_ids)
     wait_for_attached(stage, call_ids, 1)
     return tasks
 
@@ -170,10 +171,10 @@ class Missed:
     forgotten: float
 
     @classmethod
-    def of(cls, kept: Conversation, log: Sequence[LogEntry], killed_at: datetime) -> Missed:
+    def of(cls, kept: Conversation, log: Sequence[LogEntry]) -> Missed:
         """In one call, by what the simulator says."""
         log = [entry for entry in log if entry.call_id == kept.call_id]
-        begun = next(entry.at for entry in log if entry.kind == "sideband.attached")
+        begun, resumed_at = [entry.at for entry in log if entry.kind == "sideband.attached"][:2]
         written = {str(entry.body.get("item_id")) for entry in kept.entries}
         seconds = Counter[str]()
         for entry in log:
@@ -181,7 +182,8 @@ class Missed:
             is_words = entry.kind == "session.transcribed" or entry.detail.get("speaker") == "model"
             if not is_words or entry.at < begun or entry.detail["item_id"] in written:
                 continue
-            how = "unheard" if not entry.detail["listeners"] else "unsaved" if entry.at < killed_at else "forgotten"
+            is_old = entry.at < resumed_at
+            how = "unheard" if not entry.detail["listeners"] else "unsaved" if is_old else "forgotten"
             seconds[how] += spoken_seconds(str(entry.detail["text"]))  # type: ignore[assignment]
         return cls(seconds["unsaved"], seconds["unheard"], seconds["forgotten"])
 
@@ -218,7 +220,7 @@ def test_a_triggerer_killed_with_50_live_calls_costs_no_call_and_seconds_of_tran
     time.sleep(random.uniform(4, 8))
     finished = hung_up(stage, call_ids)
     log = stage.simulator.log.entries
-    missed = [Missed.of(kept, log, killed_at) for kept in finished.values()]
+    missed = [Missed.of(kept, log) for kept in finished.values()]
     results = [dict(kept.result or {}) for kept in finished.values()]
     gaps = [result["gap_seconds"] for result in results]
     most = {name: max(getattr(each, name) for each in missed) for name in ("unsaved", "unheard", "forgotten", "total")}

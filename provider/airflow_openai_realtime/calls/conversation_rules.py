@@ -75,6 +75,7 @@ class ConversationRules:
         self._last_error: tuple[datetime, str] | None = None
         self._is_resumed = bool(self.tally.attachments)
         self._attachments = 0
+        self._attached_at: datetime | None = None
         self.is_expired = False
 
     @property
@@ -158,8 +159,16 @@ class ConversationRules:
 
     def merge(self, entries: Iterable[TimelineEntry]) -> None:
         """Take in saved entries of an earlier holder that could be read only now."""
-        for entry in entries:
+        listed = list(entries)
+        for entry in listed:
             self.tally.add(entry)
+        saved = Tally.of(listed)
+        if not saved.attachments or saved.last_at is None:
+            return
+        if self._attached_at is None:
+            self._is_resumed, self._unheard_since = True, saved.last_at
+        else:
+            self.tally.gap_seconds += max(0.0, (self._attached_at - saved.last_at).total_seconds())
 
     def fatal_error(self, now: datetime) -> str | None:
         """
@@ -177,6 +186,7 @@ class ConversationRules:
         state = self._state
         state.is_live = True
         self._attachments += 1
+        self._attached_at = self._attached_at or now
         is_again = self._is_resumed or self._attachments > 1
         gap = max(0.0, (now - self._unheard_since).total_seconds()) if is_again else 0.0
         state.keep(self._attached_note(event, now, gap), at_once=True)
