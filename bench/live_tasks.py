@@ -87,7 +87,7 @@ class LiveTasks:
     def count(self, state: str) -> int:
         """How many tasks are in a state."""
         path = f"/api/v2/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances"
-        answer = self._airflow.request("GET", path, params={"state": state, "limit": 1})
+        answer = self._airflow.request("GET", path, params={"state": state, "limit": 1}, timeout=120)
         return int(answer.json()["total_entries"])
 
     def mark(self, map_index: int, state: str) -> None:

@@ -63,7 +63,7 @@ def test_one_task_rings_asks_and_returns_what_was_found_out(stage: Stage) -> Non
 
 def test_who_is_busy_is_rung_again_and_the_asset_tells_other_dags(stage: Stage) -> None:
     number = "+14155550472"
-    stage.simulator.phones.add(number, PhoneScript.busy(), PhoneScript.answers(after_seconds=1, talks_for_seconds=3))
+    stage.simulator.phones.add(number, PhoneScript.busy(), PhoneScript.answers(after_seconds=1, talks_for_seconds=30))
     stage.airflow.wait_for_dag("example_follow_up_report")
     stage.airflow.unpause("example_follow_up_report")
     run_id = start(stage, "example_follow_up", number=number, again_after_minutes=0)

@@ -458,6 +458,18 @@ def test_after_another_holder_the_gap_begins_with_its_last_entry() -> None:
     assert second.rules.tally.attachments == 2
 
 
+@pytest.mark.parametrize("is_attached", [True, False])
+def test_an_earlier_holder_that_is_known_only_later_counts_as_well(is_attached: bool) -> None:
+    first = Talk(QUIET)
+    first.now += timedelta(seconds=30)
+    first.hear(events.CallerSaid("item_1", "Hello", None))
+    second = Talk(QUIET, generation=0, passed=34, attach=is_attached)
+    second.rules.merge(first.kept())
+    if not is_attached:
+        second.attach()
+    assert second.rules.tally.gap_seconds == 4
+
+
 def test_a_call_that_is_attached_late_for_the_first_time_has_no_gap() -> None:
     assert Talk(QUIET, passed=3).rules.tally.gap_seconds == 0
 
