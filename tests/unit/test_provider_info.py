@@ -121,7 +121,7 @@ def test_the_mounted_switchboard_s_settings_are_declared_and_documented_with_the
 ) -> None:
     options = info["config"]["openai_realtime"]["options"]
     page = (Path(__file__).resolve().parents[2] / "docs" / "switchboard.md").read_text()
-    assert set(options) == {"store_url", *CONFIGURABLE}
+    assert set(options) == {"store_url", "calls_page_connections", *CONFIGURABLE}
     for name in CONFIGURABLE:
         default = getattr(SwitchboardSettings(), name)
         assert float(options[name]["default"]) == default
