@@ -11,7 +11,7 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardE
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.pacing import Settling
 from airflow_openai_realtime.triggers.running_call import end_killed_call, error_payload, run_to_its_end
-from airflow_openai_realtime.triggers.task_state import is_killed
+from airflow_openai_realtime.triggers.task_state import is_killed, warm_up
 
 
 class LiveCallTrigger(BaseTrigger):
@@ -57,6 +57,7 @@ class LiveCallTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run the call, and fire once."""
         settling = Settling()
+        warm_up(getattr(self, "task_instance", None))
         try:
             payload = await self._run_call()
         except OpenAIRealtimeError as error:

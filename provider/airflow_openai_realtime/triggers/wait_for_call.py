@@ -16,7 +16,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
 from airflow_openai_realtime.triggers.pacing import Settling
 from airflow_openai_realtime.triggers.running_call import OVER, end_killed_call, error_payload, run_to_its_end
-from airflow_openai_realtime.triggers.task_state import is_ended, is_killed
+from airflow_openai_realtime.triggers.task_state import is_ended, is_killed, warm_up
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answering import Answering
@@ -103,6 +103,8 @@ class WaitForCallTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
         settling = Settling()
+        if self.answer is not None:
+            warm_up(getattr(self, "task_instance", None))
         try:
             payload = await self._wait_and_run()
         except OpenAIRealtimeError as error:
