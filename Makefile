@@ -17,7 +17,7 @@ demo: setup  ## run a callback campaign in a real Airflow against the simulator 
 	$(RUN) -m demo $(if $(KEEP),--keep)
 
 test: setup  ## all tests that need no PostgreSQL
-	$(RUN) -m pytest -m "not postgres and not chaos and not system"
+	$(RUN) -m pytest -n 2 -m "not postgres and not chaos and not system"
 	$(RUN) -m pytest tests/system -m "not chaos"
 	$(RUN) -m pytest docs/samples
 
