@@ -54,9 +54,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def call_id(stage: Stage, run_id: str) -> str:
+def call_id(stage: Stage, run_id: str) -> Iterator[str]:
     """A live call that a task has accepted, in which something was said, as a task would have written it."""
-    return a_live_call(stage, run_id)
+    yield a_live_call(stage, run_id)
+    # Other tests find no calls that are still open.
+    stage.simulator.phones.hang_up(CALLER)
 
 
 def a_live_call(stage: Stage, run_id: str) -> str:
