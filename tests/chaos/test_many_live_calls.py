@@ -31,7 +31,7 @@ from airflow_openai_realtime.switchboard.tokens import derived_token
 from airflow_openai_realtime.testing.local_airflow import CONN_ID, connections
 from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.chaos
 
 CALLS = 200
 #: Longer than any of these lives takes on a busy machine, but for those that end by themselves only in this way.
