@@ -8,6 +8,7 @@ says anything else than the table.
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 import time
@@ -50,6 +51,8 @@ def main() -> int:
 
 
 def _perform(contacts: list[Contact], *, keep: bool) -> int:
+    # The simulator refuses sockets of calls that are over, and its web server calls that an error.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     stage = Stage(DIRECTORY.resolve())
     for contact in contacts:
         stage.simulator.phones.add(contact.number, SCRIPTS[contact.name])
