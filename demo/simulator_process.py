@@ -8,11 +8,12 @@ import tempfile
 from types import TracebackType
 from typing import Any
 
+from airflow_openai_realtime.simulator.addresses import SimulatorAddresses
 from airflow_openai_realtime.simulator.control import SimulatorControl
 from airflow_openai_realtime.simulator.settings import SimulatorSettings
 
 
-class SimulatorProcess(SimulatorControl):
+class SimulatorProcess(SimulatorAddresses, SimulatorControl):
     """
     A simulator that runs while this is entered, with the controls and the addresses of one in this process.
 
@@ -57,43 +58,3 @@ class SimulatorProcess(SimulatorControl):
         process.terminate()
         process.wait()
         process.stdout.close()
-
-    @property
-    def openai_base_url(self) -> str:
-        """Base URL for OpenAI clients and the ``openai_realtime`` connection."""
-        return f"{self.url}/v1"
-
-    @property
-    def twilio_base_url(self) -> str:
-        """Base URL of the carrier, in place of ``https://api.twilio.com``."""
-        return self.url
-
-    @property
-    def api_key(self) -> str:
-        """The key that the OpenAI side takes."""
-        return self.settings.api_key
-
-    @property
-    def webhook_secret(self) -> str:
-        """Signs the webhooks."""
-        return self.settings.webhook_secret
-
-    @property
-    def account_sid(self) -> str:
-        """The carrier's one account."""
-        return self.settings.account_sid
-
-    @property
-    def auth_token(self) -> str:
-        """Token of that account."""
-        return self.settings.auth_token
-
-    @property
-    def caller_number(self) -> str:
-        """Number that the carrier lets calls come from."""
-        return self.settings.caller_number
-
-    @property
-    def project_id(self) -> str:
-        """OpenAI project that SIP calls must be addressed to."""
-        return self.settings.project_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any
 from airflow_openai_realtime.simulator.server import Simulator
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.testing.local_airflow import connections
 from demo.airflow_processes import LocalAirflow
 
 EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
@@ -18,10 +18,6 @@ EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
 #: Simulated patience of OpenAI, in seconds. The real limit is not published, and much shorter than Airflow tasks
 #: need on a small machine; see "How fast is a call answered?" in docs/sensor.md.
 RING_SECONDS = 90.0
-
-
-#: Where Twilio would ask about a transfer. The simulator only wants it to be there; nothing is sent to it.
-REFER_URL = "https://example.com/refer"
 
 
 class Stage:
@@ -67,28 +63,7 @@ class Stage:
 
     def connections(self) -> dict[str, str]:
         """The two Airflow connections, as environment variables."""
-        simulator = self.simulator
-        realtime = {
-            "conn_type": "openai_realtime",
-            "password": simulator.api_key,
-            "host": simulator.openai_base_url,
-            "extra": {"webhook_secret": simulator.webhook_secret, "switchboard_url": self.switchboard_url},
-        }
-        carrier = {
-            "conn_type": "telephony_carrier",
-            "login": simulator.account_sid,
-            "password": simulator.auth_token,
-            "host": simulator.twilio_base_url,
-            "extra": {
-                "caller_number": "+14155550100",
-                "openai_project_id": simulator.project_id,
-                "refer_url": REFER_URL,
-            },
-        }
-        return {
-            "AIRFLOW_CONN_OPENAI_REALTIME_DEFAULT": json.dumps(realtime),
-            "AIRFLOW_CONN_TELEPHONY_CARRIER_DEFAULT": json.dumps(carrier),
-        }
+        return connections(self.simulator, self.switchboard_url)
 
     def switchboard(self) -> SwitchboardClient:
         """A client of the switchboard, as a task has it."""

@@ -41,8 +41,6 @@ CALLS = 50
 LONG_SECONDS = 1200.0
 #: So much of what was said may be missing when a triggerer dies, in seconds of speech.
 LARGEST_GAP_SECONDS = 5.0
-#: A triggerer that has time for it has taken over all calls of another one by then, in seconds.
-SOON_TAKEN_OVER_SECONDS = SILENCE_SECONDS + 2.0
 #: How soon the call of a task that a user has marked is hung up, in seconds.
 SOON_SECONDS = 5.0
 SESSION = {
@@ -234,8 +232,7 @@ def test_a_triggerer_killed_with_50_live_calls_costs_no_call_and_seconds_of_tran
     assert min(gaps) > 0
     assert most["forgotten"] == 0
     assert most["unsaved"] <= LARGEST_GAP_SECONDS
-    # A busy machine takes longer to notice; what is said in that time nobody can hear.
-    assert most["total"] <= LARGEST_GAP_SECONDS + max(0.0, taken_over - SOON_TAKEN_OVER_SECONDS)
+    assert most["total"] <= LARGEST_GAP_SECONDS
     wait_for_tasks(tasks, CALLS)
 
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID, CONN_ID, switchboard_app
 from airflow_openai_realtime.testing.served_app import ServedApp
 
-CONN_ID = "openai_realtime_default"
-CARRIER_CONN_ID = "telephony_carrier_default"
 CALLER = "+14155550123"
 OUR_NUMBER = "+14155550100"
 
@@ -158,23 +157,11 @@ class World:
 @pytest.fixture
 def world(realtime_simulator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A simulator and a switchboard, connected, with the connections in the environment."""
-    from airflow_openai_realtime.api.endpoints import endpoints_for
-    from airflow_openai_realtime.api.settings import ApiSettings
-    from airflow_openai_realtime.switchboard.app import create_app
-    from airflow_openai_realtime.switchboard.lines import Line, StaticLines
-    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-    from airflow_openai_realtime.switchboard.store import Store
-    from airflow_openai_realtime.switchboard.tokens import derived_token
 
-    secret = realtime_simulator.webhook_secret
-    api = ApiSettings(
-        api_key=realtime_simulator.api_key, endpoints=endpoints_for(base_url=realtime_simulator.openai_base_url)
-    )
-    line = Line(name=CONN_ID, api=api, webhook_secrets=(secret,), token=derived_token(secret))
-    settings = SwitchboardSettings(reaper_interval_seconds=0.1)
+    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 
     def new_app() -> Any:
-        return create_app(Store(f"sqlite:///{tmp_path}/calls.db"), StaticLines([line]), settings=settings)
+        return switchboard_app(realtime_simulator, tmp_path, SwitchboardSettings(reaper_interval_seconds=0.1))
 
     with ServedApp(new_app()) as served:
         realtime_simulator.webhooks.add(f"{served.url}/webhook")

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from airflow_openai_realtime.simulator.addresses import SimulatorAddresses
 from airflow_openai_realtime.simulator.carrier_routes import CarrierRoutes, carrier_error
 from airflow_openai_realtime.simulator.clock import Clock
 from airflow_openai_realtime.simulator.connections import Connections
@@ -34,7 +35,7 @@ HOST = "127.0.0.1"
 _START_SECONDS = 20.0
 
 
-class Simulator:
+class Simulator(SimulatorAddresses):
     """
     OpenAI's call endpoints, a carrier and phones, on a port of this machine.
 
@@ -103,59 +104,14 @@ class Simulator:
         self._thread = None
 
     @property
-    def url(self) -> str:
+    def url(self) -> str:  # type: ignore[override]
         """Address of the server, for example ``http://127.0.0.1:8099``."""
         return f"http://{HOST}:{self._port}"
 
     @property
-    def openai_base_url(self) -> str:
-        """Base URL for OpenAI clients and the ``openai_realtime`` connection."""
-        return f"{self.url}/v1"
-
-    @property
-    def twilio_base_url(self) -> str:
-        """Base URL of the carrier, in place of ``https://api.twilio.com``."""
-        return self.url
-
-    @property
-    def settings(self) -> SimulatorSettings:
+    def settings(self) -> SimulatorSettings:  # type: ignore[override]
         """What it is set to at the moment."""
         return self._world.settings
-
-    @property
-    def api_key(self) -> str:
-        """The key that the OpenAI side takes."""
-        return self._world.settings.api_key
-
-    @property
-    def webhook_secret(self) -> str:
-        """Signs the webhooks."""
-        return self._world.settings.webhook_secret
-
-    @property
-    def account_sid(self) -> str:
-        """The carrier's one account."""
-        return self._world.settings.account_sid
-
-    @property
-    def auth_token(self) -> str:
-        """Token of that account."""
-        return self._world.settings.auth_token
-
-    @property
-    def project_id(self) -> str:
-        """OpenAI project that SIP calls must be addressed to."""
-        return self._world.settings.project_id
-
-    @property
-    def sip_host(self) -> str:
-        """SIP host that calls must be addressed to."""
-        return self._world.settings.sip_host
-
-    @property
-    def caller_number(self) -> str:
-        """A number for the carrier to call from."""
-        return self._world.settings.caller_number
 
     @property
     def phones(self) -> Phones:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.simulator.server import Simulator
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 
 CONN_ID = "openai_realtime_default"
 CARRIER_CONN_ID = "telephony_carrier_default"
@@ -114,12 +115,13 @@ def connections(simulator: Simulator, switchboard_url: str) -> dict[str, str]:
     }
 
 
-def switchboard_app(simulator: Simulator, directory: Path) -> Any:
+def switchboard_app(simulator: Simulator, directory: Path, settings: SwitchboardSettings | None = None) -> Any:
     """
     Make a switchboard whose line is the simulator's.
 
     :param simulator: Where calls come from.
     :param directory: Where its database is kept.
+    :param settings: Those of the switchboard; its own defaults when left out.
     """
     from airflow_openai_realtime.api.endpoints import endpoints_for
     from airflow_openai_realtime.api.settings import ApiSettings
@@ -133,7 +135,7 @@ def switchboard_app(simulator: Simulator, directory: Path) -> Any:
     api = ApiSettings(api_key=simulator.api_key, endpoints=endpoints_for(base_url=simulator.openai_base_url))
     line = Line(name=CONN_ID, api=api, webhook_secrets=(secret,), token=derived_token(secret))
     store = Store(f"sqlite:///{directory}/calls.db")
-    return create_app(store, StaticLines([line]), settings=SwitchboardSettings())
+    return create_app(store, StaticLines([line]), settings=settings or SwitchboardSettings())
 
 
 def _result_of(run: Any, task_id: str) -> Any:

@@ -10,6 +10,7 @@ from airflow_openai_realtime.calls.call_result import CallResult, Outcome, resul
 from airflow_openai_realtime.calls.conversation_effects import ToolAnswer
 from airflow_openai_realtime.calls.timeline import Tally
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.store.statistics import REASONS
 
 CALL = SwitchboardCall(
     "rtc_1", "support", "accepted", START, START, from_number="+14155550123", accepted_at=START, hangup_at=START
@@ -90,3 +91,8 @@ def test_the_outcomes_are_a_closed_list() -> None:
         "gone",
         "unknown",
     ]
+
+
+def test_the_switchboard_counts_each_outcome_that_a_live_call_can_have_by_its_name() -> None:
+    never_told = {Outcome.REJECTED, Outcome.NO_ANSWER, Outcome.BUSY, Outcome.VOICEMAIL}
+    assert {outcome.value for outcome in set(Outcome) - never_told} <= set(REASONS)

@@ -29,6 +29,13 @@ REASONS = (
     "stopped",
     "killed",
     "decided_elsewhere",
+    # How whoever ran the call says that it ended, see calls/call_result.py.
+    "completed",
+    "caller_hung_up",
+    "silence",
+    "transfer_requested",
+    "failed",
+    "unknown",
 )
 """Reasons that are named; whatever else a client gave counts as :data:`OTHER`, since it may say anything."""
 
