@@ -149,6 +149,13 @@ class World:
         """The call in the simulator's table."""
         return next(record for record in self.simulator.log.calls if record.call_id == call_id)
 
+    def attachments(self) -> int:
+        """How often a holder attached to a call and had that written; then the session has been heard of."""
+        with self.client() as client:
+            ids = [record.call_id for record in self.simulator.log.calls if record.call_id]
+            kept = [conversation for conversation in map(client.conversation, ids) if conversation is not None]
+        return sum(entry.body.get("what") == "attached" for each in kept for entry in each.entries)
+
     def count(self, kind: str) -> int:
         """How often something happened in the simulator."""
         return sum(entry.kind == kind for entry in self.simulator.log.entries)

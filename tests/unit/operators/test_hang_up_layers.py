@@ -102,7 +102,7 @@ async def test_without_the_trigger_the_teardown_ends_it(world: World) -> None:
 
 
 async def test_without_a_teardown_the_switchboard_ends_it(world: World) -> None:
-    call_id, deferral = await accepted(world, SILENT, max_duration_seconds=3)
+    call_id, deferral = await accepted(world, SILENT, max_duration_seconds=6)
     await cut_off(world, deferral)
     assert world.is_open(call_id)
     await until(world, lambda: world.row(call_id).is_over)
@@ -134,6 +134,6 @@ async def test_and_last_openai_ends_it_after_an_hour(world: World) -> None:
 async def cut_off(world: World, deferral: Any) -> None:
     """The trigger dies in the middle of the call."""
     running = asyncio.create_task(fire(deferral))
-    await until(world, lambda: world.count("sideband.attached"))
+    await until(world, world.attachments)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -41,7 +41,7 @@ async def test_the_result_says_what_became_of_the_call(world: World, clean: bool
     world.simulator.webhooks.add(f"{world.url}/webhook")
     call = await asyncio.to_thread(accept, world)
     watch = asyncio.create_task(whole(watching(call=call)))
-    await until(world, lambda: world.count("sideband.attached"))
+    await until(world, world.attachments)
     world.simulator.phones.hang_up(CALLER)
     result = await watch
     assert (result["call_id"], result["outcome"]) == (call["call_id"], "caller_hung_up")
@@ -53,7 +53,7 @@ async def test_the_result_says_what_became_of_the_call(world: World, clean: bool
 async def test_by_itself_it_only_listens(world: World) -> None:
     call = await asyncio.to_thread(accept, world)
     watch = asyncio.create_task(whole(watching(call=call)))
-    await until(world, lambda: world.count("sideband.attached"))
+    await until(world, world.attachments)
     world.simulator.phones.hang_up(CALLER)
     await watch
     assert world.count("session.updated") == 0

@@ -57,7 +57,7 @@ async def until(world: World, condition: Any) -> None:
 async def test_it_fires_when_the_call_is_over_and_tells_no_more_than_that(world: World) -> None:
     call_id = await asyncio.to_thread(accept, world)
     live = asyncio.create_task(fired(trigger(world, call_id)))
-    await until(world, lambda: world.count("sideband.attached"))
+    await until(world, world.attachments)
     world.simulator.phones.hang_up(CALLER)
     assert await live == {"status": "over", "call_id": call_id}
     assert result_in(world, call_id)["outcome"] == "caller_hung_up"
@@ -75,12 +75,12 @@ async def test_at_its_time_the_call_is_hung_up(world: World) -> None:
 async def test_cancelled_it_leaves_the_call_alone_and_another_goes_on(world: World) -> None:
     call_id = await asyncio.to_thread(accept, world)
     first = asyncio.create_task(fired(trigger(world, call_id)))
-    await until(world, lambda: world.count("sideband.attached") == 1)
+    await until(world, lambda: world.attachments() == 1)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     assert world.is_open(call_id)
     second = asyncio.create_task(fired(trigger(world, call_id)))
-    await until(world, lambda: world.count("sideband.attached") == 2)
+    await until(world, lambda: world.attachments() == 2)
     world.simulator.phones.hang_up(CALLER)
     assert (await second)["status"] == "over"
     assert result_in(world, call_id)["resumed"] is True
@@ -92,6 +92,7 @@ async def test_it_begins_without_a_switchboard(world: World) -> None:
     with world.switchboard_away():
         running = asyncio.create_task(fired(live))
         await until(world, lambda: world.count("sideband.attached"))
+    await until(world, world.attachments)
     world.simulator.phones.hang_up(CALLER)
     assert (await running)["status"] == "over"
     assert result_in(world, call_id)["outcome"] == "caller_hung_up"
@@ -103,9 +104,9 @@ async def test_when_another_task_takes_the_call_it_waits_for_the_result_of_that(
     monkeypatch.setattr(following, "LOOK_SECONDS", 0.1)
     call_id = await asyncio.to_thread(accept, world)
     first = asyncio.create_task(fired(trigger(world, call_id, "first")))
-    await until(world, lambda: world.count("sideband.attached") == 1)
+    await until(world, lambda: world.attachments() == 1)
     second = asyncio.create_task(fired(trigger(world, call_id, "second")))
-    await until(world, lambda: world.count("sideband.attached") == 2)
+    await until(world, lambda: world.attachments() == 2)
     # Somebody presses a key: the first one learns that it may not save that any more.
     world.simulator.phones.hang_up(CALLER)
     assert await first == await second == {"status": "over", "call_id": call_id}
