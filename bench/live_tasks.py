@@ -103,7 +103,7 @@ class LiveTasks:
 
 def _hold(dag_id: str, run_id: str, call_ids: Sequence[str]) -> None:
     """Write task instances of a run as deferred, one for each call; in Airflow's environment."""
-    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import RealtimeHook
 
     hook = RealtimeHook()

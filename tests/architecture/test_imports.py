@@ -18,9 +18,11 @@ LAYERS = [
     {"exceptions", "lazy"},
     {"version_compat"},
     {"api"},
+    {"timeline"},
     {"dialers"},
     {"switchboard"},
     {"calls"},
+    {"conversation"},
     {"hooks"},
     {"calls_page"},
     {"triggers"},
@@ -130,7 +132,7 @@ def test_the_rule_finds_what_it_is_for(file: str, line: str) -> None:
         ("switchboard/mounted.py", "from airflow.configuration import conf"),
         ("hooks/realtime.py", "from airflow.sdk import BaseHook"),
         ("api/settings.py", "from airflow_openai_realtime import __version__"),
-        ("triggers/live_call.py", "from airflow_openai_realtime.calls.run_call import run_call"),
+        ("triggers/live_call.py", "from airflow_openai_realtime.conversation.run_call import run_call"),
     ],
 )
 def test_the_rule_lets_pass_what_is_allowed(file: str, line: str) -> None:

@@ -18,10 +18,10 @@ from tests.unit.switchboard.standalone import Standalone
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.calls import tool_tasks
-from airflow_openai_realtime.calls.conversation_plan import ConversationPlan, TransferTarget
-from airflow_openai_realtime.calls.offered_tools import with_tools
-from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+from airflow_openai_realtime.conversation import tool_tasks
+from airflow_openai_realtime.conversation.offered_tools import with_tools
+from airflow_openai_realtime.conversation.plan import ConversationPlan, TransferTarget
+from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script

@@ -20,8 +20,8 @@ from tests.system.browser import Browser
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls_page import path_of_call
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.line_settings import api_settings_from_fields
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 pytestmark = [
     pytest.mark.system,

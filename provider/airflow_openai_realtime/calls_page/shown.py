@@ -7,12 +7,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
-from airflow_openai_realtime.calls.prices import estimate
-from airflow_openai_realtime.calls.timeline import Tally
 from airflow_openai_realtime.calls_page.access import SeenCall
+from airflow_openai_realtime.conversation.prices import estimate
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.orders import order_of_claimant
 from airflow_openai_realtime.switchboard.records import ACCEPTED, ENDED, SwitchboardCall
+from airflow_openai_realtime.timeline.tally import Tally
 
 
 def shown_call(seen: SeenCall) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard import conversation_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
-from airflow_openai_realtime.switchboard.conversations import Conversation, TimelineEntry
+from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.recent import Place, RecentPage
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 
 class ConversationMethods(ABC):

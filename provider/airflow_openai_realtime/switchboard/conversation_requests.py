@@ -10,14 +10,9 @@ from urllib.parse import quote
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest, read_answer
-from airflow_openai_realtime.switchboard.conversations import (
-    MOST_RESULT_BYTES,
-    Conversation,
-    TimelineEntry,
-    as_json,
-    in_requests,
-)
+from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation
 from airflow_openai_realtime.switchboard.recent import MOST_RECENT, Place, RecentPage
+from airflow_openai_realtime.timeline.entries import TimelineEntry, as_json, in_requests
 
 
 def open_conversation(call_id: str, holder: str) -> SwitchboardRequest:

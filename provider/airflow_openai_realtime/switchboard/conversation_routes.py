@@ -10,9 +10,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from starlette.requests import Request
 
 from airflow_openai_realtime.switchboard.call_routes import PRINTABLE, Answer, Claimant, checked_id
-from airflow_openai_realtime.switchboard.conversations import LONGEST_OUTCOME, MOST_ENTRIES_AT_ONCE, TimelineEntry
+from airflow_openai_realtime.switchboard.conversations import LONGEST_OUTCOME
 from airflow_openai_realtime.switchboard.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.service import service_of
+from airflow_openai_realtime.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 
 router = APIRouter(prefix="/v1/calls", route_class=PrivateRoute)
 

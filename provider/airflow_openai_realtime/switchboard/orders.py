@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_openai_realtime.api.instants import read_instant
 from airflow_openai_realtime.api.sip import check_status_code
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.switchboard.matching import CallMatch
-from airflow_openai_realtime.switchboard.records import SwitchboardCall, read_instant
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS
 
 if TYPE_CHECKING:

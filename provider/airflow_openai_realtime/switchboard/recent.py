@@ -14,9 +14,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_openai_realtime.api.instants import read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.conversations import Conversation
-from airflow_openai_realtime.switchboard.records import SwitchboardCall, read_instant
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 MOST_RECENT = 500
 """Of calls on one page, not counting the live ones."""

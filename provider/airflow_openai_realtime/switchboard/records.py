@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
+from airflow_openai_realtime.api.instants import read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
 
 RINGING = "ringing"
@@ -203,19 +204,3 @@ def _from_dict(cls: type[_Record], value: Mapping[str, Any], *, what: str, insta
         return cls(**given)
     except TypeError as error:
         raise InvalidInput(f"this is no {what} of the switchboard: {error}", field=what) from error
-
-
-def read_instant(key: str, value: Any) -> datetime | None:
-    """
-    Read an instant that came as JSON; one without an offset is UTC.
-
-    :raises InvalidInput: It is no ISO 8601.
-    """
-    if value is None or isinstance(value, datetime):
-        return value
-    try:
-        # Python 3.10 does not read a trailing Z.
-        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError as error:
-        raise InvalidInput(f"{key} must be an ISO 8601 instant such as 2026-11-22T08:00:00+00:00", field=key) from error
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.placed import PlacedReference
-    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
     from airflow_openai_realtime.switchboard.matching import CallMatch
     from airflow_openai_realtime.switchboard.records import SwitchboardCall

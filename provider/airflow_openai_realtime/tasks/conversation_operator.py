@@ -17,7 +17,7 @@ from airflow_openai_realtime.tasks.call_link import HasCallLink
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -112,9 +112,9 @@ class ConversationOperator(HasCallLink, BaseOperator):
 
         :raises InvalidInput: A value cannot be used.
         """
-        from airflow_openai_realtime.calls.conversation_parameters import read_conversation_plan
-        from airflow_openai_realtime.calls.transcript_file import check_transcript_path
-        from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+        from airflow_openai_realtime.conversation.parameters import read_conversation_plan
+        from airflow_openai_realtime.conversation.transcript_file import check_transcript_path
+        from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 
         check_transcript_path(self.transcript_path)
         plan = read_conversation_plan(**self._conversation_values())
@@ -128,7 +128,7 @@ class ConversationOperator(HasCallLink, BaseOperator):
         given = read_mapping(self.prices, "prices")
         if given is None:
             return None
-        from airflow_openai_realtime.calls.prices import check_prices
+        from airflow_openai_realtime.conversation.prices import check_prices
 
         return check_prices(given)
 
@@ -153,8 +153,8 @@ class ConversationOperator(HasCallLink, BaseOperator):
 
     def _finished(self, context: Context, switchboard: SwitchboardClient, call: SwitchboardCall) -> dict[str, Any]:
         """Return the result of a call that is over, after everything that is to be done with it."""
-        from airflow_openai_realtime.calls.finished_call import finished_call
-        from airflow_openai_realtime.calls.transcript_file import check_transcript_path
+        from airflow_openai_realtime.conversation.finished_call import finished_call
+        from airflow_openai_realtime.conversation.transcript_file import check_transcript_path
 
         finished = finished_call(switchboard, call, claimant_of(context["ti"]), self._prices())
         result = finished.result
@@ -199,8 +199,8 @@ class ConversationOperator(HasCallLink, BaseOperator):
             )
         if not given:
             return
-        from airflow_openai_realtime.calls.conversation_parameters import check_conversation_literals
-        from airflow_openai_realtime.calls.transcript_file import check_transcript_path
+        from airflow_openai_realtime.conversation.parameters import check_conversation_literals
+        from airflow_openai_realtime.conversation.transcript_file import check_transcript_path
 
         check_conversation_literals(**self._conversation_values())
         if is_literal(self.prices):

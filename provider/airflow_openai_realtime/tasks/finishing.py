@@ -9,7 +9,7 @@ from airflow.sdk import Asset
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_openai_realtime.switchboard.conversations import TimelineEntry
+    from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 
 def keep_transcript(path: str, result: Mapping[str, Any], entries: Iterable[TimelineEntry]) -> str:
@@ -25,7 +25,7 @@ def keep_transcript(path: str, result: Mapping[str, Any], entries: Iterable[Time
     """
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_openai_realtime.calls.transcript_file import transcript_content, transcript_file
+    from airflow_openai_realtime.conversation.transcript_file import transcript_content, transcript_file
 
     file = transcript_file(path, str(result["call_id"]))
     target = ObjectStoragePath(file)

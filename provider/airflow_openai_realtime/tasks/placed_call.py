@@ -94,7 +94,7 @@ class PlacedCallWaiting(CallWaiting):
         if self.if_not_answered == "fail":
             # A retry could not change it: the attempt is over.
             raise AirflowFailException(message)
-        from airflow_openai_realtime.calls.unanswered import unanswered_result
+        from airflow_openai_realtime.conversation.unanswered import unanswered_result
 
         result = unanswered_result(outcome, self._hook().line().switchboard.line)
         return self._told(context, result)

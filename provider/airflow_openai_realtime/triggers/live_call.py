@@ -73,7 +73,7 @@ class LiveCallTrigger(BaseTrigger):
         await end_killed_call(self.openai_realtime_conn_id, self.call_id, self.holder, self._report)
 
     async def _run_call(self) -> dict[str, Any]:
-        from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+        from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 
         line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
         wanted = WantedConversation.unseal(self.conversation, line.api.api_key)

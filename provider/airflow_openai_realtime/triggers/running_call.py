@@ -13,7 +13,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -43,10 +43,10 @@ async def run_to_its_end(
     """
     # Slow to load: not in the event loop, where other calls run.
     for module in ("following", "live_ports"):
-        await asyncio.to_thread(importlib.import_module, f"airflow_openai_realtime.calls.{module}")
-    from airflow_openai_realtime.calls.following import run_or_follow
-    from airflow_openai_realtime.calls.live_ports import live_ports
+        await asyncio.to_thread(importlib.import_module, f"airflow_openai_realtime.conversation.{module}")
     from airflow_openai_realtime.calls.shared_clients import shared_calls, shared_switchboard
+    from airflow_openai_realtime.conversation.following import run_or_follow
+    from airflow_openai_realtime.conversation.live_ports import live_ports
 
     async with AsyncExitStack() as stack:
         calls = await stack.enter_async_context(shared_calls(line.api))
@@ -66,7 +66,7 @@ async def end_killed_call(connection_id: str, call_id: str, holder: str, report:
     :param report: Called with lines for the log.
     :raises CallError: It could not be hung up; the switchboard ends it at its time.
     """
-    from airflow_openai_realtime.calls.finished_call import finish_ended_call
+    from airflow_openai_realtime.conversation.finished_call import finish_ended_call
 
     report(f"The task is killed: hanging up call {call_id}.")
     hook = RealtimeHook(openai_realtime_conn_id=connection_id)

@@ -21,7 +21,7 @@ from airflow_openai_realtime.triggers.task_state import is_ended, is_killed, war
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answering import Answering
     from airflow_openai_realtime.calls.waiting import CarrierWatch, Waited
-    from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
@@ -162,7 +162,7 @@ class WaitForCallTrigger(BaseTrigger):
     def _wanted(self, line: LineSettings) -> WantedConversation | None:
         if self.conversation is None:
             return None
-        from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+        from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 
         return WantedConversation.unseal(self.conversation, line.api.api_key)
 

@@ -20,8 +20,8 @@ from airflow_openai_realtime.calls_page.owners import OwningTask
 from airflow_openai_realtime.calls_page.page import CallsPage
 from airflow_openai_realtime.calls_page.sources import Source, StoreSource
 from airflow_openai_realtime.switchboard import moves
-from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 RUN = "scheduled__2026-11-22T08:00:00+00:00"
 ALL = (READ_CALLS, READ_TRANSCRIPTS, HANG_UP)

@@ -11,7 +11,7 @@ from tests.unit.calls_page.test_directory import FakeSource
 from airflow_openai_realtime.calls_page import routes
 from airflow_openai_realtime.calls_page.access import READ_CALLS
 from airflow_openai_realtime.exceptions import ServiceUnavailable, SwitchboardUnreachable
-from airflow_openai_realtime.switchboard.conversations import TimelineEntry
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -14,7 +14,8 @@ from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.switchboard import client as client_module
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.conversation_client import AsyncConversationMethods, ConversationMethods
-from airflow_openai_realtime.switchboard.conversations import Conversation, TimelineEntry
+from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 CONVERSATION = Conversation("rtc_1", "support", "me", 1, START, START)
 ENTRY = TimelineEntry("a", "caller", START, {"text": "half \ud800"})

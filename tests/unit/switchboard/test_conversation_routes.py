@@ -8,8 +8,8 @@ import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, START, Switchboard
 
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, SwitchboardRefused, UnknownCall
-from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 HEADERS = {"Authorization": f"Bearer {derived_token(SECRET)}"}
 PATH = "/v1/calls/rtc_1/conversation"

@@ -9,10 +9,10 @@ import pytest
 from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.exceptions import InvalidInput
-from airflow_openai_realtime.switchboard.conversations import (
+from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.timeline.entries import (
     MOST_ENTRIES_AT_ONCE,
     MOST_ENTRY_BYTES,
-    Conversation,
     TimelineEntry,
     as_json,
     check_entries,

@@ -10,13 +10,13 @@ from tests.unit.switchboard.support import Clock, a_call, a_line, running, until
 
 from airflow_openai_realtime.exceptions import ConfigurationError, UnknownCall
 from airflow_openai_realtime.switchboard import retention as module
-from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.lines import StaticLines
 from airflow_openai_realtime.switchboard.retention import Retention
 from airflow_openai_realtime.switchboard.settings import DAYS, SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.threads import Threads
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 DAY = 86_400.0
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from airflow_world import CALLER, CONN_ID, FakeTask, World, run_task
 
-from airflow_openai_realtime.calls import following, shared_clients
-from airflow_openai_realtime.calls.conversation_plan import ConversationPlan
-from airflow_openai_realtime.calls.wanted_conversation import WantedConversation
+from airflow_openai_realtime.calls import shared_clients
+from airflow_openai_realtime.conversation import following
+from airflow_openai_realtime.conversation.plan import ConversationPlan
+from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.triggers import pacing, task_state

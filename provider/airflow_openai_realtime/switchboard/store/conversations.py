@@ -11,19 +11,18 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, UnknownCall
-from airflow_openai_realtime.switchboard.conversations import (
+from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation
+from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
+from airflow_openai_realtime.switchboard.store.database import Database
+from airflow_openai_realtime.switchboard.store.tables import calls, conversations, timeline
+from airflow_openai_realtime.timeline.entries import (
     MOST_CONVERSATION_BYTES,
     MOST_ENTRIES,
     MOST_ENTRY_BYTES,
-    MOST_RESULT_BYTES,
-    Conversation,
     TimelineEntry,
     as_json,
     check_entries,
 )
-from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
-from airflow_openai_realtime.switchboard.store.database import Database
-from airflow_openai_realtime.switchboard.store.tables import calls, conversations, timeline
 
 
 class Conversations:

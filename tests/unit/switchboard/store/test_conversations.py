@@ -10,9 +10,9 @@ import pytest
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, UnknownCall
-from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store import conversations as module
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 LATER = START + timedelta(seconds=5)
 

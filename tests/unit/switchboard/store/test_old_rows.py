@@ -10,12 +10,12 @@ from sqlalchemy import Table, func, select, text
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.switchboard import moves
-from airflow_openai_realtime.switchboard.conversations import TimelineEntry
 from airflow_openai_realtime.switchboard.cursors import WIDEST_LOOK_BACK, Cursor
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.store import old_rows as module
 from airflow_openai_realtime.switchboard.store.tables import attempts, conversations, feed, timeline
+from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 LATER = START + timedelta(days=40)
 BEFORE = LATER - timedelta(days=30)

@@ -1,0 +1,1 @@
+"""The conversation of one accepted call, run to its end. No Airflow."""

@@ -1,0 +1,155 @@
+"""
+The result of a call that is over, for who did not run it to its end: read from the switchboard.
+
+Whoever runs a call writes its result there. Where nobody could, because the triggerer died and nobody took over or the
+task was killed, the switchboard's row and the saved timeline tell what is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_openai_realtime.conversation.call_outcome import End, outcome_of
+from airflow_openai_realtime.conversation.result import CallResult, Outcome, result_of
+from airflow_openai_realtime.exceptions import SwitchboardError
+from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.switchboard.records import MISSED, REJECTED, SwitchboardCall
+from airflow_openai_realtime.timeline.entries import TimelineEntry
+from airflow_openai_realtime.timeline.tally import Tally
+
+#: Why the outcome of a call is not known: whoever ran it could not write it.
+NOT_SAVED = "not_saved"
+#: How long after the end of a call whoever runs it may still be writing its result, in seconds.
+LATE_SECONDS = 15.0
+LOOK_SECONDS = 1.0
+
+Prices = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class FinishedCall:
+    """
+    A call that is over.
+
+    :param result: What came of it, as ``CallResult.to_dict`` writes it.
+    :param entries: What happened in it.
+    """
+
+    result: dict[str, Any]
+    entries: tuple[TimelineEntry, ...] = ()
+
+
+def finished_call(
+    switchboard: SwitchboardClient,
+    call: SwitchboardCall,
+    holder: str,
+    prices: Prices | None = None,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> FinishedCall:
+    """
+    Read the result of a call that is over; write it, where nobody has.
+
+    :param switchboard: Client of the line at its switchboard.
+    :param call: The call, over.
+    :param holder: Stable name of who asks.
+    :param prices: Own prices for the estimate of the cost, checked.
+    :param sleep: Waits; for tests.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+
+    Retries: the first result that was written stays.
+    """
+    kept = _kept(switchboard, call, sleep)
+    if kept is not None and kept.is_finished and kept.result is not None:
+        return FinishedCall(dict(kept.result), kept.entries)
+    result = result_without_end(call, kept, datetime.now(timezone.utc), prices)
+    if call.accepted_at is not None:
+        try:
+            opened = switchboard.open_conversation(call.call_id, holder)
+            kept = switchboard.finish_conversation(call.call_id, opened.generation, result.outcome, result.to_dict())
+        except SwitchboardError:
+            pass  # It can be told again from the same row, the next time.
+    written = kept.result if kept is not None and kept.is_finished else None
+    return FinishedCall(dict(written or result.to_dict()), kept.entries if kept is not None else ())
+
+
+def _kept(switchboard: SwitchboardClient, call: SwitchboardCall, sleep: Callable[[float], None]) -> Conversation | None:
+    """Return the conversation; where it may just be getting its result, wait for that."""
+    while True:
+        kept = switchboard.conversation(call.call_id)
+        if kept is None or kept.is_finished or call.ended_at is None:
+            return kept
+        if datetime.now(timezone.utc) - call.ended_at > timedelta(seconds=LATE_SECONDS):
+            return kept
+        sleep(LOOK_SECONDS)
+
+
+async def finish_ended_call(
+    switchboard: AsyncSwitchboardClient, call_id: str, holder: str, prices: Prices | None = None
+) -> None:
+    """
+    Write the result of a call that was just ended from outside, from what is known.
+
+    :param switchboard: Client of the line at its switchboard.
+    :param call_id: The call.
+    :param holder: Stable name of who ended it.
+    :param prices: Own prices for the estimate of the cost, checked.
+    :raises SwitchboardError: It could not be written; whoever asks for the result later writes it.
+    """
+    call = await switchboard.call(call_id)
+    opened = await switchboard.open_conversation(call_id, holder)
+    if not opened.is_finished:
+        result = result_without_end(call, opened, datetime.now(timezone.utc), prices)
+        await switchboard.finish_conversation(call_id, opened.generation, result.outcome, result.to_dict())
+
+
+def result_without_end(
+    call: SwitchboardCall, conversation: Conversation | None, now: datetime, prices: Prices | None = None
+) -> CallResult:
+    """
+    Say what came of a call whose result nobody wrote.
+
+    :param call: The call as the switchboard has it.
+    :param conversation: What was saved of it.
+    :param now: The time, aware, for a call whose end nobody noted.
+    :param prices: Own prices, checked.
+    """
+    tally = Tally.of(conversation.entries if conversation is not None else ())
+    return result_of(
+        call,
+        tally,
+        _outcome(call, tally),
+        ended_at=call.ended_at or tally.last_at or now,
+        resumed=conversation is not None and conversation.generation > 1 and bool(conversation.entries),
+        prices=prices,
+    )
+
+
+def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
+    if call.state == REJECTED:
+        return Outcome.REJECTED, f"sip_{call.status_code}"
+    if call.end_reason == ACCEPT_FAILED:
+        return Outcome.FAILED, ACCEPT_FAILED
+    if call.state == MISSED or (call.is_over and call.accepted_at is None):
+        return Outcome.GONE, call.end_reason or call.state
+    if not call.is_over:
+        return Outcome.UNKNOWN, NOT_SAVED
+    reason = call.end_reason or NOT_SAVED
+    if reason in {each.value for each in Outcome}:
+        return Outcome(reason), reason
+    lived = tally.attachments > 0
+    requested = tally.transfer is not None or call.target_uri is not None
+    known = End(
+        lived=lived,
+        was_refused=not lived,
+        transfer_requested=requested,
+        row_reason=reason,
+        has_valid_result=bool(tally.result_valid),
+    )
+    return outcome_of(known)[0], reason

@@ -1,0 +1,75 @@
+"""The ports of a live call over the real clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.sideband import attach
+from airflow_openai_realtime.conversation.ports import CallPorts, Sideband
+from airflow_openai_realtime.exceptions import SwitchboardError, UnknownCall
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
+
+
+def live_ports(
+    api: ApiSettings,
+    calls: AsyncCallsClient,
+    switchboard: AsyncSwitchboardClient,
+    holder: str,
+    report: Callable[[str], None],
+    *,
+    prices: Mapping[str, Mapping[str, Any]] | None = None,
+) -> CallPorts:
+    """
+    Make the ports of a call.
+
+    :param api: How to reach OpenAI.
+    :param calls: Client of OpenAI's call endpoints.
+    :param switchboard: Client of the line at its switchboard.
+    :param holder: Stable name of who runs the call: the claimant's.
+    :param report: Called with lines for the log of who runs it.
+    :param prices: Own prices, checked.
+    """
+
+    def open_socket(call_id: str, doubt_seconds: float) -> AbstractAsyncContextManager[Sideband]:
+        return attach(api, call_id, retry_seconds=doubt_seconds)
+
+    async def refer(call_id: str, target_uri: str) -> None:
+        await calls.refer(call_id, target_uri)
+        try:
+            await switchboard.referred(call_id, target_uri)
+        except SwitchboardError as error:
+            report(f"The switchboard could not be told of the transfer of call {call_id}: {error}")
+
+    async def find(call_id: str) -> SwitchboardCall | None:
+        try:
+            return await switchboard.call(call_id)
+        except UnknownCall:
+            return None
+
+    async def ended(call_id: str, reason: str) -> None:
+        try:
+            await switchboard.ended(call_id, reason)
+        except SwitchboardError as error:
+            report(f"The switchboard could not be told that call {call_id} is over: {error}")
+
+    async def open_conversation(call_id: str) -> Conversation:
+        return await switchboard.open_conversation(call_id, holder)
+
+    return CallPorts(
+        attach=open_socket,
+        hang_up=calls.hang_up,
+        refer=refer,
+        find=find,
+        ended=ended,
+        open=open_conversation,
+        append=switchboard.append_entries,
+        finish=switchboard.finish_conversation,
+        report=report,
+        prices=prices,
+    )

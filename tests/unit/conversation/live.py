@@ -1,0 +1,86 @@
+"""Live calls over real sockets, for tests: the simulator, a switchboard in a thread, and the coroutine between them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from airflow_world import CALLER, CONN_ID, World
+
+from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.conversation.live_ports import live_ports
+from airflow_openai_realtime.conversation.offered_tools import with_tools
+from airflow_openai_realtime.conversation.plan import ConversationPlan
+from airflow_openai_realtime.conversation.ports import CallPorts
+from airflow_openai_realtime.conversation.result import CallResult
+from airflow_openai_realtime.conversation.run_call import run_call
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
+
+SESSION = {
+    "model": "gpt-realtime-2.1",
+    "audio": {"input": {"transcription": {"model": "gpt-transcribe"}, "turn_detection": {"type": "semantic_vad"}}},
+}
+HOLDER = "campaign/run/task/-1"
+
+
+class Line:
+    """
+    Accepts and runs the calls of a small world.
+
+    :param world: The simulator and the switchboard.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.reports: list[str] = []
+        self._stack = AsyncExitStack()
+        endpoints = endpoints_for(base_url=world.simulator.openai_base_url)
+        self._api = ApiSettings(api_key=world.simulator.api_key, endpoints=endpoints, timeout_seconds=5)
+
+    async def __aenter__(self) -> Line:
+        self.calls = await self._stack.enter_async_context(AsyncCallsClient(self._api))
+        client = AsyncSwitchboardClient(self.world.url, self.world.token, line=CONN_ID)
+        self.switchboard = await self._stack.enter_async_context(client)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def accept(
+        self,
+        script: Any,
+        plan: ConversationPlan,
+        *,
+        seconds: float = 60,
+        number: str = CALLER,
+        offer: bool = True,
+        session: Any = SESSION,
+    ) -> SwitchboardCall:
+        """Let somebody call, and accept the call."""
+        call_id = await asyncio.to_thread(self.world.ring, number, script=script)
+        await self.switchboard.accepting(call_id, HOLDER, seconds)
+        await self.calls.accept(call_id, with_tools(session, plan) if offer else session)
+        return await self.switchboard.accepted(call_id, HOLDER)
+
+    def ports(self, **changes: Any) -> CallPorts:
+        """The real ports, with what a test wants to be different."""
+        return replace(live_ports(self._api, self.calls, self.switchboard, HOLDER, self.reports.append), **changes)
+
+    async def run(self, call: SwitchboardCall, plan: ConversationPlan, **changes: Any) -> CallResult:
+        """Run a call to its end."""
+        return await run_call(self.ports(**changes), plan, call)
+
+    async def conversation(self, call_id: str) -> Conversation:
+        """What the switchboard has."""
+        found = await self.switchboard.conversation(call_id)
+        assert found is not None
+        return found

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_openai_realtime.conversation.call_outcome import End, outcome_of
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "reason"),
+    [
+        (End(), "caller_hung_up", "socket_closed"),
+        (End(ended_by="end_call"), "completed", "end_call"),
+        (End(ended_by="end_call", was_over=True), "completed", "end_call"),
+        (End(has_valid_result=True), "completed", "socket_closed"),
+        (End(ended_by="silence"), "silence", "silence"),
+        (End(ended_by="silence", has_valid_result=True), "silence", "silence"),
+        (End(ended_by="silence", was_over=True), "caller_hung_up", "socket_closed"),
+        (End(ended_by="max_duration"), "max_duration", "max_duration"),
+        (End(ended_by="max_duration", was_over=True), "caller_hung_up", "socket_closed"),
+        (End(ended_by="max_duration", was_over=True, row_reason="max_duration"), "max_duration", "max_duration"),
+        (End(row_reason="max_duration"), "max_duration", "max_duration"),
+        (End(is_expired=True), "max_duration", "session_expired"),
+        (End(is_expired=True, has_valid_result=True), "max_duration", "session_expired"),
+        (End(transfer_requested=True), "transfer_requested", "socket_closed"),
+        (End(transfer_requested=True, has_valid_result=True), "transfer_requested", "socket_closed"),
+        (End(transfer_requested=True, ended_by="end_call"), "completed", "end_call"),
+        (End(transfer_requested=True, ended_by="silence"), "silence", "silence"),
+        (End(fatal_error="server_error"), "failed", "server_error"),
+        (End(fatal_error="server_error", has_valid_result=True), "completed", "server_error"),
+        (End(row_reason="hung_up"), "completed", "hung_up"),
+        (End(row_reason="killed"), "completed", "killed"),
+        (End(row_reason="caller_hung_up"), "caller_hung_up", "socket_closed"),
+        (End(lived=False, was_refused=True, was_new=True), "failed", "no_session"),
+        (End(lived=False, was_refused=True), "gone", "over_before_attaching"),
+        (End(lived=False, was_refused=True, was_new=True, row_reason="gone"), "gone", "gone"),
+        (End(lived=False, was_refused=True, was_new=True, row_reason="killed"), "gone", "killed"),
+        (End(lived=False, was_refused=True, fatal_error="bad_config"), "failed", "bad_config"),
+        (End(lived=False, ended_by="max_duration", was_over=True), "unknown", "never_attached"),
+        (End(lived=False, ended_by="max_duration"), "max_duration", "max_duration"),
+    ],
+)
+def test_how_a_call_ended(end: End, outcome: str, reason: str) -> None:
+    found = outcome_of(end)
+    assert (found[0].value, found[1]) == (outcome, reason)

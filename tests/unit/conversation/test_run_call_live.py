@@ -1,0 +1,234 @@
+"""Live calls with real sockets: the simulator, a real switchboard, real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from airflow_world import World
+from tests.unit.conversation import tool_samples
+from tests.unit.conversation.live import Line
+from tests.unit.conversation.talk import SCHEMA
+
+from airflow_openai_realtime.conversation.plan import ConversationPlan, FunctionSpec, TransferTarget
+from airflow_openai_realtime.conversation.result import CallResult
+from airflow_openai_realtime.exceptions import ConversationSuperseded
+from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
+from airflow_openai_realtime.simulator.moves import Move
+from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script
+
+PLAN = ConversationPlan(
+    greeting="Good morning.",
+    silence_seconds=5,
+    result_schema=SCHEMA,
+    functions=(FunctionSpec("look_up", "tests.unit.conversation.tool_samples.look_up", "", {"type": "object"}),),
+    transfer_targets={"desk": TransferTarget("tel:+14155550177", "A person")},
+)
+
+
+@pytest.fixture
+async def line(world: World) -> AsyncIterator[Line]:
+    async with Line(world) as made:
+        yield made
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 30) -> None:
+    """Wait for what happens elsewhere."""
+    until_time = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until_time
+        await asyncio.sleep(0.02)
+
+
+def person(*moves: Move, replies: tuple[Reply | str, ...] = ("Hello.",)) -> PhoneScript:
+    return PhoneScript.talks_for_ever(dialogue=Dialogue(replies, moves))
+
+
+async def texts(line: Line, call_id: str) -> list[str]:
+    """What was said, as far as it is saved."""
+    found = await line.switchboard.conversation(call_id)
+    return [str(entry.body.get("text")) for entry in found.entries] if found is not None else []
+
+
+async def until_saved(line: Line, call_id: str, text: str) -> None:
+    """Wait until the switchboard has what was said."""
+    for _ in range(300):
+        if text in await texts(line, call_id):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{text} was not saved")
+
+
+def patient(life: RandomLife) -> RandomLife:
+    """The person first hears the greeting: on a slow machine it may come late, and they would take its turn."""
+    moves = life.script.dialogue.moves
+    if not moves or life.kind in ("leaves_at_once", "interrupts"):
+        return life
+    first = replace(moves[0], after_seconds=moves[0].after_seconds + 6)
+    dialogue = replace(life.script.dialogue, moves=(first, *moves[1:]))
+    return replace(life, script=replace(life.script, dialogue=dialogue))
+
+
+async def lived(line: Line, life: RandomLife, number: str) -> CallResult:
+    if life.fault is not None:
+        line.world.simulator.faults.add(replace(life.fault, number=number))
+    call = await line.accept(life.script, PLAN, number=number, seconds=12 if life.endless else 120)
+    return await line.run(call, PLAN)
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_thirty_random_lives_at_once_end_as_the_simulators_log_says(world: World, line: Line) -> None:
+    rng = random.Random(20261122)
+    kinds = list(KINDS) + rng.choices(list(KINDS), k=30 - len(KINDS))
+    lives = {f"+14155551{index:03d}": patient(random_script(rng, kind=kind)) for index, kind in enumerate(kinds)}
+    results = await asyncio.gather(*(lived(line, life, number) for number, life in lives.items()))
+    for (_, life), result in zip(lives.items(), results, strict=True):
+        record = world.record(result.call_id)
+        assert result.outcome in life.outcomes, (life.kind, result)
+        assert record.ended_by == life.ended_by
+        assert not record.open
+        row = world.row(result.call_id)
+        assert row.state == "ended"
+        conversation = await line.conversation(result.call_id)
+        assert conversation.result == result.to_dict()
+        assert (result.keys, result.result) == (life.keys, life.result), life.kind
+        assert [tool["name"] for tool in result.tools] == list(life.tools), life.kind
+    assert not [row for row in world.simulator.log.calls if row.open]
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_the_transcript_is_what_was_said(world: World, line: Line) -> None:
+    script = person(
+        Move.says("I want a table."),
+        Move.says("For two.", transcript_after_seconds=1.5),
+        Move.hangs_up(after_seconds=3),
+        replies=("Good morning.", "For how many?", "Thank you."),
+    )
+    call = await line.accept(script, PLAN)
+    result = await line.run(call, PLAN)
+    entries = sorted((await line.conversation(call.call_id)).entries, key=lambda entry: entry.at)
+    speakers = {"agent": "model", "caller": "caller"}
+    spoken = [(speakers[entry.kind], entry.body["text"]) for entry in entries if entry.kind in speakers]
+    assert spoken == [
+        ("model", "Good morning."),
+        ("caller", "I want a table."),
+        ("model", "For how many?"),
+        ("caller", "For two."),
+        ("model", "Thank you."),
+    ]
+    assert sorted(spoken) == sorted(world.simulator.log.said(call.call_id))
+    assert result.turns == {"caller": 2, "agent": 3}
+    assert result.usage["responses"] == 3
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_the_goodbye_is_heard_before_it_is_hung_up(world: World, line: Line) -> None:
+    words = "It was a pleasure to talk to you and goodbye"
+    script = person(Move.says("Bye."), replies=("Hello.", Reply.calls("end_call", {}, text=words)))
+    call = await line.accept(script, PLAN)
+    result = await line.run(call, PLAN)
+    assert (result.outcome, result.reason) == ("completed", "end_call")
+    goodbye = next(e for e in world.simulator.log.of_kind("session.said") if e.detail["text"] == words)
+    ended = next(e for e in world.simulator.log.of_kind("openai.hangup") if e.call_id == call.call_id)
+    assert (ended.at - goodbye.at).total_seconds() > 0.3 * len(words.split())
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_a_function_runs_once_and_the_model_hears_of_it(world: World, line: Line) -> None:
+    tool_samples.ran.clear()
+    script = person(
+        Move.says("Where is my order?"),
+        Move.hangs_up(after_seconds=2),
+        replies=("Hello.", Reply.calls("look_up", {"order": 7}), "It is on its way."),
+    )
+    result = await line.run(await line.accept(script, PLAN), PLAN)
+    assert [ran[0] for ran in tool_samples.ran] == [7]
+    (answered,) = world.simulator.log.of_kind("session.tool_answered")
+    assert answered.detail["output"] == '{"order":7,"kind":"new"}'
+    assert ("model", "It is on its way.") in world.simulator.log.said(result.call_id)
+    assert result.tools == ({"name": "look_up", "status": "ok"},)
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_a_call_that_was_accepted_without_tools_gets_them(world: World, line: Line) -> None:
+    script = person(Move.says("Bye."), replies=("Hello.", Reply.calls("end_call", {})))
+    call = await line.accept(script, PLAN, offer=False)
+    assert (await line.run(call, PLAN)).reason == "end_call"
+    assert not world.simulator.log.of_kind("session.error")
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_another_triggerer_takes_the_call_over(world: World, line: Line) -> None:
+    script = person(
+        Move.says("My name is Ann."),
+        Move.waits(12),
+        Move.says("Are you there?"),
+        Move.hangs_up(after_seconds=25),
+        replies=("Hello.", "Hello Ann.", "Yes."),
+    )
+    plan = replace(PLAN, silence_seconds=60)
+    call = await line.accept(script, plan)
+    first = asyncio.ensure_future(line.run(call, plan))
+    await until_saved(line, call.call_id, "Hello Ann.")
+    second = asyncio.ensure_future(line.run(call, plan))
+    with pytest.raises(ConversationSuperseded):
+        # It notices with the next thing that it wants to save.
+        await asyncio.wait_for(first, 30)
+    assert world.is_open(call.call_id)
+    result = await second
+    assert (result.outcome, result.resumed) == ("caller_hung_up", True)
+    assert result.turns == {"caller": 2, "agent": 3}
+    assert world.count("openai.hangup") <= 1
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_a_cancelled_run_leaves_the_call_to_the_next_one(world: World, line: Line) -> None:
+    script = person(Move.says("My name is Ann."), Move.waits(9), Move.hangs_up(after_seconds=1))
+    call = await line.accept(script, PLAN)
+    first = asyncio.ensure_future(line.run(call, PLAN))
+    await until(lambda: ("caller", "My name is Ann.") in world.simulator.log.said(call.call_id))
+    await asyncio.sleep(0.3)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert world.is_open(call.call_id)
+    assert "My name is Ann." in await texts(line, call.call_id)
+    result = await line.run(call, PLAN)
+    assert (result.outcome, result.resumed, result.turns["caller"]) == ("caller_hung_up", True, 1)
+    assert result.gap_seconds < 5
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_the_call_goes_on_while_the_switchboard_is_away(world: World, line: Line) -> None:
+    script = person(Move.says("One."), Move.says("Two."), Move.says("Three."), Move.hangs_up(after_seconds=1))
+    call = await line.accept(script, PLAN)
+    running = asyncio.ensure_future(line.run(call, PLAN))
+    await until(lambda: ("caller", "One.") in world.simulator.log.said(call.call_id))
+    leaving = world.switchboard_away()
+    await asyncio.to_thread(leaving.__enter__)
+    try:
+        await until(lambda: not world.is_open(call.call_id))
+        assert not running.done()
+    finally:
+        await asyncio.to_thread(leaving.__exit__, None, None, None)
+    result = await asyncio.wait_for(running, 60)
+    assert (result.outcome, result.turns["caller"]) == ("caller_hung_up", 3)
+    conversation = await line.conversation(call.call_id)
+    assert conversation.result == result.to_dict()
+    assert len([entry for entry in conversation.entries if entry.kind == "caller"]) == 3
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_a_transfer_ends_the_call(world: World, line: Line) -> None:
+    transfer = Reply.calls("transfer_call", {"target": "desk"}, text="A moment.")
+    script = person(Move.says("A person!"), replies=("Hello.", transfer))
+    call = await line.accept(script, PLAN)
+    result = await line.run(call, PLAN)
+    assert (result.outcome, result.transfer) == ("transfer_requested", "desk")
+    assert world.record(call.call_id).transferred_to == "tel:+14155550177"
+    assert world.row(call.call_id).target_uri == "tel:+14155550177"
