@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset
-from airflow_world import CALLER, World, context, run_task
-from whole_calls import SCHEMA, Survey, completed, deferred, satisfied, until, whole
+from airflow_world import CALLER, World, context, run_task, until
+from whole_calls import SCHEMA, Survey, completed, deferred, satisfied, whole
 
 from airflow_openai_realtime.exceptions import CallError, InvalidInput, UnknownCall
 from airflow_openai_realtime.operators.accept import AcceptCallOperator

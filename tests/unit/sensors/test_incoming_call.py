@@ -39,7 +39,7 @@ def waiting(**kwargs: Any) -> IncomingCallSensor:
 
 
 def poking(**kwargs: Any) -> IncomingCallSensor:
-    return waiting(**{"deferrable": False, "poke_interval": 0.02, "timeout": 5, **kwargs})
+    return waiting(**{"deferrable": False, "poke_interval": 0.02, "timeout": 60, **kwargs})
 
 
 async def deferred(

@@ -85,9 +85,11 @@ def test_placing_a_call_may_get_no_answer_whether_the_phone_rings_or_not(
     realtime_simulator: Simulator, client: Phone, kind: str, error: type[Exception], carried_out: bool
 ) -> None:
     getattr(realtime_simulator.faults, kind)("place", carried_out=carried_out)
-    client.carrier.timeout = 0.2
+    if kind == "time_out":
+        client.carrier.timeout = SHORT
     with pytest.raises(error):
         client.place()
+    assert realtime_simulator.wait_for(lambda: realtime_simulator.log.of_kind(f"fault.{kind}"))
     realtime_simulator.clock.advance(1)
     assert len(realtime_simulator.log.rings(PERSON)) == int(carried_out)
 
