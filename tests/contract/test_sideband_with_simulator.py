@@ -125,14 +125,22 @@ async def test_an_accept_that_is_answered_and_then_dies_has_no_sideband(
     assert realtime_simulator.log.call(call_id=call_id).ended_by == "dead_session"
 
 
-@pytest.mark.realtime_simulator(speed=1, sideband_ready_seconds=0.7)
+@pytest.mark.realtime_simulator(speed=0, settle_seconds=30, sideband_ready_seconds=0.7)
 async def test_a_socket_that_is_opened_too_early_is_tried_again(
     realtime_simulator: Simulator, settings: ApiSettings
 ) -> None:
     call_id = await accept(realtime_simulator, settings, PhoneScript.talks_for_ever())
-    async with attach(settings, call_id, retry_seconds=30) as sideband:
+    refused = lambda: realtime_simulator.log.of_kind("sideband.refused")  # noqa: E731
+
+    async def be_ready() -> None:
+        assert await asyncio.to_thread(realtime_simulator.wait_for, refused)
+        await asyncio.to_thread(realtime_simulator.clock.advance, 1)
+
+    waiting = asyncio.ensure_future(be_ready())
+    async with attach(settings, call_id, retry_seconds=60) as sideband:
         await Reader(sideband, realtime_simulator).until(SessionCreated)
-    assert realtime_simulator.log.of_kind("sideband.refused")[0].detail["answer"] == 404
+    await waiting
+    assert refused()[0].detail["answer"] == 404
 
 
 async def test_a_change_without_its_type_is_an_error_and_ours_always_has_it(

@@ -32,11 +32,11 @@ def file_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 def standalone(file_url: str) -> Iterator[Standalone]:
     with Standalone(file_url) as started:
         yield started
-        assert httpx.get(f"{started.url}/health", timeout=10).json() == {"status": "up"}
+        assert httpx.get(f"{started.url}/health", timeout=60).json() == {"status": "up"}
         assert "Traceback" not in started.log()
 
 
-def exchanged(url: str, *pieces: bytes, seconds: float = 2.0, most: int = MEGABYTE) -> bytes:
+def exchanged(url: str, *pieces: bytes, seconds: float = 30.0, most: int = MEGABYTE) -> bytes:
     """Send pieces and read what comes back until the other side closes, or says nothing more."""
     parts = urlsplit(url)
     said = b""

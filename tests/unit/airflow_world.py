@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID, CONN_ID, switchboard_app
+from airflow_openai_realtime.testing.local_airflow import CONN_ID, connection_values, switchboard_app
 from airflow_openai_realtime.testing.served_app import ServedApp
 
 CALLER = "+14155550123"
 OUR_NUMBER = "+14155550100"
+#: How long a caller lets it ring, in simulated seconds: on a slow machine, and in a simulation that runs quicker.
+RING_SECONDS = 3600
 
 
 @dataclass
@@ -34,6 +37,16 @@ class FakeTask:
     def xcom_push(self, key: str, value: Any) -> None:
         """Keep what is pushed."""
         self.xcom[key] = value
+
+
+@dataclass
+class Clock:
+    """The time, or later."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(timezone.utc) + self.ahead
 
 
 @dataclass
@@ -65,10 +78,16 @@ class World:
     :param simulator: Where calls come from.
     :param served: The switchboard.
     :param new_app: Makes a switchboard with the same store.
+    :param clock: The switchboard's clock.
     """
 
     def __init__(
-        self, simulator: Any, served: ServedApp, new_app: Callable[[], Any], set_env: Callable[[str, str], None]
+        self,
+        simulator: Any,
+        served: ServedApp,
+        new_app: Callable[[], Any],
+        set_env: Callable[[str, str], None],
+        clock: Clock,
     ) -> None:
         from airflow_openai_realtime.switchboard.tokens import derived_token
 
@@ -78,7 +97,12 @@ class World:
         self._new_app = new_app
         self.token = derived_token(simulator.webhook_secret)
         self._set_env = set_env
+        self._clock = clock
         self.connect()
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass for the switchboard, and for nobody else."""
+        self._clock.ahead += timedelta(seconds=seconds)
 
     @contextlib.contextmanager
     def switchboard_away(self) -> Iterator[None]:
@@ -99,22 +123,12 @@ class World:
 
     def connect(self, conn_id: str = CONN_ID, *, host: str | None = None, **extra: Any) -> None:
         """Set the connection to OpenAI and the switchboard; ``extra`` replaces single fields."""
-        fields = {"webhook_secret": self.simulator.webhook_secret, "switchboard_url": self.url, "timeout_seconds": 20}
-        value = {
-            "conn_type": "openai_realtime",
-            "password": self.simulator.api_key,
-            "host": host or self.simulator.openai_base_url,
-            "extra": {**fields, **extra},
-        }
-        self._set_env(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
-        carrier = {
-            "conn_type": "telephony_carrier",
-            "login": self.simulator.account_sid,
-            "password": self.simulator.auth_token,
-            "host": self.simulator.twilio_base_url,
-            "extra": {"caller_number": self.simulator.caller_number, "openai_project_id": self.simulator.project_id},
-        }
-        self._set_env(f"AIRFLOW_CONN_{CARRIER_CONN_ID.upper()}", json.dumps(carrier))
+        values = connection_values(self.simulator, self.url)
+        realtime = values.pop(CONN_ID)
+        realtime["host"] = host or realtime["host"]
+        realtime["extra"] |= {"timeout_seconds": 30, **extra}
+        for each, value in {conn_id: realtime, **values}.items():
+            self._set_env(f"AIRFLOW_CONN_{each.upper()}", json.dumps(value))
 
     def client(self) -> Any:
         """A client of the switchboard."""
@@ -161,15 +175,27 @@ class World:
         return sum(entry.kind == kind for entry in self.simulator.log.entries)
 
 
+async def until(world: World, condition: Callable[[], object]) -> None:
+    """Wait for something in the world."""
+    assert await asyncio.to_thread(world.simulator.wait_for, condition)
+
+
 @pytest.fixture
-def world(realtime_simulator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(
+    request: pytest.FixtureRequest, realtime_simulator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
     """A simulator and a switchboard, connected, with the connections in the environment."""
 
     from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 
+    marker = request.node.get_closest_marker("realtime_simulator")
+    realtime_simulator.reset(**{"ring_seconds": RING_SECONDS, **(marker.kwargs if marker else {})})
+    clock = Clock()
+    settings = SwitchboardSettings(reaper_interval_seconds=0.1, ring_seconds=RING_SECONDS)
+
     def new_app() -> Any:
-        return switchboard_app(realtime_simulator, tmp_path, SwitchboardSettings(reaper_interval_seconds=0.1))
+        return switchboard_app(realtime_simulator, tmp_path, settings, now=clock)
 
     with ServedApp(new_app()) as served:
         realtime_simulator.webhooks.add(f"{served.url}/webhook")
-        yield World(realtime_simulator, served, new_app, monkeypatch.setenv)
+        yield World(realtime_simulator, served, new_app, monkeypatch.setenv, clock)

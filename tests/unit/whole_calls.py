@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from airflow_world import FakeTask, World, context, run_task
+from airflow_world import FakeTask, context, run_task
 from pydantic import BaseModel
 
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
@@ -59,8 +59,3 @@ async def whole(operator: Any, given: dict[str, Any] | None = None) -> Any:
     """Run a task, its trigger and its completion."""
     deferral = await asyncio.to_thread(deferred, operator)
     return await completed(operator, deferral, given)
-
-
-async def until(world: World, condition: Any) -> None:
-    """Wait for something in the world."""
-    assert await asyncio.to_thread(world.simulator.wait_for, condition)

@@ -17,7 +17,9 @@ MAX_DURATION = "max_duration"
 GONE = "gone"
 SESSION_EXPIRED = "session_expired"
 SOCKET_CLOSED = "socket_closed"
+#: There was nothing to attach to within seconds of the accept: the caller has left, or the session never lived.
 NO_SESSION = "no_session"
+#: There was nothing to attach to when somebody tried, later: it lived meanwhile, as far as is known.
 OVER_BEFORE = "over_before_attaching"
 NEVER_ATTACHED = "never_attached"
 
@@ -80,8 +82,8 @@ def _never_lived(end: End) -> tuple[Outcome, str]:
         return Outcome.FAILED, end.fatal_error
     if not end.was_refused:
         return Outcome.UNKNOWN, NEVER_ATTACHED
-    # A session configuration that OpenAI takes and then cannot use looks like this: 200, and no such call.
-    return (Outcome.FAILED, NO_SESSION) if end.was_new else (Outcome.GONE, OVER_BEFORE)
+    # A caller who has left, and a session that OpenAI takes and then cannot use, look the same: 200, and no such call.
+    return Outcome.GONE, NO_SESSION if end.was_new else OVER_BEFORE
 
 
 def _ended_without_us(end: End) -> tuple[Outcome, str]:

@@ -40,9 +40,9 @@ class Outcome(str, enum.Enum):
     BUSY = "busy"
     #: A machine answered.
     VOICEMAIL = "voicemail"
-    #: The call was accepted and its session never lived, or an error ended it.
+    #: The call could not be made or accepted, or an error ended its session.
     FAILED = "failed"
-    #: The call was over before anybody could listen.
+    #: The call was over before anybody could listen: the caller had left, or OpenAI took a session that never lived.
     GONE = "gone"
     #: It is over, and nothing tells how.
     UNKNOWN = "unknown"

@@ -127,7 +127,7 @@ def _loses_sockets(rng: random.Random, tools: LifeTools) -> RandomLife:
 def _leaves_at_once(rng: random.Random, tools: LifeTools) -> RandomLife:
     """Gone before, while or just after somebody attaches: each is a right answer."""
     moves = [Move.hangs_up(when="anyway", after_seconds=rng.uniform(0, 0.2))]
-    life = _life(rng, "leaves_at_once", moves, "caller", "gone", "failed", "caller_hung_up")
+    life = _life(rng, "leaves_at_once", moves, "caller", "gone", "caller_hung_up")
     return replace(life, script=replace(life.script, dialogue=replace(life.script.dialogue, starts="accepted")))
 
 
@@ -199,7 +199,7 @@ def _breaks_down(rng: random.Random, tools: LifeTools) -> RandomLife:
 
 
 def _is_born_dead(rng: random.Random, tools: LifeTools) -> RandomLife:
-    life = _life(rng, "is_born_dead", [], "dead_session", "failed", "gone")
+    life = _life(rng, "is_born_dead", [], "dead_session", "gone")
     return replace(life, fault=Fault("accept", "dead_session"))
 
 

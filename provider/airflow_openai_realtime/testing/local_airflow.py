@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import DAG
 
     from airflow_openai_realtime.simulator.server import Simulator
@@ -92,6 +94,17 @@ def connections(simulator: Simulator, switchboard_url: str) -> dict[str, str]:
     :param simulator: What they lead to.
     :param switchboard_url: Where the switchboard answers.
     """
+    values = connection_values(simulator, switchboard_url)
+    return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(value) for conn_id, value in values.items()}
+
+
+def connection_values(simulator: Simulator, switchboard_url: str) -> dict[str, dict[str, Any]]:
+    """
+    Return the two connections by their ids, each as Airflow reads it from JSON.
+
+    :param simulator: What they lead to.
+    :param switchboard_url: Where the switchboard answers.
+    """
     realtime = {
         "conn_type": "openai_realtime",
         "password": simulator.api_key,
@@ -109,24 +122,29 @@ def connections(simulator: Simulator, switchboard_url: str) -> dict[str, str]:
             "refer_url": "https://example.com/refer",
         },
     }
-    return {
-        f"AIRFLOW_CONN_{CONN_ID.upper()}": json.dumps(realtime),
-        f"AIRFLOW_CONN_{CARRIER_CONN_ID.upper()}": json.dumps(carrier),
-    }
+    return {CONN_ID: realtime, CARRIER_CONN_ID: carrier}
 
 
-def switchboard_app(simulator: Simulator, directory: Path, settings: SwitchboardSettings | None = None) -> Any:
+def switchboard_app(
+    simulator: Simulator,
+    directory: Path,
+    settings: SwitchboardSettings | None = None,
+    *,
+    now: Callable[[], datetime] | None = None,
+) -> Any:
     """
     Make a switchboard whose line is the simulator's.
 
     :param simulator: Where calls come from.
     :param directory: Where its database is kept.
     :param settings: Those of the switchboard; its own defaults when left out.
+    :param now: Its clock; the time when left out.
     """
     from airflow_openai_realtime.api.endpoints import endpoints_for
     from airflow_openai_realtime.api.settings import ApiSettings
     from airflow_openai_realtime.switchboard.app import create_app
     from airflow_openai_realtime.switchboard.lines import Line, StaticLines
+    from airflow_openai_realtime.switchboard.service import utc_now
     from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
     from airflow_openai_realtime.switchboard.store import Store
     from airflow_openai_realtime.switchboard.tokens import derived_token
@@ -135,7 +153,7 @@ def switchboard_app(simulator: Simulator, directory: Path, settings: Switchboard
     api = ApiSettings(api_key=simulator.api_key, endpoints=endpoints_for(base_url=simulator.openai_base_url))
     line = Line(name=CONN_ID, api=api, webhook_secrets=(secret,), token=derived_token(secret))
     store = Store(f"sqlite:///{directory}/calls.db")
-    return create_app(store, StaticLines([line]), settings=settings or SwitchboardSettings())
+    return create_app(store, StaticLines([line]), settings=settings or SwitchboardSettings(), now=now or utc_now)
 
 
 def _result_of(run: Any, task_id: str) -> Any:

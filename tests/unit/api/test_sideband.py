@@ -132,6 +132,57 @@ async def test_leaving_the_block_closes_the_socket(settings):
         await asyncio.wait_for(closed.wait(), 30)
 
 
+async def test_cancelled_twice_while_the_other_side_says_no_goodbye_the_socket_is_closed_all_the_same(settings):
+    entered, sidebands = asyncio.Event(), []
+
+    async def behave(connection):
+        connection.transport.pause_reading()
+        await asyncio.wait([connection.connection_lost_waiter], timeout=0.1)
+        connection.transport.abort()
+
+    async def use(there):
+        async with attach(there, "rtc_1") as sideband:
+            sidebands.append(sideband)
+            entered.set()
+            await asyncio.Event().wait()
+
+    async with server(settings, behave) as sockets:
+        using = asyncio.ensure_future(use(sockets.settings))
+        await entered.wait()
+        for _ in range(2):
+            using.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await using
+        assert sidebands[0]._connection.transport.is_closing()
+
+
+async def test_cancelled_at_any_moment_of_the_attaching_no_socket_is_left_open(settings, monkeypatch):
+    opened = []
+    make = socket.socket
+
+    class Noted(make):
+        def connect(self, address):
+            opened.append(self)
+            return super().connect(address)
+
+    async def use(there):
+        async with attach(there, "rtc_1"):
+            await asyncio.Event().wait()
+
+    async with server(settings) as sockets:
+        monkeypatch.setattr(socket, "socket", Noted)
+        for turns in range(30):
+            using = asyncio.ensure_future(use(sockets.settings))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            using.cancel()
+            await asyncio.wait([using])
+            await asyncio.sleep(0)  # an aborted connection ends in the next turn
+            assert [each.fileno() for each in opened] == [-1] * len(opened), turns
+        assert opened
+
+
 @pytest.mark.parametrize("status", [404, 429, 500, 503])
 async def test_a_call_that_is_not_ready_yet_is_tried_again(settings, fake_time, status):
     async with (

@@ -30,7 +30,7 @@ from airflow_openai_realtime.conversation.call_outcome import End, outcome_of
         (End(row_reason="hung_up"), "completed", "hung_up"),
         (End(row_reason="killed"), "completed", "killed"),
         (End(row_reason="caller_hung_up"), "caller_hung_up", "socket_closed"),
-        (End(lived=False, was_refused=True, was_new=True), "failed", "no_session"),
+        (End(lived=False, was_refused=True, was_new=True), "gone", "no_session"),
         (End(lived=False, was_refused=True), "gone", "over_before_attaching"),
         (End(lived=False, was_refused=True, was_new=True, row_reason="gone"), "gone", "gone"),
         (End(lived=False, was_refused=True, was_new=True, row_reason="killed"), "gone", "killed"),

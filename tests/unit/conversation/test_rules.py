@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.conversation.talk import PLAN, START, Talk, call, error
+from tests.unit.conversation.talk import LOOK_UP, PLAN, START, Talk, call, error
 
 from airflow_openai_realtime.api import sideband_events as events
 from airflow_openai_realtime.conversation.effects import HangUp, Keep, Refer, Report, Send
@@ -320,6 +320,17 @@ def test_the_goodbye_takes_the_place_of_what_is_being_said() -> None:
     assert [command["type"] for command in talk.sent()] == ["response.cancel", "output_audio_buffer.clear"]
     talk.finish(response, status="cancelled")
     talk.hear(events.AudioCleared(response))
+    assert talk.asked() == ["goodbye"]
+
+
+def test_the_goodbye_takes_the_place_of_what_the_model_has_still_to_say() -> None:
+    talk = Talk(replace(QUIET, goodbye="Our time is over.", silence_seconds=None, functions=(LOOK_UP,)))
+    talk.wait(580)
+    talk.call_tools(call("look_up"))
+    response = talk.begin()
+    talk.answer("call_1")
+    talk.wait(8)
+    talk.finish(response, status="cancelled")
     assert talk.asked() == ["goodbye"]
 
 

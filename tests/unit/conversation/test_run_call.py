@@ -180,23 +180,26 @@ async def test_a_task_of_ours_that_hung_up_is_no_caller() -> None:
     assert (result.outcome, result.reason) == ("completed", "hung_up")
 
 
-async def test_an_accept_that_led_to_nothing_has_failed() -> None:
+async def test_of_an_accept_that_led_to_nothing_no_more_is_said_than_that() -> None:
+    """The caller left before anybody was attached, or OpenAI could not use the session: nobody can tell."""
     world = FakeWorld(LISTENING, is_alive=False)
     result = await result_of(world, world.start())
-    assert (result.outcome, result.reason, result.talk_seconds) == ("failed", "no_session", 0.0)
+    assert (result.outcome, result.reason, result.talk_seconds) == ("gone", "no_session", 0.0)
 
 
-async def test_a_socket_that_dies_before_the_session_is_there_has_failed() -> None:
+async def test_a_socket_that_dies_before_the_session_is_there_is_such_a_call() -> None:
     world = FakeWorld(LISTENING, is_session_sent=False)
     task = world.start()
     await world.time.settle()
     world.end(clean=False)
-    assert (await result_of(world, task)).outcome == "failed"
+    result = await result_of(world, task)
+    assert (result.outcome, result.reason) == ("gone", "no_session")
 
 
 async def test_a_call_that_nobody_listened_to_in_time_is_gone() -> None:
     world = FakeWorld(LISTENING, is_alive=False, accepted_before=60)
-    assert (await result_of(world, world.start())).outcome == "gone"
+    result = await result_of(world, world.start())
+    assert (result.outcome, result.reason) == ("gone", "over_before_attaching")
 
 
 async def test_an_error_that_kills_the_session_is_told() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from airflow_world import World
+from airflow_world import World, until
 from tests.unit.conversation import tool_samples
 from tests.unit.conversation.live import Line
 from tests.unit.conversation.talk import SCHEMA
@@ -21,6 +21,7 @@ from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 PLAN = ConversationPlan(
     greeting="Good morning.",
@@ -37,16 +38,9 @@ async def line(world: World) -> AsyncIterator[Line]:
         yield made
 
 
-async def until(condition: Callable[[], object], *, seconds: float = 30) -> None:
-    """Wait for what happens elsewhere."""
-    until_time = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until_time
-        await asyncio.sleep(0.02)
-
-
-def person(*moves: Move, replies: tuple[Reply | str, ...] = ("Hello.",)) -> PhoneScript:
-    return PhoneScript.talks_for_ever(dialogue=Dialogue(replies, moves))
+def person(*replies: Reply | str) -> PhoneScript:
+    """A person, and what the model says to them; what they do is told later."""
+    return PhoneScript.talks_for_ever(dialogue=Dialogue(replies or ("Hello.",)))
 
 
 async def texts(line: Line, call_id: str) -> list[str]:
@@ -64,28 +58,35 @@ async def until_saved(line: Line, call_id: str, text: str) -> None:
     raise AssertionError(f"{text} was not saved")
 
 
-def patient(life: RandomLife) -> RandomLife:
-    """The person first hears the greeting: on a slow machine it may come late, and they would take its turn."""
-    moves = life.script.dialogue.moves
-    if not moves or life.kind in ("leaves_at_once", "interrupts"):
-        return life
-    first = replace(moves[0], after_seconds=moves[0].after_seconds + 6)
-    dialogue = replace(life.script.dialogue, moves=(first, *moves[1:]))
-    return replace(life, script=replace(life.script, dialogue=dialogue))
+async def greeted(line: Line, call: SwitchboardCall, *moves: Move) -> None:
+    """The person hears the model's first words before they make their moves: on a slow machine those may come late."""
+    await until(line.world, lambda: line.world.simulator.log.said(call.call_id, "model"))
+    line.world.simulator.act(call.call_id, *moves)
+
+
+async def run(line: Line, call: SwitchboardCall, *moves: Move) -> CallResult:
+    """Run a call to its end, with what the person does after they were greeted."""
+    running = asyncio.ensure_future(line.run(call, PLAN))
+    await greeted(line, call, *moves)
+    return await running
 
 
 async def lived(line: Line, life: RandomLife, number: str) -> CallResult:
     if life.fault is not None:
         line.world.simulator.faults.add(replace(life.fault, number=number))
-    call = await line.accept(life.script, PLAN, number=number, seconds=12 if life.endless else 120)
-    return await line.run(call, PLAN)
+    script, moves = life.script, life.script.dialogue.moves
+    waits_for_greeting = bool(moves) and life.kind not in ("leaves_at_once", "interrupts")
+    if waits_for_greeting:
+        script = replace(script, dialogue=replace(script.dialogue, moves=()))
+    call = await line.accept(script, PLAN, number=number, seconds=12 if life.endless else 120)
+    return await (run(line, call, *moves) if waits_for_greeting else line.run(call, PLAN))
 
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_thirty_random_lives_at_once_end_as_the_simulators_log_says(world: World, line: Line) -> None:
     rng = random.Random(20261122)
     kinds = list(KINDS) + rng.choices(list(KINDS), k=30 - len(KINDS))
-    lives = {f"+14155551{index:03d}": patient(random_script(rng, kind=kind)) for index, kind in enumerate(kinds)}
+    lives = {f"+14155551{index:03d}": random_script(rng, kind=kind) for index, kind in enumerate(kinds)}
     results = await asyncio.gather(*(lived(line, life, number) for number, life in lives.items()))
     for (_, life), result in zip(lives.items(), results, strict=True):
         record = world.record(result.call_id)
@@ -103,14 +104,14 @@ async def test_thirty_random_lives_at_once_end_as_the_simulators_log_says(world:
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_the_transcript_is_what_was_said(world: World, line: Line) -> None:
-    script = person(
+    call = await line.accept(person("Good morning.", "For how many?", "Thank you."), PLAN)
+    result = await run(
+        line,
+        call,
         Move.says("I want a table."),
         Move.says("For two.", transcript_after_seconds=1.5),
         Move.hangs_up(after_seconds=3),
-        replies=("Good morning.", "For how many?", "Thank you."),
     )
-    call = await line.accept(script, PLAN)
-    result = await line.run(call, PLAN)
     entries = sorted((await line.conversation(call.call_id)).entries, key=lambda entry: entry.at)
     speakers = {"agent": "model", "caller": "caller"}
     spoken = [(speakers[entry.kind], entry.body["text"]) for entry in entries if entry.kind in speakers]
@@ -129,9 +130,8 @@ async def test_the_transcript_is_what_was_said(world: World, line: Line) -> None
 @pytest.mark.realtime_simulator(speed=3)
 async def test_the_goodbye_is_heard_before_it_is_hung_up(world: World, line: Line) -> None:
     words = "It was a pleasure to talk to you and goodbye"
-    script = person(Move.says("Bye."), replies=("Hello.", Reply.calls("end_call", {}, text=words)))
-    call = await line.accept(script, PLAN)
-    result = await line.run(call, PLAN)
+    call = await line.accept(person("Hello.", Reply.calls("end_call", {}, text=words)), PLAN)
+    result = await run(line, call, Move.says("Bye."))
     assert (result.outcome, result.reason) == ("completed", "end_call")
     goodbye = next(e for e in world.simulator.log.of_kind("session.said") if e.detail["text"] == words)
     ended = next(e for e in world.simulator.log.of_kind("openai.hangup") if e.call_id == call.call_id)
@@ -141,12 +141,9 @@ async def test_the_goodbye_is_heard_before_it_is_hung_up(world: World, line: Lin
 @pytest.mark.realtime_simulator(speed=3)
 async def test_a_function_runs_once_and_the_model_hears_of_it(world: World, line: Line) -> None:
     tool_samples.ran.clear()
-    script = person(
-        Move.says("Where is my order?"),
-        Move.hangs_up(after_seconds=2),
-        replies=("Hello.", Reply.calls("look_up", {"order": 7}), "It is on its way."),
-    )
-    result = await line.run(await line.accept(script, PLAN), PLAN)
+    script = person("Hello.", Reply.calls("look_up", {"order": 7}), "It is on its way.")
+    call = await line.accept(script, PLAN)
+    result = await run(line, call, Move.says("Where is my order?"), Move.hangs_up(after_seconds=2))
     assert [ran[0] for ran in tool_samples.ran] == [7]
     (answered,) = world.simulator.log.of_kind("session.tool_answered")
     assert answered.detail["output"] == '{"order":7,"kind":"new"}'
@@ -156,30 +153,27 @@ async def test_a_function_runs_once_and_the_model_hears_of_it(world: World, line
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_a_call_that_was_accepted_without_tools_gets_them(world: World, line: Line) -> None:
-    script = person(Move.says("Bye."), replies=("Hello.", Reply.calls("end_call", {})))
-    call = await line.accept(script, PLAN, offer=False)
-    assert (await line.run(call, PLAN)).reason == "end_call"
+    call = await line.accept(person("Hello.", Reply.calls("end_call", {})), PLAN, offer=False)
+    assert (await run(line, call, Move.says("Bye."))).reason == "end_call"
     assert not world.simulator.log.of_kind("session.error")
 
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_another_triggerer_takes_the_call_over(world: World, line: Line) -> None:
-    script = person(
-        Move.says("My name is Ann."),
-        Move.waits(12),
-        Move.says("Are you there?"),
-        Move.hangs_up(after_seconds=25),
-        replies=("Hello.", "Hello Ann.", "Yes."),
-    )
     plan = replace(PLAN, silence_seconds=60)
-    call = await line.accept(script, plan)
+    call = await line.accept(person("Hello.", "Hello Ann.", "Yes."), plan)
     first = asyncio.ensure_future(line.run(call, plan))
+    await greeted(line, call, Move.says("My name is Ann."))
     await until_saved(line, call.call_id, "Hello Ann.")
     second = asyncio.ensure_future(line.run(call, plan))
+    await until(world, lambda: world.attachments() == 2)
+    world.simulator.act(call.call_id, Move.says("Are you there?"))
     with pytest.raises(ConversationSuperseded):
         # It notices with the next thing that it wants to save.
         await asyncio.wait_for(first, 30)
     assert world.is_open(call.call_id)
+    await until_saved(line, call.call_id, "Yes.")
+    world.simulator.act(call.call_id, Move.hangs_up())
     result = await second
     assert (result.outcome, result.resumed) == ("caller_hung_up", True)
     assert result.turns == {"caller": 2, "agent": 3}
@@ -188,31 +182,37 @@ async def test_another_triggerer_takes_the_call_over(world: World, line: Line) -
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_a_cancelled_run_leaves_the_call_to_the_next_one(world: World, line: Line) -> None:
-    script = person(Move.says("My name is Ann."), Move.waits(9), Move.hangs_up(after_seconds=1))
-    call = await line.accept(script, PLAN)
-    first = asyncio.ensure_future(line.run(call, PLAN))
-    await until(lambda: ("caller", "My name is Ann.") in world.simulator.log.said(call.call_id))
-    await asyncio.sleep(0.3)
+    plan = replace(PLAN, silence_seconds=60)
+    call = await line.accept(person(), plan)
+    began = time.monotonic()
+    first = asyncio.ensure_future(line.run(call, plan))
+    await greeted(line, call, Move.says("My name is Ann."))
+    await until_saved(line, call.call_id, "My name is Ann.")
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     assert world.is_open(call.call_id)
-    assert "My name is Ann." in await texts(line, call.call_id)
-    result = await line.run(call, PLAN)
+    second = asyncio.ensure_future(line.run(call, plan))
+    await until(world, lambda: world.attachments() == 2)
+    seconds = time.monotonic() - began
+    world.simulator.act(call.call_id, Move.hangs_up())
+    result = await second
     assert (result.outcome, result.resumed, result.turns["caller"]) == ("caller_hung_up", True, 1)
-    assert result.gap_seconds < 5
+    assert 0 < result.gap_seconds < seconds
 
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_the_call_goes_on_while_the_switchboard_is_away(world: World, line: Line) -> None:
-    script = person(Move.says("One."), Move.says("Two."), Move.says("Three."), Move.hangs_up(after_seconds=1))
-    call = await line.accept(script, PLAN)
-    running = asyncio.ensure_future(line.run(call, PLAN))
-    await until(lambda: ("caller", "One.") in world.simulator.log.said(call.call_id))
+    plan = replace(PLAN, silence_seconds=60)
+    call = await line.accept(person(), plan)
+    running = asyncio.ensure_future(line.run(call, plan))
+    await greeted(line, call, Move.says("One."))
+    await until(world, lambda: ("caller", "One.") in world.simulator.log.said(call.call_id))
     leaving = world.switchboard_away()
     await asyncio.to_thread(leaving.__enter__)
     try:
-        await until(lambda: not world.is_open(call.call_id))
+        world.simulator.act(call.call_id, Move.says("Two."), Move.says("Three."), Move.hangs_up(after_seconds=1))
+        await until(world, lambda: not world.is_open(call.call_id))
         assert not running.done()
     finally:
         await asyncio.to_thread(leaving.__exit__, None, None, None)
@@ -226,9 +226,8 @@ async def test_the_call_goes_on_while_the_switchboard_is_away(world: World, line
 @pytest.mark.realtime_simulator(speed=3)
 async def test_a_transfer_ends_the_call(world: World, line: Line) -> None:
     transfer = Reply.calls("transfer_call", {"target": "desk"}, text="A moment.")
-    script = person(Move.says("A person!"), replies=("Hello.", transfer))
-    call = await line.accept(script, PLAN)
-    result = await line.run(call, PLAN)
+    call = await line.accept(person("Hello.", transfer), PLAN)
+    result = await run(line, call, Move.says("A person!"))
     assert (result.outcome, result.transfer) == ("transfer_requested", "desk")
     assert world.record(call.call_id).transferred_to == "tel:+14155550177"
     assert world.row(call.call_id).target_uri == "tel:+14155550177"

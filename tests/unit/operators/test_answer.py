@@ -191,20 +191,20 @@ def test_mapped_tasks_answer_different_calls(world: World, make: Make) -> None:
     assert {run_task(make(), context(FakeTask(map_index=index)))["call_id"] for index in range(2)} == calls
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=10)
+@pytest.mark.realtime_simulator(calls_per_second=None, speed=0, settle_seconds=30)
 @BOTH
 async def test_a_placed_call_is_answered_and_noted(world: World, make: Make) -> None:
     world.ring()
     world.simulator.phones.add(PHONE, PhoneScript.talks_for_ever(after_seconds=20))
     placed = run_task(PlaceCallOperator(task_id="place", to=PHONE, campaign="c", contact="ann"))
-    call = await deferred(make(placed=placed))
+    call = await deferred(make(placed=placed), ring=lambda: world.simulator.clock.advance(30))
     assert call["headers"]["x-correlation-id"] == placed["correlation_id"]
     with world.client() as client:
         (row,) = client.attempts("c")
     assert (row.outcome, row.call_id) == ("answered", call["call_id"])
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=20)
+@pytest.mark.realtime_simulator(calls_per_second=None, speed=0, settle_seconds=30)
 @pytest.mark.parametrize(("if_not_answered", "error"), [("skip", AirflowSkipException), ("fail", AirflowFailException)])
 async def test_a_phone_that_nobody_answers_ends_the_task_as_told(
     world: World, if_not_answered: str, error: type[Exception]
@@ -213,7 +213,11 @@ async def test_a_phone_that_nobody_answers_ends_the_task_as_told(
     placed = run_task(PlaceCallOperator(task_id="place", to=PHONE, campaign="c"))
     task = FakeTask()
     with pytest.raises(error, match="busy"):
-        await deferred(answering(placed=placed, if_not_answered=if_not_answered), context(task))
+        await deferred(
+            answering(placed=placed, if_not_answered=if_not_answered),
+            context(task),
+            ring=lambda: world.simulator.clock.advance(30),
+        )
     assert task.xcom == {"outcome": "busy"}
 
 

@@ -11,8 +11,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from airflow_world import FakeTask, World, run_task
-from whole_calls import deferred, fire, until
+from airflow_world import FakeTask, World, run_task, until
+from whole_calls import deferred, fire
 
 from airflow_openai_realtime.conversation import rules as conversation_rules
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
@@ -102,9 +102,10 @@ async def test_without_the_trigger_the_teardown_ends_it(world: World) -> None:
 
 
 async def test_without_a_teardown_the_switchboard_ends_it(world: World) -> None:
-    call_id, deferral = await accepted(world, SILENT, max_duration_seconds=6)
+    call_id, deferral = await accepted(world, SILENT, max_duration_seconds=600)
     await cut_off(world, deferral)
     assert world.is_open(call_id)
+    world.let_pass(600)
     await until(world, lambda: world.row(call_id).is_over)
     assert (world.row(call_id).end_reason, world.is_open(call_id)) == ("max_duration", False)
 

@@ -36,8 +36,8 @@ def open_line(name: str = "day", **kwargs: Any) -> None:
 
 def call_in(world: World, from_number: str = CALLER) -> str:
     """Let somebody call, and wait until an order has answered."""
-    call_id: str = world.simulator.call_in(from_number, OUR_NUMBER, script=FOR_EVER)
-    assert world.simulator.wait_for(lambda: world.count("webhook.delivered") and world.row(call_id).state == "accepted")
+    call_id = world.ring(from_number, script=FOR_EVER)
+    assert world.simulator.wait_for(lambda: world.row(call_id).state == "accepted")
     return call_id
 
 
@@ -46,11 +46,13 @@ async def fired(deferral: TaskDeferred, meanwhile: Callable[[], object] = lambda
     path, kwargs = deferral.trigger.serialize()
     again = type(deferral.trigger)(**json.loads(json.dumps(kwargs)))
     assert path == f"{type(again).__module__}.{type(again).__name__}"
-    threading.Timer(0.3, meanwhile).start()
-    async for event in again.run():
-        payload: dict[str, Any] = json.loads(json.dumps(event.payload))
-        return payload
-    raise AssertionError("the trigger ended without an event")
+    happening = threading.Timer(0.3, meanwhile)
+    happening.start()
+    events = [event async for event in again.run()]
+    happening.join()
+    (payload,) = (json.loads(json.dumps(event.payload)) for event in events)
+    assert isinstance(payload, dict)
+    return payload
 
 
 def deferral_of(task: Any, given: dict[str, Any] | None = None) -> TaskDeferred:

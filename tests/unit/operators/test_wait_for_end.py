@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
-from whole_calls import SCHEMA, completed, deferred, fire, satisfied, until, whole
+from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task, until
+from whole_calls import SCHEMA, completed, deferred, fire, satisfied, whole
 
 from airflow_openai_realtime.exceptions import InvalidInput, RequestRefused, SwitchboardRefused
 from airflow_openai_realtime.operators.accept import AcceptCallOperator

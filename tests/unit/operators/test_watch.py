@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset
-from airflow_world import CALLER, World, context, run_task
-from whole_calls import SCHEMA, Survey, completed, deferred, satisfied, until, whole
+from airflow_world import CALLER, World, context, run_task, until
+from whole_calls import SCHEMA, Survey, completed, deferred, satisfied, whole
 
 from airflow_openai_realtime.exceptions import CallError, InvalidInput, UnknownCall
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
@@ -66,10 +66,17 @@ async def test_told_to_it_steers_a_call_that_somebody_else_accepted(world: World
     assert not world.is_open(call["call_id"])
 
 
-async def test_a_session_that_was_dead_from_the_start_failed(world: World) -> None:
+async def test_a_session_that_was_dead_from_the_start_is_gone(world: World) -> None:
     world.simulator.faults.dead_session()
     call = await asyncio.to_thread(accept, world)
-    assert (await whole(watching(call=call)))["outcome"] in ("failed", "gone")
+    assert (await whole(watching(call=call)))["outcome"] == "gone"
+
+
+async def test_a_caller_who_leaves_between_the_accept_and_the_attaching_is_no_failure(world: World) -> None:
+    call = await asyncio.to_thread(accept, world)
+    world.simulator.phones.hang_up(CALLER)
+    assert await asyncio.to_thread(world.simulator.wait_for, lambda: not world.is_open(call["call_id"]))
+    assert (await whole(watching(call=call)))["outcome"] == "gone"
 
 
 def test_a_call_that_is_over_needs_no_waiting(world: World) -> None:

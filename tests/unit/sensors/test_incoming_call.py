@@ -39,7 +39,7 @@ def waiting(**kwargs: Any) -> IncomingCallSensor:
 
 
 def poking(**kwargs: Any) -> IncomingCallSensor:
-    return waiting(**{"deferrable": False, "poke_interval": 0.02, "timeout": 5, **kwargs})
+    return waiting(**{"deferrable": False, "poke_interval": 0.02, "timeout": 60, **kwargs})
 
 
 async def deferred(
@@ -202,6 +202,11 @@ def test_rescheduled_it_never_defers(world: World) -> None:
 
 # -- calls that were placed -------------------------------------------------------------------------------------------
 
+#: The phone rings, and is answered or not, while the sensor waits: not before, however slow the machine is.
+TIME_STANDS = pytest.mark.realtime_simulator(calls_per_second=None, speed=0, settle_seconds=30)
+#: And OpenAI gives a call up that nobody tells us of.
+UNHEARD = pytest.mark.realtime_simulator(calls_per_second=None, speed=0, settle_seconds=30, ring_seconds=20)
+
 
 def place(world: World, script: PhoneScript) -> dict[str, Any]:
     world.simulator.phones.add(PHONE, script)
@@ -209,24 +214,40 @@ def place(world: World, script: PhoneScript) -> dict[str, Any]:
     return placed
 
 
+async def awaited(world: World, sensor: IncomingCallSensor, given: dict[str, Any] | None = None) -> Any:
+    """Run a sensor, in the triggerer or in the worker, while a minute passes for the phone."""
+
+    def minute() -> None:
+        world.simulator.clock.advance(60)
+
+    if sensor.deferrable:
+        return await deferred(sensor, given, meanwhile=minute)
+    passing = threading.Timer(0.3, minute)
+    passing.start()
+    try:
+        return run_task(sensor, given)
+    finally:
+        passing.join()
+
+
 def attempt_of(world: World, placed: dict[str, Any]) -> Any:
     with world.client() as client:
         return next(row for row in client.attempts("c") if row.attempt_id == placed["attempt_id"])
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=10)
+@TIME_STANDS
 @pytest.mark.parametrize("in_worker", [False, True])
 async def test_the_placed_call_is_found_among_others(world: World, in_worker: bool) -> None:
     world.ring()
     placed = place(world, PhoneScript.talks_for_ever(after_seconds=2))
     sensor = (poking if in_worker else waiting)(placed=placed)
-    call = run_task(sensor) if in_worker else await deferred(sensor)
+    call = await awaited(world, sensor)
     assert call["headers"]["x-correlation-id"] == placed["correlation_id"]
     row = attempt_of(world, placed)
     assert (row.state, row.outcome, row.call_id) == ("ended", "answered", call["call_id"])
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=20)
+@TIME_STANDS
 @pytest.mark.parametrize("in_worker", [False, True])
 @pytest.mark.parametrize(
     ("script", "outcome"),
@@ -239,55 +260,55 @@ async def test_a_phone_that_nobody_answers_skips_and_leaves_the_outcome(
     task = FakeTask()
     sensor = (poking if in_worker else waiting)(placed=placed)
     with pytest.raises(AirflowSkipException, match=outcome):
-        run_task(sensor, context(task)) if in_worker else await deferred(sensor, context(task))
+        await awaited(world, sensor, context(task))
     assert task.xcom == {"outcome": outcome}
     row = attempt_of(world, placed)
     assert (row.state, row.outcome) == ("ended", outcome)
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=20)
+@UNHEARD
 async def test_an_answered_call_that_never_reaches_us_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcomes, "LATE_WEBHOOK_SECONDS", 0.1)
     world.simulator.webhooks.reset()
     placed = place(world, PhoneScript.answers(after_seconds=0.1, talks_for_seconds=0.1))
     with pytest.raises(AirflowSkipException, match="gone"):
-        await deferred(waiting(placed=placed))
+        await awaited(world, waiting(placed=placed))
     assert attempt_of(world, placed).outcome == "gone"
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=20)
-def test_an_answered_call_that_never_reaches_us_is_gone_in_the_worker_too(
+@UNHEARD
+async def test_an_answered_call_that_never_reaches_us_is_gone_in_the_worker_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outcomes, "LATE_WEBHOOK_SECONDS", 0.1)
     world.simulator.webhooks.reset()
     placed = place(world, PhoneScript.answers(after_seconds=0.1, talks_for_seconds=0.1))
     with pytest.raises(AirflowSkipException, match="gone"):
-        run_task(poking(placed=placed))
+        await awaited(world, poking(placed=placed))
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None)
+@TIME_STANDS
 async def test_a_phone_that_nobody_answers_can_fail_the_task_for_good(world: World) -> None:
     placed = place(world, PhoneScript.busy())
     with pytest.raises(AirflowFailException, match="busy"):
-        await deferred(waiting(placed=placed, if_not_answered="fail"))
+        await awaited(world, waiting(placed=placed, if_not_answered="fail"))
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None)
+@TIME_STANDS
 async def test_a_cleared_sensor_knows_the_outcome_from_the_ledger(world: World) -> None:
     placed = place(world, PhoneScript.busy())
     with pytest.raises(AirflowSkipException):
-        await deferred(waiting(placed=placed))
+        await awaited(world, waiting(placed=placed))
     task = FakeTask()
     with pytest.raises(AirflowSkipException, match="busy"):
         run_task(waiting(placed=placed), context(task))
     assert task.xcom == {"outcome": "busy"}
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=10)
+@TIME_STANDS
 async def test_a_cleared_sensor_does_not_wait_for_a_call_that_was_answered_and_is_over(world: World) -> None:
     placed = place(world, PhoneScript.talks_for_ever())
-    call = await deferred(waiting(placed=placed))
+    call = await awaited(world, waiting(placed=placed))
     run_task(AcceptCallOperator(task_id="accept", call=call))
     run_task(HangupCallOperator(task_id="hang_up", call=call))
     with pytest.raises(AirflowSkipException, match="is over"):
@@ -295,11 +316,11 @@ async def test_a_cleared_sensor_does_not_wait_for_a_call_that_was_answered_and_i
     assert attempt_of(world, placed).outcome == "answered"
 
 
-@pytest.mark.realtime_simulator(calls_per_second=None, speed=10)
+@TIME_STANDS
 async def test_a_carrier_that_cannot_say_does_not_end_the_wait(world: World) -> None:
     placed = place(world, PhoneScript.talks_for_ever())
     world.simulator.faults.status("look", 500, times=99)
-    assert (await deferred(waiting(placed=placed)))["state"] == "claimed"
+    assert (await awaited(world, waiting(placed=placed)))["state"] == "claimed"
 
 
 @pytest.mark.parametrize(

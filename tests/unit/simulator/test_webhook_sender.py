@@ -32,6 +32,7 @@ def verify(simulator: Simulator, taken: Taken) -> str:
 
 
 def test_a_call_that_comes_in_is_told_with_a_true_signature(simulator: Simulator, receiver: Receiver) -> None:
+    earliest = int(time.time())
     call_id = simulator.call_in(PERSON, CALLER, {"X-Order": "7"})
     settle(simulator)
     (taken,) = receiver.taken
@@ -41,7 +42,7 @@ def test_a_call_that_comes_in_is_told_with_a_true_signature(simulator: Simulator
     assert call is not None
     assert (call.call_id, call.from_number, call.to_number, call.header("x-order")) == (call_id, PERSON, CALLER, "7")
     assert call.media_security == "srtp"
-    assert call.created_at.timestamp() == pytest.approx(time.time(), abs=5)
+    assert earliest <= call.created_at.timestamp() <= time.time()
 
 
 def test_a_delivery_is_repeated_with_longer_and_longer_waits_until_it_is_taken(
@@ -105,13 +106,14 @@ def test_a_webhook_can_be_delivered_again(simulator: Simulator, receiver: Receiv
 
 def test_a_late_webhook_looks_as_old_as_its_call(simulator: Simulator, receiver: Receiver) -> None:
     simulator.faults.late_webhook(3600)
+    earliest = int(time.time())
     simulator.call_in(PERSON, CALLER)
     simulator.clock.advance(3599)
     assert receiver.taken == []
     simulator.clock.advance(1)
     (taken,) = receiver.taken
     verify(simulator, taken)
-    assert json.loads(taken.body)["created_at"] == pytest.approx(time.time() - 3600, abs=5)
+    assert earliest - 3600 <= json.loads(taken.body)["created_at"] <= time.time() - 3600
 
 
 def test_a_forged_webhook_does_not_verify(simulator: Simulator, receiver: Receiver) -> None:

@@ -16,6 +16,7 @@ from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World
 
 from airflow_openai_realtime.calls import shared_clients
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers import ringing
 from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
 from airflow_openai_realtime.triggers.ringing import SparingReport, idle_for_ever
@@ -154,6 +155,8 @@ async def test_it_fires_again_until_the_call_is_claimed(world: World) -> None:
                 client.claim(call_id, "somebody")
 
         await asyncio.to_thread(claim)
+        async with shared_clients.shared_feed((await RealtimeHook().aline()).switchboard) as feed:
+            await until(lambda: not feed.ringing)
         with pytest.raises(asyncio.TimeoutError):
             await two_more(lambda: next_id(events, seconds=1.5))
 

@@ -5,10 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from airflow_world import CALLER, CONN_ID, FakeTask, World, run_task
+from airflow_world import CALLER, CONN_ID, FakeTask, World, run_task, until
 
 from airflow_openai_realtime.calls import shared_clients
 from airflow_openai_realtime.conversation import following
+from airflow_openai_realtime.conversation import rules as conversation_rules
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
@@ -51,10 +52,6 @@ def result_in(world: World, call_id: str) -> dict[str, Any]:
     return dict(kept.result or {})
 
 
-async def until(world: World, condition: Any) -> None:
-    assert await asyncio.to_thread(world.simulator.wait_for, condition)
-
-
 async def test_it_fires_when_the_call_is_over_and_tells_no_more_than_that(world: World) -> None:
     call_id = await asyncio.to_thread(accept, world)
     live = asyncio.create_task(fired(trigger(world, call_id)))
@@ -66,11 +63,15 @@ async def test_it_fires_when_the_call_is_over_and_tells_no_more_than_that(world:
     assert shared_clients._CALLS.open_count() == 0
 
 
-async def test_at_its_time_the_call_is_hung_up(world: World) -> None:
-    call_id = await asyncio.to_thread(accept, world, seconds=3)
+async def test_at_its_time_the_call_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long before the switchboard would.
+    monkeypatch.setattr(conversation_rules, "LEAD_SECONDS", 597.0)
+    call_id = await asyncio.to_thread(accept, world, seconds=600)
     assert (await fired(trigger(world, call_id)))["status"] == "over"
     assert not world.is_open(call_id)
     assert result_in(world, call_id)["outcome"] == "max_duration"
+    row = world.row(call_id)
+    assert row.ended_at < row.hangup_at
 
 
 async def test_cancelled_it_leaves_the_call_alone_and_another_goes_on(world: World) -> None:

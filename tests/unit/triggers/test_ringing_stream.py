@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import TriggerEvent
-from airflow_world import OUR_NUMBER, World
+from airflow_world import OUR_NUMBER, World, until
 
 from airflow_openai_realtime.calls import shared_clients
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
 from airflow_openai_realtime.version_compat import has_acknowledged_streams
 
@@ -105,6 +106,8 @@ async def test_it_fires_again_until_the_call_is_claimed(world: World) -> None:
                 client.claim(call_id, "somebody")
 
         await asyncio.to_thread(claim)
+        async with shared_clients.shared_feed((await RealtimeHook().aline()).switchboard) as feed:
+            await until(world, lambda: not feed.ringing)
         with pytest.raises(asyncio.TimeoutError):
             await two_more(running)
 

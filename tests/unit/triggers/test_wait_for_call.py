@@ -6,13 +6,14 @@ import time
 from typing import Any
 
 import pytest
-from airflow_world import CALLER, CARRIER_CONN_ID, CONN_ID, OUR_NUMBER, World
+from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World, until
 
 from airflow_openai_realtime.api.session import parse_session
 from airflow_openai_realtime.calls import shared_clients
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 from airflow_openai_realtime.triggers import pacing, wait_for_call
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
@@ -109,7 +110,7 @@ async def test_fifty_triggers_share_one_poll_and_close_it(world: World, monkeypa
 
     monkeypatch.setattr(AsyncSwitchboardClient, "calls", counted)
     waiting = [asyncio.create_task(fired(trigger(seconds=5, claimant=f"task{number}"))) for number in range(50)]
-    await asyncio.to_thread(world.simulator.wait_for, lambda: at_once)
+    await until(world, lambda: at_once)
     assert shared_clients._FEEDS.open_count() == 1
     events = await asyncio.gather(*waiting)
     assert {event["status"] for event in events} == {"timeout"}
@@ -195,14 +196,21 @@ def ring(world: World) -> str:
 async def test_the_call_is_accepted_at_once_and_only_the_event_waits(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "SETTLE_SECONDS", 5.0)
+    settling, settled = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: pacing.Settling) -> None:
+        settling.set()
+        await settled.wait()
+
+    monkeypatch.setattr(pacing.Settling, "wait", wait)
     call_id = await asyncio.to_thread(ring, world)
-    started = time.monotonic()
     running = asyncio.create_task(fired(answering(world, seconds=90)))
-    assert await asyncio.to_thread(world.simulator.wait_for, lambda: world.is_open(call_id))
+    await asyncio.wait_for(settling.wait(), 30)
+    assert world.row(call_id).state == "accepted"
+    assert world.is_open(call_id)
     assert not running.done()
+    settled.set()
     assert await running == {"status": "accepted", "call_id": call_id}
-    assert time.monotonic() - started >= 4.95
 
 
 @pytest.mark.usefixtures("_no_settling")
@@ -246,7 +254,7 @@ async def test_moved_to_another_triggerer_while_its_event_waits_it_fires_again_f
     monkeypatch.setattr(pacing, "SETTLE_SECONDS", 60.0)
     moved = asyncio.create_task(fired(answering(world)))
     call_id = await asyncio.to_thread(ring, world)
-    await asyncio.to_thread(world.simulator.wait_for, lambda: world.row(call_id).state == "accepted")
+    await until(world, lambda: world.row(call_id).state == "accepted")
     moved.cancel()
     await asyncio.gather(moved, return_exceptions=True)
     assert world.is_open(call_id)
@@ -265,7 +273,7 @@ async def killed_after_the_accept(world: World, monkeypatch: pytest.MonkeyPatch,
     waiting = answering(world)
     running = asyncio.create_task(fired(waiting))
     call_id = await asyncio.to_thread(ring, world)
-    await asyncio.to_thread(world.simulator.wait_for, lambda: world.row(call_id).state == "accepted")
+    await until(world, lambda: world.row(call_id).state == "accepted")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await waiting.on_kill()
