@@ -69,7 +69,7 @@ class ConversationRules:
         self._offered = offered_tools.offered_tools(plan)
         self._listening = Listening(generation, self.tally.keys)
         self._announced: dict[str, events.FunctionCall] = {}
-        self._unheard_since = self.tally.last_at or began_at or now
+        self._unheard_since = self.tally.last_heard_at or began_at or now
         #: When the socket was lost last; a call that ended without a word ended then.
         self.broke_at: datetime | None = None
         self._last_error: tuple[datetime, str] | None = None
@@ -157,18 +157,34 @@ class ConversationRules:
         tool_rules.left_over(self._state, now)
         return self._state.take_effects()
 
-    def merge(self, entries: Iterable[TimelineEntry]) -> None:
-        """Take in saved entries of an earlier holder that could be read only now."""
+    def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
+        """
+        Take in what was saved of an earlier holder, when that could be read only now.
+
+        :param entries: The timeline.
+        :param heard_until: Until when the switchboard itself has listened.
+        """
         listed = list(entries)
-        for entry in listed:
-            self.tally.add(entry)
-        saved = Tally.of(listed)
-        if not saved.attachments or saved.last_at is None:
+        self.tally.merge(listed, heard_until)
+        saved = Tally.of(listed, heard_until)
+        if not saved.attachments or saved.last_heard_at is None:
             return
         if self._attached_at is None:
-            self._is_resumed, self._unheard_since = True, saved.last_at
+            self._is_resumed, self._unheard_since = True, saved.last_heard_at
         else:
-            self.tally.gap_seconds += max(0.0, (self._attached_at - saved.last_at).total_seconds())
+            self.tally.gaps.unheard(saved.last_heard_at, self._attached_at)
+
+    def caught_up(self, entries: Iterable[TimelineEntry], heard_until: datetime | None, now: datetime) -> list[Effect]:
+        """
+        Take in what the switchboard heard while no holder listened, now that it has written all of it.
+
+        :param entries: The timeline.
+        :param heard_until: Until when it has listened.
+        :param now: The time.
+        """
+        self.tally.merge(entries, heard_until)
+        tool_rules.begin_asked(self._state, now)
+        return self._settled(now) if self._state.is_live else self._state.take_effects()
 
     def fatal_error(self, now: datetime) -> str | None:
         """
@@ -199,6 +215,7 @@ class ConversationRules:
             state.send(command)
         if self._is_resumed and self._attachments == 1:
             tool_rules.take_over(state, now)
+        tool_rules.begin_asked(state, now)
         self._greet(now)
 
     def _greet(self, now: datetime) -> None:
