@@ -62,6 +62,7 @@ LONGEST_KEY = 255
 
 MOST_BYTES_AT_ONCE = 256 * 1024
 """Of the entries in one request that a client sends: well below the switchboard's limit for a request."""
+
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 
 
