@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -137,7 +139,7 @@ async def _open(settings: ApiSettings, request: CallRequest) -> Verdict:
             max_size=_MAX_EVENT_BYTES,
             compression=None,  # its windows would be most of what a live call costs in memory
             logger=_wire_log,
-            **_socket_options(),
+            **_socket_options(request.path),
         )
     except InvalidStatus as error:
         return _refused(settings, request, error)
@@ -162,7 +164,22 @@ def _refused(settings: ApiSettings, request: CallRequest, error: Any) -> Verdict
     return Verdict(ServiceUnavailable(text, call_id=request.call_id), Trouble.FINAL)
 
 
-def _socket_options() -> dict[str, Any]:
-    """Try IPv4 soon when IPv6 stalls (5 s were observed); only Python's own event loop knows how."""
-    loop = asyncio.get_running_loop()
-    return {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
+def load() -> None:
+    """Load what the first socket needs, from a thread: it keeps the processor busy for tens of milliseconds."""
+    import websockets.asyncio.client  # noqa: F401
+
+    _tls()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One for all sockets: each reads all certificates that the system trusts, so many at once would hold up all."""
+    return ssl.create_default_context()
+
+
+def _socket_options(url: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"ssl": _tls()} if urlsplit(url).scheme == "wss" else {}
+    # Try IPv4 soon when IPv6 stalls (5 s were observed); only Python's own event loop knows how.
+    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        options["happy_eyeballs_delay"] = 0.25
+    return options

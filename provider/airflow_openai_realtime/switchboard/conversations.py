@@ -35,11 +35,13 @@ class Progress:
     :param call_id: The call.
     :param generation: What opening the conversation gave.
     :param entries: In their order; may be empty.
+    :param given_up: Whether its holder gives it up, though the process goes on: the switchboard listens at once.
     """
 
     call_id: str
     generation: int
     entries: tuple[TimelineEntry, ...] = field(default=(), repr=False)
+    given_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,9 @@ class SavingProgress:
         for place, entries in batch:
             each = self._conversations[place]
             listed = [entry.to_dict() for entry in entries]
-            told.append({"call_id": each.call_id, "generation": each.generation, "entries": listed})
+            one: dict[str, Any] = {"call_id": each.call_id, "generation": each.generation, "entries": listed}
+            # Entries that follow in another request are heard, too: what was given up can still be written to.
+            told.append({**one, "given_up": True} if each.given_up else one)
         body = {"process": process, "leaving": leaving, "conversations": told}
         return SwitchboardRequest("POST", "/v1/progress", body=body)
 

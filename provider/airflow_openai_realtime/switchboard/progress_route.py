@@ -26,6 +26,7 @@ class ConversationProgress(PrivateBody):
     call_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
     generation: Generation
     entries: Entries = Field(default_factory=list)
+    given_up: bool = False
 
 
 class Progress(PrivateBody):
@@ -51,12 +52,14 @@ async def save_progress(request: Request, line: CallerLine, body: Progress) -> A
     """Add to timelines; the answer says for each conversation which keys were new, or why nothing was added."""
     service = service_of(request)
     listed = [
-        ProgressRecord(each.call_id, each.generation, tuple(entry.record() for entry in each.entries))
+        ProgressRecord(each.call_id, each.generation, tuple(entry.record() for entry in each.entries), each.given_up)
         for each in body.conversations
     ]
     answers = await service.threads.run(
         service.store.conversations.save_progress, line.name, body.process, listed, service.now(), leaving=body.leaving
     )
+    if body.leaving or any(each.given_up for each in body.conversations):
+        service.standby.look_soon()
     return {
         "conversations": [
             {"call_id": each.call_id, **_shown(answer)} for each, answer in zip(listed, answers, strict=True)

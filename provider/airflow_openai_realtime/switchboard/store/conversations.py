@@ -20,7 +20,7 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
 from airflow_openai_realtime.switchboard.store.database import Database
-from airflow_openai_realtime.switchboard.store.processes import left, saw
+from airflow_openai_realtime.switchboard.store.processes import NOBODY, left, saw
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, timeline
 from airflow_openai_realtime.switchboard.store.timeline_rows import Addition, find_new, locked_rows, write
 from airflow_openai_realtime.timeline.entries import (
@@ -172,7 +172,10 @@ def _append(
         try:
             row = _required(rows.get((line, each.call_id)), line, each.call_id)
             _require_holder(row, each.generation)
-            additions[each.call_id] = Addition(row, each.entries, {"saved_at": now})
+            values = {"saved_at": now, "process": row.process, "heard_until": row.heard_until}
+            if each.given_up:
+                values |= {"process": NOBODY, "heard_until": now}
+            additions[each.call_id] = Addition(row, each.entries, values)
         except (UnknownCall, ConversationSuperseded) as error:
             refused[each.call_id] = error
     find_new(connection, additions.values())

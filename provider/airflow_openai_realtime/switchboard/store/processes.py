@@ -9,6 +9,9 @@ from sqlalchemy import Connection, select
 from airflow_openai_realtime.switchboard.records import ACCEPTED
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, processes
 
+NOBODY = ""
+"""The process of a conversation that its holder gave up: it shows no sign of life, whatever becomes of the process."""
+
 
 def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
     """
@@ -34,4 +37,4 @@ def left(connection: Connection, line: str, process: str, now: datetime) -> None
     found = sorted(connection.execute(query).scalars())
     for call_id in found:  # in one order, as everybody locks them
         same = (conversations.c.line == line) & (conversations.c.call_id == call_id)
-        connection.execute(conversations.update().where(same).values(heard_until=now))
+        connection.execute(conversations.update().where(same).values(heard_until=now, process=NOBODY))

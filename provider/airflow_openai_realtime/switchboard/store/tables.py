@@ -162,7 +162,7 @@ conversations = Table(
     Column("result", LONG_TEXT),
     Column("entry_count", Integer, nullable=False),
     Column("entry_bytes", Integer, nullable=False),
-    Column("process", exact_text(64)),  # where the holder runs; null when that shows no sign of life
+    Column("process", exact_text(64)),  # where the holder runs; null: no signs of life are shown there; empty: given up
     Column("standby_by", exact_text(64)),  # the worker that listens in the place of a silent process
     Column("standby_until", Instant),  # the lease of that worker, or a pause
     Column("heard_until", Instant),  # until when a worker has listened

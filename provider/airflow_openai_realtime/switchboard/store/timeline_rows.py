@@ -21,7 +21,7 @@ from airflow_openai_realtime.timeline.entries import (
 
 CallKey = tuple[str, str]
 
-_AT_ONCE = 500
+AT_ONCE = 500
 """Values in one condition: databases take only so many."""
 
 
@@ -82,8 +82,8 @@ def locked_rows(connection: Connection, keys: Iterable[CallKey]) -> dict[CallKey
     """Conversations, locked in one order, so that no two transactions wait for each other."""
     found: dict[CallKey, Any] = {}
     listed = sorted(set(keys))
-    for start in range(0, len(listed), _AT_ONCE):
-        some = tuple_(conversations.c.line, conversations.c.call_id).in_(listed[start : start + _AT_ONCE])
+    for start in range(0, len(listed), AT_ONCE):
+        some = tuple_(conversations.c.line, conversations.c.call_id).in_(listed[start : start + AT_ONCE])
         query = select(conversations).where(some).order_by(conversations.c.line, conversations.c.call_id)
         for row in connection.execute(query.with_for_update()):
             found[row.line, row.call_id] = row
@@ -121,8 +121,8 @@ def known_keys(connection: Connection, wanted: Mapping[str, Sequence[tuple[str, 
     """
     there: set[tuple[str, str, str]] = set()
     for line, pairs in wanted.items():
-        for start in range(0, len(pairs), _AT_ONCE):
-            some = tuple_(timeline.c.call_id, timeline.c.key).in_(pairs[start : start + _AT_ONCE])
+        for start in range(0, len(pairs), AT_ONCE):
+            some = tuple_(timeline.c.call_id, timeline.c.key).in_(pairs[start : start + AT_ONCE])
             query = select(timeline.c.call_id, timeline.c.key).where(timeline.c.line == line, some)
             there.update((line, row.call_id, row.key) for row in connection.execute(query))
     return there
