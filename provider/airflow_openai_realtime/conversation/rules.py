@@ -14,7 +14,7 @@ from typing import Any
 from airflow_openai_realtime.api import sideband_events as events
 from airflow_openai_realtime.api.sideband_commands import update_session
 from airflow_openai_realtime.conversation import call_outcome, last_words, offered_tools, tool_rules, turn_taking
-from airflow_openai_realtime.conversation.effects import Effect, ToolAnswer
+from airflow_openai_realtime.conversation.effects import CatchUp, Effect, ToolAnswer
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.state import ConversationState
@@ -82,6 +82,11 @@ class ConversationRules:
     def hung_up_for(self) -> str | None:
         """Why we hang up; ``None``: we do not."""
         return self._state.hung_up_for
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether somebody else held the conversation before."""
+        return self._is_resumed or self._generation > 1
 
     @property
     def is_session_there(self) -> bool:
@@ -206,6 +211,8 @@ class ConversationRules:
         is_again = self._is_resumed or self._attachments > 1
         gap = max(0.0, (now - self._unheard_since).total_seconds()) if is_again else 0.0
         state.keep(self._attached_note(event, now, gap), at_once=True)
+        if is_again or self.is_taken_over:
+            state.effects.append(CatchUp())
         state.quiet.start_again(now)
         if state.hung_up_for is not None:
             return

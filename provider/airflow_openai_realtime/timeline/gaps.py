@@ -22,6 +22,7 @@ class Gaps:
     heard_until: datetime | None = None
     _unheard: list[tuple[datetime, datetime, str | None]] = field(default_factory=list)
     _stands_by_since: datetime | None = None
+    _held_at: list[datetime] = field(default_factory=list)
 
     def attached(self, at: datetime, gap_seconds: float, lease: str | None = None) -> None:
         """
@@ -32,7 +33,9 @@ class Gaps:
         :param lease: Of the switchboard that listens; ``None``: it is a holder.
         """
         self.unheard(at - timedelta(seconds=gap_seconds), at, lease)
-        if lease is not None and (self._stands_by_since is None or at > self._stands_by_since):
+        if lease is None:
+            self._held_at.append(at)
+        elif self._stands_by_since is None or at > self._stands_by_since:
             self._stands_by_since = at
 
     def unheard(self, since: datetime, until: datetime, lease: str | None = None) -> None:
@@ -40,9 +43,10 @@ class Gaps:
         if until > since:
             self._unheard.append((since, until, lease))
 
-    def not_missed(self, lease: str) -> None:
-        """Note that the holder was there while the switchboard listened under a lease."""
+    def not_missed(self, at: datetime, lease: str) -> None:
+        """Note that the holder was there while the switchboard listened under a lease, which it does not any more."""
         self._unheard = [each for each in self._unheard if each[2] != lease]
+        self._held_at.append(at)
 
     def heard(self, until: datetime | None) -> None:
         """Note until when the switchboard has listened; ``None``: nothing new."""
@@ -67,5 +71,7 @@ class Gaps:
             if heard_since is None or heard_until is None or heard_until <= heard_since:
                 yield since, until
             else:
+                # Then a holder listened again, and has told of gaps itself.
+                stood_by_until = min([heard_until, *(at for at in self._held_at if at > heard_since)])
                 yield since, min(until, heard_since)
-                yield max(since, heard_until), until
+                yield max(since, stood_by_until), until

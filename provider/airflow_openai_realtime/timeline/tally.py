@@ -189,7 +189,7 @@ def _add_note(tally: Tally, entry: TimelineEntry) -> None:
         name, arguments = str(body.get("name")), str(body.get("arguments") or "")
         tally.asked.setdefault(tool_call_id, ToolTrace(tool_call_id, name, entry.at, arguments, NOT_RUN))
     elif what == STOOD_DOWN:
-        tally.gaps.not_missed(str(body.get("lease")))
+        tally.gaps.not_missed(entry.at, str(body.get("lease")))
     elif what in (ATTACHED, STOOD_BY):
         tally.attachments += 1
         lease = str(body.get("lease")) if what == STOOD_BY else None

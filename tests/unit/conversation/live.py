@@ -17,6 +17,7 @@ from airflow_openai_realtime.conversation.live_ports import live_ports
 from airflow_openai_realtime.conversation.offered_tools import with_tools
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.ports import CallPorts
+from airflow_openai_realtime.conversation.progress import ProgressSender
 from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.run_call import run_call
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
@@ -48,6 +49,8 @@ class Line:
         self.calls = await self._stack.enter_async_context(AsyncCallsClient(self._api))
         client = AsyncSwitchboardClient(self.world.url, self.world.token, line=CONN_ID)
         self.switchboard = await self._stack.enter_async_context(client)
+        self.progress = ProgressSender(self.switchboard)
+        self._stack.push_async_callback(self.progress.close)
         return self
 
     async def __aexit__(
@@ -73,7 +76,8 @@ class Line:
 
     def ports(self, **changes: Any) -> CallPorts:
         """The real ports, with what a test wants to be different."""
-        return replace(live_ports(self._api, self.calls, self.switchboard, HOLDER, self.reports.append), **changes)
+        given = self._api, self.calls, self.switchboard, self.progress, HOLDER, self.reports.append
+        return replace(live_ports(*given), **changes)
 
     async def run(self, call: SwitchboardCall, plan: ConversationPlan, **changes: Any) -> CallResult:
         """Run a call to its end."""

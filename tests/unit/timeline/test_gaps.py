@@ -63,17 +63,27 @@ def test_a_holder_that_was_there_all_the_time_has_missed_nothing() -> None:
     gaps.attached(at(12), 2, "lease_1")
     gaps.attached(at(16), 1, "lease_1")
     gaps.attached(at(42), 2, "lease_2")
-    gaps.not_missed("lease_1")
+    gaps.not_missed(at(17), "lease_1")
     assert gaps.seconds == 2
 
 
 def test_a_holder_that_was_there_but_lost_its_socket_has_missed_what_nobody_heard() -> None:
     gaps = Gaps()
     gaps.attached(at(12), 2, "lease_1")
-    gaps.not_missed("lease_1")
-    gaps.heard(at(31))
-    gaps.attached(at(30), 19)
-    assert gaps.seconds == 1
+    gaps.heard(at(16))
+    gaps.attached(at(16.5), 6.5)
+    gaps.not_missed(at(17), "lease_1")
+    assert gaps.seconds == 2.5
+
+
+def test_what_was_missed_when_the_switchboard_had_long_stopped_counts_whatever_was_heard_since() -> None:
+    for relieved in (lambda gaps: gaps.attached(at(15), 0), lambda gaps: gaps.not_missed(at(15), "lease_1")):
+        gaps = Gaps()
+        gaps.attached(at(12), 0, "lease_1")
+        relieved(gaps)
+        gaps.attached(at(30), 5)
+        gaps.heard(at(60))
+        assert gaps.seconds == 5
 
 
 def test_an_older_word_of_how_long_the_switchboard_listened_changes_nothing() -> None:
