@@ -76,10 +76,11 @@ class StandbyCall:
 
     def stop(self, why: str) -> asyncio.Task[None] | None:
         """Hear nothing more from now on; the socket's task, which ends a little later."""
-        self.stopped_for = self.stopped_for or why
-        if self._task is not None:
-            self._task.cancel()
-        self.hearing.closed(self._now())
+        if self.stopped_for is None:
+            self.stopped_for = why
+            self.hearing.closed(self._now())
+            if self._task is not None:
+                self._task.cancel()  # once: a second time would cut off the closing of the socket
         return self._task
 
     async def _run(self, api: ApiSettings) -> None:
