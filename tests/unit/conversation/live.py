@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+import httpx
 from airflow_world import CALLER, CONN_ID, World
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
@@ -31,15 +32,29 @@ SESSION = {
 HOLDER = "campaign/run/task/-1"
 
 
+class Way(httpx.AsyncHTTPTransport):
+    """The way to the switchboard, which may be cut."""
+
+    is_cut = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, if it gets there."""
+        if self.is_cut:
+            raise httpx.ConnectError("the way is cut", request=request)
+        return await super().handle_async_request(request)
+
+
 class Line:
     """
     Accepts and runs the calls of a small world.
 
     :param world: The simulator and the switchboard.
+    :param way: The way to the switchboard; cut it, and this process is as good as dead.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.way = Way()
         self.reports: list[str] = []
         self._stack = AsyncExitStack()
         endpoints = endpoints_for(base_url=world.simulator.openai_base_url)
@@ -47,7 +62,7 @@ class Line:
 
     async def __aenter__(self) -> Line:
         self.calls = await self._stack.enter_async_context(AsyncCallsClient(self._api))
-        client = AsyncSwitchboardClient(self.world.url, self.world.token, line=CONN_ID)
+        client = AsyncSwitchboardClient(self.world.url, self.world.token, line=CONN_ID, transport=self.way)
         self.switchboard = await self._stack.enter_async_context(client)
         self.progress = ProgressSender(self.switchboard)
         self._stack.push_async_callback(self.progress.close)
