@@ -20,7 +20,7 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
 from airflow_openai_realtime.switchboard.store.database import Database
-from airflow_openai_realtime.switchboard.store.processes import NOBODY, left, saw
+from airflow_openai_realtime.switchboard.store.processes import NOBODY, held_by, left, saw
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, timeline
 from airflow_openai_realtime.switchboard.store.timeline_rows import Addition, find_new, locked_rows, write
 from airflow_openai_realtime.timeline.entries import (
@@ -93,10 +93,15 @@ class Conversations:
         fit = [each for each in checked.values() if isinstance(each, Progress)]
 
         def work(connection: Connection) -> dict[str, list[str] | OpenAIRealtimeError]:
+            held: list[str] = []
             if leaving:
-                left(connection, line, process, now)
+                # All conversations in one order, then the process, as everybody locks them.
+                held = held_by(connection, line, process)
+                locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
             answers = _append(connection, line, fit, now)
-            if not leaving:
+            if leaving:
+                left(connection, line, process, held, now)
+            else:
                 saw(connection, line, process, now)
             return {each.call_id: answer for each, answer in zip(fit, answers, strict=True)}
 

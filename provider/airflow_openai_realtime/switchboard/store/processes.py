@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from airflow_openai_realtime.switchboard.records import ACCEPTED
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, processes
@@ -24,9 +25,8 @@ def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
         connection.execute(processes.insert().values(line=line, process=process, seen_at=now))
 
 
-def left(connection: Connection, line: str, process: str, now: datetime) -> None:
-    """Note that a process gives its conversations up now; until now it has heard all that was said in them."""
-    connection.execute(processes.delete().where((processes.c.line == line) & (processes.c.process == process)))
+def held_by(connection: Connection, line: str, process: str) -> list[str]:
+    """Ids of the live calls whose conversations a process holds."""
     live = select(calls.c.call_id).where(calls.c.line == line, calls.c.state == ACCEPTED)
     query = select(conversations.c.call_id).where(
         conversations.c.line == line,
@@ -34,7 +34,18 @@ def left(connection: Connection, line: str, process: str, now: datetime) -> None
         conversations.c.process == process,
         conversations.c.finished_at.is_(None),
     )
-    found = sorted(connection.execute(query).scalars())
-    for call_id in found:  # in one order, as everybody locks them
-        same = (conversations.c.line == line) & (conversations.c.call_id == call_id)
-        connection.execute(conversations.update().where(same).values(heard_until=now, process=NOBODY))
+    return sorted(connection.execute(query).scalars())
+
+
+def left(connection: Connection, line: str, process: str, held: Sequence[str], now: datetime) -> None:
+    """
+    Note that a process gives its conversations up now; until now it has heard all that was said in them.
+
+    :param held: The calls, whose conversations are locked.
+    """
+    if held:
+        same = (conversations.c.line == line) & (conversations.c.call_id == bindparam("its_call"))
+        given_up = conversations.update().where(same, conversations.c.process == process)
+        values = given_up.values(heard_until=now, process=NOBODY)
+        connection.execute(values, [{"its_call": call_id} for call_id in held])
+    connection.execute(processes.delete().where((processes.c.line == line) & (processes.c.process == process)))
