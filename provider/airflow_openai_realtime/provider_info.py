@@ -184,6 +184,15 @@ def _config() -> dict[str, Any]:
                     "example": "30",
                     "default": "60",
                 },
+                "standby_after_seconds": {
+                    "description": "After how many seconds without a sign of life the triggerer that runs a call is "
+                    "taken for silent, so that the switchboard listens to the call until another one does: 1 or more, "
+                    "or 0 for never.",
+                    "version_added": "0.1.0",
+                    "type": "float",
+                    "example": "5",
+                    "default": "2",
+                },
                 "calls_page_connections": {
                     "description": "Ids of openai_realtime connections to standalone switchboards that Airflow cannot "
                     "list, since a secrets backend holds them; separated by commas. The Calls page shows their calls.",

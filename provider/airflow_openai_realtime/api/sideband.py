@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import ipaddress
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -146,7 +148,7 @@ async def _open(settings: ApiSettings, request: CallRequest) -> Verdict:
             max_size=_MAX_EVENT_BYTES,
             compression=None,  # its windows would be most of what a live call costs in memory
             logger=_wire_log,
-            **_socket_options(urlsplit(request.path).hostname or ""),
+            **_socket_options(request.path),
         )
     except InvalidStatus as error:
         return _refused(settings, request, error)
@@ -171,18 +173,34 @@ def _refused(settings: ApiSettings, request: CallRequest, error: Any) -> Verdict
     return Verdict(ServiceUnavailable(text, call_id=request.call_id), Trouble.FINAL)
 
 
-def _socket_options(host: str) -> dict[str, Any]:
+def load() -> None:
+    """Load what the first socket needs, from a thread: it keeps the processor busy for tens of milliseconds."""
+    import websockets.asyncio.client  # noqa: F401
+
+    _tls()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One for all sockets: each reads all certificates that the system trusts, so many at once would hold up all."""
+    return ssl.create_default_context()
+
+
+def _socket_options(url: str) -> dict[str, Any]:
     """
     Try IPv4 soon when IPv6 stalls (5 s were observed); only Python's own event loop knows how.
 
     Where there is one address to try, it is left out: cancelled at the moment of the connection, it loses the socket.
 
-    :param host: Name or address of the other side.
+    :param url: Where the socket leads to.
 
     Source: ``asyncio.staggered`` of Python 3.11, observed 2026.
     """
-    has_choice = not _is_address(host) and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
-    return {"happy_eyeballs_delay": 0.25} if has_choice else {}
+    parts = urlsplit(url)
+    options: dict[str, Any] = {"ssl": _tls()} if parts.scheme == "wss" else {}
+    if not _is_address(parts.hostname or "") and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        options["happy_eyeballs_delay"] = 0.25
+    return options
 
 
 def _is_address(host: str) -> bool:

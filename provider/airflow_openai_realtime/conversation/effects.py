@@ -94,6 +94,11 @@ class HangUp:
 
 
 @dataclass(frozen=True)
+class CatchUp:
+    """Read the timeline again soon: the switchboard may have listened until now, and have more to write."""
+
+
+@dataclass(frozen=True)
 class Report:
     """
     Tell the log of who runs the call.
@@ -104,7 +109,7 @@ class Report:
     line: str
 
 
-Effect = Send | Keep | RunFunction | CheckResult | Refer | HangUp | Report
+Effect = Send | Keep | RunFunction | CheckResult | Refer | HangUp | CatchUp | Report
 
 
 @dataclass(frozen=True)

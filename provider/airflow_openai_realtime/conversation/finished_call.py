@@ -120,7 +120,7 @@ def result_without_end(
     :param now: The time, aware, for a call whose end nobody noted.
     :param prices: Own prices, checked.
     """
-    tally = Tally.of(conversation.entries if conversation is not None else ())
+    tally = Tally.of(conversation.entries, conversation.heard_until) if conversation is not None else Tally()
     return result_of(
         call,
         tally,

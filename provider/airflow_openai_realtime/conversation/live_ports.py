@@ -10,6 +10,7 @@ from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.api.sideband import attach
 from airflow_openai_realtime.conversation.ports import CallPorts, Sideband
+from airflow_openai_realtime.conversation.progress import ProgressSender
 from airflow_openai_realtime.exceptions import SwitchboardError, UnknownCall
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.conversations import Conversation
@@ -20,6 +21,7 @@ def live_ports(
     api: ApiSettings,
     calls: AsyncCallsClient,
     switchboard: AsyncSwitchboardClient,
+    progress: ProgressSender,
     holder: str,
     report: Callable[[str], None],
     *,
@@ -31,6 +33,7 @@ def live_ports(
     :param api: How to reach OpenAI.
     :param calls: Client of OpenAI's call endpoints.
     :param switchboard: Client of the line at its switchboard.
+    :param progress: What saves the progress of all conversations of this process on the line.
     :param holder: Stable name of who runs the call: the claimant's.
     :param report: Called with lines for the log of who runs it.
     :param prices: Own prices, checked.
@@ -59,7 +62,7 @@ def live_ports(
             report(f"The switchboard could not be told that call {call_id} is over: {error}")
 
     async def open_conversation(call_id: str) -> Conversation:
-        return await switchboard.open_conversation(call_id, holder)
+        return await progress.open(call_id, holder)
 
     return CallPorts(
         attach=open_socket,
@@ -68,8 +71,10 @@ def live_ports(
         find=find,
         ended=ended,
         open=open_conversation,
-        append=switchboard.append_entries,
-        finish=switchboard.finish_conversation,
+        read=switchboard.conversation,
+        append=progress.append,
+        give_up=progress.give_up,
+        finish=progress.finish,
         report=report,
         prices=prices,
     )

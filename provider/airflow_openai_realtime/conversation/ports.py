@@ -48,7 +48,9 @@ class CallPorts:
     :param find: The switchboard's row of a call; None when it has none.
     :param ended: Tells the switchboard why a call ended; must not raise when it cannot be reached.
     :param open: Opens the conversation of a call, for the holder.
+    :param read: Reads the conversation of a call as it is now; None when it has none.
     :param append: Saves timeline entries under a generation; returns the keys that were new.
+    :param give_up: Tells the switchboard that the holder of a generation stops though the conversation goes on.
     :param finish: Writes outcome and result.
     :param report: Called with lines for the log of who runs the call; they hold no personal data.
     :param run_function: Runs a function of a DAG author; never raises.
@@ -63,7 +65,9 @@ class CallPorts:
     find: Callable[[str], Awaitable[SwitchboardCall | None]]
     ended: Callable[[str, str], Awaitable[None]]
     open: Callable[[str], Awaitable[Conversation]]
+    read: Callable[[str], Awaitable[Conversation | None]]
     append: Callable[[str, int, Sequence[TimelineEntry]], Awaitable[frozenset[str]]]
+    give_up: Callable[[str, int], Awaitable[None]]
     finish: Callable[[str, int, str, Mapping[str, Any], Sequence[TimelineEntry]], Awaitable[Conversation]]
     report: Callable[[str], None]
     run_function: Callable[[FunctionSpec, str, SwitchboardCall], Awaitable[ToolAnswer]] = run_function

@@ -155,7 +155,9 @@ def result_of(
         result_problems=tally.result_problems,
         turns={"caller": tally.caller_turns, "agent": tally.agent_turns},
         keys="".join(tally.pressed),
-        tools=tuple({"name": tool.name, "status": tool.status} for tool in tally.tools.values()),
+        tools=tuple(
+            {"name": tool.name, "status": tool.status} for tool in (*tally.tools.values(), *tally.never_begun())
+        ),
         transfer=tally.transfer,
         usage=tally.usage.to_dict(),
         cost=None if cost is None else cost.to_dict(),

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_openai_realtime.api import sideband_events as events
 from airflow_openai_realtime.api.sideband_commands import update_session
 from airflow_openai_realtime.conversation import call_outcome, last_words, offered_tools, tool_rules, turn_taking
-from airflow_openai_realtime.conversation.effects import Effect, ToolAnswer
+from airflow_openai_realtime.conversation.effects import CatchUp, Effect, ToolAnswer
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.state import ConversationState
@@ -69,7 +69,7 @@ class ConversationRules:
         self._offered = offered_tools.offered_tools(plan)
         self._listening = Listening(generation, self.tally.keys)
         self._announced: dict[str, events.FunctionCall] = {}
-        self._unheard_since = self.tally.last_at or began_at or now
+        self._unheard_since = self.tally.last_heard_at or began_at or now
         #: When the socket was lost last; a call that ended without a word ended then.
         self.broke_at: datetime | None = None
         self._last_error: tuple[datetime, str] | None = None
@@ -82,6 +82,11 @@ class ConversationRules:
     def hung_up_for(self) -> str | None:
         """Why we hang up; ``None``: we do not."""
         return self._state.hung_up_for
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether somebody else held the conversation before."""
+        return self._is_resumed or self._generation > 1
 
     @property
     def is_session_there(self) -> bool:
@@ -157,18 +162,34 @@ class ConversationRules:
         tool_rules.left_over(self._state, now)
         return self._state.take_effects()
 
-    def merge(self, entries: Iterable[TimelineEntry]) -> None:
-        """Take in saved entries of an earlier holder that could be read only now."""
+    def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
+        """
+        Take in what was saved of an earlier holder, when that could be read only now.
+
+        :param entries: The timeline.
+        :param heard_until: Until when the switchboard itself has listened.
+        """
         listed = list(entries)
-        for entry in listed:
-            self.tally.add(entry)
-        saved = Tally.of(listed)
-        if not saved.attachments or saved.last_at is None:
+        self.tally.merge(listed, heard_until)
+        saved = Tally.of(listed, heard_until)
+        if not saved.attachments or saved.last_heard_at is None:
             return
         if self._attached_at is None:
-            self._is_resumed, self._unheard_since = True, saved.last_at
+            self._is_resumed, self._unheard_since = True, saved.last_heard_at
         else:
-            self.tally.gap_seconds += max(0.0, (self._attached_at - saved.last_at).total_seconds())
+            self.tally.gaps.unheard(saved.last_heard_at, self._attached_at)
+
+    def caught_up(self, entries: Iterable[TimelineEntry], heard_until: datetime | None, now: datetime) -> list[Effect]:
+        """
+        Take in what the switchboard heard while no holder listened, now that it has written all of it.
+
+        :param entries: The timeline.
+        :param heard_until: Until when it has listened.
+        :param now: The time.
+        """
+        self.tally.merge(entries, heard_until)
+        tool_rules.begin_asked(self._state, now)
+        return self._settled(now) if self._state.is_live else self._state.take_effects()
 
     def fatal_error(self, now: datetime) -> str | None:
         """
@@ -190,6 +211,8 @@ class ConversationRules:
         is_again = self._is_resumed or self._attachments > 1
         gap = max(0.0, (now - self._unheard_since).total_seconds()) if is_again else 0.0
         state.keep(self._attached_note(event, now, gap), at_once=True)
+        if is_again or self.is_taken_over:
+            state.effects.append(CatchUp())
         state.quiet.start_again(now)
         if state.hung_up_for is not None:
             return
@@ -199,6 +222,7 @@ class ConversationRules:
             state.send(command)
         if self._is_resumed and self._attachments == 1:
             tool_rules.take_over(state, now)
+        tool_rules.begin_asked(state, now)
         self._greet(now)
 
     def _greet(self, now: datetime) -> None:

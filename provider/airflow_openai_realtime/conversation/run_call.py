@@ -18,6 +18,7 @@ from airflow_openai_realtime.conversation import effects
 from airflow_openai_realtime.conversation.alarm import Alarm
 from airflow_openai_realtime.conversation.call_ending import CallEnding
 from airflow_openai_realtime.conversation.call_outcome import MAX_DURATION, End, outcome_of
+from airflow_openai_realtime.conversation.catching_up import CatchingUp
 from airflow_openai_realtime.conversation.effects import ToolAnswer
 from airflow_openai_realtime.conversation.live_socket import LiveSocket, SocketEnd
 from airflow_openai_realtime.conversation.patience import Tasks, wait_for_any
@@ -75,7 +76,7 @@ async def run_call(ports: CallPorts, plan: ConversationPlan, call: SwitchboardCa
             raise
         return CallResult.from_dict(kept.result)
     except asyncio.CancelledError:
-        await running.save_what_is_there()
+        await running.leave()
         raise
     finally:
         await running.stop()
@@ -92,6 +93,7 @@ class _RunningCall:
         self._tasks = Tasks()
         self._saving = Saving(ports, call.call_id, self._opened)
         self._tools = ToolTasks(ports, plan, call, self._saving, self._tasks, self._answered)
+        self._catching_up = CatchingUp(ports, call.call_id, self._tasks, self._caught_up)
         self._end = CallEnding(ports, call.call_id, hangup_at)
         self._alarm = Alarm(self._wake, ports.now, ports.sleep, self._tasks.start)
         self._is_open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -118,6 +120,7 @@ class _RunningCall:
         self._alarm.stop()
         if self._hanging_up is None:
             await self._end.make_certain()
+        await self._catching_up.make_sure(is_due=rules.is_taken_over)
         await self._tools.wait(TOOLS_SECONDS)
         self._carry_out(rules.ended(ended_at))
         if self._hanging_up is None or self._end.was_over:
@@ -125,10 +128,10 @@ class _RunningCall:
         outcome = outcome_of(self._what_is_known(rules, socket_end, ended_at))
         return await self._finish(rules, outcome, ended_at)
 
-    async def save_what_is_there(self) -> None:
-        """Save what is not saved yet, quickly."""
+    async def leave(self) -> None:
+        """Save what is not saved yet, quickly; from now on the switchboard listens, until the next holder does."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._saving.flush(), LAST_SAVE_SECONDS)
+            await asyncio.wait_for(self._saving.leave(), LAST_SAVE_SECONDS)
 
     async def stop(self) -> None:
         """Stop everything; the call is left alone."""
@@ -185,7 +188,9 @@ class _RunningCall:
 
     def _opened(self, conversation: Conversation) -> None:
         if self._rules is not None:
-            self._rules.merge(conversation.entries)
+            self._rules.merge(conversation.entries, conversation.heard_until)
+            if conversation.generation > 1:
+                self._catching_up.begin()
         if not self._is_open.done():
             self._is_open.set_result(None)
 
@@ -200,6 +205,11 @@ class _RunningCall:
     def _answered(self, tool_call_id: str, answer: ToolAnswer) -> None:
         if self._rules is not None:
             self._carry_out(self._rules.answered(tool_call_id, answer, self._ports.now()))
+
+    def _caught_up(self, conversation: Conversation) -> None:
+        if self._rules is not None:
+            read = conversation.entries, conversation.heard_until
+            self._carry_out(self._rules.caught_up(*read, self._ports.now()))
 
     def _wake(self) -> None:
         if self._rules is not None:
@@ -216,6 +226,8 @@ class _RunningCall:
             elif isinstance(effect, effects.HangUp):
                 self._hanging_up = self._tasks.start(self._hang_up(effect.after))
                 self._began_hanging_up.set_result(None)
+            elif isinstance(effect, effects.CatchUp):
+                self._catching_up.begin()
             elif isinstance(effect, effects.Report):
                 self._ports.report(effect.line)
         self._alarm.set(self._rules.wakes_at() if self._rules is not None else None)
@@ -241,7 +253,7 @@ class _RunningCall:
             hangup_at=self._hangup_at,
             now=now,
             began_at=call.accepted_at,
-            tally=Tally.of(opened.entries) if opened is not None else None,
+            tally=Tally.of(opened.entries, opened.heard_until) if opened is not None else None,
             generation=opened.generation if opened is not None else 0,
             may_greet=opened is not None or is_new,
         )

@@ -1,7 +1,7 @@
 """
 Saving the progress of a conversation at the switchboard, beside the call: the call never waits for it.
 
-What is new is saved every two seconds, and what must not get lost at once. While the switchboard is away it is kept
+What is new is saved every second, and what must not get lost at once. While the switchboard is away it is kept
 here, so long as it is not too much, and the call goes on.
 """
 
@@ -26,7 +26,7 @@ from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 
 #: How often progress is saved, in seconds.
-SAVE_SECONDS = 2.0
+SAVE_SECONDS = 1.0
 #: Pauses while the switchboard is away, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
@@ -96,10 +96,14 @@ class Saving:
             await self._until_due()
             await self._save_patiently()
 
-    async def flush(self) -> None:
-        """Save what waits, once. Nothing is raised when the switchboard is away."""
+    async def leave(self) -> None:
+        """Save what waits, once, and give the conversation up. Nothing is raised when the switchboard is away."""
         try:
             await self._save()
+            if self.conversation is not None:
+                await self._ports.give_up(self._call_id, self.conversation.generation)
+        except ConversationSuperseded:
+            return  # It is another holder's already.
         except OpenAIRealtimeError as error:
             self._tell(error)
 

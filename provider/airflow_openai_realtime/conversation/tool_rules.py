@@ -70,6 +70,20 @@ def take_over(state: ConversationState, now: datetime) -> None:
             tool_answered(state, trace.tool_call_id, _unknown(trace), now)
 
 
+def begin_asked(state: ConversationState, now: datetime) -> None:
+    """
+    Begin the tools that the model called while only the switchboard listened.
+
+    Without a session only what the model recorded is checked: when the call is over, nothing else is wanted any more.
+    """
+    calls = [
+        FunctionCall(trace.tool_call_id, trace.name, trace.arguments, item_id=None)
+        for trace in state.tally.never_begun()
+        if state.is_live or trace.name == tools.RECORD_RESULT
+    ]
+    tools_called(state, calls, now)
+
+
 def left_over(state: ConversationState, now: datetime) -> None:
     """
     Note the tools that the call did not wait for: it is over.

@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
             "ledger_retention_days",
             "how long the ledger keeps an attempt; without it the phone may ring again; 0 for ever",
         ),
+        ("standby_after_seconds", "how long a triggerer may be silent before its calls are listened to, 0 for ever"),
     ):
         default = f"{getattr(_DEFAULTS, name):g}"
         serve.add_argument(f"--{name.replace('_', '-')}", type=float, help=f"{about} (default {default})")

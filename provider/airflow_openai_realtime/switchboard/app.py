@@ -22,6 +22,7 @@ from airflow_openai_realtime.switchboard import (
     conversation_routes,
     metrics_route,
     order_routes,
+    progress_route,
     recent_route,
 )
 from airflow_openai_realtime.switchboard.answers import add_error_answers
@@ -70,6 +71,7 @@ def create_app(
     app.add_route("/webhook/{line}", receive_webhook, methods=["POST"])
     app.include_router(conversation_routes.router)  # before the calls, whose ids may hold anything
     app.include_router(call_routes.router)
+    app.include_router(progress_route.router)
     app.include_router(recent_route.router)
     app.include_router(attempt_routes.router)
     app.include_router(metrics_route.router)

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.exceptions import SwitchboardRefused, UnknownCall
 from airflow_openai_realtime.switchboard import conversation_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
-from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.switchboard.conversations import Conversation, Progress
+from airflow_openai_realtime.switchboard.progress_requests import Saved, SavingProgress
 from airflow_openai_realtime.switchboard.recent import Place, RecentPage
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
@@ -21,19 +22,27 @@ class ConversationMethods(ABC):
     def _send(self, request: SwitchboardRequest) -> dict[str, Any]:
         """Send a request."""
 
-    def open_conversation(self, call_id: str, holder: str) -> Conversation:
+    def open_conversation(self, call_id: str, holder: str, process: str | None = None) -> Conversation:
         """
         Become the holder of a call's conversation; an earlier holder may add nothing more from now on.
 
         :param call_id: A call that the switchboard knows.
         :param holder: Who runs it: the claimant's name.
+        :param process: Name of the process, 1 to 64 characters, if it says by :meth:`save_progress` twice a second that
+            it is alive. While it does not, the switchboard listens in its place. ``None``: nobody does.
         :returns: The conversation with the generation to write with, and what is on its timeline already. One that is
             finished is returned as it is.
         :raises UnknownCall: The line has never seen the call.
 
         Retries: up to 5 within 5 s; each makes a generation of its own, and the last one counts.
         """
-        return ask.as_conversation(self._send(ask.open_conversation(call_id, holder)))
+        try:
+            return ask.as_conversation(self._send(ask.open_conversation(call_id, holder, process)))
+        except SwitchboardRefused as error:
+            if process is None or error.status != 422:
+                raise
+            # An older switchboard knows of no processes.
+            return ask.as_conversation(self._send(ask.open_conversation(call_id, holder)))
 
     def append_entries(self, call_id: str, generation: int, entries: Sequence[TimelineEntry]) -> frozenset[str]:
         """
@@ -53,6 +62,26 @@ class ConversationMethods(ABC):
         """
         requests = ask.append_entries(call_id, generation, entries)
         return frozenset[str]().union(*(ask.as_keys(self._send(request)) for request in requests))
+
+    def save_progress(self, process: str, conversations: Sequence[Progress], *, leaving: bool = False) -> list[Saved]:
+        """
+        Add to the timelines of all conversations that this process holds, and say that it is alive.
+
+        What is more than 200 entries or 200 conversations goes in several requests.
+
+        :param process: The name that the conversations were opened with.
+        :param conversations: What is new, each call once; nothing: only the sign of life.
+        :param leaving: Whether the process gives all of its conversations up now: the switchboard need not find out.
+        :returns: For each conversation the keys that were not there yet (see :meth:`append_entries`), or why nothing
+            was added: ``ConversationSuperseded``, ``UnknownCall``, ``InvalidInput`` (an entry cannot be kept and was
+            not sent) or ``SwitchboardRefused`` (the call has as many entries as it can have).
+        :raises SwitchboardUnreachable: No answer; what was saved is not known, and saving it again is safe.
+        :raises SwitchboardRefused: All of it; with status 404 or 405: the switchboard is older than this.
+
+        Retries: up to 5 within 5 s for each request.
+        """
+        saving = SavingProgress(process, conversations, leaving=leaving)
+        return saving.result([self._send(request) for request in saving.requests])
 
     def finish_conversation(
         self,
@@ -105,14 +134,26 @@ class AsyncConversationMethods(ABC):
     async def _send(self, request: SwitchboardRequest) -> dict[str, Any]:
         """Send a request."""
 
-    async def open_conversation(self, call_id: str, holder: str) -> Conversation:
+    async def open_conversation(self, call_id: str, holder: str, process: str | None = None) -> Conversation:
         """Become the holder of a call's conversation; see :meth:`ConversationMethods.open_conversation`."""
-        return ask.as_conversation(await self._send(ask.open_conversation(call_id, holder)))
+        try:
+            return ask.as_conversation(await self._send(ask.open_conversation(call_id, holder, process)))
+        except SwitchboardRefused as error:
+            if process is None or error.status != 422:
+                raise
+            return ask.as_conversation(await self._send(ask.open_conversation(call_id, holder)))
 
     async def append_entries(self, call_id: str, generation: int, entries: Sequence[TimelineEntry]) -> frozenset[str]:
         """Add to the timeline; see :meth:`ConversationMethods.append_entries`."""
         requests = ask.append_entries(call_id, generation, entries)
         return frozenset[str]().union(*[ask.as_keys(await self._send(request)) for request in requests])
+
+    async def save_progress(
+        self, process: str, conversations: Sequence[Progress], *, leaving: bool = False
+    ) -> list[Saved]:
+        """Add to several timelines, as a sign of life; see :meth:`ConversationMethods.save_progress`."""
+        saving = SavingProgress(process, conversations, leaving=leaving)
+        return saving.result([await self._send(request) for request in saving.requests])
 
     async def finish_conversation(
         self,

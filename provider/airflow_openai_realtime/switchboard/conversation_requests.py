@@ -15,9 +15,10 @@ from airflow_openai_realtime.switchboard.recent import MOST_RECENT, Place, Recen
 from airflow_openai_realtime.timeline.entries import TimelineEntry, as_json, in_requests
 
 
-def open_conversation(call_id: str, holder: str) -> SwitchboardRequest:
+def open_conversation(call_id: str, holder: str, process: str | None = None) -> SwitchboardRequest:
     """Become the holder."""
-    return SwitchboardRequest("POST", _path(call_id, "/open"), body={"holder": holder}, call_id=call_id)
+    body = {"holder": holder} if process is None else {"holder": holder, "process": process}
+    return SwitchboardRequest("POST", _path(call_id, "/open"), body=body, call_id=call_id)
 
 
 def append_entries(call_id: str, generation: int, entries: Sequence[TimelineEntry]) -> list[SwitchboardRequest]:

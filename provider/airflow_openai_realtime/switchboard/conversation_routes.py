@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from starlette.requests import Request
 
 from airflow_openai_realtime.switchboard.call_routes import PRINTABLE, Answer, Claimant, checked_id
-from airflow_openai_realtime.switchboard.conversations import LONGEST_OUTCOME
+from airflow_openai_realtime.switchboard.conversations import LONGEST_OUTCOME, LONGEST_PROCESS
 from airflow_openai_realtime.switchboard.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.service import service_of
 from airflow_openai_realtime.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
@@ -23,19 +23,23 @@ _LAST_INSTANT = datetime(2999, 1, 1, tzinfo=timezone.utc)
 Generation = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
-class _Body(BaseModel):
+class PrivateBody(BaseModel):
     """What is said in a call is personal data: no error repeats it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class Holder(_Body):
-    """Who runs the conversation."""
+Process = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PROCESS, pattern=PRINTABLE)]
+
+
+class Holder(PrivateBody):
+    """Who runs the conversation, and the process it does so in, if that shows signs of life."""
 
     holder: Claimant
+    process: Process | None = None
 
 
-class Entry(_Body):
+class Entry(PrivateBody):
     """One entry of the timeline."""
 
     key: str
@@ -51,14 +55,14 @@ class Entry(_Body):
 Entries = Annotated[list[Entry], Field(max_length=MOST_ENTRIES_AT_ONCE)]
 
 
-class Append(_Body):
+class Append(PrivateBody):
     """What is new on the timeline."""
 
     generation: Generation
     entries: Entries
 
 
-class Finish(_Body):
+class Finish(PrivateBody):
     """How it ended."""
 
     generation: Generation
@@ -80,7 +84,12 @@ async def open_conversation(request: Request, line: CallerLine, call_id: str, bo
     """Become the holder; an earlier one may write nothing more."""
     service = service_of(request)
     opened = await service.threads.run(
-        service.store.conversations.open, line.name, checked_id(call_id), body.holder, service.now()
+        service.store.conversations.open,
+        line.name,
+        checked_id(call_id),
+        body.holder,
+        service.now(),
+        process=body.process,
     )
     return {"conversation": opened.to_dict()}
 

@@ -19,6 +19,29 @@ from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 MOST_RESULT_BYTES = 256 * 1024
 LONGEST_OUTCOME = 64
+LONGEST_PROCESS = 64
+
+MOST_CONVERSATIONS_AT_ONCE = 200
+"""In one request that saves progress."""
+
+_INSTANTS = ("opened_at", "saved_at", "finished_at", "heard_until")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    What is new in one conversation.
+
+    :param call_id: The call.
+    :param generation: What opening the conversation gave.
+    :param entries: In their order; may be empty.
+    :param given_up: Whether its holder gives it up, though the process goes on: the switchboard listens at once.
+    """
+
+    call_id: str
+    generation: int
+    entries: tuple[TimelineEntry, ...] = field(default=(), repr=False)
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,8 @@ class Conversation:
     :param outcome: How it ended, in the words of whoever finished it.
     :param result: What came of it, of JSON values.
     :param entries: The timeline, in the order in which it was written.
+    :param heard_until: Until when the switchboard itself has listened, because the holder's process was silent;
+        ``None``: it never has.
     """
 
     call_id: str
@@ -48,6 +73,7 @@ class Conversation:
     outcome: str | None = None
     result: Mapping[str, Any] | None = field(default=None, repr=False)
     entries: tuple[TimelineEntry, ...] = field(default=(), repr=False)
+    heard_until: datetime | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -70,7 +96,7 @@ class Conversation:
         """
         known = {each.name for each in fields(cls)}
         given: dict[str, Any] = {key: item for key, item in value.items() if key in known}
-        given |= {key: read_instant(key, item) for key, item in given.items() if key.endswith("_at")}
+        given |= {key: read_instant(key, item) for key, item in given.items() if key in _INSTANTS}
         given["entries"] = tuple(TimelineEntry.from_dict(entry) for entry in value.get("entries") or ())
         try:
             return cls(**given)

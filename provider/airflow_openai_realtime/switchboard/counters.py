@@ -9,6 +9,7 @@ DELIVERIES = "deliveries"
 REJECTIONS = "rejections"
 REFUSALS = "refusals"
 REAPER_ACTIONS = "reaper_actions"
+STANDBY_ACTIONS = "standby_actions"
 
 NO_LINE = ""
 """What is counted as the line of a request that named none that is there."""
@@ -28,7 +29,7 @@ class Counters:
         """
         Count one.
 
-        :param what: ``deliveries``, ``rejections``, ``refusals`` or ``reaper_actions``.
+        :param what: ``deliveries``, ``rejections``, ``refusals``, ``reaper_actions`` or ``standby_actions``.
         :param outcome: What came of it.
         :param line: The line it was for, if there is such a line.
         """

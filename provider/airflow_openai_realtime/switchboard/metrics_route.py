@@ -10,7 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_openai_realtime import __version__
-from airflow_openai_realtime.switchboard.counters import DELIVERIES, NO_LINE, REAPER_ACTIONS, REFUSALS, REJECTIONS
+from airflow_openai_realtime.switchboard.counters import (
+    DELIVERIES,
+    NO_LINE,
+    REAPER_ACTIONS,
+    REFUSALS,
+    REJECTIONS,
+    STANDBY_ACTIONS,
+)
 from airflow_openai_realtime.switchboard.metrics import (
     CONTENT_TYPE,
     COUNTER,
@@ -40,6 +47,8 @@ def _metrics_of_worker(service: Service, line: str) -> list[Metric]:
     swept_at = service.reaper.last_sweep_at
     counted = service.counters.of
     since_sweep = [] if swept_at is None else [(worker, (service.now() - swept_at).total_seconds())]
+    looked_at = service.standby.last_look_at
+    since_look = [] if looked_at is None else [(worker, (service.now() - looked_at).total_seconds())]
     strangers = {**counted(REJECTIONS, NO_LINE), **counted(REFUSALS, NO_LINE)}
 
     def by(label: str, counts: Mapping[str, int]) -> list[tuple[dict[str, str], float]]:
@@ -59,6 +68,19 @@ def _metrics_of_worker(service: Service, line: str) -> list[Metric]:
         Metric("intake_waiting", GAUGE, "Deliveries that wait for their commit", [(worker, service.intake.waiting)]),
         Metric("waiting_polls", GAUGE, "Long polls that wait", [(worker, service.hub.waiting)]),
         Metric("reaper_last_sweep_age_seconds", GAUGE, "Since the reaper last looked", since_sweep),
+        Metric(
+            "standby_calls",
+            GAUGE,
+            "Calls that this worker listens to, as their process is silent",
+            [(worker, service.standby.listening_to(line))],
+        ),
+        Metric(
+            "standby_actions_total",
+            COUNTER,
+            "Calls that the standby began to listen to, and why it stopped, by action",
+            by("action", counted(STANDBY_ACTIONS, line)),
+        ),
+        Metric("standby_last_look_age_seconds", GAUGE, "Since the standby last looked", since_look),
         Metric(
             "info",
             GAUGE,

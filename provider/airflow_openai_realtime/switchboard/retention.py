@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 FIRST_AFTER_SECONDS = 60.0
 """A service that starts has something better to do."""
 
+PROCESS_DAYS = 1.0
+"""A process that was not seen for so long is dead, and its calls are over."""
+
 PAUSE_SECONDS = 0.1
 """Between two batches, so that deliveries do not wait for a long row of them."""
 
@@ -59,7 +62,7 @@ class Retention:
         Delete all that is old now.
 
         :returns: How many rows of each kind: ``conversations`` (made empty), ``calls, feed, numbers`` (of attempts,
-            made empty), ``attempts``.
+            made empty), ``attempts``, ``processes`` (that held conversations).
         :raises StoreUnavailable: The store does not answer.
         """
         rows, settings = self._store.old_rows, self._settings
@@ -76,6 +79,7 @@ class Retention:
         if settings.ledger_retention_days:
             before = self._now() - timedelta(days=settings.ledger_retention_days)
             counts["attempts"] = await self._all(rows.delete_attempts, before)
+        counts["processes"] = await self._all(rows.delete_processes, self._now() - timedelta(days=PROCESS_DAYS))
         if any(counts.values()):
             log.info(logs.line("retention.deleted", **counts))
         return counts

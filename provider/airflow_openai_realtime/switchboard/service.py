@@ -24,6 +24,7 @@ from airflow_openai_realtime.switchboard.reaper import Reaper
 from airflow_openai_realtime.switchboard.retention import Retention
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import MakeClient, SharedClients, reusing_client
+from airflow_openai_realtime.switchboard.standby import Standby
 from airflow_openai_realtime.switchboard.store import NewCall, Store
 from airflow_openai_realtime.switchboard.threads import Threads
 
@@ -74,6 +75,7 @@ class Service:
             store, self.lines, self.threads, settings, now, self.clients.use, self.hub.ring, self.counters
         )
         self.orders = OrderDesk(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
+        self.standby = Standby(store, self.lines, settings, now, self.counters)
         self.intake = IntakeWriter(store, settings, self._on_new_call, add=self.orders.store)
         self.retention = Retention(store, self.threads, settings, now)
         self._background: list[asyncio.Task[None]] = []
@@ -96,6 +98,7 @@ class Service:
         self._background.clear()
         await self.intake.close()
         await self.orders.close()
+        await self.standby.close()
         await self.clients.close()
         self.lines.close()
         self.threads.close()
@@ -105,7 +108,7 @@ class Service:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
             is_ready = await self._prepare()
-        await asyncio.gather(self.reaper.run(), self.orders.run(), self.retention.run())
+        await asyncio.gather(self.reaper.run(), self.orders.run(), self.standby.run(), self.retention.run())
 
     async def _prepare(self) -> bool:
         try:

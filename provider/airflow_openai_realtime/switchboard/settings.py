@@ -13,14 +13,14 @@ MOST_DAYS = 36_500
 
 DAYS = ("retention_days", "transcript_days", "ledger_retention_days")
 
-CONFIGURABLE = ("ring_seconds", *DAYS)
+CONFIGURABLE = ("ring_seconds", *DAYS, "standby_after_seconds")
 """Settings that whoever runs a switchboard can give: all of them numbers."""
 
 
 @dataclass(frozen=True)
 class SwitchboardSettings:
     """
-    Settings of one switchboard; all numbers are above 0, but for the days of retention.
+    Settings of one switchboard; all numbers are above 0, but for the days of retention and ``standby_after_seconds``.
 
     :param ring_seconds: How long after OpenAI's event a call counts as ringing. The real limit is not published; it is
         what the carrier waits, often 30 to 60 s.
@@ -36,6 +36,13 @@ class SwitchboardSettings:
     :param order_lease_seconds: How long a worker may be silent about a call that it answers for a standing order before
         another one does.
     :param order_concurrency: How many calls of one line a worker answers at once.
+    :param standby_after_seconds: After how many seconds without a sign of life the process that holds a conversation is
+        taken for silent, so that the switchboard listens to the call meanwhile; at least 1, or 0: it never does.
+    :param standby_look_seconds: How often such conversations are looked for.
+    :param standby_write_seconds: How often a worker writes what it hears in their place, and renews its leases.
+    :param standby_lease_seconds: How long a worker may be silent about a call that it listens to before another does.
+    :param standby_rest_seconds: How long no worker tries to listen to a call whose socket has ended.
+    :param standby_concurrency: How many calls a worker listens to at once.
     :param long_poll_seconds: The longest wait of a long poll.
     :param long_poll_limit: How many polls may wait at once in one worker.
     :param feed_poll_seconds: How often a worker looks for changes by other workers while somebody waits.
@@ -55,7 +62,7 @@ class SwitchboardSettings:
         An attempt that is deleted can be made again: the phone rings again.
     :param retention_interval_seconds: How often old rows are looked for.
     :param retention_batch: How many rows are deleted in one transaction.
-    :raises ConfigurationError: A value is not above 0, or days are fewer than 1.
+    :raises ConfigurationError: A value is out of range.
     """
 
     ring_seconds: float = 60.0
@@ -68,6 +75,12 @@ class SwitchboardSettings:
     order_sweep_seconds: float = 0.5
     order_lease_seconds: float = 2.0
     order_concurrency: int = 100
+    standby_after_seconds: float = 2.0
+    standby_look_seconds: float = 0.5
+    standby_write_seconds: float = 1.0
+    standby_lease_seconds: float = 3.0
+    standby_rest_seconds: float = 30.0
+    standby_concurrency: int = 200
     long_poll_seconds: float = 25.0
     long_poll_limit: int = 1000
     feed_poll_seconds: float = 0.05
@@ -91,6 +104,9 @@ class SwitchboardSettings:
             if setting.name in DAYS:
                 if not (value == 0 or 1 <= value <= MOST_DAYS):
                     raise ConfigurationError(f"{setting.name} must be 0 (see its description) or 1 to {MOST_DAYS:,}")
+            elif setting.name == "standby_after_seconds":
+                if not (value == 0 or 1 <= value <= LONGEST_CALL_SECONDS):
+                    raise ConfigurationError(f"{setting.name} must be 0 (off) or 1 to {LONGEST_CALL_SECONDS:g}")
             elif not value > 0:
                 raise ConfigurationError(f"{setting.name} must be above 0")
         if self.default_max_duration_seconds > LONGEST_CALL_SECONDS:

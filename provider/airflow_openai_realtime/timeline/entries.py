@@ -34,6 +34,12 @@ GREETED = "greeted"
 ATTACHED = "attached"
 INTERRUPTED = "interrupted"
 ENDING = "ending"
+#: The switchboard listens, since the process of the holder is silent; for ``gap_seconds`` nobody had.
+STOOD_BY = "stood_by"
+#: That process came back: it has heard itself what was counted as missed. The same ``lease`` as of STOOD_BY.
+STOOD_DOWN = "stood_down"
+#: The model called a tool while only the switchboard listened, which runs none: ``tool_call_id, name, arguments``.
+ASKED = "asked"
 
 #: Longest text of an entry, in characters: well below the switchboard's limit for an entry.
 LONGEST_TEXT = 10_000
@@ -54,7 +60,9 @@ MOST_CONVERSATION_BYTES = 16 * 1024 * 1024
 
 LONGEST_KEY = 255
 
-_MOST_BYTES_AT_ONCE = 256 * 1024  # well below the switchboard's limit for a request
+MOST_BYTES_AT_ONCE = 256 * 1024
+"""Of the entries in one request that a client sends: well below the switchboard's limit for a request."""
+
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 
 
@@ -175,13 +183,18 @@ def in_requests(entries: Sequence[TimelineEntry]) -> list[list[TimelineEntry]]:
     groups: list[list[TimelineEntry]] = [[]]
     size = 0
     for entry in entries:
-        length = len(as_json(entry.to_dict(), field="entries", most_bytes=2 * MOST_ENTRY_BYTES))
-        if groups[-1] and (len(groups[-1]) == MOST_ENTRIES_AT_ONCE or size + length > _MOST_BYTES_AT_ONCE):
+        length = sent_bytes(entry)
+        if groups[-1] and (len(groups[-1]) == MOST_ENTRIES_AT_ONCE or size + length > MOST_BYTES_AT_ONCE):
             groups.append([])
             size = 0
         groups[-1].append(entry)
         size += length
     return groups
+
+
+def sent_bytes(entry: TimelineEntry) -> int:
+    """How long an entry is in a request, about."""
+    return len(as_json(entry.to_dict(), field="entries", most_bytes=2 * MOST_ENTRY_BYTES))
 
 
 def _cut(value: Any) -> Any:

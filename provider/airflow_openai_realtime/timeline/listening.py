@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -34,11 +35,11 @@ class Listening:
 
     Ids of OpenAI's make the keys, so that two holders that hear the same write the same. What has no id is numbered.
 
-    :param generation: Generation of the holder, for what only it can know.
-    :param pressed: Keys of the timeline so far, to go on numbering key presses.
+    :param generation: Generation of the holder, or another name for who listens, for what only it can know.
+    :param known: Keys of the timeline so far, to go on numbering key presses.
     """
 
-    def __init__(self, generation: int, known: set[str]) -> None:
+    def __init__(self, generation: int | str, known: AbstractSet[str]) -> None:
         self._generation = generation
         self._known = known
         self._spoke_at: dict[str, datetime] = {}

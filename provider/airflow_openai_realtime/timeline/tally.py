@@ -14,21 +14,27 @@ from typing import Any
 
 from airflow_openai_realtime.timeline.entries import (
     AGENT,
+    ASKED,
     ATTACHED,
     CALLER,
     ERROR,
     GREETED,
     KEY,
     NOTE,
+    STOOD_BY,
+    STOOD_DOWN,
     TOOL_CALL,
     TOOL_RESULT,
     UNKNOWN,
     USAGE,
     TimelineEntry,
 )
+from airflow_openai_realtime.timeline.gaps import Gaps
 from airflow_openai_realtime.timeline.usage import Usage
 
 MOST_ERRORS = 10
+#: Of a tool that the model called and nobody began.
+NOT_RUN = "not_run"
 
 
 @dataclass
@@ -46,11 +52,16 @@ class ToolTrace:
 
 @dataclass
 class Tally:
-    """What a timeline adds up to."""
+    """
+    What a timeline adds up to.
+
+    :param asked: Tools that the model called while only the switchboard listened, begun since or not.
+    :param attachments: How often somebody was attached to the call, the switchboard included.
+    """
 
     caller_turns: int = 0
     agent_turns: int = 0
-    pressed: list[str] = field(default_factory=list)
+    asked: dict[str, ToolTrace] = field(default_factory=dict)
     tools: dict[str, ToolTrace] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -59,21 +70,56 @@ class Tally:
     result_problems: tuple[str, ...] = ()
     transfer: str | None = None
     attachments: int = 0
-    gap_seconds: float = 0.0
+    gaps: Gaps = field(default_factory=Gaps)
     model: str | None = None
     transcription_model: str | None = None
     is_greeted: bool = False
     last_agent_at: datetime | None = None
     last_at: datetime | None = None
     keys: set[str] = field(default_factory=set)
+    _pressed: list[tuple[datetime, str]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, entries: Iterable[TimelineEntry]) -> Tally:
-        """Add up a timeline."""
+    def of(cls, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> Tally:
+        """
+        Add up a timeline.
+
+        :param entries: The timeline.
+        :param heard_until: Until when the switchboard itself has listened; ``None``: it has not.
+        """
         tally = cls()
-        for entry in entries:
-            tally.add(entry)
+        tally.merge(entries, heard_until)
         return tally
+
+    @property
+    def pressed(self) -> list[str]:
+        """The keys of the phone, in the order in which they were pressed."""
+        return [key for _, key in sorted(self._pressed, key=lambda each: each[0])]
+
+    @property
+    def gap_seconds(self) -> float:
+        """How long at most nobody listened, in seconds."""
+        return self.gaps.seconds
+
+    @property
+    def last_heard_at(self) -> datetime | None:
+        """Until when somebody certainly listened."""
+        return max((at for at in (self.last_at, self.gaps.heard_until) if at is not None), default=None)
+
+    def never_begun(self) -> list[ToolTrace]:
+        """Return the tools that the model called and nobody began."""
+        return [trace for tool_call_id, trace in self.asked.items() if tool_call_id not in self.tools]
+
+    def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
+        """
+        Add what others wrote.
+
+        :param entries: A timeline; what is there already changes nothing.
+        :param heard_until: Until when the switchboard itself has listened.
+        """
+        for entry in entries:
+            self.add(entry)
+        self.gaps.heard(heard_until)
 
     def add(self, entry: TimelineEntry) -> bool:
         """
@@ -95,11 +141,11 @@ def _add_caller(tally: Tally, entry: TimelineEntry) -> None:
 
 def _add_agent(tally: Tally, entry: TimelineEntry) -> None:
     tally.agent_turns += 1
-    tally.last_agent_at = entry.at
+    tally.last_agent_at = max(entry.at, tally.last_agent_at) if tally.last_agent_at else entry.at
 
 
 def _add_key(tally: Tally, entry: TimelineEntry) -> None:
-    tally.pressed.append(str(entry.body.get("key", "")))
+    tally._pressed.append((entry.at, str(entry.body.get("key", ""))))
 
 
 def _add_tool_call(tally: Tally, entry: TimelineEntry) -> None:
@@ -135,11 +181,19 @@ def _add_error(tally: Tally, entry: TimelineEntry) -> None:
 
 def _add_note(tally: Tally, entry: TimelineEntry) -> None:
     body = entry.body
-    if body.get("what") == GREETED:
+    what = body.get("what")
+    if what == GREETED:
         tally.is_greeted = True
-    elif body.get("what") == ATTACHED:
+    elif what == ASKED:
+        tool_call_id = str(body.get("tool_call_id"))
+        name, arguments = str(body.get("name")), str(body.get("arguments") or "")
+        tally.asked.setdefault(tool_call_id, ToolTrace(tool_call_id, name, entry.at, arguments, NOT_RUN))
+    elif what == STOOD_DOWN:
+        tally.gaps.not_missed(entry.at, str(body.get("lease")))
+    elif what in (ATTACHED, STOOD_BY):
         tally.attachments += 1
-        tally.gap_seconds += float(body.get("gap_seconds") or 0.0)
+        lease = str(body.get("lease")) if what == STOOD_BY else None
+        tally.gaps.attached(entry.at, float(body.get("gap_seconds") or 0.0), lease)
         tally.model = body.get("model") or tally.model
         tally.transcription_model = body.get("transcription_model") or tally.transcription_model
 

@@ -47,11 +47,13 @@ async def run_to_its_end(
     from airflow_openai_realtime.calls.shared_clients import shared_calls, shared_switchboard
     from airflow_openai_realtime.conversation.following import run_or_follow
     from airflow_openai_realtime.conversation.live_ports import live_ports
+    from airflow_openai_realtime.conversation.progress import shared_progress
 
     async with AsyncExitStack() as stack:
         calls = await stack.enter_async_context(shared_calls(line.api))
         switchboard = await stack.enter_async_context(shared_switchboard(line.switchboard))
-        ports = live_ports(line.api, calls, switchboard, holder, report, prices=wanted.prices)
+        progress = await stack.enter_async_context(shared_progress(line.switchboard, switchboard))
+        ports = live_ports(line.api, calls, switchboard, progress, holder, report, prices=wanted.prices)
         await run_or_follow(ports, wanted.plan, call, switchboard)
     return {"status": OVER, "call_id": call.call_id}
 

@@ -124,6 +124,9 @@ class FakeWorld:
         self.reasons: list[str] = []
         self.reports: list[str] = []
         self.ran: list[str] = []
+        self.given_up: list[int] = []
+        self.reads = 0
+        self.heard_until: datetime | None = None
 
     @property
     def socket(self) -> Socket:
@@ -151,7 +154,9 @@ class FakeWorld:
             find=self._find,
             ended=self._ended,
             open=self._open,
+            read=self._read,
             append=self._append,
+            give_up=self._give_up,
             finish=self._finish,
             report=self.reports.append,
             run_function=self._run_function,
@@ -169,7 +174,7 @@ class FakeWorld:
     def conversation(self) -> Conversation:
         """What the switchboard has."""
         return self.finished or Conversation(
-            CALL, "l", "me", self.generation, START, START, entries=tuple(self.entries)
+            CALL, "l", "me", self.generation, START, START, entries=tuple(self.entries), heard_until=self.heard_until
         )
 
     def kept(self, kind: str) -> list[TimelineEntry]:
@@ -219,6 +224,11 @@ class FakeWorld:
             self.generation += 1
         return self.conversation()
 
+    async def _read(self, call_id: str) -> Conversation | None:
+        self._board()
+        self.reads += 1
+        return self.conversation() if self.generation else None
+
     async def _append(self, call_id: str, generation: int, entries: Sequence[TimelineEntry]) -> frozenset[str]:
         self._board()
         self._own(generation)
@@ -226,6 +236,11 @@ class FakeWorld:
         new = [entry.check() for entry in entries if entry.key not in known]
         self.entries += new
         return frozenset(entry.key for entry in new)
+
+    async def _give_up(self, call_id: str, generation: int) -> None:
+        self._board()
+        self._own(generation)
+        self.given_up.append(generation)
 
     async def _finish(
         self, call_id: str, generation: int, outcome: str, result: Mapping[str, Any], entries: Sequence[TimelineEntry]

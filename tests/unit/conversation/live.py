@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+import httpx
 from airflow_world import CALLER, CONN_ID, World
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
@@ -17,6 +18,7 @@ from airflow_openai_realtime.conversation.live_ports import live_ports
 from airflow_openai_realtime.conversation.offered_tools import with_tools
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.ports import CallPorts
+from airflow_openai_realtime.conversation.progress import ProgressSender
 from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.run_call import run_call
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
@@ -30,15 +32,29 @@ SESSION = {
 HOLDER = "campaign/run/task/-1"
 
 
+class Way(httpx.AsyncHTTPTransport):
+    """The way to the switchboard, which may be cut."""
+
+    is_cut = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, if it gets there."""
+        if self.is_cut:
+            raise httpx.ConnectError("the way is cut", request=request)
+        return await super().handle_async_request(request)
+
+
 class Line:
     """
     Accepts and runs the calls of a small world.
 
     :param world: The simulator and the switchboard.
+    :param way: The way to the switchboard; cut it, and this process is as good as dead.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.way = Way()
         self.reports: list[str] = []
         self._stack = AsyncExitStack()
         endpoints = endpoints_for(base_url=world.simulator.openai_base_url)
@@ -46,8 +62,10 @@ class Line:
 
     async def __aenter__(self) -> Line:
         self.calls = await self._stack.enter_async_context(AsyncCallsClient(self._api))
-        client = AsyncSwitchboardClient(self.world.url, self.world.token, line=CONN_ID)
+        client = AsyncSwitchboardClient(self.world.url, self.world.token, line=CONN_ID, transport=self.way)
         self.switchboard = await self._stack.enter_async_context(client)
+        self.progress = ProgressSender(self.switchboard)
+        self._stack.push_async_callback(self.progress.close)
         return self
 
     async def __aexit__(
@@ -73,7 +91,8 @@ class Line:
 
     def ports(self, **changes: Any) -> CallPorts:
         """The real ports, with what a test wants to be different."""
-        return replace(live_ports(self._api, self.calls, self.switchboard, HOLDER, self.reports.append), **changes)
+        given = self._api, self.calls, self.switchboard, self.progress, HOLDER, self.reports.append
+        return replace(live_ports(*given), **changes)
 
     async def run(self, call: SwitchboardCall, plan: ConversationPlan, **changes: Any) -> CallResult:
         """Run a call to its end."""

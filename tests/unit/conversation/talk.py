@@ -35,6 +35,7 @@ class Talk:
     :param plan: What is to happen.
     :param seconds: How long the call may take.
     :param entries: What an earlier holder saved.
+    :param heard_until: Until when the switchboard itself has listened, in seconds after the start.
     :param attach: Whether the session is there at once.
     """
 
@@ -44,6 +45,7 @@ class Talk:
         *,
         seconds: float = 600,
         entries: Sequence[TimelineEntry] = (),
+        heard_until: float | None = None,
         attach: bool = True,
         tools: Any = None,
         **others: Any,
@@ -58,7 +60,7 @@ class Talk:
             hangup_at=START + timedelta(seconds=seconds),
             now=self.now,
             began_at=START,
-            tally=Tally.of(entries),
+            tally=Tally.of(entries, None if heard_until is None else START + timedelta(seconds=heard_until)),
             **others,
         )
         if attach:

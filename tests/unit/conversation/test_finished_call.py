@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -65,6 +66,16 @@ def test_what_is_known_of_a_call_whose_result_nobody_wrote(
 def test_what_was_saved_counts() -> None:
     result = result_without_end(call(), heard(ATTACHED, SAID, generation=2), NOW)
     assert (result.turns["caller"], result.talk_seconds, result.resumed) == (1, 60.0, True)
+
+
+def test_what_the_switchboard_heard_after_the_holder_died_counts() -> None:
+    stood_by = entry_of("note", NOW + timedelta(seconds=8), "stood_by", what="stood_by", lease="1", gap_seconds=3)
+    late = entry_of("note", NOW + timedelta(seconds=25), "attached", 2, 1, what="attached", gap_seconds=10)
+    asked = entry_of("note", NOW, "asked", "c", what="asked", tool_call_id="c", name="book", arguments="{}")
+    conversation = replace(heard(ATTACHED, stood_by, asked, SAID, late), heard_until=NOW + timedelta(seconds=24))
+    result = result_without_end(call(), conversation, NOW)
+    assert (result.resumed, result.gap_seconds, result.turns["caller"]) == (True, 4, 1)
+    assert result.tools == ({"name": "book", "status": "not_run"},)
 
 
 def test_the_result_is_written_once_and_stays(world: World) -> None:

@@ -9,6 +9,7 @@ from tests.unit.conversation.talk import LOOK_UP, PLAN, START, Talk, call, error
 from airflow_openai_realtime.api import sideband_events as events
 from airflow_openai_realtime.conversation.effects import HangUp, Keep, Refer, Report, Send
 from airflow_openai_realtime.conversation.plan import ConversationPlan
+from airflow_openai_realtime.timeline.entries import NOTE, STOOD_BY, TimelineEntry, entry_of
 
 QUIET = ConversationPlan(end_call=False)
 
@@ -479,6 +480,45 @@ def test_an_earlier_holder_that_is_known_only_later_counts_as_well(is_attached: 
     if not is_attached:
         second.attach()
     assert second.rules.tally.gap_seconds == 4
+
+
+def stood_by(seconds: float, gap_seconds: float) -> TimelineEntry:
+    body = {"what": STOOD_BY, "gap_seconds": gap_seconds, "lease": "1"}
+    return entry_of(NOTE, START + timedelta(seconds=seconds), STOOD_BY, 1, 1, **body)
+
+
+def test_after_the_switchboard_has_listened_the_gap_begins_where_it_is_known_to_have_heard() -> None:
+    second = Talk(QUIET, entries=[*Talk(QUIET).kept(), stood_by(3, 2.5)], heard_until=31, generation=2, passed=32)
+    assert [entry.body["gap_seconds"] for entry in second.kept("note")] == [1]
+    assert second.rules.tally.gap_seconds == 3.5
+    second.rules.caught_up([], START + timedelta(seconds=33), second.now)
+    assert second.rules.tally.gap_seconds == 2.5
+
+
+def test_what_the_switchboard_heard_and_wrote_only_after_it_was_relieved_counts_once() -> None:
+    second = Talk(QUIET, entries=Talk(QUIET).kept(), generation=2, passed=4)
+    second.hear(events.CallerSaid("item_2", "And you?", None))
+    late = [entry_of("caller", START + timedelta(seconds=at), f"item_{at}", text="Hello") for at in (2, 3)]
+    second.rules.caught_up([stood_by(1.5, 1.5), *late, *second.kept()], START + timedelta(seconds=5), second.now)
+    tally = second.rules.tally
+    assert (tally.caller_turns, tally.attachments, tally.gap_seconds) == (2, 3, 1.5)
+
+
+def test_a_holder_whose_socket_broke_learns_what_the_switchboard_heard_meanwhile() -> None:
+    talk = Talk(QUIET)
+    talk.detach()
+    talk.now += timedelta(seconds=20)
+    talk.attach()
+    assert talk.rules.tally.gap_seconds == 20
+    said = entry_of("agent", START + timedelta(seconds=9), "item_1", text="Hello")
+    talk.rules.caught_up([stood_by(3, 3), said], talk.now, talk.now)
+    assert (talk.rules.tally.agent_turns, talk.rules.tally.gap_seconds) == (1, 3)
+
+
+def test_an_earlier_holder_and_the_switchboard_that_are_known_only_later_count_as_well() -> None:
+    second = Talk(QUIET, generation=0, passed=34)
+    second.rules.merge([*Talk(QUIET).kept(), stood_by(3, 2)], START + timedelta(seconds=33))
+    assert second.rules.tally.gap_seconds == 3
 
 
 def test_a_call_that_is_attached_late_for_the_first_time_has_no_gap() -> None:

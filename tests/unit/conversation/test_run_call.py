@@ -25,6 +25,7 @@ from airflow_openai_realtime.exceptions import (
     ServiceUnavailable,
 )
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.timeline.entries import entry_of
 
 TALKING = replace(PLAN, greeting=None)
 LISTENING = ConversationPlan.only_listening()
@@ -333,6 +334,133 @@ async def test_another_holder_goes_on_where_the_first_stopped() -> None:
     assert (result.resumed, result.turns["caller"]) == (True, 2)
     assert 6.9 <= result.gap_seconds <= 8
     assert [socket.types().count("response.create") for socket in world.sockets] == [1, 0]
+
+
+async def test_a_cancelled_holder_gives_the_conversation_up() -> None:
+    world = FakeWorld(TALKING)
+    task = world.start()
+    await world.time.go_on(1)
+    task.cancel()
+    await world.time.settle()
+    assert world.given_up == [1]
+
+
+async def test_a_holder_that_has_finished_gives_nothing_up() -> None:
+    world = FakeWorld(TALKING)
+    task = world.start()
+    await world.time.go_on(1)
+    world.end()
+    await result_of(world, task)
+    assert world.given_up == []
+
+
+# -- what the switchboard heard meanwhile --------------------------------------------------------------------------
+
+
+def heard_meanwhile(world: FakeWorld, kind: str, after: float, name: str, /, **body: Any) -> None:
+    """The switchboard writes what it has heard itself."""
+    world.entries.append(entry_of(kind, START + timedelta(seconds=after), name, **body))
+
+
+async def taken_over(world: FakeWorld, after: float) -> asyncio.Task[CallResult]:
+    """A holder dies after a second, and some time later another one has taken over."""
+    first = world.start()
+    await world.time.go_on(1)
+    first.cancel()
+    await world.time.go_on(after - 1)
+    task = world.start()
+    await world.time.settle()
+    return task
+
+
+async def test_what_the_switchboard_writes_when_it_is_relieved_is_read_a_moment_later() -> None:
+    world = FakeWorld(TALKING)
+    task = await taken_over(world, 20)
+    heard_meanwhile(world, "note", 3, "stood_by", what="stood_by", lease="1", gap_seconds=3)
+    heard_meanwhile(world, "caller", 19.5, "item_1", text="Hello?")
+    heard_meanwhile(world, "usage", 19.6, "resp_1", of="response", usage={"total_tokens": 7, "input_tokens": 7})
+    world.heard_until = START + timedelta(seconds=21)
+    await world.time.go_on(4)
+    assert world.reads == 1
+    said(world, "Hello?")
+    world.end()
+    result = await result_of(world, task)
+    assert (result.resumed, result.turns["caller"], result.gap_seconds) == (True, 1, 3)
+    assert world.reads == 1
+
+
+async def test_a_tool_that_the_model_called_meanwhile_is_run_once_and_the_model_told() -> None:
+    world = FakeWorld(TALKING)
+    task = await taken_over(world, 20)
+    body = {"what": "asked", "tool_call_id": "call_1", "name": "look_up", "arguments": "{}"}
+    heard_meanwhile(world, "note", 19.9, "asked:call_1", **body)
+    await world.time.go_on(5)
+    assert world.ran == ["look_up"]
+    assert "conversation.item.create" in world.socket.types()
+    assert [entry.key for entry in world.kept("tool_call")] == ["tool_call:call_1"]
+    world.end()
+    result = await result_of(world, task)
+    assert result.tools == ({"name": "look_up", "status": "ok"},)
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+async def test_of_a_call_that_ends_at_once_it_is_read_before_the_result_is_written(is_alive: bool) -> None:
+    world = FakeWorld(PLAN)
+    first = world.start()
+    await world.time.go_on(1)
+    first.cancel()
+    await world.time.go_on(19)
+    if not is_alive:
+        world.end()
+    task = world.start()
+    await world.time.go_on(0.5)
+    if is_alive:
+        world.end()
+    heard_meanwhile(world, "agent", 19.5, "item_1", text="Goodbye.")
+    body = {"what": "asked", "tool_call_id": "call_1", "name": "record_result", "arguments": '{"agreed": true}'}
+    heard_meanwhile(world, "note", 19.9, "asked:call_1", **body)
+    heard_meanwhile(world, "note", 19.9, "asked:call_2", **{**body, "tool_call_id": "call_2", "name": "look_up"})
+    await world.time.go_on(4)
+    await until(lambda: world.kept("tool_result"))
+    result = await result_of(world, task)
+    assert result.turns["agent"] == 1
+    assert (result.result, result.result_valid, result.outcome) == ({"agreed": True}, True, "completed")
+    assert [tool["status"] for tool in result.tools] == ["ok", "not_run"]
+    assert world.ran == []
+
+
+async def test_the_timeline_that_cannot_be_read_is_read_before_the_result_is_written() -> None:
+    world = FakeWorld(TALKING)
+    task = await taken_over(world, 20)
+    heard_meanwhile(world, "caller", 19.5, "item_1", text="Hello?")
+    world.is_board_away = True
+    await world.time.go_on(5)
+    assert any("cannot be read" in line for line in world.reports)
+    world.is_board_away = False
+    world.end()
+    assert (await result_of(world, task)).turns["caller"] == 1
+
+
+async def test_a_holder_whose_socket_broke_reads_what_the_switchboard_heard_meanwhile() -> None:
+    world = FakeWorld(TALKING)
+    task = world.start()
+    await world.time.go_on(1)
+    world.socket.close(clean=False)
+    await world.time.go_on(1)
+    heard_meanwhile(world, "caller", 1.1, "item_1", text="Hello?")
+    await world.time.go_on(5)
+    assert world.reads == 1
+    world.end()
+    assert (await result_of(world, task)).turns["caller"] == 1
+
+
+async def test_a_call_with_one_holder_is_not_read() -> None:
+    world = FakeWorld(TALKING)
+    task = world.start()
+    await world.time.go_on(10)
+    world.end()
+    await result_of(world, task)
+    assert world.reads == 0
 
 
 async def test_a_holder_that_was_superseded_stops_and_hangs_up_nothing() -> None:

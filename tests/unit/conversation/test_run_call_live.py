@@ -22,6 +22,7 @@ from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.timeline.tally import Tally
 
 PLAN = ConversationPlan(
     greeting="Good morning.",
@@ -199,6 +200,73 @@ async def test_a_cancelled_run_leaves_the_call_to_the_next_one(world: World, lin
     result = await second
     assert (result.outcome, result.resumed, result.turns["caller"]) == ("caller_hung_up", True, 1)
     assert 0 < result.gap_seconds < seconds
+
+
+async def until_noted(line: Line, call_id: str, what: str) -> None:
+    """Wait until there is a note about something."""
+    for _ in range(300):
+        found = await line.conversation(call_id)
+        if any(entry.body.get("what") == what for entry in found.entries):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"there is no note of {what}")
+
+
+async def died(line: Line, running: asyncio.Task[CallResult]) -> None:
+    """The process of a holder is gone without a word."""
+    line.way.is_cut = True
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_what_is_said_after_the_holder_has_died_is_heard_and_its_tools_are_run_by_the_next(
+    world: World, line: Line
+) -> None:
+    tool_samples.ran.clear()
+    replies = ("Hello.", "Nice to meet you.", Reply.calls("look_up", {"order": 7}), "It is on its way.")
+    plan = replace(PLAN, silence_seconds=60)
+    call = await line.accept(person(*replies), plan)
+    async with Line(world) as first:
+        running = asyncio.ensure_future(first.run(call, plan))
+        await greeted(line, call, Move.says("My name is Ann."))
+        await until_saved(line, call.call_id, "Nice to meet you.")
+        await died(first, running)
+        await until_noted(line, call.call_id, "stood_by")
+        world.simulator.act(call.call_id, Move.says("Where is my order?"))
+        await until_noted(line, call.call_id, "asked")
+    assert tool_samples.ran == []
+    second = asyncio.ensure_future(line.run(call, plan))
+    await until_saved(line, call.call_id, "It is on its way.")
+    world.simulator.act(call.call_id, Move.hangs_up())
+    result = await asyncio.wait_for(second, 60)
+    assert (result.outcome, result.resumed) == ("caller_hung_up", True)
+    assert result.turns == {"caller": 2, "agent": 3}
+    assert result.tools == ({"name": "look_up", "status": "ok"},)
+    assert [ran[0] for ran in tool_samples.ran] == [7]
+    assert 0 < result.gap_seconds < 30
+    conversation = await line.conversation(call.call_id)
+    assert conversation.result == result.to_dict()
+    assert Tally.of(conversation.entries, conversation.heard_until).gap_seconds == result.gap_seconds
+
+
+@pytest.mark.realtime_simulator(speed=3)
+async def test_a_call_that_is_given_up_in_order_is_listened_to_until_its_end(world: World, line: Line) -> None:
+    plan = replace(PLAN, silence_seconds=60)
+    call = await line.accept(person(), plan)
+    first = asyncio.ensure_future(line.run(call, plan))
+    await greeted(line, call, Move.says("My name is Ann."))
+    await until_saved(line, call.call_id, "Hello.")
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await until_noted(line, call.call_id, "stood_by")
+    world.simulator.act(call.call_id, Move.says("Are you there?"))
+    await until_saved(line, call.call_id, "Are you there?")
+    world.simulator.act(call.call_id, Move.hangs_up())
+    result = await asyncio.wait_for(line.run(call, plan), 60)
+    assert (result.outcome, result.resumed, result.turns["caller"]) == ("caller_hung_up", True, 2)
 
 
 @pytest.mark.realtime_simulator(speed=3)

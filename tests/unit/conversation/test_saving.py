@@ -47,6 +47,7 @@ class Board:
     now: datetime = NOW
     pauses: list[float] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
+    given_up: list[int] = field(default_factory=list)
 
     def trouble(self) -> None:
         found = self.troubles.pop(0) if self.troubles else None
@@ -73,6 +74,10 @@ class Board:
         self.appended.append([entry.key for entry in entries])
         return frozenset(entry.key for entry in new)
 
+    async def give_up(self, call_id: str, generation: int) -> None:
+        self.trouble()
+        self.given_up.append(generation)
+
     async def finish(
         self, call_id: str, generation: int, outcome: str, result: Any, entries: Sequence[TimelineEntry]
     ) -> Conversation:
@@ -96,7 +101,9 @@ class Board:
             find=unused,
             ended=unused,
             open=self.open,
+            read=unused,
             append=self.append,
+            give_up=self.give_up,
             finish=self.finish,
             report=self.reports.append,
             now=lambda: self.now,
@@ -132,7 +139,7 @@ def result(outcome: str = "completed") -> CallResult:
     return CallResult(CALL, "l", outcome, "why", NOW)
 
 
-async def test_what_comes_within_two_seconds_is_saved_together(board: Board) -> None:
+async def test_what_comes_within_a_second_is_saved_together(board: Board) -> None:
     saving = board.saving()
     async with running(saving):
         await turns()
@@ -140,7 +147,7 @@ async def test_what_comes_within_two_seconds_is_saved_together(board: Board) -> 
         saving.add(said(2), at_once=False)
         await turns()
     assert board.appended == [["caller:1", "caller:2"]]
-    assert board.pauses == [2.0]
+    assert board.pauses == [1.0]
 
 
 async def test_what_is_urgent_does_not_wait_and_takes_the_rest_along() -> None:
@@ -293,12 +300,33 @@ async def test_what_is_finished_is_not_gone_on_with() -> None:
     assert error.value.code == "finished"
 
 
-async def test_a_last_save_raises_nothing(board: Board) -> None:
+async def test_who_leaves_saves_what_it_has_and_gives_the_conversation_up(board: Board) -> None:
+    saving = board.saving()
+    async with running(saving):
+        await turns()
+        saving.add(said(1), at_once=False)
+        await saving.leave()
+    assert [entry.key for entry in board.entries] == ["caller:1"]
+    assert (board.given_up, board.reports) == ([1], [])
+
+
+async def test_leaving_raises_nothing_though_the_switchboard_is_away(board: Board) -> None:
     saving = board.saving()
     async with running(saving):
         await turns()
         saving.add(said(1), at_once=False)
         board.troubles = [AWAY]
-        await saving.flush()
-        await saving.flush()
+        await saving.leave()
+        assert board.given_up == []
+        await saving.leave()
     assert [entry.key for entry in board.entries] == ["caller:1"]
+    assert len(board.reports) == 1
+
+
+async def test_who_leaves_what_is_anothers_already_complains_of_nothing(board: Board) -> None:
+    saving = board.saving()
+    async with running(saving):
+        await turns()
+        board.troubles = [ConversationSuperseded("another holder has it", call_id=CALL)]
+        await saving.leave()
+    assert (board.given_up, board.reports) == ([], [])

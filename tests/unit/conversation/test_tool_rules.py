@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.conversation.talk import PLAN, Talk, call
+from tests.unit.conversation.talk import PLAN, START, Talk, call
 
 from airflow_openai_realtime.api import sideband_events as events
 from airflow_openai_realtime.conversation.effects import CheckResult, Keep, Refer, Report, RunFunction, ToolAnswer
+from airflow_openai_realtime.timeline.entries import ASKED, NOTE, TimelineEntry, entry_of
 
 LISTENING = replace(PLAN, greeting=None)
 INVALID = ToolAnswer(
@@ -295,3 +296,73 @@ def test_a_transfer_that_was_asked_for_leaves_the_model_silent(status: str) -> N
     now.answer("call_1", ToolAnswer(status, "Requested.", detail={"target": "desk"}))
     assert now.asked() == ([] if status == "requested" else ["reply"])
     assert now.rules.tally.transfer == "desk"
+
+
+# -- called while only the switchboard listened --------------------------------------------------------------------
+
+
+def asked(name: str, tool_call_id: str = "call_1", arguments: str = "{}") -> TimelineEntry:
+    body = {"what": ASKED, "tool_call_id": tool_call_id, "name": name, "arguments": arguments}
+    return entry_of(NOTE, START, ASKED, tool_call_id, **body)
+
+
+def test_a_tool_that_the_model_called_while_nobody_held_the_call_is_run_by_the_next_holder() -> None:
+    second = talk(entries=[*talk().kept(), asked("book", arguments='{"table": 7}')], generation=2)
+    (run,) = second.of(RunFunction)
+    assert (run.tool_call_id, run.spec.name, run.arguments) == ("call_1", "book", '{"table": 7}')
+    assert [entry.key for entry in second.kept("tool_call")] == ["tool_call:call_1"]
+    second.answer("call_1", ToolAnswer("ok", "Booked."))
+    assert second.outputs() == {"call_1": "Booked."}
+    assert second.asked() == ["reply"]
+
+
+def test_so_is_one_that_the_switchboard_has_told_of_only_later_and_only_once() -> None:
+    second = taken_over(talk())
+    for _ in range(2):
+        second.done += second.rules.caught_up([asked("book")], None, second.now)
+    assert len(second.of(RunFunction)) == 1
+    second.detach()
+    second.attach()
+    assert len(second.of(RunFunction)) == 1
+
+
+def test_one_that_an_earlier_holder_began_is_not_run_again_though_the_switchboard_heard_it_called() -> None:
+    first = talk()
+    first.call_tools(call("book"))
+    second = talk(entries=[*first.kept(), asked("book")], generation=2)
+    assert second.of(RunFunction) == []
+    assert "not known whether this worked" in second.outputs()["call_1"]
+
+
+def test_one_that_this_holder_has_heard_called_as_well_is_not_run_twice() -> None:
+    second = taken_over(talk())
+    second.call_tools(call("book"))
+    second.done += second.rules.caught_up([asked("book")], None, second.now)
+    assert len(second.of(RunFunction)) == 1
+
+
+def test_a_goodbye_that_the_switchboard_has_heard_ends_the_call() -> None:
+    second = talk(entries=[*talk().kept(), asked("end_call")], generation=2)
+    second.wait(1)
+    assert second.hung_up == ["end_call"]
+
+
+def test_while_the_socket_is_away_nothing_is_run_until_it_is_back() -> None:
+    second = taken_over(talk())
+    second.detach()
+    second.done += second.rules.caught_up([asked("book")], None, second.now)
+    assert second.of(RunFunction) == []
+    second.attach()
+    assert len(second.of(RunFunction)) == 1
+
+
+def test_what_was_recorded_meanwhile_is_checked_though_the_call_is_over() -> None:
+    second = taken_over(talk())
+    second.detach()
+    noted = [asked("book"), asked("record_result", "call_2", '{"agreed": true}')]
+    second.done += second.rules.caught_up(noted, None, second.now)
+    assert [effect.tool_call_id for effect in second.of(CheckResult)] == ["call_2"]
+    second.answer("call_2", VALID)
+    second.done += second.rules.ended(second.now)
+    assert second.rules.tally.result == {"agreed": True}
+    assert [trace.name for trace in second.rules.tally.never_begun()] == ["book"]

@@ -117,6 +117,15 @@ def test_a_ringing_time_that_cannot_be_used_is_refused(given: str) -> None:
         configured_settings({"OPENAI_REALTIME_RING_SECONDS": given})
 
 
+def test_when_the_standby_begins_can_be_set_and_it_can_be_switched_off() -> None:
+    name = "OPENAI_REALTIME_STANDBY_AFTER_SECONDS"
+    assert configured_settings({}).standby_after_seconds == 2
+    assert [configured_settings({name: text}).standby_after_seconds for text in ("0", "5")] == [0, 5]
+    for text in ("0.5", "-1", "nan", "3601", "never"):
+        with pytest.raises(ConfigurationError, match=r"(?i)standby_after_seconds"):
+            configured_settings({name: text})
+
+
 def file_with(content: Any, folder: Path) -> dict[str, str]:
     path = folder / "lines.json"
     path.write_text(json.dumps(content))

@@ -14,7 +14,7 @@ from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.switchboard import client as client_module
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.conversation_client import AsyncConversationMethods, ConversationMethods
-from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.switchboard.conversations import Conversation, Progress
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 CONVERSATION = Conversation("rtc_1", "support", "me", 1, START, START)
@@ -75,6 +75,24 @@ def test_an_answer_that_is_no_conversation_is_refused() -> None:
     client, _ = answering(httpx.Response(200, json={"conversation": {"entries": ["x"]}}))
     with client, pytest.raises(SwitchboardRefused, match="cannot be read"):
         client.open_conversation("rtc_1", "me")
+
+
+def test_a_conversation_is_opened_at_an_older_switchboard_without_a_process() -> None:
+    unknown_field = httpx.Response(422, json={"error": {"code": "invalid_input", "message": "process: extra"}})
+    client, seen = answering(unknown_field, httpx.Response(200, json={"conversation": CONVERSATION.to_dict()}))
+    with client:
+        assert client.open_conversation("rtc_1", "me", "p1") == CONVERSATION
+    assert [json.loads(request.content) for request in seen] == [
+        {"holder": "me", "process": "p1"},
+        {"holder": "me"},
+    ]
+
+
+@pytest.mark.parametrize("told", [{}, {"conversations": []}, {"conversations": [{"call_id": "rtc_1"}]}])
+def test_an_answer_that_says_nothing_of_the_progress_is_refused(told: dict[str, object]) -> None:
+    client, _ = answering(httpx.Response(200, json=told))
+    with client, pytest.raises(SwitchboardRefused):
+        client.save_progress("p1", [Progress("rtc_1", 1)])
 
 
 def test_both_clients_have_the_same_methods() -> None:

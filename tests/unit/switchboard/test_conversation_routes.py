@@ -151,7 +151,7 @@ async def test_a_wrong_cursor_is_refused(switchboard: Switchboard) -> None:
 async def test_the_first_error_of_the_store_reaches_the_client(
     switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_openai_realtime.switchboard.store import conversations as module
+    from airflow_openai_realtime.switchboard.store import timeline_rows as module
 
     monkeypatch.setattr(module, "MOST_ENTRIES", 1)
     await switchboard.deliver()

@@ -14,6 +14,7 @@ from tests.unit.switchboard.support import (
     Switchboard,
     a_line,
     running,
+    until,
 )
 
 from airflow_openai_realtime.switchboard.lines import StaticLines
@@ -106,6 +107,28 @@ async def test_what_the_reaper_did_is_counted(switchboard: Switchboard) -> None:
     await switchboard.service.reaper.settled()
     found = await scraped(switchboard)
     assert found["reaper_actions_total action=hang_up_failed"] == 1
+
+
+async def test_what_the_standby_did_is_counted(switchboard: Switchboard) -> None:
+    """Nobody answers where it is to attach here: it tries on until the call is over."""
+    await switchboard.deliver(1)
+    standby = switchboard.service.standby
+    async with switchboard.client() as client:
+        await client.accepting("rtc_1", "me", 60)
+        await client.accepted("rtc_1", "me")
+        await client.open_conversation("rtc_1", "me", "p1")
+        await until(lambda: standby.last_look_at is not None)
+        assert (await scraped(switchboard))["standby_calls"] == 0
+        switchboard.clock.move(2)
+        await until(lambda: standby.listening_to("support"))
+        found = await scraped(switchboard)
+        assert (found["standby_calls"], found["standby_actions_total action=began"]) == (1, 1)
+        assert found["standby_last_look_age_seconds"] <= 2
+        assert (await scraped(switchboard, "sales", OTHER_SECRET))["standby_calls"] == 0
+        await client.ended("rtc_1", "hung_up")
+        await until(lambda: not standby.listening_to("support"))
+    found = await scraped(switchboard)
+    assert (found["standby_calls"], found["standby_actions_total action=over"]) == (0, 1)
 
 
 async def test_a_line_sees_nothing_of_another(switchboard: Switchboard) -> None:

@@ -47,7 +47,7 @@ async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
     assert not any((await Retention(store, threads, settings, clock).sweep()).values())
     clock.move(61)
     counts = await Retention(store, threads, settings, clock).sweep()
-    assert counts == {"conversations": 0, "calls": 7, "feed": 0, "numbers": 1}
+    assert counts == {"conversations": 0, "calls": 7, "feed": 0, "numbers": 1, "processes": 0}
     assert [call.call_id for call in store.calls.select("support", CallFilter(), 10, clock())] == ["rtc_open"]
     (attempt,) = store.attempts.page("support", "spring", None, 0)[0]
     assert (attempt.contact, attempt.to_number) == ("ann", None)
@@ -56,7 +56,7 @@ async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
 async def test_nothing_goes_when_everything_is_to_be_kept(store: Store, clock: Clock, threads: Threads) -> None:
     filled(store, clock)
     clock.move(10_000 * DAY)
-    assert await Retention(store, threads, SwitchboardSettings(retention_days=0), clock).sweep() == {}
+    assert await Retention(store, threads, SwitchboardSettings(retention_days=0), clock).sweep() == {"processes": 0}
     assert len(store.calls.select("support", CallFilter(), 10, clock())) == 8
 
 
@@ -79,6 +79,20 @@ async def test_what_was_said_may_go_earlier_than_the_calls(store: Store, clock: 
         store.conversations.find("support", "rtc_0")
 
 
+async def test_processes_that_are_long_dead_go_whatever_else_is_kept(
+    store: Store, clock: Clock, threads: Threads
+) -> None:
+    for number in range(5):
+        store.conversations.save_progress("support", f"p{number}", [], clock())
+    settings = SwitchboardSettings(retention_days=0, retention_batch=2)
+    clock.move(DAY - 1)
+    store.conversations.save_progress("support", "p4", [], clock())
+    assert await Retention(store, threads, settings, clock).sweep() == {"processes": 0}
+    clock.move(1)
+    assert await Retention(store, threads, settings, clock).sweep() == {"processes": 4}
+    assert await Retention(store, threads, settings, clock).sweep() == {"processes": 0}
+
+
 async def test_a_switchboard_deletes_by_itself(sqlite_store: Store, clock: Clock) -> None:
     sqlite_store.calls.add([a_call(1, state="missed", ended_at=clock())])
     clock.move(31 * DAY)
@@ -90,9 +104,9 @@ async def test_the_ledger_goes_only_when_that_is_said(store: Store, clock: Clock
     filled(store, clock)
     settings = SwitchboardSettings(retention_days=0, ledger_retention_days=365)
     clock.move(364 * DAY)
-    assert await Retention(store, threads, settings, clock).sweep() == {"attempts": 0}
+    assert await Retention(store, threads, settings, clock).sweep() == {"attempts": 0, "processes": 0}
     clock.move(DAY)
-    assert await Retention(store, threads, settings, clock).sweep() == {"attempts": 1}
+    assert await Retention(store, threads, settings, clock).sweep() == {"attempts": 1, "processes": 0}
 
 
 async def test_a_failure_costs_one_round(

@@ -10,9 +10,14 @@ const text = (value) => {
   return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
 };
 
+const missed = (body) => (body.gap_seconds ? `; nobody listened for ${duration(body.gap_seconds)}` : "");
+
 const NOTES = {
   greeted: () => "The agent was asked to greet.",
   attached: (body) => (body.gap_seconds ? `Listening again, after ${duration(body.gap_seconds)}.` : "Listening."),
+  stood_by: (body) => `The switchboard listens, since the triggerer is silent${missed(body)}.`,
+  stood_down: () => "The triggerer is back.",
+  asked: (body) => [`Tool ${body.name ?? "?"} is to be run by the next holder `, el("code", {}, text(body.arguments ?? ""))],
   interrupted: () => "The caller interrupted the agent.",
   ending: (body) => `Ending the call${body.reason ? ` (${text(body.reason)})` : ""}.`,
 };

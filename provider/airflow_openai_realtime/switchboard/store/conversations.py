@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
-from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, UnknownCall
-from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation
+from airflow_openai_realtime.exceptions import (
+    ConversationSuperseded,
+    InvalidInput,
+    OpenAIRealtimeError,
+    UnknownCall,
+)
+from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
 from airflow_openai_realtime.switchboard.store.database import Database
+from airflow_openai_realtime.switchboard.store.processes import NOBODY, held_by, left, saw
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, timeline
+from airflow_openai_realtime.switchboard.store.timeline_rows import Addition, find_new, locked_rows, write
 from airflow_openai_realtime.timeline.entries import (
-    MOST_CONVERSATION_BYTES,
-    MOST_ENTRIES,
-    MOST_ENTRY_BYTES,
     TimelineEntry,
     as_json,
     check_entries,
 )
+
+_T = TypeVar("_T")
 
 
 class Conversations:
@@ -36,17 +43,22 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, line: str, call_id: str, holder: str, now: datetime) -> Conversation:
+    def open(self, line: str, call_id: str, holder: str, now: datetime, *, process: str | None = None) -> Conversation:
         """
         Become the holder: a generation more, and all that is there. A finished conversation is returned as it is.
 
+        :param process: Where the holder runs, if that shows signs of life: seen now. While it shows none, the
+            switchboard listens in its place.
         :raises UnknownCall: The line has never seen the call.
         """
-        try:
-            return self._database.write(lambda connection: _open(connection, line, call_id, holder, now))
-        except IntegrityError:
-            # Somebody else opened it first at the same moment; now it is there to be opened again.
-            return self._database.write(lambda connection: _open(connection, line, call_id, holder, now))
+
+        def work(connection: Connection) -> Conversation:
+            opened = _open(connection, line, call_id, holder, now, process)
+            if process is not None and not opened.is_finished:
+                saw(connection, line, process, now)
+            return opened
+
+        return self._write_twice(work)
 
     def append(
         self, line: str, call_id: str, generation: int, entries: Sequence[TimelineEntry], now: datetime
@@ -59,23 +71,43 @@ class Conversations:
         :raises ConversationSuperseded: Another generation has been opened, or it is finished.
         :raises InvalidInput: An entry cannot be kept, or the call has as many as it can have; then none is stored.
         """
-        checked = check_entries(entries)
+        progress = [Progress(call_id, generation, tuple(check_entries(entries)))]
+        (answer,) = self._database.write(lambda connection: _append(connection, line, progress, now))
+        if isinstance(answer, OpenAIRealtimeError):
+            raise answer
+        return answer
 
-        def work(connection: Connection) -> list[str]:
-            row = _locked(connection, line, call_id)
-            _require_holder(row, generation)
-            new = _new_rows(connection, row, checked)
-            if not _fit(row, new):
-                raise InvalidInput(
-                    f"call {call_id} has {row.entry_count} timeline entries of {row.entry_bytes:,} bytes; it can have "
-                    f"{MOST_ENTRIES:,} of {MOST_CONVERSATION_BYTES:,} bytes",
-                    field="entries",
-                    call_id=call_id,
-                )
-            _write(connection, row, new, {"saved_at": now})
-            return [entry["key"] for entry in new]
+    def save_progress(
+        self, line: str, process: str, conversations: Sequence[Progress], now: datetime, *, leaving: bool = False
+    ) -> list[list[str] | OpenAIRealtimeError]:
+        """
+        Add to the timelines of the conversations that a process holds, and note that it is alive; in one transaction.
 
-        return self._database.write(work)
+        :param process: Which process.
+        :param conversations: What is new, each call once; none: only a sign of life.
+        :param leaving: Whether it gives all of them up: it is taken for silent at once.
+        :returns: For each conversation the keys that were not there, or why nothing was added: ``UnknownCall``,
+            ``ConversationSuperseded``, ``InvalidInput``. One does not hinder the others.
+        """
+        checked = {each.call_id: _checked(each) for each in conversations}
+        fit = [each for each in checked.values() if isinstance(each, Progress)]
+
+        def work(connection: Connection) -> dict[str, list[str] | OpenAIRealtimeError]:
+            held: list[str] = []
+            if leaving:
+                # All conversations in one order, then the process, as everybody locks them.
+                held = held_by(connection, line, process)
+                locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
+            answers = _append(connection, line, fit, now)
+            if leaving:
+                left(connection, line, process, held, now)
+            else:
+                saw(connection, line, process, now)
+            return {each.call_id: answer for each, answer in zip(fit, answers, strict=True)}
+
+        answers = self._write_twice(work)
+        refused = {call_id: each for call_id, each in checked.items() if isinstance(each, OpenAIRealtimeError)}
+        return [{**answers, **refused}[each.call_id] for each in conversations]
 
     def finish(
         self,
@@ -103,10 +135,10 @@ class Conversations:
             row = _locked(connection, line, call_id)
             if row.finished_at is None:
                 _require_holder(row, generation)
-                new = _new_rows(connection, row, checked)
-                while not _fit(row, new):
-                    new.pop()
-                _write(connection, row, new, values)
+                addition = Addition(row, checked, values)
+                find_new(connection, [addition])
+                addition.make_fit()
+                write(connection, [addition])
             return _read(connection, line, call_id)
 
         return self._database.write(work)
@@ -119,17 +151,59 @@ class Conversations:
         """
         return self._database.read(lambda connection: _read(connection, line, call_id))
 
+    def _write_twice(self, work: Callable[[Connection], _T]) -> _T:
+        try:
+            return self._database.write(work)
+        except IntegrityError:
+            # Somebody else made a row first at the same moment; now it is there.
+            return self._database.write(work)
 
-def _open(connection: Connection, line: str, call_id: str, holder: str, now: datetime) -> Conversation:
+
+def _checked(progress: Progress) -> Progress | InvalidInput:
+    try:
+        return replace(progress, entries=tuple(check_entries(progress.entries)))
+    except InvalidInput as error:
+        return error
+
+
+def _append(
+    connection: Connection, line: str, progress: Sequence[Progress], now: datetime
+) -> list[list[str] | OpenAIRealtimeError]:
+    """Add to timelines; for each conversation the new keys, or why nothing was added."""
+    rows = locked_rows(connection, [(line, each.call_id) for each in progress])
+    refused: dict[str, OpenAIRealtimeError] = {}
+    additions: dict[str, Addition] = {}
+    for each in progress:
+        try:
+            row = _required(rows.get((line, each.call_id)), line, each.call_id)
+            _require_holder(row, each.generation)
+            values = {"saved_at": now, "process": row.process, "heard_until": row.heard_until}
+            if each.given_up:
+                values |= {"process": NOBODY, "heard_until": now}
+            additions[each.call_id] = Addition(row, each.entries, values)
+        except (UnknownCall, ConversationSuperseded) as error:
+            refused[each.call_id] = error
+    find_new(connection, additions.values())
+    for call_id, addition in additions.items():
+        if not addition.fits:
+            refused[call_id] = addition.too_much()
+    write(connection, [addition for call_id, addition in additions.items() if call_id not in refused])
+    return [refused.get(each.call_id) or additions[each.call_id].keys for each in progress]
+
+
+def _open(
+    connection: Connection, line: str, call_id: str, holder: str, now: datetime, process: str | None
+) -> Conversation:
     row = connection.execute(_one(line, call_id).with_for_update()).one_or_none()
     if row is None:
         known = select(calls.c.call_id).where(calls.c.line == line, calls.c.call_id == call_id)
         if connection.execute(known).first() is None:
             raise UnknownCall(f"line {line} has no call {call_id}", call_id=call_id)
         first = {"line": line, "call_id": call_id, "generation": 1, "opened_at": now, "entry_count": 0}
-        connection.execute(conversations.insert(), {**first, "entry_bytes": 0, "holder": holder, "saved_at": now})
+        first |= {"entry_bytes": 0, "holder": holder, "saved_at": now, "process": process}
+        connection.execute(conversations.insert(), first)
     elif row.finished_at is None:
-        values = {"holder": holder, "generation": row.generation + 1, "saved_at": now}
+        values = {"holder": holder, "generation": row.generation + 1, "saved_at": now, "process": process}
         connection.execute(conversations.update().where(_same(line, call_id)).values(values))
     return _read(connection, line, call_id)
 
@@ -166,43 +240,6 @@ def _require_holder(row: Any, generation: int) -> None:
         )
 
 
-def _new_rows(connection: Connection, row: Any, entries: Sequence[TimelineEntry]) -> list[dict[str, Any]]:
-    """Rows for the entries whose keys are not there; nobody else adds any while the conversation is locked."""
-    if not entries:
-        return []
-    same = (timeline.c.line == row.line) & (timeline.c.call_id == row.call_id)
-    query = select(timeline.c.key).where(same, timeline.c.key.in_([entry.key for entry in entries]))
-    there = set(connection.execute(query).scalars())
-    return [
-        {
-            "line": row.line,
-            "call_id": row.call_id,
-            "key": entry.key,
-            "kind": entry.kind,
-            "at": entry.at,
-            "body": as_json(entry.body, field="body", most_bytes=MOST_ENTRY_BYTES),
-        }
-        for entry in entries
-        if entry.key not in there
-    ]
-
-
-def _fit(row: Any, new: Sequence[Mapping[str, Any]]) -> bool:
-    enough_room = row.entry_bytes + _size(new) <= MOST_CONVERSATION_BYTES
-    return not new or (row.entry_count + len(new) <= MOST_ENTRIES and enough_room)
-
-
-def _size(new: Sequence[Mapping[str, Any]]) -> int:
-    return sum(len(entry["body"].encode()) for entry in new)
-
-
-def _write(connection: Connection, row: Any, new: Sequence[dict[str, Any]], values: Mapping[str, Any]) -> None:
-    if new:
-        connection.execute(timeline.insert().inline(), new)
-    counted = {"entry_count": row.entry_count + len(new), "entry_bytes": row.entry_bytes + _size(new)}
-    connection.execute(conversations.update().where(_same(row.line, row.call_id)).values({**values, **counted}))
-
-
 def _read(connection: Connection, line: str, call_id: str) -> Conversation:
     row = _required(connection.execute(_one(line, call_id)).one_or_none(), line, call_id)
     query = (
@@ -213,6 +250,16 @@ def _read(connection: Connection, line: str, call_id: str) -> Conversation:
     entries = tuple(
         TimelineEntry(each.key, each.kind, each.at, json.loads(each.body)) for each in connection.execute(query)
     )
-    names = ("call_id", "line", "holder", "generation", "opened_at", "saved_at", "finished_at", "outcome")
+    names = (
+        "call_id",
+        "line",
+        "holder",
+        "generation",
+        "opened_at",
+        "saved_at",
+        "finished_at",
+        "outcome",
+        "heard_until",
+    )
     result = None if row.result is None else json.loads(row.result)
     return Conversation(**{name: row._mapping[name] for name in names}, result=result, entries=entries)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, or_, select, text, tuple_
 from airflow_openai_realtime.switchboard.cursors import WIDEST_LOOK_BACK
 from airflow_openai_realtime.switchboard.records import CALL_STATES, OPEN_CALL_STATES
 from airflow_openai_realtime.switchboard.store.database import Database
-from airflow_openai_realtime.switchboard.store.tables import attempts, calls, conversations, feed, timeline
+from airflow_openai_realtime.switchboard.store.tables import attempts, calls, conversations, feed, processes, timeline
 
 _FINAL_STATES = tuple(state for state in CALL_STATES if state not in OPEN_CALL_STATES)
 _LOCK_NUMBER = 0x6F72_7264  # "orrd"
@@ -123,6 +123,22 @@ class OldRows:
         def work(connection: Connection) -> int:
             found = list(connection.execute(query).scalars())
             delete = attempts.delete().where(attempts.c.seq.in_(found), attempts.c.updated_at <= before)
+            return connection.execute(delete).rowcount if found else 0
+
+        return self._alone(work)
+
+    def delete_processes(self, before: datetime, limit: int) -> int:
+        """
+        Delete processes that were not seen since a moment.
+
+        :param limit: How many at most.
+        """
+        key = (processes.c.line, processes.c.process)
+        query = select(*key).where(processes.c.seen_at <= before).order_by(*key).limit(limit)
+
+        def work(connection: Connection) -> int:
+            found = [tuple(row) for row in connection.execute(query)]
+            delete = processes.delete().where(tuple_(*key).in_(found), processes.c.seen_at <= before)
             return connection.execute(delete).rowcount if found else 0
 
         return self._alone(work)

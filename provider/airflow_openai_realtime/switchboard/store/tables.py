@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """Alembic revision of the tables below."""
 
 VERSION_TABLE = "openai_realtime_alembic_version"
@@ -162,6 +162,10 @@ conversations = Table(
     Column("result", LONG_TEXT),
     Column("entry_count", Integer, nullable=False),
     Column("entry_bytes", Integer, nullable=False),
+    Column("process", exact_text(64)),  # where the holder runs; null: no signs of life are shown there; empty: given up
+    Column("standby_by", exact_text(64)),  # the worker that listens in the place of a silent process
+    Column("standby_until", Instant),  # the lease of that worker, or a pause
+    Column("heard_until", Instant),  # until when a worker has listened
     Index("ix_openai_realtime_conversation_saved", "saved_at"),
 )
 
@@ -176,4 +180,12 @@ timeline = Table(
     Column("at", Instant, nullable=False),
     Column("body", LONG_TEXT, nullable=False),
     UniqueConstraint("line", "call_id", "key", name="uq_openai_realtime_timeline"),
+)
+
+processes = Table(
+    "openai_realtime_process",
+    metadata,
+    Column("line", exact_text(200), primary_key=True),
+    Column("process", exact_text(64), primary_key=True),
+    Column("seen_at", Instant, nullable=False),
 )

@@ -10,8 +10,9 @@ import pytest
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, UnknownCall
+from airflow_openai_realtime.switchboard.conversations import Progress
 from airflow_openai_realtime.switchboard.store import Store
-from airflow_openai_realtime.switchboard.store import conversations as module
+from airflow_openai_realtime.switchboard.store import timeline_rows as module
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 LATER = START + timedelta(seconds=5)
@@ -171,3 +172,67 @@ def test_what_an_earlier_holder_wrote_is_seen_by_the_next_or_was_refused(store: 
     for number, (wrote, saw) in enumerate(pairs):
         assert wrote.result() == saw.result()
         assert len(store.conversations.find("support", f"rtc_{number}").entries) == wrote.result()
+
+
+def test_several_conversations_are_saved_at_once_and_one_does_not_hinder_the_others(opened: Store) -> None:
+    opened.calls.add([a_call(number) for number in (2, 3, 4)])
+    for call_id in ("rtc_2", "rtc_3", "rtc_4"):
+        opened.conversations.open("support", call_id, "me", START, process="p1")
+    opened.conversations.open("support", "rtc_3", "other", START)
+    opened.conversations.finish("support", "rtc_4", 1, "completed", None, [], START)
+    listed = [
+        Progress("rtc_2", 1, (entry("b"), entry("a"), entry("b", text="again"))),
+        Progress("rtc_1", 1, (entry("a"),)),
+        Progress("rtc_3", 1, (entry("a"),)),
+        Progress("rtc_4", 1, (entry("a"),)),
+        Progress("rtc_9", 1, (entry("a"),)),
+    ]
+    answers = opened.conversations.save_progress("support", "p1", listed, LATER)
+    assert answers[:2] == [["b", "a"], ["a"]]
+    assert [getattr(each, "code", type(each)) for each in answers[2:]] == ["superseded", "finished", UnknownCall]
+    assert opened.conversations.find("support", "rtc_2").entries == (entry("b"), entry("a"))
+    assert opened.conversations.find("support", "rtc_2").saved_at == LATER
+    assert opened.conversations.find("support", "rtc_3").entries == ()
+    assert opened.conversations.save_progress("support", "p1", listed[:2], LATER) == [[], []]
+
+
+def test_what_one_conversation_cannot_keep_is_kept_by_the_others(
+    opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_ENTRIES", 1)
+    opened.calls.add([a_call(2), a_call(3)])
+    for call_id in ("rtc_2", "rtc_3"):
+        opened.conversations.open("support", call_id, "me", START)
+    listed = [
+        Progress("rtc_1", 1, (entry("a"), entry("b"))),
+        Progress("rtc_2", 1, (entry("a b"),)),
+        Progress("rtc_3", 1, (entry("a"),)),
+    ]
+    full, unfit, saved = opened.conversations.save_progress("support", "p1", listed, LATER)
+    assert isinstance(full, InvalidInput)
+    assert isinstance(unfit, InvalidInput)
+    assert saved == ["a"]
+    assert opened.conversations.find("support", "rtc_1").entries == ()
+
+
+def test_a_process_of_another_line_writes_nothing_here(opened: Store) -> None:
+    (answer,) = opened.conversations.save_progress("sales", "p1", [Progress("rtc_1", 1, (entry("a"),))], START)
+    assert isinstance(answer, UnknownCall)
+
+
+def test_many_processes_save_the_same_conversations_at_once(opened: Store) -> None:
+    """However their requests overlap, nobody waits for ever and every entry is new to one of them."""
+    numbers = range(1, 13)
+    opened.calls.add([a_call(number) for number in numbers])
+    for number in numbers:
+        opened.conversations.open("support", f"rtc_{number}", "me", START, process="p0")
+    generations = {f"rtc_{n}": opened.conversations.find("support", f"rtc_{n}").generation for n in numbers}
+
+    def save(number: int) -> int:
+        listed = [Progress(call_id, generations[call_id], (entry("a"),)) for call_id in generations]
+        listed = listed[number:] + listed[:number]
+        answers = opened.conversations.save_progress("support", f"p{number % 3}", listed, START, leaving=number == 7)
+        return sum(map(len, answers))  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(save, range(12))) == 12
