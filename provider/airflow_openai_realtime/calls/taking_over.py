@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, newest_own
-from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.calls.waiting import Claiming, Sleep, newest_own
+from airflow_openai_realtime.exceptions import ClaimLost, UnknownCall
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.orders import claimant_of_order
@@ -32,9 +32,9 @@ class AnsweredMatch:
         return is_the_orders and self.match.matches(call)
 
 
-class TakingOver:
+class TakingOver(Claiming):
     """
-    Takes calls over; a :class:`~airflow_openai_realtime.calls.waiting.Taker`. For the caller nothing changes.
+    Takes calls over, as others are claimed. For the caller nothing changes.
 
     :param client: Client of the line at its switchboard.
     :param claimant: Stable name of who waits.
@@ -43,27 +43,13 @@ class TakingOver:
     """
 
     status = ACCEPTED
-    is_busy = False
 
     def __init__(self, client: AsyncSwitchboardClient, claimant: str, order: str, sleep: Sleep = asyncio.sleep) -> None:
-        self.is_last = False
-        self._client = client
-        self._claimant = claimant
+        super().__init__(client, claimant, sleep)
         self._order = order
-        self._sleep = sleep
 
-    async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
-        """Take a call over, unless it is the claimant's already; ``None`` when somebody else has it or it is over."""
-        if call.claimed_by == self._claimant:
-            return call
-        while True:
-            try:
-                return await self._client.take_over(call.call_id, self._claimant, self._order)
-            except (ClaimLost, UnknownCall):
-                return None
-            except SwitchboardUnreachable:
-                # It may have been taken over all the same; asking again as the same claimant is told yes.
-                await self._sleep(CLAIM_AGAIN_SECONDS)
+    async def _ask(self, call_id: str) -> SwitchboardCall:
+        return await self._client.take_over(call_id, self._claimant, self._order)
 
 
 def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str) -> SwitchboardCall | None:

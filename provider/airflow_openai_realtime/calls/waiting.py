@@ -104,12 +104,15 @@ class Claiming:
             return call
         while True:
             try:
-                return await self._client.claim(call.call_id, self._claimant)
+                return await self._ask(call.call_id)
             except (ClaimLost, UnknownCall):
                 return None
             except SwitchboardUnreachable:
-                # It may have been claimed all the same; asking again as the same claimant is told yes.
+                # It may be ours all the same; asking again as the same claimant is told yes.
                 await self._sleep(CLAIM_AGAIN_SECONDS)
+
+    async def _ask(self, call_id: str) -> SwitchboardCall:
+        return await self._client.claim(call_id, self._claimant)
 
 
 def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> SwitchboardCall | None:

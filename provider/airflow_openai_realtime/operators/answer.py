@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, read_number
-from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
 
-class AnswerCallOperator(CallWaiting, SessionOperator, ConversationOperator):
+class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, ConversationOperator):
     """
     Wait for a call and accept it in the triggerer, tens of milliseconds after it began to ring.
 
@@ -71,13 +69,10 @@ class AnswerCallOperator(CallWaiting, SessionOperator, ConversationOperator):
     """
 
     template_fields: Sequence[str] = (
-        "to",
-        "from_number",
-        "headers",
+        *WaitingOperator.template_fields,
         "placed",
         *SessionOperator.template_fields,
         *ConversationOperator.template_fields,
-        "openai_realtime_conn_id",
         "telephony_carrier_conn_id",
     )
     template_fields_renderers = {
@@ -89,30 +84,15 @@ class AnswerCallOperator(CallWaiting, SessionOperator, ConversationOperator):
     def __init__(
         self,
         *,
-        to: str | None = None,
-        from_number: str | None = None,
-        headers: Mapping[str, str] | str | None = None,
         placed: Mapping[str, Any] | str | None = None,
         if_not_answered: IfNotAnswered = "skip",
-        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
         telephony_carrier_conn_id: str | None = None,
-        timeout: timedelta | float = 300,
-        soft_fail: bool = False,
-        retries: int | None = SAFE_RETRIES,
-        retry_delay: timedelta | float = SAFE_RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
-        self.to = to
-        self.from_number = from_number
-        self.headers = headers
+        super().__init__(**kwargs)
         self.placed = placed
         self.if_not_answered = if_not_answered
-        self.openai_realtime_conn_id = openai_realtime_conn_id
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        self.timeout = read_number(seconds, "timeout", above=0)
-        self.soft_fail = soft_fail
         self._check_waiting()
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_openai_realtime.calls.claimant import claimant_of
-from airflow_openai_realtime.calls.parameters import (
-    SAFE_RETRIES,
-    SAFE_RETRY_DELAY,
-    check_match_literals,
-    is_literal,
-    read_match,
-    read_number,
-)
+from airflow_openai_realtime.calls.parameters import check_match_literals, is_literal, read_match
 from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator
 from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +27,7 @@ if TYPE_CHECKING:
 BACKSTOP_SECONDS = 60
 
 
-class TakeCallOperator(HasCallLink, BaseOperator):
+class TakeCallOperator(HasCallLink, WaitingOperator):
     """
     Wait until a standing order has answered a call, take the live call over, and return it.
 
@@ -61,35 +54,15 @@ class TakeCallOperator(HasCallLink, BaseOperator):
     :raises SwitchboardUnreachable: The switchboard did not answer when the task started.
     """
 
-    template_fields: Sequence[str] = ("order", "to", "from_number", "headers", "openai_realtime_conn_id")
+    template_fields: Sequence[str] = ("order", *WaitingOperator.template_fields)
     ui_color = CallOperator.ui_color
 
-    def __init__(
-        self,
-        *,
-        order: str,
-        to: str | None = None,
-        from_number: str | None = None,
-        headers: Mapping[str, str] | str | None = None,
-        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
-        timeout: timedelta | float = 300,
-        soft_fail: bool = False,
-        retries: int | None = SAFE_RETRIES,
-        retry_delay: timedelta | float = SAFE_RETRY_DELAY,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+    def __init__(self, *, order: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.order = order
-        self.to = to
-        self.from_number = from_number
-        self.headers = headers
-        self.openai_realtime_conn_id = openai_realtime_conn_id
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        self.timeout = read_number(seconds, "timeout", above=0)
-        self.soft_fail = soft_fail
         if is_literal(order):
             self._checked_order()
-        check_match_literals(to, from_number, headers)
+        check_match_literals(self.to, self.from_number, self.headers)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Take over a call that was answered already, else wait for one in the triggerer; see the class."""

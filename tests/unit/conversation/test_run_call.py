@@ -612,11 +612,14 @@ async def test_a_function_runs_and_its_output_goes_to_the_model() -> None:
     task.cancel()
 
 
-async def test_a_function_that_still_runs_when_the_call_ends_is_waited_for_a_little() -> None:
+@pytest.mark.parametrize(("seconds", "status"), [(3, "ok"), (100, "unknown")])
+async def test_a_function_that_still_runs_when_the_call_ends_is_waited_for_a_little(
+    seconds: float, status: str
+) -> None:
     world = FakeWorld(TALKING)
 
     async def slow() -> ToolAnswer:
-        await world.time.sleep(3)
+        await world.time.sleep(seconds)
         return ToolAnswer("ok", "Booked.")
 
     world.functions = {"book": slow}
@@ -625,23 +628,7 @@ async def test_a_function_that_still_runs_when_the_call_ends_is_waited_for_a_lit
     calls_tools(world, ("call_1", "book", {}))
     await world.time.settle()
     world.end()
-    assert (await result_of(world, task)).tools == ({"name": "book", "status": "ok"},)
-
-
-async def test_a_function_that_takes_longer_is_unknown() -> None:
-    world = FakeWorld(TALKING)
-
-    async def slow() -> ToolAnswer:
-        await world.time.sleep(100)
-        return ToolAnswer("ok", "Booked.")
-
-    world.functions = {"book": slow}
-    task = world.start()
-    await world.time.settle()
-    calls_tools(world, ("call_1", "book", {}))
-    await world.time.settle()
-    world.end()
-    assert (await result_of(world, task)).tools == ({"name": "book", "status": "unknown"},)
+    assert (await result_of(world, task)).tools == ({"name": "book", "status": status},)
 
 
 async def test_a_result_that_was_recorded_before_the_caller_hung_up_completes_the_call() -> None:

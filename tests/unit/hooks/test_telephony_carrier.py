@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk._shared.secrets_masker import redact
-from airflow_world import CARRIER_CONN_ID, World
+from airflow_world import World
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "carrier-token-0123456789"

@@ -25,6 +25,7 @@ from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
 from airflow_openai_realtime.triggers import pacing
 
 FOR_EVER = PhoneScript.talks_for_ever()
@@ -334,7 +335,7 @@ def test_an_answer_may_be_a_session_with_templates() -> None:
 def test_everything_a_dag_author_would_template_is_templated() -> None:
     given = {
         name
-        for cls in (AnswerCallOperator, SessionOperator, ConversationOperator)
+        for cls in (AnswerCallOperator, WaitingOperator, SessionOperator, ConversationOperator)
         for name, parameter in inspect.signature(inspect.unwrap(cls.__init__)).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }

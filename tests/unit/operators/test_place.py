@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
-from airflow_world import CARRIER_CONN_ID, FakeRun, World, context, run_task
+from airflow_world import FakeRun, World, context, run_task
 
 from airflow_openai_realtime.calls.placing import Placing, unknown_placement
 from airflow_openai_realtime.dialers.port import DialRequest
@@ -23,6 +23,7 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
+from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 
 PHONE = "+14155550142"
 
