@@ -386,6 +386,14 @@ async def test_what_the_switchboard_writes_when_it_is_relieved_is_read_a_moment_
     assert world.reads == 1
 
 
+async def test_the_next_holder_counts_no_gap_for_what_the_switchboard_has_heard() -> None:
+    world = FakeWorld(TALKING)
+    world.heard_until = START + timedelta(seconds=19)
+    task = await taken_over(world, 20)
+    assert [entry.body["gap_seconds"] for entry in world.kept("note")] == [0, 1]
+    task.cancel()
+
+
 async def test_a_tool_that_the_model_called_meanwhile_is_run_once_and_the_model_told() -> None:
     world = FakeWorld(TALKING)
     task = await taken_over(world, 20)
