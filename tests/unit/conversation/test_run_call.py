@@ -434,6 +434,32 @@ async def test_of_a_call_that_ends_at_once_it_is_read_before_the_result_is_writt
     assert world.ran == []
 
 
+async def test_what_the_switchboard_writes_after_a_call_has_ended_is_waited_for() -> None:
+    world = FakeWorld(TALKING)
+    task = await taken_over(world, 20)
+    world.end()
+    await world.time.go_on(2)
+    assert world.finished is None
+    heard_meanwhile(world, "agent", 19.5, "item_1", text="Goodbye.")
+    assert (await result_of(world, task)).turns["agent"] == 1
+
+
+async def test_a_holder_that_could_not_open_the_conversation_at_first_reads_it_when_it_can() -> None:
+    world = FakeWorld(TALKING)
+    first = world.start()
+    await world.time.go_on(1)
+    first.cancel()
+    world.is_board_away = True
+    await world.time.go_on(1)
+    task = world.start()
+    await world.time.go_on(10)
+    assert len(world.sockets) == 2
+    world.is_board_away = False
+    await world.time.go_on(10)
+    assert world.reads == 1
+    task.cancel()
+
+
 async def test_the_timeline_that_cannot_be_read_is_read_before_the_result_is_written() -> None:
     world = FakeWorld(TALKING)
     task = await taken_over(world, 20)
