@@ -274,7 +274,7 @@ def _unheard_since(row: Any, last_at: datetime | None, seen_at: datetime | None,
 
 def _addition(row: Any, heard: Heard, lease: Lease, now: datetime) -> Addition:
     until = max((at for at in (row.heard_until, heard.heard_until) if at is not None), default=None)
-    values: dict[str, Any] = {"heard_until": until, "saved_at": now if heard.entries else row.saved_at}
+    values: dict[str, Any] = {"heard_until": until, **({"saved_at": now} if heard.entries else {})}
     if heard.leave is Leave.KEEP:
         values |= {"standby_by": lease.worker, "standby_until": now + timedelta(seconds=lease.seconds)}
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -142,18 +143,25 @@ def known_keys(connection: Connection, wanted: Iterable[EntryKey]) -> set[EntryK
     return there
 
 
-def write(connection: Connection, additions: Sequence[Addition]) -> None:
-    """
-    Write what is new, and the conversations.
-
-    :param additions: All with the same names of values.
-    """
-    new = [entry for each in additions for entry in each.new]
+def write(connection: Connection, additions: Iterable[Addition]) -> None:
+    """Write what is new, and the conversations; those that change alike with one statement."""
+    new: list[dict[str, Any]] = []
+    grown: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    alike: dict[tuple[tuple[str, Any], ...], list[CallKey]] = defaultdict(list)
+    for each in additions:
+        new += each.new
+        if each.new:
+            changes = each.changes()
+            grown[tuple(sorted(changes))].append(changes)
+        elif each.values:
+            alike[tuple(sorted(each.values.items()))].append((each.row.line, each.row.call_id))
     if new:
         connection.execute(timeline.insert().inline(), new)
-    if additions:
-        same = (conversations.c.line == bindparam("its_line")) & (conversations.c.call_id == bindparam("its_call"))
-        changes = [each.changes() for each in additions]
-        names = [name for name in changes[0] if name not in ("its_line", "its_call")]
-        values: dict[str, Any] = {name: bindparam(name) for name in names}
-        connection.execute(conversations.update().where(same).values(values), changes)
+    same = (conversations.c.line == bindparam("its_line")) & (conversations.c.call_id == bindparam("its_call"))
+    for names, listed in grown.items():
+        values: dict[str, Any] = {name: bindparam(name) for name in names if name not in ("its_line", "its_call")}
+        connection.execute(conversations.update().where(same).values(values), listed)
+    for common, keys in alike.items():
+        for line, ids in by_line(keys):
+            some = (conversations.c.line == line) & conversations.c.call_id.in_(ids)
+            connection.execute(conversations.update().where(some).values(dict(common)))
