@@ -204,17 +204,17 @@ class ProgressSender:
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
             answers = await self._switchboard.save_progress(self.process, [each.progress for each in batch])
+            for each, answer in zip(batch, answers, strict=True):
+                each.settle(answer)
         except SwitchboardRefused as error:
             if error.status in (404, 405):
                 self._is_old_until = self._monotonic() + OLD_SECONDS
             # What is wrong with one conversation is not to hinder the others.
             await self._send_each(batch)
         except Exception as error:
+            # Also what nobody has foreseen: whoever waits is told, and the next request is sent.
             for each in batch:
                 each.settle(error)
-        else:
-            for each, answer in zip(batch, answers, strict=True):
-                each.settle(answer)
 
     async def _send_each(self, batch: list[_Waiting]) -> None:
         answers = await asyncio.gather(

@@ -389,6 +389,14 @@ async def test_what_the_switchboard_writes_when_it_is_relieved_is_read_a_moment_
     assert world.reads == 1
 
 
+async def test_the_next_holder_counts_no_gap_for_what_the_switchboard_has_heard() -> None:
+    world = FakeWorld(TALKING)
+    world.heard_until = START + timedelta(seconds=19)
+    task = await taken_over(world, 20)
+    assert [entry.body["gap_seconds"] for entry in world.kept("note")] == [0, 1]
+    task.cancel()
+
+
 async def test_a_tool_that_the_model_called_meanwhile_is_run_once_and_the_model_told() -> None:
     world = FakeWorld(TALKING)
     task = await taken_over(world, 20)
@@ -427,6 +435,32 @@ async def test_of_a_call_that_ends_at_once_it_is_read_before_the_result_is_writt
     assert (result.result, result.result_valid, result.outcome) == ({"agreed": True}, True, "completed")
     assert [tool["status"] for tool in result.tools] == ["ok", "not_run"]
     assert world.ran == []
+
+
+async def test_what_the_switchboard_writes_after_a_call_has_ended_is_waited_for() -> None:
+    world = FakeWorld(TALKING)
+    task = await taken_over(world, 20)
+    world.end()
+    await world.time.go_on(2)
+    assert world.finished is None
+    heard_meanwhile(world, "agent", 19.5, "item_1", text="Goodbye.")
+    assert (await result_of(world, task)).turns["agent"] == 1
+
+
+async def test_a_holder_that_could_not_open_the_conversation_at_first_reads_it_when_it_can() -> None:
+    world = FakeWorld(TALKING)
+    first = world.start()
+    await world.time.go_on(1)
+    first.cancel()
+    world.is_board_away = True
+    await world.time.go_on(1)
+    task = world.start()
+    await world.time.go_on(10)
+    assert len(world.sockets) == 2
+    world.is_board_away = False
+    await world.time.go_on(10)
+    assert world.reads == 1
+    task.cancel()
 
 
 async def test_the_timeline_that_cannot_be_read_is_read_before_the_result_is_written() -> None:

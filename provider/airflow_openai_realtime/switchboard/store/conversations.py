@@ -177,10 +177,8 @@ def _append(
         try:
             row = _required(rows.get((line, each.call_id)), line, each.call_id)
             _require_holder(row, each.generation)
-            values = {"saved_at": now, "process": row.process, "heard_until": row.heard_until}
-            if each.given_up:
-                values |= {"process": NOBODY, "heard_until": now}
-            additions[each.call_id] = Addition(row, each.entries, values)
+            given_up = {"process": NOBODY, "heard_until": now} if each.given_up else {}
+            additions[each.call_id] = Addition(row, each.entries, {"saved_at": now, **given_up})
         except (UnknownCall, ConversationSuperseded) as error:
             refused[each.call_id] = error
     find_new(connection, additions.values())

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, and_, func, or_, select
 
 from airflow_openai_realtime.switchboard.records import ACCEPTED
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, processes, timeline
 from airflow_openai_realtime.switchboard.store.timeline_rows import (
-    AT_ONCE,
     Addition,
     CallKey,
+    by_line,
     find_new,
     known_keys,
     locked_rows,
@@ -222,15 +222,11 @@ def _holders(
     connection: Connection, rows: Mapping[CallKey, Any], lease: Lease, now: datetime
 ) -> dict[CallKey, _Holder]:
     """How the holders are; one that runs where no signs of life are shown counts as alive."""
-    notes: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for (line, call_id), row in rows.items():
-        notes[line].append((call_id, _attached_note(row)))
-    attached = known_keys(connection, notes)
-    names = sorted({(row.line, row.process) for row in rows.values() if row.process})
+    attached = known_keys(connection, [(*key, _attached_note(row)) for key, row in rows.items()])
     seen: dict[tuple[str, str], datetime] = {}
-    for start in range(0, len(names), AT_ONCE):
-        some = tuple_(processes.c.line, processes.c.process).in_(names[start : start + AT_ONCE])
-        seen.update({(row.line, row.process): row.seen_at for row in connection.execute(select(processes).where(some))})
+    for line, names in by_line((row.line, row.process) for row in rows.values() if row.process):
+        query = select(processes).where(processes.c.line == line, processes.c.process.in_(names))
+        seen.update({(line, row.process): row.seen_at for row in connection.execute(query)})
     found: dict[CallKey, _Holder] = {}
     for key, row in rows.items():
         seen_at = seen.get((row.line, row.process))
@@ -249,14 +245,14 @@ def _silent_calls(
 ) -> list[SilentCall]:
     last: dict[CallKey, datetime] = {}
     pressed: dict[CallKey, set[str]] = defaultdict(set)
-    for some in _groups(rows):
-        of_call = tuple_(timeline.c.line, timeline.c.call_id).in_(some)
-        latest = select(timeline.c.line, timeline.c.call_id, func.max(timeline.c.at).label("at")).where(of_call)
-        for row in connection.execute(latest.group_by(timeline.c.line, timeline.c.call_id)):
-            last[row.line, row.call_id] = row.at
-        keys = select(timeline.c.line, timeline.c.call_id, timeline.c.key).where(of_call, timeline.c.kind == KEY)
+    for line, ids in by_line(rows):
+        of_calls = (timeline.c.line == line) & timeline.c.call_id.in_(ids)
+        latest = select(timeline.c.call_id, func.max(timeline.c.at).label("at")).where(of_calls)
+        for row in connection.execute(latest.group_by(timeline.c.call_id)):
+            last[line, row.call_id] = row.at
+        keys = select(timeline.c.call_id, timeline.c.key).where(of_calls, timeline.c.kind == KEY)
         for row in connection.execute(keys):
-            pressed[row.line, row.call_id].add(row.key)
+            pressed[line, row.call_id].add(row.key)
     return [
         SilentCall(
             line=row.line,
@@ -278,7 +274,7 @@ def _unheard_since(row: Any, last_at: datetime | None, seen_at: datetime | None,
 
 def _addition(row: Any, heard: Heard, lease: Lease, now: datetime) -> Addition:
     until = max((at for at in (row.heard_until, heard.heard_until) if at is not None), default=None)
-    values: dict[str, Any] = {"heard_until": until, "saved_at": now if heard.entries else row.saved_at}
+    values: dict[str, Any] = {"heard_until": until, **({"saved_at": now} if heard.entries else {})}
     if heard.leave is Leave.KEEP:
         values |= {"standby_by": lease.worker, "standby_until": now + timedelta(seconds=lease.seconds)}
     else:
@@ -292,15 +288,8 @@ def _standings(
 ) -> dict[CallKey, Standing]:
     holders = _holders(connection, rows, lease, now)
     accepted: set[CallKey] = set()
-    for some in _groups(rows):
-        query = select(calls.c.line, calls.c.call_id).where(
-            tuple_(calls.c.line, calls.c.call_id).in_(some), calls.c.state == ACCEPTED
-        )
-        accepted.update((row.line, row.call_id) for row in connection.execute(query))
+    for line, ids in by_line(rows):
+        query = select(calls.c.call_id, calls.c.state).where(calls.c.line == line, calls.c.call_id.in_(ids))
+        accepted |= {(line, row.call_id) for row in connection.execute(query) if row.state == ACCEPTED}
     standings = {key: Standing.HELD if holders[key].is_there else Standing.ALONE for key in rows}
     return {key: standing if key in accepted else Standing.OVER for key, standing in standings.items()}
-
-
-def _groups(keys: Iterable[CallKey]) -> Iterable[list[CallKey]]:
-    listed = sorted(keys)
-    return [listed[start : start + AT_ONCE] for start in range(0, len(listed), AT_ONCE)]

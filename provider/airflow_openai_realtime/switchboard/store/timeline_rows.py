@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, bindparam, select
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.store.tables import conversations, timeline
@@ -21,8 +23,13 @@ from airflow_openai_realtime.timeline.entries import (
 
 CallKey = tuple[str, str]
 
+EntryKey = tuple[str, str, str]
+
 AT_ONCE = 500
 """Values in one condition: databases take only so many."""
+
+KEYS_AT_ONCE = 100
+"""Entries in one condition, in which each call is looked up with each key."""
 
 
 @dataclass
@@ -78,24 +85,31 @@ class Addition:
         return {**self.values, **counted, "its_line": self.row.line, "its_call": self.row.call_id}
 
 
+def by_line(keys: Iterable[CallKey]) -> Iterator[tuple[str, list[str]]]:
+    """
+    Lines and ids of their calls, in one order, and so many that a condition can have them.
+
+    Conditions are on one column each: SQLite uses no index for pairs.
+    """
+    for line, of_line in groupby(sorted(set(keys)), key=itemgetter(0)):
+        ids = [call_id for _, call_id in of_line]
+        yield from ((line, ids[start : start + AT_ONCE]) for start in range(0, len(ids), AT_ONCE))
+
+
 def locked_rows(connection: Connection, keys: Iterable[CallKey]) -> dict[CallKey, Any]:
     """Conversations, locked in one order, so that no two transactions wait for each other."""
     found: dict[CallKey, Any] = {}
-    listed = sorted(set(keys))
-    for start in range(0, len(listed), AT_ONCE):
-        some = tuple_(conversations.c.line, conversations.c.call_id).in_(listed[start : start + AT_ONCE])
-        query = select(conversations).where(some).order_by(conversations.c.line, conversations.c.call_id)
-        for row in connection.execute(query.with_for_update()):
-            found[row.line, row.call_id] = row
+    for line, ids in by_line(keys):
+        some = (conversations.c.line == line) & conversations.c.call_id.in_(ids)
+        query = select(conversations).where(some).order_by(conversations.c.call_id).with_for_update()
+        found.update({(row.line, row.call_id): row for row in connection.execute(query)})
     return found
 
 
 def find_new(connection: Connection, additions: Iterable[Addition]) -> None:
     """See which entries are new; nobody else adds any while the conversations are locked."""
     listed = list(additions)
-    wanted: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for each in listed:
-        wanted[each.row.line] += [(each.row.call_id, entry.key) for entry in each.entries]
+    wanted = [(each.row.line, each.row.call_id, entry.key) for each in listed for entry in each.entries]
     there = known_keys(connection, wanted)
     for each in listed:
         each.new = [
@@ -112,34 +126,42 @@ def find_new(connection: Connection, additions: Iterable[Addition]) -> None:
         ]
 
 
-def known_keys(connection: Connection, wanted: Mapping[str, Sequence[tuple[str, str]]]) -> set[tuple[str, str, str]]:
-    """
-    Which keys are on timelines.
-
-    :param wanted: Line → (call id, key).
-    :returns: (line, call id, key) of those that are.
-    """
-    there: set[tuple[str, str, str]] = set()
-    for line, pairs in wanted.items():
-        for start in range(0, len(pairs), AT_ONCE):
-            some = tuple_(timeline.c.call_id, timeline.c.key).in_(pairs[start : start + AT_ONCE])
-            query = select(timeline.c.call_id, timeline.c.key).where(timeline.c.line == line, some)
-            there.update((line, row.call_id, row.key) for row in connection.execute(query))
+def known_keys(connection: Connection, wanted: Iterable[EntryKey]) -> set[EntryKey]:
+    """Which of some entries (line, call id, key) are on the timelines."""
+    there: set[EntryKey] = set()
+    for line, of_line in groupby(sorted(set(wanted)), key=itemgetter(0)):
+        listed = list(of_line)
+        for start in range(0, len(listed), KEYS_AT_ONCE):
+            some = listed[start : start + KEYS_AT_ONCE]
+            query = select(timeline.c.call_id, timeline.c.key).where(
+                timeline.c.line == line,
+                timeline.c.call_id.in_(sorted({call_id for _, call_id, _ in some})),
+                timeline.c.key.in_(sorted({key for _, _, key in some})),
+            )
+            found = {(line, row.call_id, row.key) for row in connection.execute(query)}
+            there |= found.intersection(some)
     return there
 
 
-def write(connection: Connection, additions: Sequence[Addition]) -> None:
-    """
-    Write what is new, and the conversations.
-
-    :param additions: All with the same names of values.
-    """
-    new = [entry for each in additions for entry in each.new]
+def write(connection: Connection, additions: Iterable[Addition]) -> None:
+    """Write what is new, and the conversations; those that change alike with one statement."""
+    new: list[dict[str, Any]] = []
+    grown: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    alike: dict[tuple[tuple[str, Any], ...], list[CallKey]] = defaultdict(list)
+    for each in additions:
+        new += each.new
+        if each.new:
+            changes = each.changes()
+            grown[tuple(sorted(changes))].append(changes)
+        elif each.values:
+            alike[tuple(sorted(each.values.items()))].append((each.row.line, each.row.call_id))
     if new:
         connection.execute(timeline.insert().inline(), new)
-    if additions:
-        same = (conversations.c.line == bindparam("its_line")) & (conversations.c.call_id == bindparam("its_call"))
-        changes = [each.changes() for each in additions]
-        names = [name for name in changes[0] if name not in ("its_line", "its_call")]
-        values: dict[str, Any] = {name: bindparam(name) for name in names}
-        connection.execute(conversations.update().where(same).values(values), changes)
+    same = (conversations.c.line == bindparam("its_line")) & (conversations.c.call_id == bindparam("its_call"))
+    for names, listed in grown.items():
+        values: dict[str, Any] = {name: bindparam(name) for name in names if name not in ("its_line", "its_call")}
+        connection.execute(conversations.update().where(same).values(values), listed)
+    for common, keys in alike.items():
+        for line, ids in by_line(keys):
+            some = (conversations.c.line == line) & conversations.c.call_id.in_(ids)
+            connection.execute(conversations.update().where(some).values(dict(common)))

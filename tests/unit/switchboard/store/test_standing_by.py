@@ -244,13 +244,48 @@ def test_many_conversations_are_written_with_few_statements(store: Store) -> Non
     assert all(len(store.conversations.find("support", f"rtc_{number}").entries) == 3 for number in range(60))
 
 
-def test_more_keys_than_a_statement_takes_are_looked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_a_statement_takes_is_looked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline_rows, "AT_ONCE", 2)
-    for number in range(5):
-        hold(store, number)
-    wanted = {"support": [(f"rtc_{number}", "note:attached:1:1") for number in range(6)]}
+    monkeypatch.setattr(timeline_rows, "KEYS_AT_ONCE", 2)
+    for line in ("support", "sales"):
+        for number in range(5):
+            hold(store, number, line=line)
+    keys = [key(number, line) for line in ("support", "sales") for number in range(6)]
+    taken = store.standing_by.take(keys, lease(), at(5))
+    assert sorted(each.key for each in taken) == sorted(each for each in keys if each[1] != "rtc_5")
+    assert all(each.was_attached for each in taken)
+    store.conversations.append("support", "rtc_1", 1, [entry("a")], at(6))
+    wanted = [(*each, name) for each in keys for name in ("note:attached:1:1", "a")]
     found = store.database.read(lambda connection: known_keys(connection, wanted))
-    assert found == {("support", f"rtc_{number}", "note:attached:1:1") for number in range(5)}
+    assert found == {(*each.key, "note:attached:1:1") for each in taken} | {(*key(1), "a")}
+
+
+def test_no_table_is_read_from_end_to_end_on_sqlite(sqlite_store: Store) -> None:
+    """Rows of calls that are over are many; the store's one writer must not wait for them."""
+    from sqlalchemy import event
+
+    store, plans = sqlite_store, []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if statement.startswith("SELECT"):
+            other = connection.connection.cursor()
+            plans.extend(str(row[3]) for row in other.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    for number in range(3):
+        hold(store, number)
+    keys = [key(number) for number in range(3)]
+    event.listen(store.database._engine, "before_cursor_execute", explain)
+    assert store.standing_by.silent(lease(), at(5)) == keys
+    assert len(store.standing_by.take(keys, lease(), at(5))) == 3
+    store.standing_by.hold([heard(number, entry("a")) for number in range(3)], lease(), at(5))
+    listed = [Progress(f"rtc_{number}", 1, (entry("b"),)) for number in range(3)]
+    store.conversations.save_progress("support", "p1", listed, at(5))
+    store.conversations.save_progress("support", "p1", [], at(5), leaving=True)
+    event.remove(store.database._engine, "before_cursor_execute", explain)
+    assert len(plans) > 10
+    assert not [plan for plan in plans if plan.startswith("SCAN openai")]
+    of_timeline = [plan for plan in plans if "openai_realtime_timeline" in plan]
+    assert all("line=? AND call_id=?" in plan for plan in of_timeline)
 
 
 def test_several_workers_and_processes_write_at_once(store: Store) -> None:
