@@ -108,6 +108,7 @@ class Standby:
             await self._threads.run(sideband.load)
             for call in await self._threads.run(self._store.take, wanted[:room], self._lease, self._now()):
                 self._begin(call, lines[call.line])
+                await asyncio.sleep(0)  # each takes a millisecond to begin: what else this process does goes between
         self.last_look_at = self._now()
 
     async def write(self) -> None:

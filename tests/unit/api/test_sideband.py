@@ -9,11 +9,13 @@ import http
 import json
 import logging
 import socket
+import ssl
 
 import pytest
 from websockets.asyncio.server import serve
 from websockets.http11 import Response
 
+from airflow_openai_realtime.api import sideband
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.sideband import attach
 from airflow_openai_realtime.exceptions import (
@@ -234,3 +236,21 @@ async def test_the_key_is_in_no_log_not_even_at_debug_level(settings, caplog):
         pass
     ours = [record.getMessage() for record in caplog.records if record.name != "websockets.server"]
     assert not [line for line in ours if settings.api_key in line]
+
+
+async def test_all_sockets_share_what_tls_needs(settings, monkeypatch):
+    """Reading all trusted certificates takes tens of milliseconds, too long for each of hundreds at once."""
+    made = []
+    real = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda: made.append(1) or real())
+    sideband._tls.cache_clear()
+    sideband.load()
+    async with server(settings) as sockets:
+        secure = sockets.settings.endpoints.rest_url.replace("http:", "https:")
+        plain = dataclasses.replace(sockets.settings, endpoints=endpoints_for(base_url=secure))
+        for _ in range(3):
+            with pytest.raises(ServiceUnavailable):
+                async with attach(plain, "rtc_1", retry_seconds=0):
+                    pass
+    assert len(made) == 1
+    sideband._tls.cache_clear()

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET, START, Switchboard
+from tests.unit.switchboard.support import (
+    OTHER_SECRET,
+    SECRET,
+    START,
+    Clock,
+    Switchboard,
+    a_line,
+    running,
+    until,
+)
 
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
@@ -14,7 +23,9 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.switchboard.conversations import Progress
-from airflow_openai_realtime.switchboard.store import timeline_rows
+from airflow_openai_realtime.switchboard.lines import StaticLines
+from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+from airflow_openai_realtime.switchboard.store import Store, timeline_rows
 from airflow_openai_realtime.switchboard.tokens import derived_token
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
@@ -120,3 +131,23 @@ async def test_what_cannot_be_kept_is_refused(switchboard: Switchboard, body: di
 
 async def test_progress_is_saved_with_the_lines_token_only(switchboard: Switchboard) -> None:
     assert (await switchboard.http.post("/v1/progress", json={"process": "p"})).status_code == 401
+
+
+@pytest.mark.parametrize("leaving", [True, False])
+async def test_what_a_process_gives_up_is_stood_by_for_at_once(
+    sqlite_store: Store, clock: Clock, leaving: bool
+) -> None:
+    """Not only at the next look, which is in ten minutes here; nobody answers where it tries to attach."""
+    settings = SwitchboardSettings(standby_look_seconds=600)
+    async with running(sqlite_store, StaticLines([a_line()]), clock, settings=settings) as switchboard:
+        standby = switchboard.service.standby
+        await switchboard.deliver()
+        async with switchboard.client() as client:
+            await client.accepting("rtc_1", "me", 60)
+            await client.accepted("rtc_1", "me")
+            await client.open_conversation("rtc_1", "me", "p1")
+            await until(lambda: standby.last_look_at is not None)
+            listed = [] if leaving else [Progress("rtc_1", 1, given_up=True)]
+            await client.save_progress("p1", listed, leaving=leaving)
+            await until(lambda: standby.listening_to("support") == 1)
+    assert not standby.listening_to("support")

@@ -20,9 +20,9 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
 from airflow_openai_realtime.switchboard.store.database import Database
-from airflow_openai_realtime.switchboard.store.processes import NOBODY, held_by, left, saw
+from airflow_openai_realtime.switchboard.store.processes import give_up, held_by, left, saw
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, timeline
-from airflow_openai_realtime.switchboard.store.timeline_rows import Addition, find_new, locked_rows, write
+from airflow_openai_realtime.switchboard.store.timeline_rows import Addition, CallKey, find_new, locked_rows, write
 from airflow_openai_realtime.timeline.entries import (
     TimelineEntry,
     as_json,
@@ -72,7 +72,12 @@ class Conversations:
         :raises InvalidInput: An entry cannot be kept, or the call has as many as it can have; then none is stored.
         """
         progress = [Progress(call_id, generation, tuple(check_entries(entries)))]
-        (answer,) = self._database.write(lambda connection: _append(connection, line, progress, now))
+
+        def work(connection: Connection) -> list[str] | OpenAIRealtimeError:
+            rows = locked_rows(connection, [(line, call_id)])
+            return _append(connection, rows, line, progress, now)[0]
+
+        answer = self._database.write(work)
         if isinstance(answer, OpenAIRealtimeError):
             raise answer
         return answer
@@ -93,14 +98,15 @@ class Conversations:
         fit = [each for each in checked.values() if isinstance(each, Progress)]
 
         def work(connection: Connection) -> dict[str, list[str] | OpenAIRealtimeError]:
-            held: list[str] = []
+            # Conversations in one order, then the process, as everybody locks them.
+            held = held_by(connection, line, process) if leaving else []
+            rows = locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
+            answers = _append(connection, rows, line, fit, now)
+            added = zip(fit, answers, strict=True)
+            given_up = [each.call_id for each, answer in added if each.given_up and isinstance(answer, list)]
+            give_up(connection, [rows[line, call_id] for call_id in sorted({*held, *given_up})], now)
             if leaving:
-                # All conversations in one order, then the process, as everybody locks them.
-                held = held_by(connection, line, process)
-                locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
-            answers = _append(connection, line, fit, now)
-            if leaving:
-                left(connection, line, process, held, now)
+                left(connection, line, process)
             else:
                 saw(connection, line, process, now)
             return {each.call_id: answer for each, answer in zip(fit, answers, strict=True)}
@@ -167,18 +173,16 @@ def _checked(progress: Progress) -> Progress | InvalidInput:
 
 
 def _append(
-    connection: Connection, line: str, progress: Sequence[Progress], now: datetime
+    connection: Connection, rows: Mapping[CallKey, Any], line: str, progress: Sequence[Progress], now: datetime
 ) -> list[list[str] | OpenAIRealtimeError]:
     """Add to timelines; for each conversation the new keys, or why nothing was added."""
-    rows = locked_rows(connection, [(line, each.call_id) for each in progress])
     refused: dict[str, OpenAIRealtimeError] = {}
     additions: dict[str, Addition] = {}
     for each in progress:
         try:
             row = _required(rows.get((line, each.call_id)), line, each.call_id)
             _require_holder(row, each.generation)
-            given_up = {"process": NOBODY, "heard_until": now} if each.given_up else {}
-            additions[each.call_id] = Addition(row, each.entries, {"saved_at": now, **given_up})
+            additions[each.call_id] = Addition(row, each.entries, {"saved_at": now})
         except (UnknownCall, ConversationSuperseded) as error:
             refused[each.call_id] = error
     find_new(connection, additions.values())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from airflow_openai_realtime.switchboard.records import ACCEPTED
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, processes
+from airflow_openai_realtime.switchboard.store.timeline_rows import known_keys
+from airflow_openai_realtime.timeline.entries import ATTACHED, NOTE, key_of
 
 NOBODY = ""
 """The process of a conversation that its holder gave up: it shows no sign of life, whatever becomes of the process."""
@@ -37,15 +40,25 @@ def held_by(connection: Connection, line: str, process: str) -> list[str]:
     return sorted(connection.execute(query).scalars())
 
 
-def left(connection: Connection, line: str, process: str, held: Sequence[str], now: datetime) -> None:
+def give_up(connection: Connection, rows: Iterable[Any], now: datetime) -> None:
     """
-    Note that a process gives its conversations up now; until now it has heard all that was said in them.
+    Note that nobody holds some conversations any more. Who was attached has heard all that was said until now.
 
-    :param held: The calls, whose conversations are locked.
+    :param rows: The conversations, locked.
     """
-    if held:
-        same = (conversations.c.line == line) & (conversations.c.call_id == bindparam("its_call"))
-        given_up = conversations.update().where(same, conversations.c.process == process)
-        values = given_up.values(heard_until=now, process=NOBODY)
-        connection.execute(values, [{"its_call": call_id} for call_id in held])
+    attached = {(row.line, row.call_id): (row.line, row.call_id, attached_key(row.generation)) for row in rows}
+    there = known_keys(connection, attached.values())
+    for key, note in attached.items():
+        same = (conversations.c.line == key[0]) & (conversations.c.call_id == key[1])
+        heard = {"heard_until": now} if note in there else {}
+        connection.execute(conversations.update().where(same).values(process=NOBODY, **heard))
+
+
+def left(connection: Connection, line: str, process: str) -> None:
+    """Forget a process."""
     connection.execute(processes.delete().where((processes.c.line == line) & (processes.c.process == process)))
+
+
+def attached_key(generation: int) -> str:
+    """The key of the note that a holder writes when it is attached first."""
+    return key_of(NOTE, ATTACHED, generation, 1)

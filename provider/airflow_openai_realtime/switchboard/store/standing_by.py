@@ -19,6 +19,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from airflow_openai_realtime.switchboard.records import ACCEPTED
 from airflow_openai_realtime.switchboard.store.database import Database
+from airflow_openai_realtime.switchboard.store.processes import attached_key
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations, processes, timeline
 from airflow_openai_realtime.switchboard.store.timeline_rows import (
     Addition,
@@ -29,7 +30,7 @@ from airflow_openai_realtime.switchboard.store.timeline_rows import (
     locked_rows,
     write,
 )
-from airflow_openai_realtime.timeline.entries import ATTACHED, KEY, NOTE, TimelineEntry, check_entries, key_of
+from airflow_openai_realtime.timeline.entries import KEY, TimelineEntry, check_entries
 
 SWEEP = 1000
 """How many conversations one look finds; the next one finds the rest."""
@@ -222,7 +223,7 @@ def _holders(
     connection: Connection, rows: Mapping[CallKey, Any], lease: Lease, now: datetime
 ) -> dict[CallKey, _Holder]:
     """How the holders are; one that runs where no signs of life are shown counts as alive."""
-    attached = known_keys(connection, [(*key, _attached_note(row)) for key, row in rows.items()])
+    attached = known_keys(connection, [(*key, attached_key(row.generation)) for key, row in rows.items()])
     seen: dict[tuple[str, str], datetime] = {}
     for line, names in by_line((row.line, row.process) for row in rows.values() if row.process):
         query = select(processes).where(processes.c.line == line, processes.c.process.in_(names))
@@ -231,13 +232,8 @@ def _holders(
     for key, row in rows.items():
         seen_at = seen.get((row.line, row.process))
         is_silent = row.process is not None and lease.is_silent(seen_at, now)
-        found[key] = _Holder(seen_at, (*key, _attached_note(row)) in attached, is_silent)
+        found[key] = _Holder(seen_at, (*key, attached_key(row.generation)) in attached, is_silent)
     return found
-
-
-def _attached_note(row: Any) -> str:
-    """The key of the note that a holder writes when it is attached first."""
-    return key_of(NOTE, ATTACHED, row.generation, 1)
 
 
 def _silent_calls(
@@ -259,15 +255,17 @@ def _silent_calls(
             call_id=row.call_id,
             generation=row.generation,
             was_attached=holders[key].is_attached,
-            unheard_since=_unheard_since(row, last.get(key), holders[key].seen_at, now),
+            unheard_since=_unheard_since(row, last.get(key), holders[key], now),
             pressed=frozenset(pressed[key]),
         )
         for key, row in rows.items()
     ]
 
 
-def _unheard_since(row: Any, last_at: datetime | None, seen_at: datetime | None, now: datetime) -> datetime:
-    times = [row.opened_at, last_at, row.heard_until, None if seen_at is None else seen_at - UNSAVED]
+def _unheard_since(row: Any, last_at: datetime | None, holder: _Holder, now: datetime) -> datetime:
+    times = [row.opened_at, last_at, row.heard_until]
+    if holder.seen_at is not None and holder.is_attached:
+        times.append(holder.seen_at - UNSAVED)
     latest: datetime = max(at for at in times if at is not None)
     return min(latest, now)
 

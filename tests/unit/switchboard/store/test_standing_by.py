@@ -123,6 +123,29 @@ def test_what_a_process_gives_up_it_has_heard_until_then(store: Store) -> None:
     assert store.conversations.find("support", "rtc_2").heard_until == at(30)
 
 
+@pytest.mark.parametrize("leaving", [True, False])
+def test_a_holder_that_was_never_attached_has_heard_nothing(store: Store, leaving: bool) -> None:
+    hold(store, 1, attach=False)
+    listed = [] if leaving else [Progress("rtc_1", 1, given_up=True)]
+    store.conversations.save_progress("support", "p1", listed, at(20), leaving=leaving)
+    (taken,) = store.standing_by.take([key(1)], lease(), at(21))
+    assert (taken.unheard_since, taken.was_attached) == (START, False)
+
+
+def test_a_process_that_was_seen_but_not_attached_has_heard_nothing(store: Store) -> None:
+    hold(store, attach=False)
+    store.conversations.save_progress("support", "p1", [], at(20))
+    (taken,) = store.standing_by.take([key(1)], lease(), at(23))
+    assert taken.unheard_since == START
+
+
+def test_who_was_superseded_gives_up_nothing(store: Store) -> None:
+    hold(store)
+    store.conversations.open("support", "rtc_1", "other", at(1), process="p2")
+    store.conversations.save_progress("support", "p1", [Progress("rtc_1", 1, given_up=True)], at(1), leaving=True)
+    assert store.standing_by.silent(lease(), at(2)) == []
+
+
 def test_of_many_workers_one_gets_each_conversation(store: Store) -> None:
     for number in range(12):
         hold(store, number)
