@@ -103,8 +103,6 @@ class WaitForCallTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
         settling = Settling()
-        if self.answer is not None:
-            warm_up(getattr(self, "task_instance", None))
         try:
             payload = await self._wait_and_run()
         except OpenAIRealtimeError as error:
@@ -157,6 +155,8 @@ class WaitForCallTrigger(BaseTrigger):
 
     async def _run_call(self, line: LineSettings, wanted: WantedConversation, call: SwitchboardCall) -> dict[str, Any]:
         self._live_call_id = call.call_id
+        # Not before: it takes a triggerer 75 MB, and one in which calls are only waited for has no use for it.
+        warm_up(getattr(self, "task_instance", None))
         return await run_to_its_end(line, wanted, call, self.claimant, self._report)
 
     def _wanted(self, line: LineSettings) -> WantedConversation | None:
