@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from demo.airflow_processes import wait_until
@@ -81,6 +82,7 @@ def measure() -> dict[str, float]:
                 _wait_until_heard(stage, count)
                 time.sleep(3)
                 figures |= _figures(count, *_look(stage, lag), empty)
+                figures[f"live_{count}_sentences_per_s"] = _sentences_per_s(stage)
     figures["live_call_kb"] = figures[f"live_{TYPICAL}_kb_each"]
     figures["live_call_cpu_ms_per_s"] = figures[f"live_{TYPICAL}_cpu_ms_per_s_each"]
     return figures
@@ -122,6 +124,14 @@ def _look(stage: Stage, lag: LoopLag) -> tuple[Usage, list[float]]:
     ended = time.time()
     time.sleep(2)  # until what was seen is written
     return usage, lag.between(begun, ended)
+
+
+def _sentences_per_s(stage: Stage) -> float:
+    """How much was said meanwhile in all calls: a simulator that is too busy to keep up would make them look cheap."""
+    said = stage.simulator.log.of_kind("session.said")
+    last = said[-1].at - timedelta(seconds=2)
+    recent = sum(last - timedelta(seconds=LOOK_SECONDS) < entry.at <= last for entry in said)
+    return recent / LOOK_SECONDS
 
 
 def _figures(count: int, usage: Usage, lags: Sequence[float], empty: Usage) -> dict[str, float]:

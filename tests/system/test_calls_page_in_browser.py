@@ -84,6 +84,9 @@ def told() -> Iterator[TimelineEntry]:
         ("tool_call", {"name": "find_slot", "arguments": '{"day": "Friday"}', "tool_call_id": "fc_1"}),
         ("tool_result", {"name": "find_slot", "status": "ok", "output": "9 to 11", "tool_call_id": "fc_1"}),
         ("usage", {"of": "response", "usage": {"total_tokens": 4321, "input_tokens": 4321}}),
+        ("note", {"what": "stood_by", "lease": "1", "gap_seconds": 2.4}),
+        ("note", {"what": "asked", "name": "book_slot", "arguments": '{"at": "<b>9</b>"}', "tool_call_id": "fc_2"}),
+        ("note", {"what": "stood_down", "lease": "1"}),
     ]
     for number, (kind, body) in enumerate(bodies):
         yield TimelineEntry(f"{kind}:{number}", kind, datetime.now(timezone.utc), body)
@@ -122,7 +125,16 @@ def test_one_call_shows_what_was_said_as_text(stage: Stage, browser: Browser, ca
     assert browser.run("return page.querySelector('.entry-caller .what').innerText.trim()") == HOSTILE
     assert browser.run("return page.querySelectorAll('.timeline script, .timeline img, .timeline b').length") == 0
     text = browser.text()
-    for part in ("Good morning.", "find_slot", "9 to 11", "4,321", "+1***0321", "talking"):
+    for part in (
+        "Good morning.",
+        "find_slot",
+        "9 to 11",
+        "4,321",
+        "+1***0321",
+        "talking",
+        "switchboard listens",
+        "<b>9</b>",
+    ):
         assert part in text
     with stage.switchboard() as switchboard:
         generation = switchboard.open_conversation(call_id, "somebody/else/goes_on/-1").generation

@@ -17,7 +17,7 @@ const NOTES = {
   attached: (body) => (body.gap_seconds ? `Listening again, after ${duration(body.gap_seconds)}.` : "Listening."),
   stood_by: (body) => `The switchboard listens, since the triggerer is silent${missed(body)}.`,
   stood_down: () => "The triggerer is back.",
-  asked: (body) => [`Tool ${body.name ?? "?"} is to be run by the next holder `, el("code", {}, text(body.arguments ?? ""))],
+  asked: (body) => [`Asked for ${body.name ?? "?"}, which the next triggerer runs: `, el("code", {}, text(body.arguments ?? ""))],
   interrupted: () => "The caller interrupted the agent.",
   ending: (body) => `Ending the call${body.reason ? ` (${text(body.reason)})` : ""}.`,
 };
