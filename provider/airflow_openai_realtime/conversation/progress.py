@@ -161,7 +161,8 @@ class ProgressSender:
             del self._held[call_id]
 
     def _start(self) -> None:
-        if self._sending is None:
+        # A process that ends may cancel it before those whose last words it is to send.
+        if self._sending is None or (self._sending.done() and not self._is_closing):
             self._sending = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:

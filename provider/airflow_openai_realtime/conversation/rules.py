@@ -19,7 +19,7 @@ from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.state import ConversationState
 from airflow_openai_realtime.conversation.turn_taking import Wanted
-from airflow_openai_realtime.timeline.entries import ATTACHED, GREETED, NOTE, TimelineEntry, entry_of
+from airflow_openai_realtime.timeline.entries import ATTACHED, GREETED, NOTE, OPENED_LATE, TimelineEntry, entry_of
 from airflow_openai_realtime.timeline.listening import Listening
 from airflow_openai_realtime.timeline.tally import Tally
 
@@ -178,6 +178,21 @@ class ConversationRules:
             self._is_resumed, self._unheard_since = True, saved.last_heard_at
         else:
             self.tally.gaps.unheard(saved.last_heard_at, self._attached_at)
+
+    def opened_late(self, generation: int, now: datetime) -> list[Effect]:
+        """
+        Take in the generation of a conversation that was opened only after the call had been attached to.
+
+        :param generation: Generation of the holder.
+        :param now: The time.
+        """
+        if self._generation == 0:
+            self._generation = generation
+            if self._attachments:
+                # The switchboard looks for this key to know that it need not listen itself.
+                key_of_first = (ATTACHED, generation, 1)
+                self._state.keep(entry_of(NOTE, now, *key_of_first, what=OPENED_LATE), at_once=True)
+        return self._state.take_effects()
 
     def caught_up(self, entries: Iterable[TimelineEntry], heard_until: datetime | None, now: datetime) -> list[Effect]:
         """

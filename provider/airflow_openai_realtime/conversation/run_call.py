@@ -75,7 +75,7 @@ async def run_call(ports: CallPorts, plan: ConversationPlan, call: SwitchboardCa
         if kept.result is None:
             raise
         return CallResult.from_dict(kept.result)
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, Exception):
         await running.leave()
         raise
     finally:
@@ -189,6 +189,7 @@ class _RunningCall:
     def _opened(self, conversation: Conversation) -> None:
         if self._rules is not None:
             self._rules.merge(conversation.entries, conversation.heard_until)
+            self._carry_out(self._rules.opened_late(conversation.generation, self._ports.now()))
             if conversation.generation > 1:
                 self._catching_up.begin()
         if not self._is_open.done():

@@ -31,6 +31,8 @@ NO_SUCH_TOOL = ToolAnswer(
     "not_run", "There is no such function. Go on without it.", "the model called a function that is not there"
 )
 CALL_IS_ENDING = ToolAnswer("not_run", "The call is ending: nothing was done.")
+CALLED_AGAIN = ToolAnswer("not_run", "You have called this again since; that call is answered.")
+GONE_ON = ToolAnswer("not_run", "The caller has spoken since, so nothing was done. Call it again if it is still right.")
 
 
 class ToolRounds:

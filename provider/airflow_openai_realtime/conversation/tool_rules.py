@@ -75,13 +75,23 @@ def begin_asked(state: ConversationState, now: datetime) -> None:
     Begin the tools that the model called while only the switchboard listened.
 
     Without a session only what the model recorded is checked: when the call is over, nothing else is wanted any more.
+    What the model has called again meanwhile, since nobody answered, is run once. The call does not end, nor is it
+    transferred, when the caller has spoken since.
     """
-    calls = [
-        FunctionCall(trace.tool_call_id, trace.name, trace.arguments, item_id=None)
-        for trace in state.tally.never_begun()
-        if state.is_live or trace.name == tools.RECORD_RESULT
-    ]
-    tools_called(state, calls, now)
+    traces = [each for each in state.tally.never_begun() if state.is_live or each.name == tools.RECORD_RESULT]
+    latest = {(each.name, each.arguments): each.tool_call_id for each in traces}
+    last_caller_at = state.tally.last_caller_at
+    wanted = []
+    for trace in traces:
+        call = FunctionCall(trace.tool_call_id, trace.name, trace.arguments, item_id=None)
+        has_gone_on = last_caller_at is not None and last_caller_at > trace.began_at
+        if latest[trace.name, trace.arguments] != trace.tool_call_id:
+            _decline(state, call, tool_rounds.CALLED_AGAIN, now)
+        elif has_gone_on and trace.name in (tools.END_CALL, tools.TRANSFER_CALL):
+            _decline(state, call, tool_rounds.GONE_ON, now)
+        else:
+            wanted.append(call)
+    tools_called(state, wanted, now)
 
 
 def left_over(state: ConversationState, now: datetime) -> None:
@@ -96,10 +106,20 @@ def left_over(state: ConversationState, now: datetime) -> None:
         state.keep(entry_of(TOOL_RESULT, now, trace.tool_call_id, **body))
 
 
-def _tool_called(state: ConversationState, call: FunctionCall, now: datetime) -> None:
+def _is_new(state: ConversationState, call: FunctionCall, now: datetime) -> bool:
     body = {"tool_call_id": call.tool_call_id, "name": call.name, "arguments": call.arguments}
     called = entry_of(TOOL_CALL, now, call.tool_call_id, **body)
-    if not call.tool_call_id or not state.keep(called, at_once=True):
+    return bool(call.tool_call_id) and state.keep(called, at_once=True)
+
+
+def _decline(state: ConversationState, call: FunctionCall, answer: ToolAnswer, now: datetime) -> None:
+    if _is_new(state, call, now):
+        state.tools.begin(call.tool_call_id)
+        tool_answered(state, call.tool_call_id, answer, now)
+
+
+def _tool_called(state: ConversationState, call: FunctionCall, now: datetime) -> None:
+    if not _is_new(state, call, now):
         return
     plan = state.plan
     spec = next((each for each in plan.functions if each.name == call.name), None)

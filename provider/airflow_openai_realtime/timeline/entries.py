@@ -32,6 +32,7 @@ ENTRY_KINDS = (CALLER, AGENT, KEY, TOOL_CALL, TOOL_RESULT, USAGE, ERROR, NOTE)
 #: What a note is about.
 GREETED = "greeted"
 ATTACHED = "attached"
+OPENED_LATE = "opened_late"
 INTERRUPTED = "interrupted"
 ENDING = "ending"
 #: The switchboard listens, since the process of the holder is silent; for ``gap_seconds`` nobody had.

@@ -74,6 +74,7 @@ class Tally:
     model: str | None = None
     transcription_model: str | None = None
     is_greeted: bool = False
+    last_caller_at: datetime | None = None
     last_agent_at: datetime | None = None
     last_at: datetime | None = None
     keys: set[str] = field(default_factory=set)
@@ -137,6 +138,7 @@ class Tally:
 
 def _add_caller(tally: Tally, entry: TimelineEntry) -> None:
     tally.caller_turns += 1
+    tally.last_caller_at = max(entry.at, tally.last_caller_at) if tally.last_caller_at else entry.at
 
 
 def _add_agent(tally: Tally, entry: TimelineEntry) -> None:

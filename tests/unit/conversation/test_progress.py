@@ -275,6 +275,20 @@ async def test_what_is_given_up_is_told_to_the_switchboard(sender: ProgressSende
     assert len(board.sent) > count
 
 
+async def test_last_words_are_sent_though_the_end_of_the_process_has_cancelled_everything(
+    sender: ProgressSender, board: Board, clock: Time
+) -> None:
+    await sender.open("rtc_1", "me")
+    await clock.go_on(0.1)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0)
+    (last,) = appending(sender, "rtc_1")
+    await clock.go_on(0.1)
+    assert last.result() == frozenset({"caller:1"})
+    assert board.sent[-1] == [("rtc_1", ["caller:1"])]
+
+
 @pytest.mark.parametrize("how", ["append", "finish"])
 async def test_a_conversation_that_another_holds_now_is_held_no_more(
     sender: ProgressSender, board: Board, clock: Time, how: str

@@ -471,6 +471,18 @@ def test_after_another_holder_the_gap_begins_with_its_last_entry() -> None:
 
 
 @pytest.mark.parametrize("is_attached", [True, False])
+def test_the_switchboard_learns_of_a_holder_that_was_attached_before_it_could_be_told(is_attached: bool) -> None:
+    late = Talk(QUIET, generation=0, attach=is_attached)
+    late.done += late.rules.opened_late(3, late.now)
+    if not is_attached:
+        late.attach()
+    assert [entry.key for entry in late.kept("note")][-1] == "note:attached:3:1"
+    assert late.rules.tally.attachments == 1
+    late.done += late.rules.opened_late(4, late.now)
+    assert [entry.key for entry in late.kept("note")][-1] == "note:attached:3:1"
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
 def test_an_earlier_holder_that_is_known_only_later_counts_as_well(is_attached: bool) -> None:
     first = Talk(QUIET)
     first.now += timedelta(seconds=30)

@@ -345,6 +345,14 @@ async def test_a_cancelled_holder_gives_the_conversation_up() -> None:
     assert world.given_up == [1]
 
 
+async def test_a_holder_that_cannot_go_on_gives_the_conversation_up() -> None:
+    world = FakeWorld(LISTENING, attach_fails=[AuthenticationError("401")])
+    task = world.start()
+    await world.time.go_on(1)
+    assert isinstance(task.exception(), AuthenticationError)
+    assert world.given_up == [1]
+
+
 async def test_a_holder_that_has_finished_gives_nothing_up() -> None:
     world = FakeWorld(TALKING)
     task = world.start()

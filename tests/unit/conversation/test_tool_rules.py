@@ -347,6 +347,33 @@ def test_a_goodbye_that_the_switchboard_has_heard_ends_the_call() -> None:
     assert second.hung_up == ["end_call"]
 
 
+@pytest.mark.parametrize("name", ["end_call", "transfer_call"])
+def test_when_the_caller_has_spoken_since_the_call_neither_ends_nor_is_transferred(name: str) -> None:
+    since = entry_of("caller", START + timedelta(seconds=5), "item_9", text="Wait, one more thing.")
+    second = talk(entries=[*talk().kept(), asked(name, arguments='{"target": "desk"}'), since], generation=2)
+    second.wait(1)
+    assert (second.hung_up, second.of(Refer)) == ([], [])
+    assert "The caller has spoken since" in second.outputs()["call_1"]
+    assert second.asked() == ["reply"]
+
+
+def test_what_the_caller_said_before_does_not_keep_the_call_from_ending() -> None:
+    before = entry_of("caller", START - timedelta(seconds=5), "item_9", text="That is all.")
+    second = talk(entries=[*talk().kept(), before, asked("end_call")], generation=2)
+    second.wait(1)
+    assert second.hung_up == ["end_call"]
+
+
+def test_what_the_model_has_called_again_since_nobody_answered_is_run_once() -> None:
+    noted = [asked("book", f"call_{number}", '{"table": 7}') for number in (1, 2)]
+    second = talk(entries=[*talk().kept(), *noted, asked("book", "call_3", '{"table": 8}')], generation=2)
+    assert [(run.tool_call_id, run.arguments) for run in second.of(RunFunction)] == [
+        ("call_2", '{"table": 7}'),
+        ("call_3", '{"table": 8}'),
+    ]
+    assert "called this again" in second.outputs()["call_1"]
+
+
 def test_while_the_socket_is_away_nothing_is_run_until_it_is_back() -> None:
     second = taken_over(talk())
     second.detach()

@@ -16,6 +16,7 @@ const NOTES = {
   greeted: () => "The agent was asked to greet.",
   attached: (body) => (body.gap_seconds ? `Listening again, after ${duration(body.gap_seconds)}.` : "Listening."),
   stood_by: (body) => `The switchboard listens, since the triggerer is silent${missed(body)}.`,
+  opened_late: () => "The switchboard, which was away, knows the triggerer again.",
   stood_down: () => "The triggerer is back.",
   asked: (body) => [`Asked for ${body.name ?? "?"}, which the next triggerer runs: `, el("code", {}, text(body.arguments ?? ""))],
   interrupted: () => "The caller interrupted the agent.",

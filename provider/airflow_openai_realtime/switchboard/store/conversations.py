@@ -104,7 +104,9 @@ class Conversations:
             answers = _append(connection, rows, line, fit, now)
             added = zip(fit, answers, strict=True)
             given_up = [each.call_id for each, answer in added if each.given_up and isinstance(answer, list)]
-            give_up(connection, [rows[line, call_id] for call_id in sorted({*held, *given_up})], now)
+            # Somebody else may have opened one until it was locked.
+            still_held = [key[1] for key, row in rows.items() if key[1] in held and row.process == process]
+            give_up(connection, [rows[line, call_id] for call_id in sorted({*still_held, *given_up})], now)
             if leaving:
                 left(connection, line, process)
             else:
