@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
 from airflow_openai_realtime.calls_page.access import SeenCall
 from airflow_openai_realtime.conversation.prices import estimate
@@ -81,4 +82,4 @@ def _usage(conversation: Conversation, result: Mapping[str, Any]) -> dict[str, A
 
 
 def _text(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(timezone.utc).isoformat()
+    return None if at is None else instant_text(at)

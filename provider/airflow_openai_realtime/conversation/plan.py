@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from airflow_openai_realtime.calls.sealing import seal, unseal
-
 FUNCTION_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 
@@ -94,22 +92,3 @@ class ConversationPlan:
         targets = value.get("transfer_targets") or {}
         given["transfer_targets"] = {name: TransferTarget(**target) for name, target in targets.items()}
         return cls(**given)
-
-    def seal(self, api_key: str) -> str:
-        """
-        Write the plan as text that tells nothing to who has not the key.
-
-        :param api_key: The API key of the connection.
-        """
-        return seal(self.to_dict(), api_key)
-
-    @classmethod
-    def unseal(cls, sealed: str, api_key: str) -> ConversationPlan:
-        """
-        Read what :meth:`seal` wrote.
-
-        :param sealed: The text.
-        :param api_key: The same API key.
-        :raises ConfigurationError: It was sealed with another key, or changed.
-        """
-        return cls.from_dict(unseal(sealed, api_key, what="what is to happen in the call"))

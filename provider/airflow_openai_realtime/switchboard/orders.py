@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_openai_realtime.api.instants import read_instant
+from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.api.sip import check_status_code
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields, fill_in
@@ -202,10 +202,7 @@ class StandingOrder:
     def to_dict(self) -> dict[str, Any]:
         """As JSON primitives, instants as ISO 8601 in UTC."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        shown = {
-            name: value.astimezone(timezone.utc).isoformat() if isinstance(value, datetime) else value
-            for name, value in values.items()
-        }
+        shown = {name: instant_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
         return {**shown, "match": self.match.to_dict()}
 
     @classmethod

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.api.instants import read_instant
+from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
@@ -188,4 +188,4 @@ def _is_plain(text: object) -> bool:
 
 
 def _shown(value: Any) -> Any:
-    return value.astimezone(timezone.utc).isoformat() if isinstance(value, datetime) else value
+    return instant_text(value) if isinstance(value, datetime) else value

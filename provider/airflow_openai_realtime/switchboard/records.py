@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, TypeVar
 
-from airflow_openai_realtime.api.instants import read_instant
+from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
 
 RINGING = "ringing"
@@ -193,7 +193,7 @@ def _to_dict(record: Any) -> dict[str, Any]:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat()
+        return instant_text(value)
     return dict(value) if isinstance(value, Mapping) else value
 
 

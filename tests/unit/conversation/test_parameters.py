@@ -10,6 +10,7 @@ from tests.unit.conversation.talk import SCHEMA
 
 from airflow_openai_realtime.conversation.parameters import check_conversation_literals, read_conversation_plan
 from airflow_openai_realtime.conversation.plan import ConversationPlan, FunctionSpec, TransferTarget
+from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
 
 PATH = "tests.unit.conversation.tool_samples."
@@ -49,11 +50,11 @@ def test_without_anything_the_model_may_end_the_call_and_silence_does() -> None:
 def test_a_plan_travels_as_json_and_sealed() -> None:
     plan = read_conversation_plan(**FULL)
     assert ConversationPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
-    sealed = plan.seal("sk-a-key")
-    assert ConversationPlan.unseal(sealed, "sk-a-key") == plan
+    sealed = WantedConversation(plan).seal("sk-a-key")
+    assert WantedConversation.unseal(sealed, "sk-a-key").plan == plan
     assert "415" not in sealed + repr(plan)
     with pytest.raises(ConfigurationError, match="has changed"):
-        ConversationPlan.unseal(sealed, "sk-another")
+        WantedConversation.unseal(sealed, "sk-another")
 
 
 def test_text_that_templates_render_to_is_read() -> None:

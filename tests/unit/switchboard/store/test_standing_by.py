@@ -12,7 +12,7 @@ from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.conversations import Progress
-from airflow_openai_realtime.switchboard.store import Store, timeline_rows
+from airflow_openai_realtime.switchboard.store import Store, conversations, timeline_rows
 from airflow_openai_realtime.switchboard.store.standing_by import Heard, Lease, Leave, Standing
 from airflow_openai_realtime.switchboard.store.timeline_rows import known_keys
 from airflow_openai_realtime.timeline.entries import TimelineEntry
@@ -70,6 +70,18 @@ def test_a_process_is_silent_after_its_time_and_not_a_moment_earlier(store: Stor
     assert silent(lease(), at(3.5)) == [key(1)], "what was given up is nobody's, whatever becomes of the process"
     store.conversations.open("support", "rtc_1", "me", at(3.5), process="p1")
     assert silent(lease(), at(3.5)) == []
+
+
+def test_who_leaves_gives_up_nothing_that_another_has_opened_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(store)
+    store.conversations.open("support", "rtc_1", "me", at(1), process="p2")
+    # What it held is read before the rows are locked: here as it was before the other one came.
+    monkeypatch.setattr(conversations, "held_by", lambda *_: ["rtc_1"])
+    store.conversations.save_progress("support", "p1", [], at(1.5), leaving=True)
+    assert store.standing_by.silent(lease(), at(2)) == []
+    assert store.standing_by.silent(lease(), at(3)) == [key(1)]
 
 
 def test_a_process_of_another_line_is_another_process(store: Store) -> None:
