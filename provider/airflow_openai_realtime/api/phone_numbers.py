@@ -1,13 +1,16 @@
-"""Phone numbers: the E.164 check, and masking for logs and messages."""
+"""Phone numbers: their one spelling, and masking for logs and messages."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from airflow_openai_realtime.exceptions import InvalidPhoneNumber
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _EXAMPLE = "+14155550123"
+#: How many prefixes may stand before a number, one removed at a time.
+_MOST_PREFIXES = 4
 
 # What looks like a number in free text. The first alternatives (ids, dates, addresses) are kept as they are.
 _IN_TEXT = re.compile(
@@ -22,15 +25,18 @@ _IN_TEXT = re.compile(
 _BARE_WITH_SEPARATORS_DIGITS = 10
 
 
-def check_e164(number: str, field: str = "to") -> str:
+def to_e164(number: str, field: str = "to") -> str:
     """
-    Return ``number`` when a phone could have it.
+    Return the one spelling of a phone number: E.164, without the trunk prefix that some write after the country code.
 
-    :param number: E.164: ``+``, country code, number; no spaces, for example ``+14155550123``.
+    ``+4402071838750`` and ``+442071838750`` are one phone; both give ``+442071838750``.
+
+    :param number: ``+``, country code, number; no spaces, for example ``+14155550123``.
     :param field: Name of the parameter, for the message.
-    :raises InvalidPhoneNumber: Another shape, or a length that its country does not have. The message masks it.
+    :raises InvalidPhoneNumber: Another shape, or not possible as a whole number: a length that the country does not
+        have, or a number without its area code. The message masks it.
 
-    Source: ITU-T E.164; country lengths from the ``phonenumbers`` package.
+    Source: ITU-T E.164; lengths and trunk prefixes from the ``phonenumbers`` package.
     """
     if not isinstance(number, str):
         raise InvalidPhoneNumber(f"{field} must be a string such as {_EXAMPLE}", field=field)
@@ -39,19 +45,81 @@ def check_e164(number: str, field: str = "to") -> str:
             f"{field} {mask_number(number)} is not E.164: write + and the country code, no spaces, like {_EXAMPLE}",
             field=field,
         )
-    import phonenumbers  # heavy: loaded on first use
-
-    try:
-        possible = phonenumbers.is_possible_number(phonenumbers.parse(number, None))
-    except phonenumbers.NumberParseException:
-        possible = False
-    if not possible:
+    spelled = _one_spelling(number)
+    if spelled is None:
         raise InvalidPhoneNumber(
-            f"{field} {mask_number(number)} is no possible number of its country: check its length and country code "
-            f"(an example: {_EXAMPLE})",
+            f"{field} {mask_number(number)} is no possible number of its country: check its length, area code and "
+            f"country code (an example: {_EXAMPLE})",
             field=field,
         )
-    return number
+    return spelled
+
+
+def canonical_number(text: str) -> str:
+    """
+    Return the one spelling of a phone number as :func:`to_e164` does; any other text unchanged, without an error.
+
+    :param text: What a caller, a contact list or an older ledger row calls a number. Untrusted.
+    """
+    if not _E164.fullmatch(text):
+        return text
+    return _one_spelling(text) or text
+
+
+def canonical_pattern(pattern: str) -> str:
+    """
+    Return a pattern for phone numbers as it is compared with numbers in their one spelling.
+
+    A pattern without wildcards is read as a number. One with them loses the trunk prefix 0 behind the country code:
+    ``+44020*`` gives ``+4420*``, since no number in its one spelling has that 0.
+
+    :param pattern: Text with ``*`` and ``?``; other text than a number with ``+`` is returned unchanged.
+    """
+    if not pattern.startswith("+"):
+        return pattern
+    return _without_trunk_zero(pattern) if "*" in pattern or "?" in pattern else canonical_number(pattern)
+
+
+def load_number_rules() -> None:
+    """Load the library of number rules now, so that the first call of a process does not wait for it."""
+    canonical_number(_EXAMPLE)
+
+
+@lru_cache(maxsize=4096)
+def _one_spelling(number: str) -> str | None:
+    """Return E.164 of what has its shape; ``None`` when it is not possible as a whole number."""
+    import phonenumbers  # heavy: loaded on first use
+
+    for _ in range(_MOST_PREFIXES):
+        try:
+            parsed = phonenumbers.parse(number, None)
+        except phonenumbers.NumberParseException:
+            return None
+        # Not is_possible_number: that takes a number without its area code, too.
+        if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
+            return None
+        spelled = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        if spelled == number:
+            return number
+        number = spelled
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _without_trunk_zero(pattern: str) -> str:
+    import phonenumbers
+
+    for digits in (1, 2, 3):
+        code, rest = pattern[1 : 1 + digits], pattern[1 + digits :]
+        if not (code.isascii() and code.isdigit()):
+            break
+        if int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            region = phonenumbers.region_code_for_country_code(int(code))
+            # Elsewhere a 0 here belongs to the number (Italy), or a prefix such as 8 may (Russia).
+            if rest.startswith("0") and phonenumbers.ndd_prefix_for_region(region, True) == "0":
+                return f"+{code}{rest[1:]}"
+            break
+    return pattern
 
 
 def mask_number(number: str) -> str:

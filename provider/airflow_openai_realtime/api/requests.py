@@ -10,9 +10,9 @@ from urllib.parse import quote
 from airflow_openai_realtime.api.error_text import json_object, quotable
 from airflow_openai_realtime.api.sip import (
     DEFAULT_REJECT_STATUS,
+    canonical_target_uri,
     check_call_id,
     check_status_code,
-    check_target_uri,
 )
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
@@ -98,7 +98,7 @@ def refer_call(call_id: str, target_uri: str) -> CallRequest:
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/refer
     """
-    return _about("refer", call_id, {"target_uri": check_target_uri(target_uri)})
+    return _about("refer", call_id, {"target_uri": canonical_target_uri(target_uri)})
 
 
 def hang_up_call(call_id: str) -> CallRequest:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from airflow_openai_realtime.api.phone_numbers import mask_numbers
+from airflow_openai_realtime.api.phone_numbers import canonical_number, mask_numbers, to_e164
 from airflow_openai_realtime.exceptions import InvalidInput
 
 PROJECT_PREFIX = "proj_"
@@ -20,6 +20,7 @@ CORRELATION_HEADER = "X-Correlation-Id"
 
 _MAX_USER_LENGTH = 128
 _NOBODY = frozenset({"", "anonymous", "unavailable", "restricted", "unknown", "private"})
+_TEL_PREFIX = "tel:+"
 _BEHIND_USER = re.compile(r"[;:?]")
 _SEPARATORS = re.compile(r"[().\s-]")
 _DIGITS = re.compile(r"\+?[0-9]+")
@@ -38,7 +39,7 @@ def number_in(header_value: str) -> str | None:
 
     :param header_value: For example ``"Bob" <sip:+14155550123@carrier;user=phone>;tag=x`` or ``tel:+1-415-555-0123``.
         Untrusted: any text is read without an error.
-    :returns: The number without separators (``+14155550123``; no ``+`` is invented where the carrier sent none),
+    :returns: The number in its one spelling (``+14155550123``; no ``+`` is invented where the carrier sent none),
         another user's name as it is (``sales``), or ``None`` when there is none or the caller is anonymous.
 
     Source: RFC 3261 section 20.10, RFC 3966, RFC 5806.
@@ -60,7 +61,7 @@ def number_in(header_value: str) -> str | None:
         return None
     digits = _SEPARATORS.sub("", user)
     if _DIGITS.fullmatch(digits):
-        user = digits
+        user = canonical_number(digits)
     return user[:_MAX_USER_LENGTH]
 
 
@@ -93,6 +94,22 @@ def check_target_uri(uri: str) -> str:
     raise InvalidInput(
         f"target_uri {shown} cannot be referred to: use tel:+14155550123 (with +) or sip:agent@example.com", field=field
     )
+
+
+def canonical_target_uri(uri: str) -> str:
+    """
+    Return the URI to refer a call to, a phone number in its one spelling: ``tel:+44-020-7183-8750`` gives
+    ``tel:+442071838750``. Other URIs are returned unchanged.
+
+    :param uri: As for :func:`check_target_uri`.
+    :raises InvalidInput: As :func:`check_target_uri`; also a ``tel:`` URI whose number is not possible as a whole
+        number.
+    """
+    check_target_uri(uri)
+    if not uri.lower().startswith(_TEL_PREFIX):
+        return uri
+    number, semicolon, parameters = uri[len("tel:") :].partition(";")
+    return f"tel:{to_e164(_SEPARATORS.sub('', number), 'target_uri')}{semicolon}{parameters}"
 
 
 def check_status_code(status_code: int) -> int:

@@ -93,7 +93,9 @@ class Placing:
         if before is not None:
             return before
         try:
-            dialing = self.switchboard.move_attempt(reserved.attempt_id, RESERVED, DIALING)
+            # The row may have been reserved with another number, by a try that dialed nothing.
+            changed = {"to_number": request.to} if request.to != reserved.to_number else {}
+            dialing = self.switchboard.move_attempt(reserved.attempt_id, RESERVED, DIALING, **changed)
         except MoveRefused:
             # Another task of the same campaign, contact and attempt was quicker.
             return self._placed_by_other(reserved)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_openai_realtime.api.sip import check_target_uri
+from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_number
 from airflow_openai_realtime.conversation.author_functions import (
     function_name,
@@ -60,7 +60,7 @@ def read_conversation_plan(
         result_schema=schema,
         result_model=model,
         functions=tuple(read_function(value, field) for field, value in _functions_in(functions)),
-        transfer_targets=_read_targets(transfer_to),
+        transfer_targets=_read_targets(transfer_to, canonical_target_uri),
     )
     _check_names(plan.functions)
     return plan
@@ -96,7 +96,7 @@ def check_conversation_literals(
             path_of(value.get("path") if isinstance(value, Mapping) else value, field)
             function_name(value, field)
     if is_literal(transfer_to):
-        _read_targets(transfer_to)
+        _read_targets(transfer_to, check_target_uri)
 
 
 def _read_words(value: object, field: str) -> str | None:
@@ -214,7 +214,7 @@ def _check_names(functions: Sequence[FunctionSpec]) -> None:
             raise InvalidInput(f"functions: {name} is there twice or more: name one otherwise", field="functions")
 
 
-def _read_targets(value: object) -> dict[str, TransferTarget]:
+def _read_targets(value: object, read: Callable[[str], str]) -> dict[str, TransferTarget]:
     targets: dict[str, TransferTarget] = {}
     for name, given in (read_mapping(value, "transfer_to") or {}).items():
         field = f"transfer_to.{name}"
@@ -225,7 +225,7 @@ def _read_targets(value: object) -> dict[str, TransferTarget]:
         if unknown:
             raise InvalidInput(f"{field} has no {sorted(map(str, unknown))[0]}", field=field)
         try:
-            uri = check_target_uri(target.get("target_uri"))  # type: ignore[arg-type]
+            uri = read(target.get("target_uri"))  # type: ignore[arg-type]
         except InvalidInput as error:
             raise InvalidInput(f"{field}: {error}", field=field) from error
         targets[name] = TransferTarget(uri, str(target.get("description") or ""))

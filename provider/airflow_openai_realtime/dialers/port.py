@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from airflow_openai_realtime.api.phone_numbers import check_e164, mask_number
+from airflow_openai_realtime.api.phone_numbers import mask_number, to_e164
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import InvalidInput
 
@@ -59,8 +59,8 @@ class DialRequest:
     refer_url: str | None = None
 
     def __post_init__(self) -> None:
-        check_e164(self.to, "to")
-        check_e164(self.from_number, "from_number")
+        for name in ("to", "from_number"):
+            object.__setattr__(self, name, to_e164(getattr(self, name), name))
         if not _SIP_ADDRESS.fullmatch(self.sip_uri):
             raise InvalidInput("sip_uri must be like sip:proj_…@sip.api.openai.com;transport=tls", field="sip_uri")
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.correlation_id):

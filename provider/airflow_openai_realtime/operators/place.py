@@ -161,9 +161,9 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         return found if found is not None else self._defer(context)
 
     def _place(self, context: Context) -> Placement:
-        from airflow_openai_realtime.api.phone_numbers import check_e164
+        from airflow_openai_realtime.api.phone_numbers import to_e164
 
-        to = check_e164(self.to, "to")
+        to = to_e164(self.to, "to")
         campaign, contact, attempt = self._ledger_key()
         carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
         settings = carrier.settings()
@@ -176,7 +176,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
 
             reserved = switchboard.reserve_attempt(campaign, contact, attempt, to)
             with carrier.dialer() as dialer:
-                request = self._dial_request(settings, reserved.to_number or to, reserved.correlation_id)
+                request = self._dial_request(settings, to, reserved.correlation_id)
                 return Placing(switchboard, dialer, self._report).place(reserved, request)
 
     def _result(self, placement: Placement) -> dict[str, Any]:
@@ -214,9 +214,10 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         return next((row for row in rows if row.attempt == attempt), None)
 
     def _ledger_key(self) -> tuple[str, str, int]:
-        from airflow_openai_realtime.api.phone_numbers import check_e164
+        from airflow_openai_realtime.api.phone_numbers import canonical_number, to_e164
 
-        contact = self._key("contact") if self.contact is not None else check_e164(self.to, "to")
+        # A contact may be named by a number other than the one to ring, so it has one spelling, too.
+        contact = canonical_number(self._key("contact")) if self.contact is not None else to_e164(self.to, "to")
         return self._key("campaign"), contact, self._attempt()
 
     def _plan(self) -> AnswerPlan:

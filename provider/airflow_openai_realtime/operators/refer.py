@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_openai_realtime.api.phone_numbers import mask_numbers
-from airflow_openai_realtime.api.sip import check_target_uri
+from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
 from airflow_openai_realtime.calls.parameters import is_literal
 from airflow_openai_realtime.exceptions import CallGone, OutcomeUnknown, SwitchboardError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
@@ -58,7 +58,7 @@ class ReferCallOperator(CallOperator):
         if not self.target_uri:
             raise AirflowSkipException("there is no target_uri: this call is not transferred")
         call_id = self.reference().call_id
-        target_uri = check_target_uri(self.target_uri)
+        target_uri = canonical_target_uri(self.target_uri)
         result = {"call_id": call_id, "transfer": REQUESTED, "target": mask_numbers(target_uri)}
         hook = self.hook
         hook.line()

@@ -14,9 +14,10 @@ from airflow_openai_realtime.switchboard.service import service_of
 
 router = APIRouter(prefix="/v1/attempts", route_class=PrivateRoute)
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
+Number = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
 State = Literal["reserved", "dialing", "placed", "ended", "unknown"]
 
 
@@ -26,7 +27,7 @@ class Reservation(BaseModel):
     campaign: Key
     contact: Key
     attempt: int = Field(ge=1, le=1_000_000)
-    to_number: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
+    to_number: Number
 
 
 class Wanted(BaseModel):
@@ -51,6 +52,7 @@ class AttemptMove(BaseModel):
     outcome: Word | None = None
     call_id: Id | None = None
     detail: Annotated[str, StringConstraints(max_length=2000, pattern=PRINTABLE)] | None = None
+    to_number: Number | None = None  # another number than the one reserved, when nothing has dialed that
 
 
 @router.post("")

@@ -217,7 +217,7 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         :param campaign: Name of the campaign; with contact and attempt the key of the row.
         :param contact: Key of the contact within it.
         :param attempt: 1 or more.
-        :param to_number: E.164; kept as it was when the row is there already.
+        :param to_number: E.164; kept as it was when the row is there already, until a move gives another.
         """
         return ask.as_attempt(self._send(ask.reserve_attempt(campaign, contact, attempt, to_number)))
 
@@ -233,7 +233,7 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         :param owner: Names this one move, so that its repetition after a lost answer is not taken for a second mover.
             Leave it out: it is made up anew for each call of this method. Never reuse one for *reserved → dialing*
             across retries of a task: the second would be told it may dial, and the phone would ring twice.
-        :param fields: Any of ``carrier_call_id, outcome, call_id, detail``, to store with the move.
+        :param fields: Any of ``carrier_call_id, outcome, call_id, detail, to_number``, to store with the move.
         :raises MoveRefused: ``attempt_moved``: it is in another state, or no such move exists.
         :raises UnknownCall: There is no such attempt.
         """

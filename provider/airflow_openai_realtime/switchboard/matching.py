@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_openai_realtime.api.phone_numbers import canonical_pattern
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
@@ -52,8 +53,8 @@ class CallMatch:
         """Whether the call meets every condition. A number or header that the call lacks meets none."""
         return (
             (call.header(CORRELATION_HEADER) is None or self._names_correlation())
-            and _holds(self.to, call.to_number)
-            and _holds(self.from_number, call.from_number)
+            and _number_holds(self.to, call.to_number)
+            and _number_holds(self.from_number, call.from_number)
             and all(_header_holds(pattern, call.header(name.strip())) for name, pattern in self.headers.items())
         )
 
@@ -105,10 +106,10 @@ def fits(pattern: str, text: str) -> bool:
     return all(rest == "*" for rest in pattern[at_pattern:])
 
 
-def _holds(pattern: str | None, text: str | None) -> bool:
+def _number_holds(pattern: str | None, number: str | None) -> bool:
     if pattern is None:
         return True
-    return text is not None and fits(pattern, text)
+    return number is not None and fits(canonical_pattern(pattern), number)
 
 
 def _header_holds(pattern: str, value: str | None) -> bool:

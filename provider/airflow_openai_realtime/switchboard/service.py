@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from starlette.requests import Request
 
-from airflow_openai_realtime.api.phone_numbers import mask_number
+from airflow_openai_realtime.api.phone_numbers import load_number_rules, mask_number
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.counters import Counters
@@ -85,6 +85,7 @@ class Service:
         Prepare the store, and start what looks after calls; when the store is away, keep trying beside the requests.
         """
         self.hub.closing = False
+        await self.threads.run(load_number_rules)
         is_ready = await self._prepare()
         self._background.append(asyncio.ensure_future(self._look_after_calls(is_ready)))
 
@@ -107,7 +108,8 @@ class Service:
     async def _look_after_calls(self, is_ready: bool) -> None:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
-            is_ready = await self._prepare()
+            await self.threads.run(load_number_rules)
+        is_ready = await self._prepare()
         await asyncio.gather(self.reaper.run(), self.orders.run(), self.standby.run(), self.retention.run())
 
     async def _prepare(self) -> bool:

@@ -4,17 +4,24 @@ import re
 import subprocess
 import sys
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_openai_realtime.api.phone_numbers import check_e164, mask_number, mask_numbers
+from airflow_openai_realtime.api.phone_numbers import (
+    canonical_number,
+    canonical_pattern,
+    mask_number,
+    mask_numbers,
+    to_e164,
+)
 from airflow_openai_realtime.exceptions import InvalidPhoneNumber
 
 
 @pytest.mark.parametrize("number", ["+14155550123", "+493012345678", "+442079460123", "+6591234567"])
 def test_numbers_that_a_phone_can_have_pass(number):
-    assert check_e164(number) == number
+    assert to_e164(number) == number
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,7 @@ def test_numbers_that_a_phone_can_have_pass(number):
         "+1415555012",  # one digit short for its country
         "+141555501234",
         "+9991234567890",  # no such country code
+        "+15550123",  # no area code
         "tel:+14155550123",
         "+14155550123\n",
         "+١٤١٥٥٥٥٠١٢٣",
@@ -37,9 +45,59 @@ def test_numbers_that_a_phone_can_have_pass(number):
 )
 def test_other_values_are_refused_with_field_and_example_and_without_the_number(number):
     with pytest.raises(InvalidPhoneNumber, match=r"caller.*\+14155550123") as caught:
-        check_e164(number, "caller")
+        to_e164(number, "caller")
     assert caught.value.field == "caller"
     assert "4155550123" not in str(caught.value).replace("+14155550123", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("+4402071838750", "+442071838750"),
+        ("+49015112345678", "+4915112345678"),
+        ("+114155550123", "+14155550123"),
+        ("+788001234567", "+78001234567"),
+        ("+390612345678", "+390612345678"),  # the 0 belongs to the number
+        ("+2250102030405", "+2250102030405"),
+        ("+78001234567", "+78001234567"),  # the 8 belongs to the number
+    ],
+)
+def test_a_phone_has_one_spelling(written, number):
+    assert to_e164(written) == canonical_number(written) == canonical_pattern(written) == number
+
+
+@given(
+    st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)),
+    st.sampled_from(["", "0", "1", "8", "00"]),
+    st.from_regex(r"[0-9]{4,12}", fullmatch=True),
+)
+def test_the_one_spelling_of_a_spelling_is_itself(code, prefix, rest):
+    number = canonical_number(f"+{code}{prefix}{rest}")
+    assert canonical_number(number) == number
+
+
+@given(st.text(max_size=40))
+def test_other_texts_are_left_as_they_are(text):
+    assert canonical_number(text) == text or text.startswith("+")
+    assert canonical_pattern(text) == text or text.startswith("+")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "compared"),
+    [
+        ("+44020*", "+4420*"),
+        ("+440?071838750", "+44?071838750"),
+        ("+4420*", "+4420*"),
+        ("+3906*", "+3906*"),
+        ("+78*", "+78*"),
+        ("+1*", "+1*"),
+        ("+*", "+*"),
+        ("*", "*"),
+        ("sales*", "sales*"),
+    ],
+)
+def test_a_pattern_is_compared_without_the_trunk_zero(pattern, compared):
+    assert canonical_pattern(pattern) == compared
 
 
 @pytest.mark.parametrize(

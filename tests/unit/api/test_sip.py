@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_openai_realtime.api.sip import (
+    canonical_target_uri,
     check_call_id,
     check_status_code,
     check_target_uri,
@@ -28,6 +29,8 @@ from airflow_openai_realtime.exceptions import InvalidInput
         ("tel:+1(415)555.0123;ext=1", "+14155550123"),
         ("sip:%2B14155550123@carrier", "+14155550123"),
         ("sip:4155550123@carrier", "4155550123"),
+        ("sip:+4402071838750@carrier", "+442071838750"),
+        ("<tel:+44-(0)20-7183-8750>", "+442071838750"),
         ("<sip:+14155550123@a>;reason=unconditional, <sip:+19990000000@b>", "+14155550123"),
         ("<sip:+14155550123@a", "+14155550123"),
         ("<sip:sales@pbx.example>", "sales"),
@@ -101,6 +104,26 @@ def test_other_targets_are_refused_with_field_and_remedy_and_masked(uri):
         check_target_uri(uri)
     assert caught.value.field == "target_uri"
     assert "4155550123" not in str(caught.value).replace("tel:+14155550123", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        ("tel:+4402071838750", "tel:+442071838750"),
+        ("TEL:+1-415-555-0123;ext=5", "tel:+14155550123;ext=5"),
+        ("tel:7042;phone-context=example.com", "tel:7042;phone-context=example.com"),
+        ("sip:+4402071838750@example.com", "sip:+4402071838750@example.com"),
+    ],
+)
+def test_a_number_to_transfer_to_has_one_spelling(written, target):
+    assert canonical_target_uri(written) == target
+
+
+@pytest.mark.parametrize("uri", ["tel:+1415", "tel:+15550123", "tel:+9991234567890"])
+def test_a_number_that_no_phone_has_is_no_target(uri):
+    with pytest.raises(InvalidInput, match="target_uri") as caught:
+        canonical_target_uri(uri)
+    assert caught.value.field == "target_uri"
 
 
 @pytest.mark.parametrize("code", [300, 486, 603, 699])

@@ -115,6 +115,27 @@ def test_the_number_is_the_contact_when_none_is_given(world: World) -> None:
     assert run_task(placing(contact=PHONE))["status"] == "already_placed"
 
 
+LONDON, LONDON_WITH_ZERO = "+442071838750", "+4402071838750"
+
+
+def test_one_phone_in_two_spellings_rings_once(world: World) -> None:
+    first = run_task(placing(to=LONDON, contact=None))
+    again = run_task(placing(to=LONDON_WITH_ZERO, contact=None))
+    named = run_task(placing(to=LONDON, contact=LONDON_WITH_ZERO))
+    assert [each["status"] for each in (first, again, named)] == ["placed", "already_placed", "already_placed"]
+    assert {each["contact"] for each in (first, again, named)} == {LONDON}
+    assert len(world.simulator.log.dials(LONDON)) == len(world.simulator.log.calls) == 1
+
+
+def test_a_number_corrected_before_anything_was_dialed_is_the_one_that_rings(world: World) -> None:
+    world.simulator.faults.status("place", 429)
+    with pytest.raises(CarrierRefused):
+        run_task(placing(to="+14155550143"))
+    run_task(placing(to=PHONE))
+    assert attempt_in(world).to_number == PHONE
+    assert len(world.simulator.log.dials(PHONE)) == len(world.simulator.log.calls) == 1
+
+
 @pytest.mark.parametrize("fault", ["reset", "time_out"])
 def test_without_a_clear_answer_nothing_rings_again(world: World, fault: str) -> None:
     getattr(world.simulator.faults, fault)("place", carried_out=True)

@@ -41,6 +41,14 @@ def test_a_second_try_does_not_transfer_again(world: World) -> None:
     assert world.count("openai.referred") == 1
 
 
+def test_one_number_in_two_spellings_is_transferred_to_once(world: World) -> None:
+    call_id = accepted(world)
+    run_task(referring(call=call_id, target_uri="tel:+4402071838750"))
+    run_task(referring(call=call_id, target_uri="tel:+44-20-7183-8750"))
+    assert world.count("openai.referred") == 1
+    assert world.row(call_id).target_uri == "tel:+442071838750"
+
+
 def test_without_a_clear_answer_airflow_must_not_try_again(world: World) -> None:
     call_id = accepted(world)
     world.simulator.faults.reset("refer", carried_out=True)

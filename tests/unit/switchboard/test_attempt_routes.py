@@ -31,6 +31,27 @@ async def test_the_life_of_an_attempt(switchboard: Switchboard) -> None:
         assert await client.attempts("spring", contact="bob") == []
 
 
+async def test_a_contact_that_is_a_number_counts_in_its_one_spelling(switchboard: Switchboard) -> None:
+    async with switchboard.client() as client:
+        reserved = await client.reserve_attempt("spring", "+4402071838750", 1, "+4402071838750")
+        again = await client.reserve_attempt("spring", "+442071838750", 1, "+442071838750")
+        found = await client.attempts("spring", contact="+4402071838750")
+    assert (reserved.contact, reserved.to_number) == ("+442071838750", "+442071838750")
+    assert [reserved.attempt_id] == [again.attempt_id] == [row.attempt_id for row in found]
+
+
+@pytest.mark.parametrize("length", [200, 201, 2000])
+async def test_contacts_and_campaigns_of_any_length_that_airflow_allows_are_told_apart(
+    switchboard: Switchboard, length: int
+) -> None:
+    one, other = "x" * (length - 1) + "1", "x" * (length - 1) + "2"
+    async with switchboard.client() as client:
+        rows = [await client.reserve_attempt(name, name, 1, "+14155550123") for name in (one, other, one)]
+        assert [row.created for row in rows] == [True, True, False]
+        assert rows[0].attempt_id == rows[2].attempt_id
+        assert [row.attempt_id for row in await client.attempts(other, contact=other)] == [rows[1].attempt_id]
+
+
 async def test_a_second_mover_is_told_no(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
         reserved = await client.reserve_attempt("spring", "ann", 1, "+14155550123")
@@ -75,7 +96,7 @@ MOVE = {"from_state": "reserved", "to_state": "dialing", "owner": "o"}
     ("path", "body", "named"),
     [
         ("/v1/attempts", {**RESERVATION, "campaign": ""}, "campaign"),
-        ("/v1/attempts", {**RESERVATION, "contact": "x" * 201}, "contact"),
+        ("/v1/attempts", {**RESERVATION, "contact": "x" * 2001}, "contact"),
         ("/v1/attempts", {**RESERVATION, "attempt": 0}, "attempt"),
         ("/v1/attempts", {**RESERVATION, "attempt": 2**40}, "attempt"),
         ("/v1/attempts", {**RESERVATION, "to_number": ""}, "to_number"),

@@ -44,6 +44,13 @@ def test_a_condition_that_fits(condition: dict[str, Any]) -> None:
     assert CallMatch(**condition).matches(CALL)
 
 
+@pytest.mark.parametrize("pattern", ["+4402071838750", "+442071838750", "+44020*", "+4420*", "+44020718387??"])
+def test_a_pattern_fits_a_number_however_its_trunk_zero_is_written(pattern: str) -> None:
+    call = replace(CALL, from_number="+442071838750")
+    assert CallMatch(from_number=pattern).matches(call)
+    assert not CallMatch(from_number=pattern).matches(CALL)
+
+
 @pytest.mark.parametrize(
     "condition",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 
+from airflow_openai_realtime.api.phone_numbers import canonical_number
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.errors import ATTEMPT_MOVED, MoveRefused
 from airflow_openai_realtime.switchboard.records import ATTEMPT_MOVES, RESERVED, Attempt
@@ -18,6 +20,8 @@ from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.tables import attempts
 
 PAGE = 1000
+LONGEST_KEY = 200
+"""Length of campaign and contact in the table, in characters; longer ones are stored by a digest."""
 
 
 class Attempts:
@@ -30,9 +34,15 @@ class Attempts:
         """
         The row for this attempt: made and committed, or the one that is there, as it is.
 
-        A new row gets a correlation id of 128 random bits.
+        A new row gets a correlation id of 128 random bits. A contact that is a phone number counts in its one spelling.
         """
-        key = {"line": line, "campaign": campaign, "contact": contact, "attempt": attempt}
+        to_number = canonical_number(to_number)
+        key = {
+            "line": line,
+            "campaign": stored_key(campaign),
+            "contact": stored_key(canonical_number(contact)),
+            "attempt": attempt,
+        }
         found = self._database.read(lambda connection: _by_key(connection, key))
         if found is not None:
             return found
@@ -77,7 +87,7 @@ class Attempts:
         Move an attempt on, if it still is in ``from_state``.
 
         :param owner: Names this move: when the attempt is in ``to_state`` by the same owner, the move was made before.
-        :param values: ``carrier_call_id, outcome, call_id, detail``; those given are stored.
+        :param values: ``carrier_call_id, outcome, call_id, detail, to_number``; those given are stored.
         :raises InvalidInput: There is no such move.
         :raises MoveRefused: It is in another state.
         :raises UnknownCall: The line has no such attempt.
@@ -107,12 +117,23 @@ class Attempts:
         :param after: Where the page before ended; 0 for the first.
         :returns: At most :data:`PAGE`, and where the next page begins, if there may be one.
         """
-        wanted = (attempts.c.line == line) & (attempts.c.campaign == campaign) & (attempts.c.seq > after)
+        wanted = (attempts.c.line == line) & (attempts.c.campaign == stored_key(campaign)) & (attempts.c.seq > after)
         if contact is not None:
-            wanted &= attempts.c.contact == contact
+            wanted &= attempts.c.contact == stored_key(canonical_number(contact))
         query = select(attempts).where(wanted).order_by(attempts.c.seq).limit(PAGE)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [_attempt(row) for row in rows], rows[-1].seq if len(rows) == PAGE else None
+
+
+def stored_key(text: str) -> str:
+    """
+    Return a campaign or contact as the table holds it: a text longer than :data:`LONGEST_KEY` keeps its beginning, and
+    a digest of the whole stands for the rest.
+    """
+    if len(text) <= LONGEST_KEY:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[: LONGEST_KEY - len(digest) - 1]}~{digest}"
 
 
 _STORED = [name for name in Attempt.__dataclass_fields__ if name != "created"]

@@ -7,17 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
-from tests.unit.switchboard.support import a_call
+from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.migrate import MIGRATIONS, schema_version
-from airflow_openai_realtime.switchboard.store.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
+from airflow_openai_realtime.switchboard.store.tables import SCHEMA_VERSION, VERSION_TABLE, attempts, metadata
 
 PREPARE = """
 import sys, time
@@ -78,6 +79,57 @@ def test_preparing_again_changes_nothing(store: Store) -> None:
     store.calls.add([a_call()])
     store.prepare()
     assert store.calls.find("support", "rtc_1").state == "ringing"
+
+
+OLD_KEYS = [
+    # contact, attempt, state; the first two are one phone
+    ("+442071838750", 1, "reserved"),
+    ("+4402071838750", 1, "placed"),
+    ("+4402071838750", 2, "ended"),
+    ("+442071838751", 1, "placed"),
+    ("+4402071838751", 1, "ended"),
+    ("ann", 1, "placed"),
+    ("+44020 7183 8750", 1, "placed"),
+]
+
+
+def test_a_phone_that_rang_before_the_update_is_found_in_its_one_spelling(store_url: str) -> None:
+    """Rows written before numbers had one spelling."""
+    store = Store(store_url)
+    with store.database.connect_for_migration() as connection, connection.begin():
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        for contact, attempt, state in OLD_KEYS:
+            connection.execute(
+                attempts.insert().inline(),
+                {
+                    "attempt_id": f"{contact} {attempt}",
+                    "line": "support",
+                    "campaign": "spring",
+                    "contact": contact,
+                    "attempt": attempt,
+                    "state": state,
+                    "correlation_id": "c",
+                    "to_number": contact if contact != "ann" else None,
+                    "created_at": START,
+                    "updated_at": START,
+                },
+            )
+    store.prepare()
+    rows, _ = store.attempts.page("support", "spring", None, 0)
+    assert {row.attempt_id: (row.contact, row.to_number, row.state) for row in rows} == {
+        "+4402071838750 1": ("+442071838750", "+442071838750", "placed"),
+        "+4402071838750 2": ("+442071838750", "+442071838750", "ended"),
+        "+442071838751 1": ("+442071838751", "+442071838751", "placed"),
+        "+4402071838751 1": ("+4402071838751", "+442071838751", "ended"),
+        "ann 1": ("ann", None, "placed"),
+        "+44020 7183 8750 1": ("+44020 7183 8750", "+44020 7183 8750", "placed"),
+    }
+    again = store.attempts.reserve("support", "spring", "+4402071838750", 1, "+4402071838750", START)
+    assert (again.state, again.created) == ("placed", False)
+    store.close()
 
 
 def test_tables_of_a_newer_version_are_left_alone(store_url: str, caplog: pytest.LogCaptureFixture) -> None:
