@@ -5,17 +5,18 @@ A call that a task has is seen by whoever may read that DAG's task instances; it
 whoever may read the DAG's XComs, where the result is as well. Whoever may change its task instances may hang it up.
 
 A call that no task has (it rings, was missed or declined, or a standing order answered it) is its line's: whoever may
-read the connection sees it, whoever may edit the connection may hang it up.
+read the connection sees it, whoever may edit the connection may hang it up. A call that was placed belongs to the task
+that placed it unless another task has it, and so does an attempt that has not become a call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_openai_realtime.calls_page.owners import OwningTask, owner_of
-from airflow_openai_realtime.switchboard.recent import RecentCall
+from airflow_openai_realtime.switchboard.recent import RecentCall, UnreachedAttempt
 
 READ_CALLS = "read_calls"
 READ_TRANSCRIPTS = "read_transcripts"
@@ -54,18 +55,36 @@ class SeenCall:
     may_hang_up: bool
 
 
+@dataclass(frozen=True)
+class SeenAttempt:
+    """
+    An attempt without a call as a user may see it.
+
+    :param unreached: The attempt; its line is the id of the connection.
+    :param owner: The task that dials.
+    """
+
+    unreached: UnreachedAttempt
+    owner: OwningTask | None
+
+
 def visible(calls: Iterable[RecentCall], permissions: Permissions) -> list[SeenCall]:
     """Those of the calls that the user may see, in their order."""
     with_owners = [(recent, owner_of(recent)) for recent in calls]
-    dag_ids = {owner.dag_id for _, owner in with_owners if owner is not None}
-    conn_ids = {recent.call.line for recent, owner in with_owners if owner is None}
-    readable = _allowed(permissions, READ_CALLS, dag_ids, conn_ids)
+    readable = _allowed(permissions, READ_CALLS, *_asked_about(with_owners))
     editable = _allowed(permissions, HANG_UP, *readable)
     return [
         SeenCall(recent, owner, may_hang_up=_is_among(recent, owner, editable))
         for recent, owner in with_owners
         if _is_among(recent, owner, readable)
     ]
+
+
+def visible_attempts(attempts: Iterable[UnreachedAttempt], permissions: Permissions) -> list[SeenAttempt]:
+    """Those of the attempts that the user may see, in their order."""
+    with_owners = [(each, owner_of(each)) for each in attempts]
+    readable = _allowed(permissions, READ_CALLS, *_asked_about(with_owners))
+    return [SeenAttempt(each, owner) for each, owner in with_owners if _is_among(each, owner, readable)]
 
 
 def may_read_transcript(seen: SeenCall, permissions: Permissions) -> bool:
@@ -77,6 +96,13 @@ def may_read_transcript(seen: SeenCall, permissions: Permissions) -> bool:
 
 
 _Allowed = tuple[set[str], set[str]]
+_Row = RecentCall | UnreachedAttempt
+
+
+def _asked_about(with_owners: Sequence[tuple[_Row, OwningTask | None]]) -> _Allowed:
+    """The DAGs and connections on which it depends what may be seen."""
+    dag_ids = {owner.dag_id for _, owner in with_owners if owner is not None}
+    return dag_ids, {_line_of(row) for row, owner in with_owners if owner is None}
 
 
 def _allowed(permissions: Permissions, right: str, dag_ids: set[str], conn_ids: set[str]) -> _Allowed:
@@ -86,6 +112,10 @@ def _allowed(permissions: Permissions, right: str, dag_ids: set[str], conn_ids: 
     )
 
 
-def _is_among(recent: RecentCall, owner: OwningTask | None, allowed: _Allowed) -> bool:
+def _is_among(row: _Row, owner: OwningTask | None, allowed: _Allowed) -> bool:
     dag_ids, conn_ids = allowed
-    return owner.dag_id in dag_ids if owner is not None else recent.call.line in conn_ids
+    return owner.dag_id in dag_ids if owner is not None else _line_of(row) in conn_ids
+
+
+def _line_of(row: _Row) -> str:
+    return row.line if isinstance(row, UnreachedAttempt) else row.call.line

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from airflow_openai_realtime.calls_page.sources import FoundCall, Source
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.switchboard import logs
-from airflow_openai_realtime.switchboard.recent import Place, RecentPage, merged
+from airflow_openai_realtime.switchboard.recent import Place, RecentPage, UnreachedAttempt, merged
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,25 @@ class CallDirectory:
                 continue
             if found is not None:
                 return source, found
+        if problem is not None:
+            raise problem
+        return None
+
+    def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
+        """
+        An attempt, also one that has become a call.
+
+        :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
+        """
+        problem: OpenAIRealtimeError | None = None
+        for source in self._sources():
+            try:
+                found = source.find_attempt(conn_id, attempt_id)
+            except OpenAIRealtimeError as error:
+                problem = error
+                continue
+            if found is not None:
+                return found
         if problem is not None:
             raise problem
         return None

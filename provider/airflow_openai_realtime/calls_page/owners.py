@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_openai_realtime.switchboard.recent import RecentCall
+from airflow_openai_realtime.switchboard.recent import RecentCall, UnreachedAttempt
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,15 @@ def task_named(claimant: str | None) -> OwningTask | None:
     return OwningTask(parts[0], parts[1], parts[2], map_index)
 
 
-def owner_of(recent: RecentCall) -> OwningTask | None:
-    """The task that has the call; for a call that no task has claimed, the one that runs its conversation."""
-    claimed = task_named(recent.call.claimed_by)
-    if claimed is None and recent.conversation is not None:
-        return task_named(recent.conversation.holder)
-    return claimed
+def owner_of(row: RecentCall | UnreachedAttempt) -> OwningTask | None:
+    """
+    The task that a row of the page belongs to.
+
+    Of a call: the task that has it; else the one that runs its conversation; else the one that placed it. Of an attempt
+    without a call: the task that dials.
+    """
+    if isinstance(row, UnreachedAttempt):
+        return task_named(row.attempt.claimant)
+    holder = row.conversation.holder if row.conversation is not None else None
+    placed_by = row.attempt.claimant if row.attempt is not None else None
+    return task_named(row.call.claimed_by) or task_named(holder) or task_named(placed_by)

@@ -13,14 +13,16 @@ from starlette.requests import Request
 from airflow_openai_realtime.calls_page.access import (
     READ_CALLS,
     Permissions,
+    SeenAttempt,
     SeenCall,
     may_read_transcript,
     visible,
+    visible_attempts,
 )
 from airflow_openai_realtime.calls_page.csrf import check_same_site
 from airflow_openai_realtime.calls_page.directory import Missing
 from airflow_openai_realtime.calls_page.page import CallsPage, page_of, user_at_the_door
-from airflow_openai_realtime.calls_page.shown import shown_call, shown_conversation
+from airflow_openai_realtime.calls_page.shown import shown_attempt, shown_call, shown_conversation
 from airflow_openai_realtime.calls_page.sources import FoundCall, Source
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.switchboard import logs
@@ -60,16 +62,19 @@ def calls(request: Request, user: User, before: str | None = None) -> Answer:
     page = page_of(request)
     place = None if before is None else Place.parse(before)
     seen: list[SeenCall] = []
+    attempts: list[SeenAttempt] = []
     missing: list[Missing] = []
     for _ in range(MOST_ROUNDS):
         found, missing = page.directory.page(place, PAGE_SIZE)
         seen += visible(found.calls, user)
+        attempts += visible_attempts(found.attempts, user)
         place = found.next
-        if place is None or len(seen) >= PAGE_SIZE:
+        if place is None or len(seen) + len(attempts) >= PAGE_SIZE:
             break
+    now = page.now()
     return {
-        "now": page.now().isoformat(),
-        "calls": [shown_call(each) for each in seen],
+        "now": now.isoformat(),
+        "calls": [*(shown_call(each, now) for each in seen), *(shown_attempt(each) for each in attempts)],
         "next": None if place is None else str(place),
         "notes": _notes(missing, user),
     }
@@ -88,12 +93,24 @@ def call(
     seen, _, found = _seen_call(page, user, conn_id, call_id)
     may_read = may_read_transcript(seen, user)
     conversation = found.conversation if may_read else None
+    now = page.now()
     return {
-        "now": page.now().isoformat(),
-        "call": shown_call(seen),
+        "now": now.isoformat(),
+        "call": shown_call(seen, now),
         "may_read_transcript": may_read,
         "conversation": None if conversation is None else shown_conversation(conversation, known),
     }
+
+
+@router.get("/attempt")
+def attempt(request: Request, user: User, conn_id: ConnId, attempt_id: CallId) -> Answer:
+    """An attempt to reach a person; once it has become a call, ``call_id`` names that."""
+    page = page_of(request)
+    found = page.directory.find_attempt(conn_id, attempt_id)
+    seen = visible_attempts([found], user) if found is not None else []
+    if not seen:
+        raise HTTPException(404, "there is no such attempt, or you may not see it")
+    return {"now": page.now().isoformat(), "call": shown_attempt(seen[0])}
 
 
 @router.post("/hang-up", dependencies=[Depends(check_same_site)])

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
-from airflow_openai_realtime.calls_page.access import SeenCall
+from airflow_openai_realtime.calls_page.access import SeenAttempt, SeenCall
 from airflow_openai_realtime.conversation.prices import estimate
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.orders import order_of_claimant
-from airflow_openai_realtime.switchboard.records import ACCEPTED, ENDED, SwitchboardCall
+from airflow_openai_realtime.switchboard.recent import ConversationSummary
+from airflow_openai_realtime.switchboard.records import ACCEPTED, ENDED, Attempt, SwitchboardCall
 from airflow_openai_realtime.timeline.tally import Tally
 
+INCOMING = "incoming"
+OUTGOING = "outgoing"
 
-def shown_call(seen: SeenCall) -> dict[str, Any]:
-    """A call on the list, and at the top of its own view."""
+SILENT_AFTER = timedelta(seconds=20)
+"""How long a conversation may show no sign of life before the page stops to say that it goes on. Whoever runs one shows
+a sign of life every second or two, and the switchboard listens in its place after a few seconds."""
+
+
+def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
+    """
+    A call on the list, and at the top of its own view.
+
+    :param now: The time, aware.
+    """
     call, conversation = seen.recent.call, seen.recent.conversation
     return {
         "conn_id": call.line,
         "call_id": call.call_id,
+        "attempt_id": None,
         "state": call.state,
         "is_live": not call.is_over,
         "from": call.from_number and mask_number(call.from_number),
         "to": call.to_number and mask_number(call.to_number),
+        **_placed(seen.recent.attempt),
         "received_at": _text(call.received_at),
         "accepted_at": _text(call.accepted_at),
         "ended_at": _text(call.ended_at),
         "hangup_at": _text(call.hangup_at),
         "waited_until": _text(call.accepted_at or call.ended_at),
+        "silent_since": _text(silent_since(call, conversation, now)),
         "outcome": outcome_of(call, conversation.outcome if conversation else None),
         "reason": call.end_reason and mask_numbers(call.end_reason),
         "status_code": call.status_code,
@@ -40,6 +55,64 @@ def shown_call(seen: SeenCall) -> dict[str, Any]:
         "has_conversation": conversation is not None,
         "may_hang_up": seen.may_hang_up and call.state == ACCEPTED,
     }
+
+
+def shown_attempt(seen: SeenAttempt) -> dict[str, Any]:
+    """An attempt without a call on the list, and in its own view: the same fields as a call's."""
+    attempt = seen.unreached.attempt
+    is_live = seen.unreached.is_live
+    return {
+        "conn_id": seen.unreached.line,
+        "call_id": attempt.call_id,
+        "attempt_id": attempt.attempt_id,
+        "state": attempt.state,
+        "is_live": is_live,
+        "from": None,
+        **_placed(attempt),
+        "received_at": _text(attempt.created_at),
+        "accepted_at": None,
+        "ended_at": None if is_live else _text(attempt.updated_at),
+        "hangup_at": None,
+        "waited_until": None if is_live else _text(attempt.updated_at),
+        "silent_since": None,
+        "outcome": attempt.outcome and mask_numbers(attempt.outcome),
+        "reason": attempt.detail and mask_numbers(attempt.detail),
+        "status_code": None,
+        "target": None,
+        "task": seen.owner and seen.owner.to_dict(),
+        "order": None,
+        "has_conversation": False,
+        "may_hang_up": False,
+    }
+
+
+def _placed(attempt: Attempt | None) -> dict[str, Any]:
+    """Whom a call was placed to. A contact is often a phone number."""
+    if attempt is None:
+        return {"direction": INCOMING, "contact": None, "campaign": None, "attempt": None}
+    number = attempt.to_number and mask_number(attempt.to_number)
+    contact = mask_numbers(attempt.contact)
+    return {
+        "direction": OUTGOING,
+        "to": number,
+        "contact": None if contact == number else contact,
+        "campaign": mask_numbers(attempt.campaign),
+        "attempt": attempt.attempt,
+    }
+
+
+def silent_since(call: SwitchboardCall, conversation: ConversationSummary | None, now: datetime) -> datetime | None:
+    """
+    Since when nothing is known of a live call that was accepted; ``None``: somebody listens to it, or nobody ever told.
+
+    A holder that shows no signs of life, and was never stood in for, may be one of an older release: it is trusted.
+    """
+    if call.state != ACCEPTED or conversation is None:
+        return None
+    if conversation.finished_at is not None:
+        return conversation.finished_at
+    shows_life = conversation.seen_at is not None or conversation.heard_until is not None
+    return conversation.known_until if shows_life and conversation.known_until <= now - SILENT_AFTER else None
 
 
 def outcome_of(call: SwitchboardCall, outcome: str | None) -> str | None:

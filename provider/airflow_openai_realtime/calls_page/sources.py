@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 from typing import Protocol
 
@@ -18,7 +18,13 @@ from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
-from airflow_openai_realtime.switchboard.recent import ConversationSummary, Place, RecentCall, RecentPage
+from airflow_openai_realtime.switchboard.recent import (
+    ConversationSummary,
+    Place,
+    RecentCall,
+    RecentPage,
+    UnreachedAttempt,
+)
 from airflow_openai_realtime.switchboard.store import Store
 
 CLIENT_TIMEOUT_SECONDS = 3.0
@@ -53,6 +59,10 @@ class Source(Protocol):
         """One call; ``None`` when it is not here."""
         ...  # pragma: no cover
 
+    def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
+        """One attempt, also one that has become a call; ``None`` when it is not here."""
+        ...  # pragma: no cover
+
     def ended(self, conn_id: str, call_id: str, reason: str) -> None:
         """Note that the call is over."""
         ...  # pragma: no cover
@@ -75,7 +85,7 @@ class StoreSource:
 
     def page(self, before: Place | None, limit: int) -> RecentPage:
         """Live calls and the newest that are over, of all lines."""
-        return self._prepared().recent.page(None, before, limit)
+        return self._prepared().recent.page(None, before, limit, self._now())
 
     def find(self, conn_id: str, call_id: str) -> FoundCall | None:
         """One call."""
@@ -84,6 +94,13 @@ class StoreSource:
         if recent is None:
             return None
         return FoundCall(recent, store.conversations.find(conn_id, call_id) if recent.conversation else None)
+
+    def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
+        """One attempt."""
+        try:
+            return UnreachedAttempt.of(conn_id, self._prepared().attempts.find(conn_id, attempt_id), self._now())
+        except UnknownCall:
+            return None
 
     def ended(self, conn_id: str, call_id: str, reason: str) -> None:
         """Note that the call is over; the switchboard's workers read it from the feed."""
@@ -117,7 +134,8 @@ class ClientSource:
         with self._client() as client:
             page = client.recent_calls(before=place, limit=limit)
         end = None if page.next is None else replace(page.next, line=self.conn_id)
-        return RecentPage(tuple(self._here(recent) for recent in page.calls), end)
+        attempts = tuple(replace(each, line=self.conn_id) for each in page.attempts)
+        return RecentPage(tuple(self._here(recent) for recent in page.calls), end, attempts)
 
     def find(self, conn_id: str, call_id: str) -> FoundCall | None:
         """One call."""
@@ -129,8 +147,21 @@ class ClientSource:
             except UnknownCall:
                 return None
             conversation = client.conversation(call_id)
-        summary = None if conversation is None else ConversationSummary.of(conversation)
-        return FoundCall(self._here(RecentCall(call, summary)), conversation)
+            recent = client.recent_call(call_id)
+        if recent is None:  # a switchboard of an older release
+            recent = RecentCall(call, None if conversation is None else ConversationSummary.of(conversation))
+        return FoundCall(self._here(recent), conversation)
+
+    def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
+        """One attempt."""
+        if conn_id != self.conn_id:
+            return None
+        with self._client() as client:
+            try:
+                attempt = client.attempt(attempt_id)
+            except UnknownCall:
+                return None
+        return UnreachedAttempt.of(self.conn_id, attempt, datetime.now(timezone.utc))
 
     def ended(self, conn_id: str, call_id: str, reason: str) -> None:
         """Note that the call is over."""

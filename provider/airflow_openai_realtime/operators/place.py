@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
@@ -174,7 +175,8 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
                 return self._placed_before(switchboard, reason)
             from airflow_openai_realtime.calls.placing import Placing
 
-            reserved = switchboard.reserve_attempt(campaign, contact, attempt, to)
+            claimant = claimant_of(context["ti"])
+            reserved = switchboard.reserve_attempt(campaign, contact, attempt, to, claimant)
             with carrier.dialer() as dialer:
                 request = self._dial_request(settings, to, reserved.correlation_id)
                 return Placing(switchboard, dialer, self._report).place(reserved, request)

@@ -28,6 +28,7 @@ class Reservation(BaseModel):
     contact: Key
     attempt: int = Field(ge=1, le=1_000_000)
     to_number: Number
+    claimant: Annotated[str, StringConstraints(min_length=1, max_length=800, pattern=PRINTABLE)] | None = None
 
 
 class Wanted(BaseModel):
@@ -67,6 +68,7 @@ async def reserve(request: Request, line: CallerLine, body: Reservation) -> Answ
         body.attempt,
         body.to_number,
         service.now(),
+        body.claimant,
     )
     return {"attempt": attempt.to_dict()}
 

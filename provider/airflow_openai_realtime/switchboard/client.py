@@ -210,7 +210,9 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         """
         return ask.as_call(self._send(ask.move_call(call_id, "ended", reason=reason)))
 
-    def reserve_attempt(self, campaign: str, contact: str, attempt: int, to_number: str) -> Attempt:
+    def reserve_attempt(
+        self, campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None
+    ) -> Attempt:
         """
         The ledger's row for this attempt; made and committed if it is not there, else returned as it is.
 
@@ -218,8 +220,18 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         :param contact: Key of the contact within it.
         :param attempt: 1 or more.
         :param to_number: E.164; kept as it was when the row is there already, until a move gives another.
+        :param claimant: Stable name of the task that dials; whoever may read its DAG sees the attempt on the Calls
+            page. ``None``: only those who may read the connection do.
         """
-        return ask.as_attempt(self._send(ask.reserve_attempt(campaign, contact, attempt, to_number)))
+        return ask.as_attempt(self._send(ask.reserve_attempt(campaign, contact, attempt, to_number, claimant)))
+
+    def attempt(self, attempt_id: str) -> Attempt:
+        """
+        One row of the ledger as it is now.
+
+        :raises UnknownCall: The line has no such attempt.
+        """
+        return ask.as_attempt(self._send(ask.one_attempt(attempt_id)))
 
     def move_attempt(
         self, attempt_id: str, from_state: str, to_state: str, *, owner: str | None = None, **fields: str | None
@@ -348,9 +360,11 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
         """Say that the call is over; see :meth:`SwitchboardClient.ended`."""
         return ask.as_call(await self._send(ask.move_call(call_id, "ended", reason=reason)))
 
-    async def reserve_attempt(self, campaign: str, contact: str, attempt: int, to_number: str) -> Attempt:
+    async def reserve_attempt(
+        self, campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None
+    ) -> Attempt:
         """The ledger's row for this attempt; see :meth:`SwitchboardClient.reserve_attempt`."""
-        return ask.as_attempt(await self._send(ask.reserve_attempt(campaign, contact, attempt, to_number)))
+        return ask.as_attempt(await self._send(ask.reserve_attempt(campaign, contact, attempt, to_number, claimant)))
 
     async def move_attempt(
         self, attempt_id: str, from_state: str, to_state: str, *, owner: str | None = None, **fields: str | None

@@ -103,10 +103,19 @@ def announce(call_id: str, claimant: str, max_duration_seconds: float, is_sole: 
     return move_call(call_id, "accepting", **body, **({"sole": True} if is_sole else {}))
 
 
-def reserve_attempt(campaign: str, contact: str, attempt: int, to_number: str) -> SwitchboardRequest:
+def reserve_attempt(
+    campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None
+) -> SwitchboardRequest:
     """The row of the ledger for an attempt, made if it is not there."""
-    body = {"campaign": campaign, "contact": contact, "attempt": attempt, "to_number": to_number}
+    body: dict[str, Any] = {"campaign": campaign, "contact": contact, "attempt": attempt, "to_number": to_number}
+    if claimant is not None:
+        body["claimant"] = claimant
     return SwitchboardRequest("POST", "/v1/attempts", body=body)
+
+
+def one_attempt(attempt_id: str) -> SwitchboardRequest:
+    """One row of the ledger as it is now."""
+    return SwitchboardRequest("GET", f"/v1/attempts/{quote(attempt_id, safe='')}")
 
 
 def move_attempt(attempt_id: str, body: Mapping[str, Any]) -> SwitchboardRequest:

@@ -11,7 +11,7 @@ from airflow_openai_realtime.switchboard import conversation_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
 from airflow_openai_realtime.switchboard.conversations import Conversation, Progress
 from airflow_openai_realtime.switchboard.progress_requests import Saved, SavingProgress
-from airflow_openai_realtime.switchboard.recent import Place, RecentPage
+from airflow_openai_realtime.switchboard.recent import Place, RecentCall, RecentPage
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 
@@ -125,6 +125,17 @@ class ConversationMethods(ABC):
         :param limit: How many that are over, 1 to 500.
         """
         return ask.as_recent_page(self._send(ask.recent_calls(before, limit)))
+
+    def recent_call(self, call_id: str) -> RecentCall | None:
+        """A call with what became of it; ``None`` when it is unknown, or the switchboard is of an older release."""
+        try:
+            return ask.as_recent_call(self._send(ask.recent_call(call_id)))
+        except UnknownCall:
+            return None
+        except SwitchboardRefused as error:
+            if error.status != 404:
+                raise
+            return None
 
 
 class AsyncConversationMethods(ABC):

@@ -11,7 +11,7 @@ from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest, read_answer
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation
-from airflow_openai_realtime.switchboard.recent import MOST_RECENT, Place, RecentPage
+from airflow_openai_realtime.switchboard.recent import MOST_RECENT, Place, RecentCall, RecentPage
 from airflow_openai_realtime.timeline.entries import TimelineEntry, as_json, in_requests
 
 
@@ -73,9 +73,19 @@ def recent_calls(before: Place | None, limit: int) -> SwitchboardRequest:
     return SwitchboardRequest("GET", "/v1/recent", params)
 
 
+def recent_call(call_id: str) -> SwitchboardRequest:
+    """One call with what became of it."""
+    return SwitchboardRequest("GET", f"/v1/recent/{quote(check_call_id(call_id), safe='')}", call_id=call_id)
+
+
 def as_recent_page(answer: Mapping[str, Any]) -> RecentPage:
     """The page of recent calls in an answer."""
     return read_answer(lambda: RecentPage.from_dict(answer))
+
+
+def as_recent_call(answer: Mapping[str, Any]) -> RecentCall:
+    """The call in an answer."""
+    return read_answer(lambda: RecentCall.from_dict(answer["recent"]))
 
 
 def as_conversation(answer: Mapping[str, Any]) -> Conversation:

@@ -125,6 +125,7 @@ class Attempt:
     :param outcome: What became of it, in the campaign's words.
     :param call_id: OpenAI's id of the call, when it came in.
     :param detail: Free text about the last move, without personal data.
+    :param claimant: Stable name of the task that dials, ``dag/run/task/map_index``; None when it was not told.
     :param created: Whether this answer is of the request that made the row. Not stored.
     """
 
@@ -141,6 +142,7 @@ class Attempt:
     outcome: str | None = None
     call_id: str | None = None
     detail: str | None = None
+    claimant: str | None = None
     created: bool = False
 
     def to_dict(self) -> dict[str, Any]:

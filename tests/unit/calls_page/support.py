@@ -20,10 +20,12 @@ from airflow_openai_realtime.calls_page.owners import OwningTask
 from airflow_openai_realtime.calls_page.page import CallsPage
 from airflow_openai_realtime.calls_page.sources import Source, StoreSource
 from airflow_openai_realtime.switchboard import moves
+from airflow_openai_realtime.switchboard.records import Attempt
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 RUN = "scheduled__2026-11-22T08:00:00+00:00"
+DIALED = "+14155550144"
 ALL = (READ_CALLS, READ_TRANSCRIPTS, HANG_UP)
 CSRF = {"X-OpenAI-Realtime-Calls": "1"}
 PREFIX = "/openai-realtime-calls"
@@ -112,6 +114,27 @@ class PageWorld:
         body = {"conn_id": conn_id, "call_id": f"rtc_{number}"}
         return self.http.post(f"{PREFIX}/api/hang-up", json=body, headers=CSRF if headers is None else headers)
 
+    def attempt(self, attempt_id: str, conn_id: str = "support") -> Any:
+        return self.http.get(f"{PREFIX}/api/attempt", params={"conn_id": conn_id, "attempt_id": attempt_id})
+
+    def dial(self, contact: str = "ann", *, by: str | None = None, attempt: int = 1, line: str = "support") -> Attempt:
+        """An attempt that the carrier has taken; the phone rings."""
+        ledger, now = self.store.attempts, self.clock()
+        row = ledger.reserve(line, "spring", contact, attempt, DIALED, now, by or claimant())
+        ledger.move(line, row.attempt_id, "reserved", "dialing", "a", {}, now)
+        return ledger.move(line, row.attempt_id, "dialing", "placed", "b", {"carrier_call_id": "CA1"}, now)
+
+    def come_in(self, number: int, attempt: Attempt, line: str = "support") -> None:
+        """The placed call comes in, as its carrier sends it: from our own number to OpenAI's project."""
+        headers = {"x-correlation-id": attempt.correlation_id}
+        call = a_call(number, line=line, at=self.clock(), to_number=None, from_number="+14155550187", headers=headers)
+        self.store.calls.add([call])
+
+    def settle(self, attempt: Attempt, outcome: str, line: str = "support") -> None:
+        """The carrier says how an attempt ended."""
+        values = {"outcome": outcome}
+        self.store.attempts.move(line, attempt.attempt_id, "placed", "ended", "c", values, self.clock())
+
     def ring(self, number: int = 1, line: str = "support", seconds_ago: float = 0) -> None:
         at = self.clock() - timedelta(seconds=seconds_ago)
         self.store.calls.add([a_call(number, line=line, webhook_id=f"{line}{number}", at=at)])
@@ -140,4 +163,4 @@ class PageWorld:
         return opened.generation
 
 
-__all__ = ["ALL", "CSRF", "PREFIX", "RUN", "START", "FakeOffice", "PageWorld", "User", "claimant"]
+__all__ = ["ALL", "CSRF", "DIALED", "PREFIX", "RUN", "START", "FakeOffice", "PageWorld", "User", "claimant"]

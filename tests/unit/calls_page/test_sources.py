@@ -110,3 +110,20 @@ def test_a_store_without_tables_is_prepared_when_it_is_first_read(tmp_path: Path
     assert not (tmp_path / "new.db").exists()
     assert source.page(None, 10).calls == ()
     store.close()
+
+
+def test_attempts_of_a_standalone_switchboard_come_with_their_calls(elsewhere: tuple[PageWorld, ClientSource]) -> None:
+    there, source = elsewhere
+    unreached, reached = there.dial("ann"), there.dial("bob")
+    there.come_in(1, reached)
+    page = source.page(None, 10)
+    assert [(each.line, each.attempt.contact, each.is_live) for each in page.attempts] == [("berlin", "ann", True)]
+    assert [each.attempt and each.attempt.contact for each in page.calls] == ["bob"]
+    found = source.find("berlin", "rtc_1")
+    assert found is not None
+    assert found.recent == page.calls[0]
+    attempt = source.find_attempt("berlin", reached.attempt_id)
+    assert attempt is not None
+    assert (attempt.line, attempt.attempt.call_id) == ("berlin", "rtc_1")
+    assert source.find_attempt("berlin", "no-such") is None
+    assert source.find_attempt("support", unreached.attempt_id) is None

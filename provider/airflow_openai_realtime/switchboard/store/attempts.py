@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from airflow_openai_realtime.api.phone_numbers import canonical_number
@@ -30,11 +31,22 @@ class Attempts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def reserve(self, line: str, campaign: str, contact: str, attempt: int, to_number: str, now: datetime) -> Attempt:
+    def reserve(
+        self,
+        line: str,
+        campaign: str,
+        contact: str,
+        attempt: int,
+        to_number: str,
+        now: datetime,
+        claimant: str | None = None,
+    ) -> Attempt:
         """
-        The row for this attempt: made and committed, or the one that is there, as it is.
+        The row for this attempt: made and committed, or the one that is there.
 
         A new row gets a correlation id of 128 random bits. A contact that is a phone number counts in its one spelling.
+        A row that is still only reserved goes over to the claimant that asks for it now, since that one dials;
+        otherwise a row stays as it is.
         """
         to_number = canonical_number(to_number)
         key = {
@@ -45,13 +57,14 @@ class Attempts:
         }
         found = self._database.read(lambda connection: _by_key(connection, key))
         if found is not None:
-            return found
+            return self._handed_over(found, claimant)
         row: dict[str, Any] = {
             **key,
             "attempt_id": str(uuid.uuid4()),
             "state": RESERVED,
             "correlation_id": secrets.token_hex(16),
             "to_number": to_number,
+            "claimant": claimant,
             "created_at": now,
             "updated_at": now,
         }
@@ -61,9 +74,17 @@ class Attempts:
             found = self._database.read(lambda connection: _by_key(connection, key))
             if found is None:
                 raise
-            return found
+            return self._handed_over(found, claimant)
         stored: dict[str, Any] = {name: row.get(name) for name in _STORED}
         return Attempt(**stored, created=True)
+
+    def _handed_over(self, found: Attempt, claimant: str | None) -> Attempt:
+        if claimant is None or found.state != RESERVED or found.claimant == claimant:
+            return found
+        same = (attempts.c.attempt_id == found.attempt_id) & (attempts.c.state == RESERVED)
+        update = attempts.update().where(same).values(claimant=claimant)
+        self._database.write(lambda connection: connection.execute(update))
+        return replace(found, claimant=claimant)
 
     def find(self, line: str, attempt_id: str) -> Attempt:
         """
@@ -122,7 +143,33 @@ class Attempts:
             wanted &= attempts.c.contact == stored_key(canonical_number(contact))
         query = select(attempts).where(wanted).order_by(attempts.c.seq).limit(PAGE)
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [_attempt(row) for row in rows], rows[-1].seq if len(rows) == PAGE else None
+        return [read_attempt(row) for row in rows], rows[-1].seq if len(rows) == PAGE else None
+
+
+def note_calls(connection: Connection, correlated: Mapping[str, tuple[str, str]]) -> None:
+    """
+    Write into attempts which call came of them, as soon as the call rings.
+
+    :param correlated: By correlation id the line and the id of a new call. An attempt that has a call keeps it.
+    """
+    for correlation_id, (line, call_id) in correlated.items():
+        same = (attempts.c.line == line) & (attempts.c.correlation_id == correlation_id)
+        update = attempts.update().where(same, attempts.c.call_id.is_(None)).values(call_id=call_id)
+        connection.execute(update)
+
+
+def attempts_of_calls(connection: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Attempt]:
+    """
+    The attempts from which calls came.
+
+    :param keys: Line and id of the calls.
+    :returns: By line and call id; a call that was not placed is not there.
+    """
+    if not keys:
+        return {}
+    wanted = tuple_(attempts.c.line, attempts.c.call_id).in_(sorted(keys))
+    rows = connection.execute(select(attempts).where(wanted).order_by(attempts.c.seq)).all()
+    return {(row.line, row.call_id): read_attempt(row) for row in rows}
 
 
 def stored_key(text: str) -> str:
@@ -141,7 +188,7 @@ _STORED = [name for name in Attempt.__dataclass_fields__ if name != "created"]
 
 def _by_key(connection: Connection, key: Mapping[str, Any]) -> Attempt | None:
     row = connection.execute(select(attempts).filter_by(**key)).one_or_none()
-    return None if row is None else _attempt(row)
+    return None if row is None else read_attempt(row)
 
 
 def _by_id(connection: Connection, line: str, attempt_id: str) -> tuple[Attempt, str | None]:
@@ -149,8 +196,9 @@ def _by_id(connection: Connection, line: str, attempt_id: str) -> tuple[Attempt,
     row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownCall(f"line {line} has no attempt {attempt_id}")
-    return _attempt(row), row.owner
+    return read_attempt(row), row.owner
 
 
-def _attempt(row: Row[Any]) -> Attempt:
+def read_attempt(row: Row[Any]) -> Attempt:
+    """Read a row with all columns of the table."""
     return Attempt(**{name: row._mapping[name] for name in _STORED})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, or_, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused, StoreUnavailable
@@ -24,6 +26,7 @@ from airflow_openai_realtime.switchboard.records import (
     CallPage,
     SwitchboardCall,
 )
+from airflow_openai_realtime.switchboard.store.attempts import note_calls
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.feed import PAGE as MOST_CHANGES
 from airflow_openai_realtime.switchboard.store.feed import append, feed_end, feed_since
@@ -34,6 +37,7 @@ CALL_FIELDS = [calls.c[name] for name in SwitchboardCall.__dataclass_fields__]
 
 _NOT_TAKEN = dict.fromkeys(("claimed_by", "claimed_at", "hangup_at", "order_lease_until"))
 _MOST_TRIES = 50
+_CORRELATION_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,14 @@ def insert_calls(
     added = _insert_new(connection, dialect, list(rows.values()))
     if added:
         append(connection, [(*key, rows[key]["state"]) for key in rows if key in added], new[0].received_at)
+        note_calls(connection, _correlated(call for call in new if (call.line, call.call_id) in added))
     return added
+
+
+def _correlated(new: Iterable[NewCall]) -> dict[str, tuple[str, str]]:
+    """The new calls that may have been placed by us, by the correlation id that they came with."""
+    given = ((call.headers.get(CORRELATION_HEADER.lower(), ""), call) for call in new)
+    return {text: (call.line, call.call_id) for text, call in given if _CORRELATION_ID.fullmatch(text)}
 
 
 def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardCall, int]:

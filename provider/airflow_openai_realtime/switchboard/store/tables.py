@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """Alembic revision of the tables below."""
 
 VERSION_TABLE = "openai_realtime_alembic_version"
@@ -142,9 +142,13 @@ attempts = Table(
     Column("outcome", exact_text(64)),
     Column("call_id", exact_text(255)),
     Column("detail", LONG_TEXT),
+    Column("claimant", exact_text(800)),  # the task that dials; null: not told
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("line", "campaign", "contact", "attempt", name="uq_openai_realtime_attempt"),
+    Index("ix_openai_realtime_attempt_call", "line", "call_id"),
+    Index("ix_openai_realtime_attempt_correlation", "line", "correlation_id"),
+    Index("ix_openai_realtime_attempt_created", "created_at"),
     sqlite_autoincrement=True,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Barrier, Thread
 
 import pytest
-from tests.unit.switchboard.support import START
+from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.errors import MoveRefused
@@ -107,3 +107,36 @@ def test_attempts_come_in_pages_in_the_order_they_were_reserved(store: Store, mo
     assert [row.contact for row in first + second] == ["c", "a", "b"]
     assert end is None
     assert [row.contact for row in store.attempts.page("support", "spring", "a", 0)[0]] == ["a"]
+
+
+def ringing(store: Store, number: int, correlation_id: str, line: str = "support") -> None:
+    headers = {"x-correlation-id": correlation_id}
+    store.calls.add([a_call(number, line=line, webhook_id=f"{line}{number}", headers=headers)])
+
+
+def test_an_attempt_knows_its_call_as_soon_as_that_rings(store: Store) -> None:
+    row, other = reserve(store), reserve(store, "bob")
+    ringing(store, 1, row.correlation_id)
+    found = store.attempts.find("support", row.attempt_id)
+    assert (found.call_id, found.state, found.updated_at) == ("rtc_1", "reserved", row.updated_at)
+    assert store.attempts.find("support", other.attempt_id).call_id is None
+
+
+def test_an_attempt_keeps_the_first_call_that_came_of_it_and_takes_none_of_another_line(store: Store) -> None:
+    row = reserve(store)
+    ringing(store, 9, row.correlation_id, "sales")
+    assert store.attempts.find("support", row.attempt_id).call_id is None
+    for number in (1, 2):
+        ringing(store, number, row.correlation_id)
+    assert store.attempts.find("support", row.attempt_id).call_id == "rtc_1"
+
+
+def test_a_reserved_attempt_goes_over_to_the_task_that_asks_for_it_last_and_then_stays(store: Store) -> None:
+    def asked(claimant: str | None) -> str | None:
+        return store.attempts.reserve("support", "spring", "ann", 1, "+14155550123", START, claimant).claimant
+
+    assert [asked("a/r/t/-1"), asked(None), asked("b/r/t/-1")] == ["a/r/t/-1", "a/r/t/-1", "b/r/t/-1"]
+    row = reserve(store)
+    store.attempts.move("support", row.attempt_id, "reserved", "dialing", "me", {}, START)
+    assert asked("c/r/t/-1") == "b/r/t/-1"
+    assert store.attempts.find("support", row.attempt_id).claimant == "b/r/t/-1"

@@ -23,9 +23,9 @@ def a_past(number: int, *, line: str = "support", minutes: int = 0) -> object:
 def test_live_calls_come_first_and_then_the_newest(store: Store) -> None:
     store.calls.add([a_past(1, minutes=1), a_past(2, minutes=2), a_past(3, minutes=3)])  # type: ignore[list-item]
     store.calls.add([a_call(8, at=START - timedelta(minutes=9)), a_call(9, at=START - timedelta(minutes=8))])
-    page = store.recent.page(["support"], None, 2)
+    page = store.recent.page(["support"], None, 2, START)
     assert ids(page) == ["rtc_9", "rtc_8", "rtc_1", "rtc_2"]
-    older = store.recent.page(["support"], page.next, 2)
+    older = store.recent.page(["support"], page.next, 2, START)
     assert (ids(older), older.next) == (["rtc_3"], None)
 
 
@@ -33,7 +33,7 @@ def test_calls_of_the_same_instant_are_neither_stepped_over_nor_told_twice(store
     store.calls.add([a_past(number, line=line) for number in range(5) for line in ("support", "sales")])  # type: ignore[misc]
     seen, place = [], None
     while True:
-        page = store.recent.page(["support", "sales"], place, 3)
+        page = store.recent.page(["support", "sales"], place, 3, START)
         seen += [(each.call.line, each.call.call_id) for each in page.calls]
         if page.next is None:
             break
@@ -43,8 +43,8 @@ def test_calls_of_the_same_instant_are_neither_stepped_over_nor_told_twice(store
 
 def test_other_lines_are_left_out(store: Store) -> None:
     store.calls.add([a_call(1), a_past(2), a_call(3, line="sales"), a_past(4, line="sales")])  # type: ignore[list-item]
-    assert ids(store.recent.page(["sales"], None, 10)) == ["rtc_3", "rtc_4"]
-    assert ids(store.recent.page([], None, 10)) == []
+    assert ids(store.recent.page(["sales"], None, 10, START)) == ["rtc_3", "rtc_4"]
+    assert ids(store.recent.page([], None, 10, START)) == []
     assert store.recent.one("sales", "rtc_1") is None
     assert store.recent.one("support", "rtc_1") is not None
 
