@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,21 +19,12 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
+from airflow_openai_realtime.hooks.handing_over import handed_over
 from airflow_openai_realtime.version_compat import async_connections_are_safe
 
 SHARED_SECONDS = 5.0
 """How long one look-up serves all that ask for the same connection in the same event loop."""
-
-
-@dataclass(frozen=True)
-class ConnectionFields:
-    """The fields of an Airflow connection; ``repr`` shows none that may be secret."""
-
-    connection_id: str
-    login: str | None
-    password: str | None = field(repr=False)
-    host: str | None
-    extra: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass
@@ -53,6 +44,8 @@ class _Memory:
     hidden: set[str] = field(default_factory=set)
 
 
+#: What is under way to the triggerer's other process; an event loop keeps no task alive by itself.
+_telling: set[asyncio.Task[None]] = set()
 _MEMORIES: WeakKeyDictionary[asyncio.AbstractEventLoop, _Memory] = WeakKeyDictionary()
 
 
@@ -71,13 +64,18 @@ def find_connection(connection_id: str, conn_type: str) -> ConnectionFields:
     return _fields(connection, connection_id)
 
 
-async def find_connection_async(connection_id: str, conn_type: str) -> ConnectionFields:
+async def find_connection_async(connection_id: str, conn_type: str, connections: str | None = None) -> ConnectionFields:
     """
     Look up a connection, from within an event loop; see :func:`find_connection`.
 
     A look-up that another trigger has made within the last :data:`SHARED_SECONDS` is used again.
+
+    :param connections: What the task has handed over, sealed; a connection among them is not looked up.
     """
     _checked(connection_id, conn_type)
+    known = handed_over(connections, connection_id)
+    if known is not None:
+        return known
     look_up = _memory().look_ups.setdefault(connection_id, _LookUp())
     async with look_up.lock:
         now = asyncio.get_running_loop().time()
@@ -106,18 +104,31 @@ def hide(*secrets: str) -> None:
 
 
 async def hide_async(*secrets: str) -> None:
-    """Keep these texts out of all logs, from within an event loop; see :func:`hide`."""
+    """
+    Keep these texts out of all logs, from within an event loop; see :func:`hide`.
+
+    The triggerer's other process is told in the background: it may be busy for seconds while a phone rings.
+    """
     hidden = _memory().hidden
     new = [secret for secret in secrets if secret and secret not in hidden]
+    hidden.update(new)
+    if not new:
+        return
     if not async_connections_are_safe():
-        if new:
-            await asyncio.to_thread(hide, *new)
+        _start(asyncio.to_thread(hide, *new))
     else:
         from airflow.sdk.log import amask_secret
 
         for secret in new:
-            await amask_secret(secret)
-    hidden.update(new)
+            _start(amask_secret(secret))
+    # Each begins by hiding the text in this process.
+    await asyncio.sleep(0)
+
+
+def _start(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
+    _telling.add(task)
+    task.add_done_callback(_telling.discard)
 
 
 def _memory() -> _Memory:

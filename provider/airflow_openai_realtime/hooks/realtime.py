@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
+from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 from airflow_openai_realtime.hooks.lookup import (
-    ConnectionFields,
     find_connection,
     find_connection_async,
     hide,
@@ -48,6 +48,8 @@ class RealtimeHook(BaseHook):
     context managers.
 
     :param openai_realtime_conn_id: A connection of type ``openai_realtime``.
+    :param connections: Connections that a task has handed over to its trigger, sealed by ``hand_over``; one among them
+        is not looked up.
 
     Source: https://developers.openai.com/api/docs/guides/voice-sip
     """
@@ -57,10 +59,21 @@ class RealtimeHook(BaseHook):
     conn_type = "openai_realtime"
     hook_name = "OpenAI Realtime (calls)"
 
-    def __init__(self, openai_realtime_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self, openai_realtime_conn_id: str = default_conn_name, connections: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.openai_realtime_conn_id = openai_realtime_conn_id
+        self._connections = connections
         self._fields: ConnectionFields | None = None
+
+    def connection(self) -> ConnectionFields:
+        """
+        Return the connection as Airflow has it, to hand it over to a trigger.
+
+        :raises ConfigurationError: There is no such connection.
+        """
+        return self._found()
 
     def line(self) -> LineSettings:
         """
@@ -118,7 +131,7 @@ class RealtimeHook(BaseHook):
 
     async def _afound(self) -> ConnectionFields:
         if self._fields is None:
-            fields = await find_connection_async(self.openai_realtime_conn_id, self.conn_type)
+            fields = await find_connection_async(self.openai_realtime_conn_id, self.conn_type, self._connections)
             await hide_async(*_secrets_of(fields))
             self._fields = fields
         return self._fields

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
+from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 from airflow_openai_realtime.hooks.lookup import (
-    ConnectionFields,
     find_connection,
     find_connection_async,
     hide,
@@ -27,6 +27,8 @@ class TelephonyCarrierHook(BaseHook):
     The connection is looked up on first use and kept. Dialers are context managers.
 
     :param telephony_carrier_conn_id: A connection of type ``telephony_carrier``.
+    :param connections: Connections that a task has handed over to its trigger, sealed by ``hand_over``; one among them
+        is not looked up.
 
     Source: https://www.twilio.com/docs/voice/api/call-resource
     """
@@ -36,10 +38,24 @@ class TelephonyCarrierHook(BaseHook):
     conn_type = "telephony_carrier"
     hook_name = "Telephony carrier"
 
-    def __init__(self, telephony_carrier_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self, telephony_carrier_conn_id: str = default_conn_name, connections: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
+        self._connections = connections
+        self._fields: ConnectionFields | None = None
         self._settings: CarrierSettings | None = None
+
+    def connection(self) -> ConnectionFields:
+        """
+        Return the connection as Airflow has it, to hand it over to a trigger.
+
+        :raises ConfigurationError: There is no such connection.
+        """
+        if self._fields is None:
+            self._fields = find_connection(self.telephony_carrier_conn_id, self.conn_type)
+        return self._fields
 
     def settings(self) -> CarrierSettings:
         """
@@ -49,7 +65,7 @@ class TelephonyCarrierHook(BaseHook):
             the connection, the field and what to do.
         """
         if self._settings is None:
-            settings = _settings_of(find_connection(self.telephony_carrier_conn_id, self.conn_type))
+            settings = _settings_of(self.connection())
             hide(settings.token)
             self._settings = settings
         return self._settings
@@ -57,7 +73,9 @@ class TelephonyCarrierHook(BaseHook):
     async def asettings(self) -> CarrierSettings:
         """Return the connection's settings, from within an event loop; see :meth:`settings`."""
         if self._settings is None:
-            settings = _settings_of(await find_connection_async(self.telephony_carrier_conn_id, self.conn_type))
+            settings = _settings_of(
+                await find_connection_async(self.telephony_carrier_conn_id, self.conn_type, self._connections)
+            )
             await hide_async(settings.token)
             self._settings = settings
         return self._settings

@@ -69,7 +69,7 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
         from airflow_openai_realtime.calls.taking_over import take_over_now
 
         match, claimant = self._match(), claimant_of(context["ti"])
-        with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
+        with self._hook().switchboard() as switchboard:
             call = take_over_now(switchboard, match, claimant)
         if call is None:
             self._wait(match, claimant)
@@ -83,7 +83,7 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
             raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
         if event.get("status") != "accepted":
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
-        with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
+        with self._hook().switchboard() as switchboard:
             call = switchboard.call(event["call_id"])
         return self._taken(call)
 
@@ -93,6 +93,7 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
         return call.to_dict()
 
     def _wait(self, match: AnsweredMatch, claimant: str) -> NoReturn:
+        from airflow_openai_realtime.hooks.handing_over import hand_over
         from airflow_openai_realtime.triggers.take_call import TakeCallTrigger
 
         self.defer(
@@ -102,11 +103,15 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
                 match=match.match.to_dict(),
                 claimant=claimant,
                 deadline=time.time() + self.timeout,
+                connections=hand_over(self._hook().connection()),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout + BACKSTOP_SECONDS),
         )
         raise AssertionError("unreachable: deferring raises")  # pragma: no cover
+
+    def _hook(self) -> RealtimeHook:
+        return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
 
     def _match(self) -> AnsweredMatch:
         from airflow_openai_realtime.calls.taking_over import AnsweredMatch

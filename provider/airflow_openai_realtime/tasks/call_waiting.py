@@ -184,11 +184,21 @@ class CallWaiting(AcceptingTask):
                 carrier_call_id=placed.carrier_call_id if placed is not None else None,
                 answer=plan.seal(key) if plan is not None else None,
                 conversation=wanted.seal(key) if wanted is not None else None,
+                connections=self._handed_over(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=seconds),
         )
         raise AssertionError("unreachable: deferring raises")  # pragma: no cover
+
+    def _handed_over(self) -> str | None:
+        """Seal the connections that the trigger needs."""
+        from airflow_openai_realtime.hooks.handing_over import hand_over
+        from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+
+        carrier = self._carrier_conn_id()
+        placed_at = () if carrier is None else (TelephonyCarrierHook(carrier).connection(),)
+        return hand_over(self._hook().connection(), *placed_at)
 
     def _not_answered(self, context: Context, outcome: str) -> dict[str, Any]:
         from airflow_openai_realtime.calls.outcomes import ANSWERED

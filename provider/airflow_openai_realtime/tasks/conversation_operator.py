@@ -134,6 +134,7 @@ class ConversationOperator(HasCallLink, BaseOperator):
 
     def _run_in_triggerer(self, context: Context, wanted: WantedConversation, call: SwitchboardCall) -> NoReturn:
         """Let the triggerer run an accepted call to its end."""
+        from airflow_openai_realtime.hooks.handing_over import hand_over
         from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 
         hook = self._line_hook()
@@ -145,6 +146,7 @@ class ConversationOperator(HasCallLink, BaseOperator):
                 call_id=call.call_id,
                 holder=claimant_of(context["ti"]),
                 conversation=wanted.of(call).seal(hook.api().api_key),
+                connections=hand_over(hook.connection()),
             ),
             method_name="execute_complete",
             timeout=left + timedelta(seconds=AFTER_CALL_SECONDS),

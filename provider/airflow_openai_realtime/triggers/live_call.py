@@ -11,7 +11,7 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardE
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.pacing import Settling
 from airflow_openai_realtime.triggers.running_call import end_killed_call, error_payload, run_to_its_end
-from airflow_openai_realtime.triggers.task_state import is_killed, warm_up
+from airflow_openai_realtime.triggers.task_state import is_killed
 
 
 class LiveCallTrigger(BaseTrigger):
@@ -28,15 +28,24 @@ class LiveCallTrigger(BaseTrigger):
     :param call_id: The call.
     :param holder: Stable name of the task.
     :param conversation: What is to happen in which call, sealed by ``WantedConversation.seal``.
+    :param connections: The connections, sealed by ``hand_over``; without them they are looked up.
     """
 
-    def __init__(self, openai_realtime_conn_id: str, call_id: str, holder: str, conversation: str) -> None:
+    def __init__(
+        self,
+        openai_realtime_conn_id: str,
+        call_id: str,
+        holder: str,
+        conversation: str,
+        connections: str | None = None,
+    ) -> None:
         super().__init__()
         # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.call_id = call_id
         self.holder = holder
         self.conversation = conversation
+        self.connections = connections
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again: JSON primitives, no secret; what may hold one is sealed."""
@@ -47,17 +56,18 @@ class LiveCallTrigger(BaseTrigger):
                 "call_id": self.call_id,
                 "holder": self.holder,
                 "conversation": self.conversation,
+                "connections": self.connections,
             },
         )
 
     def __repr__(self) -> str:
         classpath, kwargs = self.serialize()
-        return self.repr(classpath, {**kwargs, "conversation": "sealed"})
+        sealed = {name: "sealed" if kwargs[name] else None for name in ("conversation", "connections")}
+        return self.repr(classpath, {**kwargs, **sealed})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run the call, and fire once."""
         settling = Settling()
-        warm_up(getattr(self, "task_instance", None))
         try:
             payload = await self._run_call()
         except OpenAIRealtimeError as error:
@@ -70,16 +80,19 @@ class LiveCallTrigger(BaseTrigger):
         if not await is_killed(self.task_instance):
             self.log.info("The task is still deferred: call %s goes on.", self.call_id)
             return
-        await end_killed_call(self.openai_realtime_conn_id, self.call_id, self.holder, self._report)
+        await end_killed_call(self._hook(), self.call_id, self.holder, self._report)
 
     async def _run_call(self) -> dict[str, Any]:
         from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 
-        line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
+        line = await self._hook().aline()
         wanted = WantedConversation.unseal(self.conversation, line.api.api_key)
         if wanted.call is None:
             raise SwitchboardError(f"the trigger was not told about call {self.call_id}", call_id=self.call_id)
         return await run_to_its_end(line, wanted, wanted.call, self.holder, self._report)
+
+    def _hook(self) -> RealtimeHook:
+        return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id, connections=self.connections)
 
     def _report(self, line: str) -> None:
         self.log.warning("%s", line)

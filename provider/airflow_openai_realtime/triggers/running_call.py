@@ -8,13 +8,12 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardError
-from airflow_openai_realtime.hooks.realtime import RealtimeHook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
-    from airflow_openai_realtime.hooks.realtime import LineSettings
+    from airflow_openai_realtime.hooks.realtime import LineSettings, RealtimeHook
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 #: Status of the event when a call is over.
@@ -58,11 +57,11 @@ async def run_to_its_end(
     return {"status": OVER, "call_id": call.call_id}
 
 
-async def end_killed_call(connection_id: str, call_id: str, holder: str, report: Callable[[str], None]) -> None:
+async def end_killed_call(hook: RealtimeHook, call_id: str, holder: str, report: Callable[[str], None]) -> None:
     """
     Hang up the call of a task that was killed, and write its result.
 
-    :param connection_id: Connection of type ``openai_realtime``.
+    :param hook: The connection.
     :param call_id: The call.
     :param holder: Stable name of the task.
     :param report: Called with lines for the log.
@@ -71,7 +70,6 @@ async def end_killed_call(connection_id: str, call_id: str, holder: str, report:
     from airflow_openai_realtime.conversation.finished_call import finish_ended_call
 
     report(f"The task is killed: hanging up call {call_id}.")
-    hook = RealtimeHook(openai_realtime_conn_id=connection_id)
     async with await hook.acalls() as calls:
         await calls.hang_up(call_id)
     async with await hook.aswitchboard() as switchboard:

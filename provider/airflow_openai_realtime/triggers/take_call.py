@@ -29,10 +29,17 @@ class TakeCallTrigger(BaseTrigger):
     :param match: What else must hold, as ``CallMatch.to_dict`` writes it.
     :param claimant: Stable name of the task.
     :param deadline: When to give up, in seconds since 1970.
+    :param connections: The connections, sealed by ``hand_over``; without them they are looked up.
     """
 
     def __init__(
-        self, openai_realtime_conn_id: str, order: str, match: dict[str, Any], claimant: str, deadline: float
+        self,
+        openai_realtime_conn_id: str,
+        order: str,
+        match: dict[str, Any],
+        claimant: str,
+        deadline: float,
+        connections: str | None = None,
     ) -> None:
         super().__init__()
         # No checks: whatever a constructor raises ends the whole triggerer. The operator has checked all of it.
@@ -41,9 +48,10 @@ class TakeCallTrigger(BaseTrigger):
         self.match = match
         self.claimant = claimant
         self.deadline = deadline
+        self.connections = connections
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes this trigger again: JSON primitives, no secret."""
+        """Return what makes this trigger again: JSON primitives, no secret; what may hold one is sealed."""
         return (
             "airflow_openai_realtime.triggers.take_call.TakeCallTrigger",
             {
@@ -52,8 +60,13 @@ class TakeCallTrigger(BaseTrigger):
                 "match": self.match,
                 "claimant": self.claimant,
                 "deadline": self.deadline,
+                "connections": self.connections,
             },
         )
+
+    def __repr__(self) -> str:
+        classpath, kwargs = self.serialize()
+        return self.repr(classpath, {**kwargs, "connections": "sealed" if self.connections else None})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
@@ -71,7 +84,7 @@ class TakeCallTrigger(BaseTrigger):
         from airflow_openai_realtime.calls.waiting import wait_for_call
         from airflow_openai_realtime.switchboard.matching import CallMatch
 
-        line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
+        line = await self._hook().aline()
         async with shared_feed(line.switchboard) as feed:
             waited = await wait_for_call(
                 feed,
@@ -82,6 +95,9 @@ class TakeCallTrigger(BaseTrigger):
                 taker=TakingOver(feed.client, self.claimant, self.order),
             )
         return {"status": waited.status, "call_id": waited.call and waited.call.call_id}
+
+    def _hook(self) -> RealtimeHook:
+        return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id, connections=self.connections)
 
     def _report(self, line: str) -> None:
         self.log.warning("%s", line)

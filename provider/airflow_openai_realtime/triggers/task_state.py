@@ -13,29 +13,6 @@ ENDED_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 log = logging.getLogger(__name__)
 
-_warming: asyncio.Task[Any] | None = None
-
-
-def warm_up(task: Any) -> None:
-    """
-    Let Airflow load, in the background, what it answers the questions below with; once in a process.
-
-    A triggerer builds its API when it is first asked for something, which takes seconds (five on an idle machine). When
-    a user ends a task, its call must not go on for that long.
-
-    :param task: The trigger's task instance; without one, or outside of a triggerer, nothing happens.
-    """
-    global _warming
-    if _warming is None and task is not None and _is_triggerer():
-        _warming = asyncio.ensure_future(_state_of(task))
-
-
-def _is_triggerer() -> bool:
-    """Tell whether this process asks as a triggerer does: ``dag.test`` runs triggers too, and asks one at a time."""
-    from airflow.sdk.execution_time import task_runner
-
-    return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "start_reader")
-
 
 async def is_killed(task: Any) -> bool:
     """

@@ -16,7 +16,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
 from airflow_openai_realtime.triggers.pacing import Settling
 from airflow_openai_realtime.triggers.running_call import OVER, end_killed_call, error_payload, run_to_its_end
-from airflow_openai_realtime.triggers.task_state import is_ended, is_killed, warm_up
+from airflow_openai_realtime.triggers.task_state import is_ended, is_killed
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answering import Answering
@@ -54,6 +54,7 @@ class WaitForCallTrigger(BaseTrigger):
     :param answer: What calls are accepted with, sealed by ``AnswerPlan.seal``; ``None``: a call is only claimed.
     :param conversation: What is to happen in the call once it is accepted, sealed by ``WantedConversation.seal``;
         ``None``: somebody else cares for the call from then on.
+    :param connections: The connections, sealed by ``hand_over``; without them they are looked up.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class WaitForCallTrigger(BaseTrigger):
         carrier_call_id: str | None = None,
         answer: str | None = None,
         conversation: str | None = None,
+        connections: str | None = None,
     ) -> None:
         super().__init__()
         # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
@@ -77,6 +79,7 @@ class WaitForCallTrigger(BaseTrigger):
         self.carrier_call_id = carrier_call_id
         self.answer = answer
         self.conversation = conversation
+        self.connections = connections
         self._live_call_id: str | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -92,12 +95,13 @@ class WaitForCallTrigger(BaseTrigger):
                 "carrier_call_id": self.carrier_call_id,
                 "answer": self.answer,
                 "conversation": self.conversation,
+                "connections": self.connections,
             },
         )
 
     def __repr__(self) -> str:
         classpath, kwargs = self.serialize()
-        sealed = {name: "sealed" if kwargs[name] else None for name in ("answer", "conversation")}
+        sealed = {name: "sealed" if kwargs[name] else None for name in ("answer", "conversation", "connections")}
         return self.repr(classpath, {**kwargs, **sealed})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -119,18 +123,18 @@ class WaitForCallTrigger(BaseTrigger):
         """
         if self._live_call_id is not None:
             if await is_killed(self.task_instance):
-                await end_killed_call(self.openai_realtime_conn_id, self._live_call_id, self.claimant, self._report)
+                await end_killed_call(self._hook(), self._live_call_id, self.claimant, self._report)
             return
         if self.answer is None or not await is_ended(self.task_instance):
             return
         from airflow_openai_realtime.calls.ending import end_own_call
 
-        hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
+        hook = self._hook()
         async with await hook.acalls() as calls, await hook.aswitchboard() as switchboard:
             await end_own_call(calls, switchboard, self.claimant, self._report)
 
     async def _wait_and_run(self) -> dict[str, Any]:
-        line = await RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).aline()
+        line = await self._hook().aline()
         wanted = self._wanted(line)
         if wanted is not None:
             from airflow_openai_realtime.calls.own_calls import accepted_before
@@ -155,8 +159,6 @@ class WaitForCallTrigger(BaseTrigger):
 
     async def _run_call(self, line: LineSettings, wanted: WantedConversation, call: SwitchboardCall) -> dict[str, Any]:
         self._live_call_id = call.call_id
-        # Not before: it takes a triggerer 75 MB, and one in which calls are only waited for has no use for it.
-        warm_up(getattr(self, "task_instance", None))
         return await run_to_its_end(line, wanted, call, self.claimant, self._report)
 
     def _wanted(self, line: LineSettings) -> WantedConversation | None:
@@ -206,8 +208,12 @@ class WaitForCallTrigger(BaseTrigger):
         from airflow_openai_realtime.calls.waiting import CarrierWatch
         from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 
-        settings = await TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id).asettings()
+        carrier = TelephonyCarrierHook(self.telephony_carrier_conn_id, self.connections)
+        settings = await carrier.asettings()
         return CarrierWatch(await stack.enter_async_context(shared_dialer(settings)), self.carrier_call_id)
+
+    def _hook(self) -> RealtimeHook:
+        return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id, connections=self.connections)
 
     def _report(self, line: str) -> None:
         self.log.warning("%s", line)

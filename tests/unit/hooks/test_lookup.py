@@ -9,6 +9,7 @@ import pytest
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.hooks import lookup
+from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 from airflow_openai_realtime.hooks.lookup import find_connection_async, hide_async
 
 CONN_TYPE = "openai_realtime"
@@ -28,7 +29,7 @@ async def test_one_look_up_serves_all_that_ask_at_the_same_time(set_host, monkey
     made = 0
     look_up = lookup._find_connection_async
 
-    async def counted(connection_id: str, conn_type: str) -> lookup.ConnectionFields:
+    async def counted(connection_id: str, conn_type: str) -> ConnectionFields:
         nonlocal made
         made += 1
         return await look_up(connection_id, conn_type)
@@ -78,4 +79,7 @@ async def test_the_other_process_is_told_of_a_secret_once(monkeypatch: pytest.Mo
     monkeypatch.setattr(lookup, "mask_secret", told.append)
     await hide_async("one-secret", "", "another-secret")
     await hide_async("another-secret", "a-third-secret")
+    # In the background, so that nothing waits for that process.
+    while lookup._telling:
+        await asyncio.sleep(0.01)
     assert told == ["one-secret", "another-secret", "a-third-secret"]

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-from airflow_openai_realtime.triggers import task_state
-from airflow_openai_realtime.triggers.task_state import is_ended, is_killed, warm_up
+from airflow_openai_realtime.triggers.task_state import is_ended, is_killed
 
 TASK = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
 
@@ -52,24 +49,3 @@ async def test_an_airflow_that_cannot_say_ends_no_call(monkeypatch: pytest.Monke
 
 async def test_without_a_task_nothing_is_ended() -> None:
     assert (await is_ended(None), await is_killed(None)) == (False, False)
-
-
-@pytest.mark.parametrize(("comms", "asked"), [(SimpleNamespace(start_reader=None), 1), (SimpleNamespace(), 0)])
-async def test_airflow_is_asked_once_in_a_triggerer_before_it_matters(
-    monkeypatch: pytest.MonkeyPatch, comms: Any, asked: int
-) -> None:
-    questions: list[Any] = []
-
-    def states(**given: Any) -> Any:
-        questions.append(given)
-        return {"r": {"t": "deferred"}}
-
-    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(states))
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
-    monkeypatch.setattr(task_state, "_warming", None)
-    warm_up(None)
-    warm_up(TASK)
-    warm_up(TASK)
-    if task_state._warming is not None:
-        await asyncio.wait_for(task_state._warming, 30)
-    assert len(questions) == asked

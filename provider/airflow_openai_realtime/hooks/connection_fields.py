@@ -1,0 +1,18 @@
+"""The fields of an Airflow connection, as far as the hooks read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ConnectionFields:
+    """The fields of an Airflow connection; ``repr`` shows none that may be secret."""
+
+    connection_id: str
+    login: str | None
+    password: str | None = field(repr=False)
+    host: str | None
+    extra: Mapping[str, Any] = field(repr=False)
