@@ -70,7 +70,10 @@ async def find_connection_async(connection_id: str, conn_type: str, connections:
 
     A look-up that another trigger has made within the last :data:`SHARED_SECONDS` is used again.
 
+    :param connection_id: Its id.
+    :param conn_type: The type it should have, for the message when it is missing.
     :param connections: What the task has handed over, sealed; a connection among them is not looked up.
+    :raises ConfigurationError: There is none, or its extra is no JSON object.
     """
     _checked(connection_id, conn_type)
     known = handed_over(connections, connection_id)

@@ -80,6 +80,5 @@ async def test_the_other_process_is_told_of_a_secret_once(monkeypatch: pytest.Mo
     await hide_async("one-secret", "", "another-secret")
     await hide_async("another-secret", "a-third-secret")
     # In the background, so that nothing waits for that process.
-    while lookup._telling:
-        await asyncio.sleep(0.01)
+    await asyncio.gather(*lookup._telling)
     assert told == ["one-secret", "another-secret", "a-third-secret"]
