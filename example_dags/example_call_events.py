@@ -23,6 +23,7 @@ from airflow_openai_realtime.operators import (
     HangupCallOperator,
     WatchCallOperator,
 )
+from airflow_openai_realtime.schedules import call_events_schedule
 from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
 
 # [START call_events]
@@ -34,7 +35,7 @@ calls_to_number = Asset(
 
 with DAG(
     dag_id="example_call_events",
-    schedule=[calls_to_number],
+    schedule=call_events_schedule(calls_to_number),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     # A run lasts as long as its longest call: a new one must be able to start meanwhile.

@@ -4,8 +4,7 @@ What comes after a call: nobody picked up, so ring again later; somebody wants a
 The phone rings at most once for each attempt number, whatever is retried or cleared: the second call is attempt 2.
 
 Each call that is over is also an event of the asset ``finished_calls``, which says which call and how it ended, and
-nothing personal. The second DAG is scheduled on it. Airflow may unite several events in one run, so it goes through
-them.
+nothing personal. The second DAG is scheduled on it. A run takes all events that wait, so it goes through them.
 
 What it needs: the connections ``openai_realtime_default`` and ``telephony_carrier_default``, and a triggerer.
 Unpause both DAGs.
@@ -20,6 +19,7 @@ from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow.sdk import DAG, Asset, Param, task
 
 from airflow_openai_realtime.operators import PlaceCallOperator
+from airflow_openai_realtime.schedules import call_events_schedule
 
 # [START follow_up]
 finished_calls = Asset("finished_calls")
@@ -79,7 +79,7 @@ with DAG(
 
 with DAG(
     dag_id="example_follow_up_report",
-    schedule=[finished_calls],
+    schedule=call_events_schedule(finished_calls),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     tags=["openai-realtime", "example"],

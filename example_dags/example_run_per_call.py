@@ -22,6 +22,7 @@ from airflow_openai_realtime.operators import (
     StartRunPerCallOperator,
     WatchCallOperator,
 )
+from airflow_openai_realtime.schedules import call_events_schedule
 from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
 
 # [START run_per_call]
@@ -33,7 +34,7 @@ someone_calls = Asset(
 
 with DAG(
     dag_id="example_run_per_call_doorbell",
-    schedule=[someone_calls],
+    schedule=call_events_schedule(someone_calls),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     # A phone that rings comes before everything else.

@@ -27,7 +27,7 @@ LAYERS = [
     {"calls_page"},
     {"triggers"},
     {"tasks"},
-    {"operators", "sensors"},
+    {"operators", "sensors", "schedules"},
     {"plugin"},
     {"testing"},
 ]
@@ -45,6 +45,7 @@ AIRFLOW_ALLOWED = {
     "plugin",
     "provider_info",
     "testing",
+    "schedules",
     "version_compat",
 }
 AIRFLOW_ALLOWED_FILES = {

@@ -16,11 +16,17 @@ from airflow.sdk import DAG, Asset, task
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.operators.dag_runs import check_not_paused, start_run
+from airflow_openai_realtime.schedules import call_events_schedule
 
-with DAG("told", schedule=[Asset("calls")]):
-    @task
-    def look(): ...
-    look()
+for dag_id, schedule in {
+    "as_airflow_likes": [Asset("calls")],
+    "of_all_events": call_events_schedule(Asset("calls")),
+    "of_two_lines": call_events_schedule(Asset("calls"), Asset("calls_of_another_line")),
+}.items():
+    with DAG(dag_id, schedule=schedule):
+        @task
+        def look(): ...
+        look()
 
 with DAG("of_a_call", schedule=None):
     @task
@@ -66,8 +72,8 @@ def load(folder: Path) -> Any:
     return bag
 
 
-def events_of_runs() -> list[int]:
-    """Tell Airflow of two calls before its scheduler looks, then of a third; how many events each run took."""
+def events_of_runs() -> dict[str, list[int]]:
+    """Tell Airflow of two calls before its scheduler looks, twice; how many events each run took, by DAG."""
     from airflow.assets.manager import asset_manager
     from airflow.jobs.job import Job
     from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
@@ -91,8 +97,11 @@ def events_of_runs() -> list[int]:
     schedule()
     schedule()
     with create_session() as session:
-        runs = session.scalars(select(DagRun).where(DagRun.dag_id == "told").order_by(DagRun.run_after))
-        return [len(run.consumed_asset_events) for run in runs]
+        runs = session.scalars(select(DagRun).order_by(DagRun.run_after)).all()
+        return {
+            dag_id: [len(run.consumed_asset_events) for run in runs if run.dag_id == dag_id]
+            for dag_id in ("as_airflow_likes", "of_all_events", "of_two_lines")
+        }
 
 
 def runs_of_calls(bag: Any) -> dict[str, Any]:

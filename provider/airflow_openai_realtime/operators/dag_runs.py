@@ -12,13 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 
-#: How Airflow says no: through the supervisor, and directly in ``dag.test()``.
-_REFUSED = (AirflowRuntimeError, httpx.HTTPStatusError)
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """
+    Return the errors with which Airflow says no: through the supervisor, and directly in ``dag.test()``.
+
+    The second one is named by Airflow's own class: its base is an error of ``httpx`` before Airflow 3.4, and of
+    ``httpx2`` since.
+    """
+    from airflow.sdk.api.client import ServerResponseError
+
+    return (AirflowRuntimeError, ServerResponseError)
 
 
 def start_run(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> bool:
@@ -40,7 +48,7 @@ def start_run(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> bool:
     order = TriggerDagRun(dag_id=dag_id, run_id=run_id, conf=dict(conf))
     try:
         answer = task_runner.SUPERVISOR_COMMS.send(order)
-    except _REFUSED as error:
+    except _refusals() as error:
         raise ConfigurationError(
             f"Airflow does not start a run of DAG {dag_id}: is there such a DAG, without import errors? {error}"
         ) from error
@@ -58,7 +66,7 @@ def check_not_paused(dag_id: str) -> None:
 
     try:
         is_paused = RuntimeTaskInstance.get_dag(dag_id).is_paused
-    except _REFUSED as error:
+    except _refusals() as error:
         raise ConfigurationError(f"Airflow knows no DAG {dag_id}: {error}") from error
     if is_paused:
         raise ConfigurationError(f"DAG {dag_id} is paused: unpause it, so that its runs begin while the phone rings")
