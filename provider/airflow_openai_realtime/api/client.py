@@ -37,9 +37,11 @@ class HangUpResult:
     What a hang-up came to.
 
     :param gone: The call was over before; nothing was ended now.
+    :param maybe_by_us: The same request was sent before without a clear answer, so that it may have ended the call.
     """
 
     gone: bool
+    maybe_by_us: bool = False
 
 
 @dataclass
@@ -202,10 +204,11 @@ class CallsClient:
         Retries: up to 3 within 30 s, since a second hang-up changes nothing.
         Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/hangup
         """
+        exchange = _Exchange(self._settings, requests.hang_up_call(call_id))
         try:
-            self._send(requests.hang_up_call(call_id))
+            self._carry_out(exchange)
         except CallGone:
-            return HangUpResult(gone=True)
+            return HangUpResult(gone=True, maybe_by_us=exchange.maybe_done)
         return HangUpResult(gone=False)
 
     def check_key(self) -> None:
@@ -221,15 +224,16 @@ class CallsClient:
         self._send(requests.check_key_request())
 
     def _send(self, request: CallRequest) -> None:
-        exchange = _Exchange(self._settings, request)
+        self._carry_out(_Exchange(self._settings, request))
 
+    def _carry_out(self, exchange: _Exchange) -> None:
         def attempt() -> Verdict:
             try:
                 return exchange.of_response(self._http.request(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 
-        exchange.finish(retry.retrying(retry.POLICIES[request.operation], self._pace)(attempt))
+        exchange.finish(retry.retrying(retry.POLICIES[exchange.request.operation], self._pace)(attempt))
 
 
 class AsyncCallsClient:
@@ -284,10 +288,11 @@ class AsyncCallsClient:
 
     async def hang_up(self, call_id: str) -> HangUpResult:
         """End an active call: :meth:`CallsClient.hang_up`."""
+        exchange = _Exchange(self._settings, requests.hang_up_call(call_id))
         try:
-            await self._send(requests.hang_up_call(call_id))
+            await self._carry_out(exchange)
         except CallGone:
-            return HangUpResult(gone=True)
+            return HangUpResult(gone=True, maybe_by_us=exchange.maybe_done)
         return HangUpResult(gone=False)
 
     async def check_key(self) -> None:
@@ -295,12 +300,13 @@ class AsyncCallsClient:
         await self._send(requests.check_key_request())
 
     async def _send(self, request: CallRequest) -> None:
-        exchange = _Exchange(self._settings, request)
+        await self._carry_out(_Exchange(self._settings, request))
 
+    async def _carry_out(self, exchange: _Exchange) -> None:
         async def attempt() -> Verdict:
             try:
                 return exchange.of_response(await self._http.request(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 
-        exchange.finish(await retry.async_retrying(retry.POLICIES[request.operation], self._pace)(attempt))
+        exchange.finish(await retry.async_retrying(retry.POLICIES[exchange.request.operation], self._pace)(attempt))

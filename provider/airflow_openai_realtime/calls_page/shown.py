@@ -9,11 +9,11 @@ from typing import Any
 from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
 from airflow_openai_realtime.calls_page.access import SeenAttempt, SeenCall
-from airflow_openai_realtime.conversation.prices import estimate
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.orders import order_of_claimant
 from airflow_openai_realtime.switchboard.recent import ConversationSummary
 from airflow_openai_realtime.switchboard.records import ACCEPTED, ENDED, Attempt, SwitchboardCall
+from airflow_openai_realtime.timeline.prices import estimate
 from airflow_openai_realtime.timeline.tally import Tally
 
 INCOMING = "incoming"

@@ -13,18 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_openai_realtime.conversation.call_outcome import End, outcome_of
-from airflow_openai_realtime.conversation.result import CallResult, Outcome, result_of
 from airflow_openai_realtime.exceptions import SwitchboardError
-from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.conversations import Conversation
-from airflow_openai_realtime.switchboard.records import MISSED, REJECTED, SwitchboardCall
+from airflow_openai_realtime.switchboard.kept_result import result_without_end
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.timeline.entries import TimelineEntry
-from airflow_openai_realtime.timeline.tally import Tally
 
-#: Why the outcome of a call is not known: whoever ran it could not write it.
-NOT_SAVED = "not_saved"
 #: How long after the end of a call whoever runs it may still be writing its result, in seconds.
 LATE_SECONDS = 15.0
 LOOK_SECONDS = 1.0
@@ -107,49 +102,3 @@ async def finish_ended_call(
     if not opened.is_finished:
         result = result_without_end(call, opened, datetime.now(timezone.utc), prices)
         await switchboard.finish_conversation(call_id, opened.generation, result.outcome, result.to_dict())
-
-
-def result_without_end(
-    call: SwitchboardCall, conversation: Conversation | None, now: datetime, prices: Prices | None = None
-) -> CallResult:
-    """
-    Say what came of a call whose result nobody wrote.
-
-    :param call: The call as the switchboard has it.
-    :param conversation: What was saved of it.
-    :param now: The time, aware, for a call whose end nobody noted.
-    :param prices: Own prices, checked.
-    """
-    tally = Tally.of(conversation.entries, conversation.heard_until) if conversation is not None else Tally()
-    return result_of(
-        call,
-        tally,
-        _outcome(call, tally),
-        ended_at=call.ended_at or tally.last_at or now,
-        resumed=conversation is not None and conversation.generation > 1 and bool(conversation.entries),
-        prices=prices,
-    )
-
-
-def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
-    if call.state == REJECTED:
-        return Outcome.REJECTED, f"sip_{call.status_code}"
-    if call.end_reason == ACCEPT_FAILED:
-        return Outcome.FAILED, ACCEPT_FAILED
-    if call.state == MISSED or (call.is_over and call.accepted_at is None):
-        return Outcome.GONE, call.end_reason or call.state
-    if not call.is_over:
-        return Outcome.UNKNOWN, NOT_SAVED
-    reason = call.end_reason or NOT_SAVED
-    if reason in {each.value for each in Outcome}:
-        return Outcome(reason), reason
-    lived = tally.attachments > 0
-    requested = tally.transfer is not None or call.target_uri is not None
-    known = End(
-        lived=lived,
-        was_refused=not lived,
-        transfer_requested=requested,
-        row_reason=reason,
-        has_valid_result=bool(tally.result_valid),
-    )
-    return outcome_of(known)[0], reason

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.ports import CallPorts
-from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.run_call import run_call
 from airflow_openai_realtime.exceptions import ConversationSuperseded, SwitchboardError, SwitchboardUnreachable
+from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 

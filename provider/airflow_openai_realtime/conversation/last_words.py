@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_openai_realtime.api.sideband_commands import cancel_response, clear_audio
-from airflow_openai_realtime.conversation import call_outcome
 from airflow_openai_realtime.conversation.effects import HangUp, Refer
 from airflow_openai_realtime.conversation.offered_tools import TRANSFER_CALL
 from airflow_openai_realtime.conversation.state import ConversationState, LastWords
 from airflow_openai_realtime.conversation.turn_taking import GOODBYE, Wanted
+from airflow_openai_realtime.switchboard import call_outcome
 from airflow_openai_realtime.timeline.entries import ENDING, NOTE, entry_of
 
 #: How long the last words may take to be heard, in seconds.

@@ -13,12 +13,13 @@ from typing import Any
 
 from airflow_openai_realtime.api import sideband_events as events
 from airflow_openai_realtime.api.sideband_commands import update_session
-from airflow_openai_realtime.conversation import call_outcome, last_words, offered_tools, tool_rules, turn_taking
+from airflow_openai_realtime.conversation import last_words, offered_tools, tool_rules, turn_taking
 from airflow_openai_realtime.conversation.effects import CatchUp, Effect, ToolAnswer
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.state import ConversationState
 from airflow_openai_realtime.conversation.turn_taking import Wanted
+from airflow_openai_realtime.switchboard import call_outcome
 from airflow_openai_realtime.timeline.entries import ATTACHED, GREETED, NOTE, OPENED_LATE, TimelineEntry, entry_of
 from airflow_openai_realtime.timeline.listening import Listening
 from airflow_openai_realtime.timeline.tally import Tally

@@ -17,18 +17,18 @@ from airflow_openai_realtime.api.sideband_events import SidebandEvent
 from airflow_openai_realtime.conversation import effects
 from airflow_openai_realtime.conversation.alarm import Alarm
 from airflow_openai_realtime.conversation.call_ending import CallEnding
-from airflow_openai_realtime.conversation.call_outcome import MAX_DURATION, End, outcome_of
 from airflow_openai_realtime.conversation.catching_up import CatchingUp
 from airflow_openai_realtime.conversation.effects import ToolAnswer
 from airflow_openai_realtime.conversation.live_socket import LiveSocket, SocketEnd
 from airflow_openai_realtime.conversation.patience import Tasks, wait_for_any
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.ports import CallPorts
-from airflow_openai_realtime.conversation.result import CallResult, Outcome, result_of
 from airflow_openai_realtime.conversation.rules import ConversationRules
 from airflow_openai_realtime.conversation.saving import Saving
 from airflow_openai_realtime.conversation.tool_tasks import ToolTasks
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput
+from airflow_openai_realtime.switchboard.call_outcome import MAX_DURATION, End, outcome_of
+from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome, result_of
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.timeline.tally import Tally

@@ -14,7 +14,6 @@ from datetime import datetime
 
 from airflow_openai_realtime.conversation.patience import wait_for_any
 from airflow_openai_realtime.conversation.ports import CallPorts
-from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
     InvalidInput,
@@ -22,6 +21,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardError,
     SwitchboardUnreachable,
 )
+from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.conversation.result import CallResult, Outcome
+from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome
 
 #: By what the carrier said; whatever else kept the call from coming in is not known.
 _OUTCOMES = {

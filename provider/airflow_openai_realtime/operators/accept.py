@@ -48,7 +48,7 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     :param if_gone: When the caller has hung up before: ``skip`` (default), ``succeed`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
     :return: The call as a dict, with ``accepted_at`` and ``hangup_at``. With ``wait_for_end`` the result of the call,
-        as :class:`~airflow_openai_realtime.conversation.result.CallResult` describes it.
+        as :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowFailException: With ``wait_for_end``, the call was not accepted, or may have been; then it was hung
         up.

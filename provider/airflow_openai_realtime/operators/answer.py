@@ -59,7 +59,7 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
         ringing.
     :return: The accepted call as a dict: as ``IncomingCallSensor`` returns it, with ``accepted_at`` and ``hangup_at``.
         With ``wait_for_end`` the result of the call, as
-        :class:`~airflow_openai_realtime.conversation.result.CallResult` describes it.
+        :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowSensorTimeout: No call came in time.
     :raises CallError: A call was not accepted, or may have been; then it was hung up. A retry waits for the next one.

@@ -84,8 +84,8 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
     :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
         ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``. With
         ``wait_for_end`` the result of the call, as
-        :class:`~airflow_openai_realtime.conversation.result.CallResult` describes it, with ``attempt_id``, ``campaign``
-        and ``attempt``; ``call_id`` is ``None`` when it never came in.
+        :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it, with ``attempt_id``,
+        ``campaign`` and ``attempt``; ``call_id`` is ``None`` when it never came in.
     :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
     :raises CarrierRefused: The carrier said no; no phone rang.
     :raises CarrierUnavailable: The carrier could not be reached; no phone rang.

@@ -40,7 +40,8 @@ class WatchCallOperator(ConversationOperator):
     :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A busy scheduler can fail a
         task whose trigger fires soon after it deferred.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
-    :return: The result of the call, as :class:`~airflow_openai_realtime.conversation.result.CallResult` describes it.
+    :return: The result of the call, as
+        :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
     :raises UnknownCall: The switchboard has never seen the call.
     :raises InvalidInput: The call was not accepted, or a value cannot be used.
 

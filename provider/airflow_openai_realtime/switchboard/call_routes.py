@@ -62,6 +62,14 @@ class Referred(BaseModel):
     target_uri: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=PRINTABLE)]
 
 
+class WantedEnd(BaseModel):
+    """Why a call is to end, who wants that, and how long a call that has lost its holder waits for another one."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+    by: Claimant
+    after_seconds: float = Field(default=0.0, ge=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+
+
 class Ended(BaseModel):
     """Why a call is over."""
 
@@ -145,6 +153,16 @@ async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejec
 async def referred(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
     """Note that a transfer was requested."""
     return await _move(request, line, call_id, partial(moves.referred, target_uri=body.target_uri))
+
+
+@router.post("/calls/{call_id:path}/end")
+async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd) -> Answer:
+    """Note who wants a call to end and why; the switchboard ends it, whoever dies meanwhile."""
+    service = service_of(request)
+    rule = partial(moves.want_end, now=service.now(), reason=body.reason, by=body.by, after_seconds=body.after_seconds)
+    answer = await _move(request, line, call_id, rule)
+    service.reaper.wake()
+    return answer
 
 
 @router.post("/calls/{call_id:path}/ended")

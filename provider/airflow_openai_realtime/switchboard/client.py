@@ -200,6 +200,26 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         """
         return ask.as_call(self._send(ask.move_call(call_id, "referred", target_uri=target_uri)))
 
+    def end_call(self, call_id: str, *, reason: str, by: str, after_seconds: float = 0.0) -> SwitchboardCall:
+        """
+        Ask the switchboard to end a call. The answer comes at once; the call is over a moment later.
+
+        The wish is committed before anything is done. From then on the switchboard hangs up, as often as it takes,
+        declines the call when it only rings, and writes the end, the result and the ledger: whoever dies meanwhile.
+
+        :param call_id: The call.
+        :param reason: Why, for example ``hung_up``, 1 to 200 characters. The first one that asked is told.
+        :param by: Who wants it, 1 to 500 characters.
+        :param after_seconds: 0: now. Above, at most 3,600: the call has lost its holder, and ends then unless a holder
+            takes it up before.
+        :return: The call as it is now; one that is over already stays as it is.
+        :raises UnknownCall: The line has never seen it.
+        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
+
+        Retries: up to 5 within 5 s; a repeated request has no second effect.
+        """
+        return ask.as_call(self._send(ask.end_call(call_id, reason, by, after_seconds)))
+
     def ended(self, call_id: str, reason: str) -> SwitchboardCall:
         """
         Say that the call is over; a call that is over already keeps its first state and reason.
@@ -355,6 +375,10 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
     async def referred(self, call_id: str, target_uri: str) -> SwitchboardCall:
         """Say that a transfer was requested; see :meth:`SwitchboardClient.referred`."""
         return ask.as_call(await self._send(ask.move_call(call_id, "referred", target_uri=target_uri)))
+
+    async def end_call(self, call_id: str, *, reason: str, by: str, after_seconds: float = 0.0) -> SwitchboardCall:
+        """Ask the switchboard to end a call; see :meth:`SwitchboardClient.end_call`."""
+        return ask.as_call(await self._send(ask.end_call(call_id, reason, by, after_seconds)))
 
     async def ended(self, call_id: str, reason: str) -> SwitchboardCall:
         """Say that the call is over; see :meth:`SwitchboardClient.ended`."""

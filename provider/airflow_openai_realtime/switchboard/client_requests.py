@@ -103,6 +103,11 @@ def announce(call_id: str, claimant: str, max_duration_seconds: float, is_sole: 
     return move_call(call_id, "accepting", **body, **({"sole": True} if is_sole else {}))
 
 
+def end_call(call_id: str, reason: str, by: str, after_seconds: float) -> SwitchboardRequest:
+    """That a call is to end."""
+    return move_call(call_id, "end", reason=reason, by=by, after_seconds=after_seconds)
+
+
 def reserve_attempt(
     campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None
 ) -> SwitchboardRequest:

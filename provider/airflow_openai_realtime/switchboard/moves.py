@@ -15,6 +15,10 @@ from typing import Any
 from airflow_openai_realtime.switchboard.errors import CLAIMED_BY_OTHER, ENDED, NOT_ACCEPTED, NOT_RINGING, MoveRefused
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, MISSED, REJECTED, RINGING, SwitchboardCall
 from airflow_openai_realtime.switchboard.records import ENDED as ENDED_STATE
+from airflow_openai_realtime.switchboard.witnesses import Account, account_of, intended, kept_account, standing
+
+END_WANTED = ("end_wanted", "end_wanted_by", "end_wanted_at", "end_due_at")
+"""The fields of a call that say who wants its end."""
 
 REFERRED = "referred"
 """What the feed calls a requested transfer; the call's state stays as it is."""
@@ -44,8 +48,8 @@ def claim(call: SwitchboardCall, claimant: str, now: datetime) -> Change:
     """
     if call.state in (CLAIMED, ACCEPTED):
         _require_claimant(call, claimant)
-        return NOTHING
-    _require_not_over(call)
+        return Change(_taken_up(call, now))
+    _require_not_ending(call, now)
     if call.expires_at <= now:
         raise _refused(call, NOT_RINGING, "has rung out")
     return _claimed(claimant, now)
@@ -58,12 +62,12 @@ def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: dat
     :raises MoveRefused: It was not accepted yet, is over, or is another claimant's.
     """
     if call.state in (CLAIMED, ACCEPTED) and call.claimed_by == claimant:
-        return NOTHING
-    _require_not_over(call)
+        return Change(_taken_up(call, now))
+    _require_not_ending(call, now)
     if call.state != ACCEPTED:
         raise _refused(call, NOT_ACCEPTED, "was not accepted yet, so it cannot be taken over")
     _require_claimant(call, from_claimant)
-    return Change({"claimed_by": claimant, "claimed_at": now}, CLAIMED)
+    return Change({"claimed_by": claimant, "claimed_at": now, **_taken_up(call, now)}, CLAIMED)
 
 
 def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_seconds: float) -> Change:
@@ -75,13 +79,13 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
 
     :raises MoveRefused: Another claimant has it, or it is over.
     """
-    _require_not_over(call)
+    _require_not_ending(call, now)
     hangup_at = now + timedelta(seconds=max_duration_seconds)
     if call.state == RINGING:
         taken = _claimed(claimant, now)
         return Change({**taken.values, "hangup_at": hangup_at}, taken.kind)
     _require_claimant(call, claimant)
-    values: dict[str, Any] = {}
+    values = _taken_up(call, now)
     if call.hangup_at is None or call.hangup_at > hangup_at:
         values["hangup_at"] = hangup_at
     if call.state == CLAIMED and call.hangup_at is not None:
@@ -100,8 +104,8 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
     if call.state != RINGING:
         _require_claimant(call, claimant)
     if call.state == ACCEPTED:
-        return NOTHING
-    values: dict[str, Any] = {"state": ACCEPTED, "accepted_at": now}
+        return Change(_taken_up(call, now))
+    values: dict[str, Any] = {"state": ACCEPTED, "accepted_at": now, **_taken_up(call, now)}
     if call.state == RINGING:
         values |= {"claimed_by": claimant, "claimed_at": now}
     if call.hangup_at is None:
@@ -109,17 +113,20 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
     return Change(values, ACCEPTED)
 
 
-def rejected(call: SwitchboardCall, now: datetime, status_code: int) -> Change:
+def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Account | None = None) -> Change:
     """
     Note that the call was rejected.
 
+    :param account: Why, and by whom; left out: as was asked for before, if it was.
     :raises MoveRefused: It was accepted.
     """
     if call.is_over:
         return NOTHING
     if call.state == ACCEPTED:
         raise _refused(call, NOT_RINGING, "was accepted, so it cannot have been rejected")
-    return Change({"state": REJECTED, "status_code": status_code, "ended_at": now}, REJECTED)
+    told = account or intended(call, now)
+    why = {} if told is None else {"end_reason": told.reason, "ended_by": told.by, "end_witness": told.witness.value}
+    return Change({"state": REJECTED, "status_code": status_code, "ended_at": now, **why}, REJECTED)
 
 
 def referred(call: SwitchboardCall, target_uri: str) -> Change:
@@ -135,11 +142,42 @@ def referred(call: SwitchboardCall, target_uri: str) -> Change:
     return Change({"target_uri": target_uri}, REFERRED)
 
 
-def ended(call: SwitchboardCall, now: datetime, reason: str) -> Change:
-    """Note that the call is over."""
+def ended(call: SwitchboardCall, now: datetime, reason: str | Account, *, was_too_late: bool = False) -> Change:
+    """
+    Note that the call is over; of a call that is over already, only a stronger witness changes what is told.
+
+    :param reason: Why, or all that a witness says.
+    :param was_too_late: Whether the end that was asked for certainly came after the call's own end. Otherwise whoever
+        asked for it has ended it.
+    """
+    new = reason if isinstance(reason, Account) else account_of(reason)
     if call.is_over:
+        return _corrected(call, new)
+    wanted = None if was_too_late else intended(call, now)
+    # Of equals, who has carried it out stands before who was about to.
+    told = new if wanted is None else standing(new, wanted)
+    return Change({"state": ENDED_STATE, "ended_at": now, **_told(told)}, ENDED_STATE)
+
+
+def want_end(call: SwitchboardCall, now: datetime, reason: str, by: str, after_seconds: float = 0.0) -> Change:
+    """
+    Note that somebody wants the call to end, before anything is done about it.
+
+    The first who wants it at once stays the one who is told; one who wants it later, unless a holder takes it up, gives
+    way to that.
+
+    :param reason: Why, 1 to 200 characters.
+    :param by: Who.
+    :param after_seconds: 0: now. Above: the call has lost its holder, and ends then unless one takes it up before.
+    """
+    is_decided = call.end_wanted is not None and not call.end_is_delayed
+    if call.is_over or is_decided:
         return NOTHING
-    return Change({"state": ENDED_STATE, "ended_at": now, "end_reason": reason}, ENDED_STATE)
+    if after_seconds > 0 and call.hangup_at is None:
+        # It only rings, and rings out by itself.
+        return NOTHING
+    due = now + timedelta(seconds=after_seconds)
+    return Change({"end_wanted": reason, "end_wanted_by": by, "end_wanted_at": now, "end_due_at": due})
 
 
 def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change:
@@ -150,6 +188,30 @@ def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change
     if call.state == ACCEPTED or call.expires_at + grace > now:
         return NOTHING
     return Change({"state": MISSED, "ended_at": now}, MISSED)
+
+
+def _corrected(call: SwitchboardCall, new: Account) -> Change:
+    kept = kept_account(call)
+    if call.state != ENDED_STATE or kept is None:
+        return NOTHING
+    told = standing(kept, new)
+    return NOTHING if told == kept else Change(_told(told), ENDED_STATE)
+
+
+def _told(account: Account) -> dict[str, Any]:
+    return {
+        "end_reason": account.reason,
+        "ended_by": account.by,
+        "end_witness": account.witness.value,
+        "talk_seconds": account.talk_seconds,
+    }
+
+
+def _taken_up(call: SwitchboardCall, now: datetime) -> dict[str, Any]:
+    """What changes when a holder goes on with a call that was to end unless one does."""
+    if not call.end_is_delayed or (call.end_due_at is not None and call.end_due_at <= now):
+        return {}
+    return dict.fromkeys(END_WANTED)
 
 
 def _claimed(claimant: str, now: datetime) -> Change:
@@ -166,6 +228,13 @@ def _require_not_over(call: SwitchboardCall) -> None:
         raise _refused(call, ENDED, f"is over ({call.end_reason})")
     if call.is_over:
         raise _refused(call, NOT_RINGING, f"was {call.state}")
+
+
+def _require_not_ending(call: SwitchboardCall, now: datetime) -> None:
+    _require_not_over(call)
+    wanted = intended(call, now)
+    if wanted is not None:
+        raise _refused(call, ENDED, f"is being ended ({wanted.reason})")
 
 
 def _refused(call: SwitchboardCall, code: str, what: str) -> MoveRefused:

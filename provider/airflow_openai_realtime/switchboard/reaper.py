@@ -1,7 +1,9 @@
 """
-The reaper ends what nobody else ended: it hangs up calls past their ``hangup_at``, and gives up calls that rang out.
+The reaper ends calls: those whose end somebody wants, at once; those past their ``hangup_at``; and it gives up calls
+that rang out.
 
-One runs in each worker. It is the last layer that keeps a call from going on for ever, so it never stops trying.
+One runs in each worker. It is the last layer that keeps a call from running on, so it never stops trying. Why a call is
+hung up is committed before OpenAI is asked, so that whoever sees the call end first can tell it truly.
 """
 
 from __future__ import annotations
@@ -9,31 +11,49 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.exceptions import OpenAIRealtimeError
+from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
+from airflow_openai_realtime.exceptions import (
+    AuthenticationError,
+    CallAlreadyDecided,
+    CallGone,
+    OpenAIRealtimeError,
+    RequestRefused,
+)
 from airflow_openai_realtime.switchboard import logs, moves
 from airflow_openai_realtime.switchboard.counters import REAPER_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.line_directory import LineDirectory
-from airflow_openai_realtime.switchboard.records import CLAIMED
+from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall
 from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS, SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import OverdueCall, Store
+from airflow_openai_realtime.switchboard.store.statistics import OTHER, REASONS
 from airflow_openai_realtime.switchboard.threads import Threads
+from airflow_openai_realtime.switchboard.witnesses import GONE, Account, Witness
 
 log = logging.getLogger(__name__)
 
-MAX_DURATION = "max_duration"
-GONE = "gone"
 HANG_UP_FAILED = "hang_up_failed"
+REJECTED = "rejected"
 
 UNCONFIRMED_SECONDS = 30.0
-"""How long after ``hangup_at`` an accept request may still be on its way, so that "gone" may mean "not there yet"."""
+"""How long after its end was due an accept request may still be on its way, so that "gone" may mean "not there yet"."""
+
+
+class NoKey(OpenAIRealtimeError):
+    """There is no key to hang up with."""
+
+
+#: Failures after which OpenAI has certainly done nothing.
+_NOT_DONE = (AuthenticationError, RequestRefused, NoKey)
 
 
 class Reaper:
@@ -66,19 +86,26 @@ class Reaper:
         self._on_change = on_change
         self._counters = counters or Counters()
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
         self.last_sweep_at: datetime | None = None
+
+    def wake(self) -> None:
+        """Sweep now: somebody wants a call to end."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Sweep for ever; a slow hang-up does not hold up the next sweep."""
         try:
             while True:
+                self._woken.clear()
                 try:
                     await self.sweep()
                 except StoreUnavailable as error:
                     log.error(logs.line("reaper.store_unavailable", error=error))
                 except Exception:
                     log.exception("reaper.sweep_failed")
-                await asyncio.sleep(self._settings.reaper_interval_seconds)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._settings.reaper_interval_seconds)
         finally:
             for task in self._busy.values():
                 task.cancel()
@@ -99,6 +126,9 @@ class Reaper:
             await self._move(line, call_id, lambda call: moves.missed(call, self._now(), grace))
             self._counters.add(REAPER_ACTIONS, "missed", line)
             log.info(logs.line("call.missed", line=line, call_id=call_id))
+        for line, call_id in await self._threads.run(self._store.reaping.write_late_results, self._now()):
+            self._on_change(line)
+            log.warning(logs.line("reaper.result_written", line=line, call_id=call_id))
         self.last_sweep_at = self._now()
 
     async def settled(self) -> None:
@@ -123,36 +153,79 @@ class Reaper:
 
     async def _end(self, call: OverdueCall) -> None:
         lease = self._settings.reaper_lease_seconds
-        if not await self._threads.run(self._store.reaping.take, call, self._now(), lease):
+        taken = await self._threads.run(self._store.reaping.take, call, self._now(), lease)
+        if taken is None:
             return
         try:
-            gone = await self._hang_up(call)
+            if taken.may_be_accepted:
+                await self._hang_up(taken)
+            else:
+                await self._decline(taken)
         except OpenAIRealtimeError as error:
-            await self._failed(call, error)
-            return
-        late = (self._now() - call.hangup_at).total_seconds()
-        if gone and call.state == CLAIMED and late < UNCONFIRMED_SECONDS:
-            # Its accept request may still be on its way: look again, so that it is not left open.
-            await self._threads.run(self._store.reaping.postpone, call, self._now(), lease)
-            return
-        await self._ended(call, GONE if gone else MAX_DURATION)
+            await self._failed(taken, error)
 
-    async def _hang_up(self, call: OverdueCall) -> bool:
-        """Whether the call was gone already."""
+    async def _hang_up(self, call: OverdueCall) -> None:
+        """
+        End a call that is live, or may be.
+
+        :raises OpenAIRealtimeError: It could not be hung up.
+        """
+        async with self._client(await self._line(call)) as client:
+            result = await client.hang_up(call.call_id)
+        if not result.gone:
+            await self._ended(call, call.account)
+        elif call.state != ACCEPTED and not self._is_overdue_for_long(call):
+            # Its accept request may still be on its way. A call that still rings is declined; else look again.
+            await self._decline(call)
+        elif result.maybe_by_us or call.maybe_hung_up:
+            await self._ended(call, call.account)
+        else:
+            await self._ended(call, Account(Witness.FOUND_GONE, GONE), was_too_late=True)
+
+    async def _decline(self, call: OverdueCall) -> None:
+        """
+        End a call that rings, as far as is known.
+
+        :raises OpenAIRealtimeError: It could not be declined.
+        """
+        try:
+            async with self._client(await self._line(call)) as client:
+                await client.reject(call.call_id, DEFAULT_REJECT_STATUS)
+        except CallGone:
+            if call.state != ACCEPTED and call.may_be_accepted and not self._is_overdue_for_long(call):
+                await self._look_again(call)
+            else:
+                await self._ended(call, Account(Witness.FOUND_GONE, GONE), was_too_late=True)
+        except CallAlreadyDecided:
+            if call.may_be_accepted:
+                await self._look_again(call)  # it was accepted a moment ago: the next try hangs up
+            else:
+                await self._hang_up(replace(call, may_be_accepted=True, state=ACCEPTED))
+        else:
+            await self._rejected(call)
+
+    def _is_overdue_for_long(self, call: OverdueCall) -> bool:
+        return (self._now() - call.due_at).total_seconds() >= UNCONFIRMED_SECONDS
+
+    async def _look_again(self, call: OverdueCall) -> None:
+        pause = self._settings.reaper_lease_seconds
+        await self._threads.run(partial(self._store.reaping.postpone, call, self._now(), pause, maybe_hung_up=False))
+
+    async def _line(self, call: OverdueCall) -> Line:
         line = await self._lines.find(call.line)
         if line is None:
-            raise OpenAIRealtimeError(
-                f"line {call.line} is not configured any more, so there is no key to hang up with"
-            )
-        async with self._api_client(line.api) as client:
-            return (await client.hang_up(call.call_id)).gone
+            raise NoKey(f"line {call.line} is not configured any more, so there is no key to hang up with")
+        return line
+
+    def _client(self, line: Line) -> AbstractAsyncContextManager[AsyncCallsClient]:
+        return self._api_client(line.api)
 
     async def _failed(self, call: OverdueCall, error: OpenAIRealtimeError) -> None:
-        late = (self._now() - call.hangup_at).total_seconds()
+        late = (self._now() - call.due_at).total_seconds()
         if late > LONGEST_CALL_SECONDS:
             # OpenAI itself has ended it by now.
             log.error(logs.line("reaper.gave_up", line=call.line, call_id=call.call_id, tries=call.tries, error=error))
-            await self._ended(call, HANG_UP_FAILED)
+            await self._ended(call, Account(Witness.FOUND_GONE, HANG_UP_FAILED), was_too_late=True)
             return
         self._counters.add(REAPER_ACTIONS, "try_failed", call.line)
         pause = min(self._settings.reaper_backoff_seconds, 2.0 ** min(call.tries, 10))
@@ -167,13 +240,28 @@ class Reaper:
                 error=error,
             )
         )
-        await self._threads.run(self._store.reaping.postpone, call, self._now(), pause)
+        is_clear = isinstance(error, _NOT_DONE)
+        await self._threads.run(
+            partial(self._store.reaping.postpone, call, self._now(), pause, maybe_hung_up=not is_clear)
+        )
 
-    async def _ended(self, call: OverdueCall, reason: str) -> None:
-        await self._move(call.line, call.call_id, lambda current: moves.ended(current, self._now(), reason))
-        self._counters.add(REAPER_ACTIONS, reason, call.line)
-        log.warning(logs.line("reaper.ended", line=call.line, call_id=call.call_id, reason=reason))
+    async def _ended(self, call: OverdueCall, account: Account, *, was_too_late: bool = False) -> None:
+        def rule(current: SwitchboardCall) -> moves.Change:
+            return moves.ended(current, self._now(), account, was_too_late=was_too_late)
 
-    async def _move(self, line: str, call_id: str, rule: Callable[..., moves.Change]) -> None:
-        await self._threads.run(self._store.calls.move, line, call_id, rule, self._now())
+        ended = await self._move(call.line, call.call_id, rule)
+        self._counters.add(REAPER_ACTIONS, account.reason if account.reason in REASONS else OTHER, call.line)
+        log.warning(logs.line("reaper.ended", line=call.line, call_id=call.call_id, reason=ended.end_reason))
+
+    async def _rejected(self, call: OverdueCall) -> None:
+        def rule(current: SwitchboardCall) -> moves.Change:
+            return moves.rejected(current, self._now(), DEFAULT_REJECT_STATUS, call.account)
+
+        await self._move(call.line, call.call_id, rule)
+        self._counters.add(REAPER_ACTIONS, REJECTED, call.line)
+        log.warning(logs.line("reaper.declined", line=call.line, call_id=call.call_id, reason=call.reason))
+
+    async def _move(self, line: str, call_id: str, rule: Callable[[SwitchboardCall], moves.Change]) -> SwitchboardCall:
+        moved = await self._threads.run(self._store.calls.move, line, call_id, rule, self._now())
         self._on_change(line)
+        return moved

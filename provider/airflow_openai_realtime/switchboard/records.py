@@ -66,6 +66,14 @@ class SwitchboardCall:
     :param status_code: SIP status it was rejected with.
     :param target_uri: Where a transfer was requested to.
     :param media_security: ``rtp``, ``srtp`` or another word of OpenAI's; None when it did not say.
+    :param end_wanted: Why the call is to end, noted before it is ended; None when nobody asked for its end.
+    :param end_wanted_by: Who asked: a task, a user or a part of this package.
+    :param end_wanted_at: When that was asked.
+    :param end_due_at: When it is due. Later than ``end_wanted_at``: only if no holder takes the call up before.
+    :param ended_by: Who ended it, in the words of :mod:`~airflow_openai_realtime.switchboard.witnesses`; None when
+        that is not known.
+    :param end_witness: How the end is known: ``api``, ``transfer``, ``carrier``, ``socket`` or ``found_gone``.
+    :param talk_seconds: How long the carrier counted, in seconds; None when no carrier told.
     """
 
     call_id: str
@@ -85,11 +93,23 @@ class SwitchboardCall:
     end_reason: str | None = None
     status_code: int | None = None
     target_uri: str | None = field(default=None, repr=False)
+    end_wanted: str | None = None
+    end_wanted_by: str | None = None
+    end_wanted_at: datetime | None = None
+    end_due_at: datetime | None = None
+    ended_by: str | None = None
+    end_witness: str | None = None
+    talk_seconds: float | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the call has reached a final state."""
         return self.state not in OPEN_CALL_STATES
+
+    @property
+    def end_is_delayed(self) -> bool:
+        """Whether it is to end only if no holder takes it up before."""
+        return self.end_due_at is not None and self.end_wanted_at is not None and self.end_due_at > self.end_wanted_at
 
     def header(self, name: str) -> str | None:
         """Value of a SIP header, whatever the case of its name; None when the call has none."""

@@ -71,7 +71,7 @@ class SwitchboardSettings:
     reaper_interval_seconds: float = 1.0
     reaper_lease_seconds: float = 3.0
     reaper_backoff_seconds: float = 30.0
-    reaper_concurrency: int = 20
+    reaper_concurrency: int = 200
     order_sweep_seconds: float = 0.5
     order_lease_seconds: float = 2.0
     order_concurrency: int = 100

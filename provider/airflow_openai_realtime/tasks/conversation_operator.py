@@ -128,7 +128,7 @@ class ConversationOperator(HasCallLink, BaseOperator):
         given = read_mapping(self.prices, "prices")
         if given is None:
             return None
-        from airflow_openai_realtime.conversation.prices import check_prices
+        from airflow_openai_realtime.timeline.prices import check_prices
 
         return check_prices(given)
 

@@ -16,9 +16,9 @@ from airflow_openai_realtime.conversation.effects import ToolAnswer
 from airflow_openai_realtime.conversation.offered_tools import offered_tools
 from airflow_openai_realtime.conversation.plan import ConversationPlan, FunctionSpec
 from airflow_openai_realtime.conversation.ports import CallPorts
-from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.run_call import run_call
 from airflow_openai_realtime.exceptions import CallGone, ConversationSuperseded, SwitchboardUnreachable
+from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.timeline.entries import TimelineEntry

@@ -19,8 +19,8 @@ from airflow_openai_realtime.conversation.offered_tools import with_tools
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.ports import CallPorts
 from airflow_openai_realtime.conversation.progress import ProgressSender
-from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.run_call import run_call
+from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall

@@ -13,7 +13,6 @@ from tests.unit.conversation.talk import PLAN
 
 from airflow_openai_realtime.conversation.effects import ToolAnswer
 from airflow_openai_realtime.conversation.plan import ConversationPlan
-from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.run_call import run_call
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
@@ -24,6 +23,7 @@ from airflow_openai_realtime.exceptions import (
     OutcomeUnknown,
     ServiceUnavailable,
 )
+from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.timeline.entries import entry_of
 

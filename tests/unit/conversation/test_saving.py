@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from airflow_openai_realtime.conversation.ports import CallPorts
-from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.saving import MOST_WAITING, Saving
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
     SwitchboardRefused,
     SwitchboardUnreachable,
 )
+from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.timeline.entries import TimelineEntry, entry_of
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from airflow_openai_realtime.conversation.result import CallResult
 from airflow_openai_realtime.conversation.unanswered import unanswered_result
+from airflow_openai_realtime.switchboard.call_result import CallResult
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ MakeReaper = Callable[..., Reaper]
 @pytest.fixture
 async def make_reaper(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[MakeReaper]:
     """Makes reapers, each as of a worker of its own."""
-    settings = SwitchboardSettings()
+    settings = SwitchboardSettings(reaper_concurrency=20)
     threads = Threads(8, "test")
     directories: list[LineDirectory] = []
 

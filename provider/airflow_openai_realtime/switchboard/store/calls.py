@@ -27,6 +27,7 @@ from airflow_openai_realtime.switchboard.records import (
     SwitchboardCall,
 )
 from airflow_openai_realtime.switchboard.store.attempts import note_calls
+from airflow_openai_realtime.switchboard.store.call_ends import lock_conversation, settle
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.feed import PAGE as MOST_CHANGES
 from airflow_openai_realtime.switchboard.store.feed import append, feed_end, feed_since
@@ -214,14 +215,21 @@ class Calls:
             _insert_new(connection, self._database.dialect, [_row(if_unknown)])
             call, version = _find(connection, line, call_id)
         change = rule(call)
+        after = replace(call, **change.values)
+        is_end = after.is_over and not call.is_over
+        if is_end:
+            # Before the call: conversations are locked first everywhere.
+            lock_conversation(connection, line, call_id)
         if change.values:
             same = (calls.c.line == line) & (calls.c.call_id == call_id) & (calls.c.version == version)
             values = {**change.values, "version": version + 1}
             if connection.execute(calls.update().where(same).values(values)).rowcount != 1:
                 return None
+        if is_end:
+            settle(connection, after, now)
         if change.kind:
             append(connection, [(line, call_id, change.kind)], now)
-        return SwitchboardCall(**{**call.__dict__, **change.values})
+        return after
 
 
 def as_call(new: NewCall) -> SwitchboardCall:

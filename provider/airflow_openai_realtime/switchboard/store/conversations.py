@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,9 +18,11 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
+from airflow_openai_realtime.switchboard.moves import END_WANTED
+from airflow_openai_realtime.switchboard.store.call_ends import read_conversation
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.processes import give_up, held_by, left, saw
-from airflow_openai_realtime.switchboard.store.tables import calls, conversations, timeline
+from airflow_openai_realtime.switchboard.store.tables import calls, conversations
 from airflow_openai_realtime.switchboard.store.timeline_rows import Addition, CallKey, find_new, locked_rows, write
 from airflow_openai_realtime.timeline.entries import (
     TimelineEntry,
@@ -209,6 +210,7 @@ def _open(
     elif row.finished_at is None:
         values = {"holder": holder, "generation": row.generation + 1, "saved_at": now, "process": process}
         connection.execute(conversations.update().where(_same(line, call_id)).values(values))
+    _take_up(connection, line, call_id, now)
     return _read(connection, line, call_id)
 
 
@@ -246,24 +248,12 @@ def _require_holder(row: Any, generation: int) -> None:
 
 def _read(connection: Connection, line: str, call_id: str) -> Conversation:
     row = _required(connection.execute(_one(line, call_id)).one_or_none(), line, call_id)
-    query = (
-        select(timeline.c.key, timeline.c.kind, timeline.c.at, timeline.c.body)
-        .where(timeline.c.line == line, timeline.c.call_id == call_id)
-        .order_by(timeline.c.seq)
-    )
-    entries = tuple(
-        TimelineEntry(each.key, each.kind, each.at, json.loads(each.body)) for each in connection.execute(query)
-    )
-    names = (
-        "call_id",
-        "line",
-        "holder",
-        "generation",
-        "opened_at",
-        "saved_at",
-        "finished_at",
-        "outcome",
-        "heard_until",
-    )
-    result = None if row.result is None else json.loads(row.result)
-    return Conversation(**{name: row._mapping[name] for name in names}, result=result, entries=entries)
+    return read_conversation(connection, row)
+
+
+def _take_up(connection: Connection, line: str, call_id: str, now: datetime) -> None:
+    """Let a call go on that was to end unless a holder opens its conversation."""
+    is_delayed = (calls.c.end_due_at > calls.c.end_wanted_at) & (calls.c.end_due_at > now)
+    same = (calls.c.line == line) & (calls.c.call_id == call_id)
+    values = {**dict.fromkeys(END_WANTED), "version": calls.c.version + 1}
+    connection.execute(calls.update().where(same, is_delayed).values(values))

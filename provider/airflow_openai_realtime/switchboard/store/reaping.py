@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, RINGING
+from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, OPEN_CALL_STATES, RINGING
+from airflow_openai_realtime.switchboard.store.call_ends import lock_conversation, without_result, write_result
+from airflow_openai_realtime.switchboard.store.calls import CALL_FIELDS, read_call
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.tables import calls
+from airflow_openai_realtime.switchboard.witnesses import MAX_DURATION, SWITCHBOARD, Account, Witness
 
 SWEEP = 1000
 """How many calls one sweep takes on; the next one takes the rest."""
@@ -18,17 +23,31 @@ SWEEP = 1000
 @dataclass(frozen=True)
 class OverdueCall:
     """
-    A call past its ``hangup_at``.
+    A call to end now: past its ``hangup_at``, or somebody wants it to end.
 
-    :param state: ``accepted``, or ``claimed`` when nobody has said that the accept request got through.
-    :param tries: How often hanging up was tried before.
+    :param state: ``accepted``; ``claimed`` when nobody has said that the accept request got through; ``ringing``.
+    :param due_at: Since when it should be over.
+    :param tries: How often ending it was tried before.
+    :param reason: Why it is ended.
+    :param by: Who wants that.
+    :param may_be_accepted: Whether an accept request may have left.
+    :param maybe_hung_up: Whether an earlier hang-up left whose answer nobody has.
     """
 
     line: str
     call_id: str
     state: str
-    hangup_at: datetime
+    due_at: datetime
     tries: int
+    reason: str = MAX_DURATION
+    by: str = SWITCHBOARD
+    may_be_accepted: bool = True
+    maybe_hung_up: bool = False
+
+    @property
+    def account(self) -> Account:
+        """What is told once it was ended."""
+        return Account(Witness.API, self.reason, self.by)
 
 
 class Reaping:
@@ -38,23 +57,68 @@ class Reaping:
         self._database = database
 
     def overdue(self, now: datetime) -> list[OverdueCall]:
-        """Calls to hang up now that no other worker is busy with, the longest overdue first."""
-        query = (
-            select(calls.c.line, calls.c.call_id, calls.c.state, calls.c.hangup_at, calls.c.hangup_tries)
-            .where(*_free_and_overdue(now))
-            .order_by(calls.c.hangup_at)
-            .limit(SWEEP)
-        )
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [OverdueCall(*row) for row in rows]
+        """Calls to end now that no other worker is busy with, the longest overdue first."""
+        return self._database.read(lambda connection: _overdue(connection, now))
 
-    def take(self, call: OverdueCall, now: datetime, lease_seconds: float) -> bool:
-        """Whether this worker may hang up the call; if so, no other one may for the length of the lease."""
-        return self._hold(call, now, lease_seconds, free_only=True)
+    def take(self, call: OverdueCall, now: datetime, lease_seconds: float) -> OverdueCall | None:
+        """
+        Take a call to end it: no other worker does for the length of the lease.
 
-    def postpone(self, call: OverdueCall, now: datetime, pause_seconds: float) -> None:
-        """After a failure: nobody tries again before the pause is over."""
-        self._hold(call, now, pause_seconds, free_only=False)
+        That it is about to be hung up, and why, is committed by this, before OpenAI is asked.
+
+        :returns: The call as it is now; ``None`` when another worker has it, or it is not to end any more.
+        """
+
+        def work(connection: Connection) -> OverdueCall | None:
+            found = _overdue(connection, now, call)
+            if not found:
+                return None
+            (current,) = found
+            wanted = {
+                "end_wanted": current.reason,
+                "end_wanted_by": current.by,
+                "end_wanted_at": current.due_at,
+                "end_due_at": current.due_at,
+            }
+            lease: dict[str, Any] = {"hangup_not_before": now + timedelta(seconds=lease_seconds), "hangup_sent_at": now}
+            lease |= {"version": calls.c.version + 1}  # who takes the call up at this moment looks again
+            same = (calls.c.line == call.line, calls.c.call_id == call.call_id, *_is_free_and_due(now))
+            update = calls.update().where(*same).values(**wanted, **lease)
+            return current if connection.execute(update).rowcount == 1 else None
+
+        return self._database.write(work)
+
+    def postpone(self, call: OverdueCall, now: datetime, pause_seconds: float, *, maybe_hung_up: bool = True) -> None:
+        """
+        After a failure: nobody tries again before the pause is over.
+
+        :param maybe_hung_up: Whether the hang-up may have been carried out.
+        """
+        until = now + timedelta(seconds=pause_seconds)
+        values: dict[str, Any] = {"hangup_not_before": until, "hangup_tries": call.tries + 1}
+        if not (maybe_hung_up or call.maybe_hung_up):
+            values["hangup_sent_at"] = None
+        update = calls.update().where(calls.c.line == call.line, calls.c.call_id == call.call_id).values(**values)
+        self._database.write(lambda connection: connection.execute(update).rowcount)
+
+    def write_late_results(self, now: datetime) -> list[tuple[str, str]]:
+        """
+        Write the results of calls that are over and whose holders did not.
+
+        :returns: (line, call id) of those calls.
+        """
+        found = self._database.read(lambda connection: without_result(connection, now))
+
+        def work(connection: Connection, line: str, call_id: str) -> bool:
+            row = lock_conversation(connection, line, call_id)
+            if row is None or row.finished_at is not None:
+                return False
+            same = (calls.c.line == line) & (calls.c.call_id == call_id)
+            call = read_call(connection.execute(select(*CALL_FIELDS).where(same)).one())
+            write_result(connection, call, row, now)
+            return True
+
+        return [key for key in found if self._database.write(partial(work, line=key[0], call_id=key[1]))]
 
     def rung_out(self, now: datetime, grace_seconds: float) -> list[tuple[str, str]]:
         """(line, call id) of calls that nobody claimed, or that were claimed but never accepted, in time."""
@@ -72,19 +136,61 @@ class Reaping:
         )
         return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
 
-    def _hold(self, call: OverdueCall, now: datetime, seconds: float, *, free_only: bool) -> bool:
-        same: list[ColumnElement[bool]] = [calls.c.line == call.line, calls.c.call_id == call.call_id]
-        if free_only:
-            same += _free_and_overdue(now)
-        until = now + timedelta(seconds=seconds)
-        tries = call.tries if free_only else call.tries + 1
-        update = calls.update().where(*same).values(hangup_not_before=until, hangup_tries=tries)
-        return self._database.write(lambda connection: connection.execute(update).rowcount == 1)
+
+def _overdue(connection: Connection, now: datetime, only: OverdueCall | None = None) -> list[OverdueCall]:
+    # Each condition has an index of its own; of both at once, some databases use none.
+    found: dict[tuple[str, str], OverdueCall] = {}
+    for is_due, order in ((_is_wanted(now), calls.c.end_due_at), (_is_past_its_time(now), calls.c.hangup_at)):
+        query = select(*_FIELDS).where(is_due, _is_free(now)).order_by(order).limit(SWEEP)
+        if only is not None:
+            query = query.where(calls.c.line == only.line, calls.c.call_id == only.call_id).with_for_update()
+        for row in connection.execute(query):
+            found.setdefault((row.line, row.call_id), _read(row, now))
+    return sorted(found.values(), key=lambda call: call.due_at)[:SWEEP]
 
 
-def _free_and_overdue(now: datetime) -> list[ColumnElement[bool]]:
-    return [
-        calls.c.state.in_((CLAIMED, ACCEPTED)),
-        calls.c.hangup_at <= now,
-        or_(calls.c.hangup_not_before.is_(None), calls.c.hangup_not_before <= now),
-    ]
+def _read(row: Any, now: datetime) -> OverdueCall:
+    is_wanted = row.end_due_at is not None and row.end_due_at <= now
+    return OverdueCall(
+        line=row.line,
+        call_id=row.call_id,
+        state=row.state,
+        due_at=row.end_due_at if is_wanted else row.hangup_at,
+        tries=row.hangup_tries,
+        reason=row.end_wanted if is_wanted else MAX_DURATION,
+        by=row.end_wanted_by if is_wanted else SWITCHBOARD,
+        may_be_accepted=row.hangup_at is not None,
+        maybe_hung_up=row.hangup_sent_at is not None,
+    )
+
+
+_FIELDS = [
+    calls.c[name]
+    for name in (
+        "line",
+        "call_id",
+        "state",
+        "hangup_at",
+        "hangup_tries",
+        "hangup_sent_at",
+        "end_wanted",
+        "end_wanted_by",
+        "end_due_at",
+    )
+]
+
+
+def _is_wanted(now: datetime) -> ColumnElement[bool]:
+    return and_(calls.c.state.in_(OPEN_CALL_STATES), calls.c.end_due_at <= now)
+
+
+def _is_past_its_time(now: datetime) -> ColumnElement[bool]:
+    return and_(calls.c.state.in_((CLAIMED, ACCEPTED)), calls.c.hangup_at <= now)
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(calls.c.hangup_not_before.is_(None), calls.c.hangup_not_before <= now)
+
+
+def _is_free_and_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return _is_free(now), or_(_is_wanted(now), _is_past_its_time(now))

@@ -29,7 +29,7 @@ REASONS = (
     "stopped",
     "killed",
     "decided_elsewhere",
-    # How whoever ran the call says that it ended, see conversation/result.py.
+    # How whoever ran the call says that it ended, see call_result.py.
     "completed",
     "caller_hung_up",
     "silence",

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """Alembic revision of the tables below."""
 
 VERSION_TABLE = "openai_realtime_alembic_version"
@@ -85,10 +85,19 @@ calls = Table(
     Column("hangup_tries", Integer, nullable=False),
     Column("hangup_not_before", Instant),  # another worker's lease, or the pause after a failure
     Column("order_lease_until", Instant),  # until when one worker alone carries a standing order out
+    Column("end_wanted", exact_text(200)),  # why somebody wants the call to end; committed before anything is done
+    Column("end_wanted_by", exact_text(500)),
+    Column("end_wanted_at", Instant),
+    Column("end_due_at", Instant),  # later than end_wanted_at: only if no holder takes the call up before
+    Column("ended_by", exact_text(500)),
+    Column("end_witness", exact_text(16)),  # how the end is known: see witnesses.py
+    Column("talk_seconds", Double),  # as the carrier counted; null: not known
+    Column("hangup_sent_at", Instant),  # a hang-up left whose answer nobody has
     UniqueConstraint("line", "webhook_id", name="uq_openai_realtime_call_webhook"),
     Index("ix_openai_realtime_call_state", "line", "state", "received_at"),
     Index("ix_openai_realtime_call_claimant", "line", "claimed_by"),
     Index("ix_openai_realtime_call_hangup", "state", "hangup_at"),
+    Index("ix_openai_realtime_call_end_due", "state", "end_due_at"),
     Index("ix_openai_realtime_call_expiry", "state", "expires_at"),
     Index("ix_openai_realtime_call_received", "received_at"),
 )
@@ -171,6 +180,7 @@ conversations = Table(
     Column("standby_until", Instant),  # the lease of that worker, or a pause
     Column("heard_until", Instant),  # until when a worker has listened
     Index("ix_openai_realtime_conversation_saved", "saved_at"),
+    Index("ix_openai_realtime_conversation_finished", "finished_at"),
 )
 
 timeline = Table(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_openai_realtime.conversation.result import Outcome
+from airflow_openai_realtime.switchboard.call_result import Outcome
 
 END_CALL = "end_call"
 SILENCE = "silence"
@@ -23,8 +23,8 @@ NO_SESSION = "no_session"
 OVER_BEFORE = "over_before_attaching"
 NEVER_ATTACHED = "never_attached"
 
-#: Reasons that the switchboard writes when a task or a user of ours hung up.
-HUNG_UP_BY_US = ("hung_up", "killed", "stopped")
+#: Reasons that the switchboard writes when a task or a user of ours hung up, and what that makes of the call.
+ENDED_BY_US = {"hung_up": Outcome.COMPLETED, "killed": Outcome.KILLED, "stopped": Outcome.KILLED}
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,16 @@ def outcome_of(end: End) -> tuple[Outcome, str]:
         return Outcome.MAX_DURATION, MAX_DURATION
     if end.ended_by == SILENCE and not end.was_over:
         return Outcome.SILENCE, SILENCE
+    if end.row_reason in ENDED_BY_US:
+        return ENDED_BY_US[end.row_reason], end.row_reason
     if not end.lived:
         return _never_lived(end)
     return _ended_without_us(end)
 
 
 def _never_lived(end: End) -> tuple[Outcome, str]:
-    if end.row_reason in (*HUNG_UP_BY_US, GONE):
-        return Outcome.GONE, str(end.row_reason)
+    if end.row_reason == GONE:
+        return Outcome.GONE, GONE
     if end.fatal_error is not None:
         return Outcome.FAILED, end.fatal_error
     if not end.was_refused:
@@ -87,8 +89,6 @@ def _never_lived(end: End) -> tuple[Outcome, str]:
 
 
 def _ended_without_us(end: End) -> tuple[Outcome, str]:
-    if end.row_reason in HUNG_UP_BY_US:
-        return Outcome.COMPLETED, str(end.row_reason)
     if end.transfer_requested:
         return Outcome.TRANSFER_REQUESTED, SOCKET_CLOSED
     if end.has_valid_result:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from airflow_openai_realtime.api.instants import read_instant
-from airflow_openai_realtime.conversation.prices import estimate
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.timeline.prices import estimate
 from airflow_openai_realtime.timeline.tally import Tally
 
 
@@ -26,6 +26,8 @@ class Outcome(str, enum.Enum):
     COMPLETED = "completed"
     #: The call ended and not by us. Inferred: OpenAI does not say who hung up.
     CALLER_HUNG_UP = "caller_hung_up"
+    #: The task that held it was killed: marked failed or successful, or its run failed.
+    KILLED = "killed"
     #: Its time was over: ours, the switchboard's, or OpenAI's 60 minutes.
     MAX_DURATION = "max_duration"
     #: Nobody spoke for too long.

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.conversation.prices import MODEL_PRICES, check_prices, estimate
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.timeline.prices import MODEL_PRICES, check_prices, estimate
 from airflow_openai_realtime.timeline.usage import Usage
 
 MODEL = "gpt-realtime-2.1"

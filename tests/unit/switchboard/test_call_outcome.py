@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_openai_realtime.conversation.call_outcome import End, outcome_of
+from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ from airflow_openai_realtime.conversation.call_outcome import End, outcome_of
         (End(fatal_error="server_error"), "failed", "server_error"),
         (End(fatal_error="server_error", has_valid_result=True), "completed", "server_error"),
         (End(row_reason="hung_up"), "completed", "hung_up"),
-        (End(row_reason="killed"), "completed", "killed"),
+        (End(row_reason="killed"), "killed", "killed"),
         (End(row_reason="caller_hung_up"), "caller_hung_up", "socket_closed"),
         (End(lived=False, was_refused=True, was_new=True), "gone", "no_session"),
         (End(lived=False, was_refused=True), "gone", "over_before_attaching"),
         (End(lived=False, was_refused=True, was_new=True, row_reason="gone"), "gone", "gone"),
-        (End(lived=False, was_refused=True, was_new=True, row_reason="killed"), "gone", "killed"),
+        (End(lived=False, was_refused=True, was_new=True, row_reason="killed"), "killed", "killed"),
         (End(lived=False, was_refused=True, fatal_error="bad_config"), "failed", "bad_config"),
         (End(lived=False, ended_by="max_duration", was_over=True), "unknown", "never_attached"),
         (End(lived=False, ended_by="max_duration"), "max_duration", "max_duration"),

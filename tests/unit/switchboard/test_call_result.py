@@ -7,7 +7,7 @@ from tests.unit.conversation.talk import START, Talk, call
 
 from airflow_openai_realtime.api import sideband_events as events
 from airflow_openai_realtime.conversation.effects import ToolAnswer
-from airflow_openai_realtime.conversation.result import CallResult, Outcome, result_of
+from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome, result_of
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.switchboard.store.statistics import REASONS
 from airflow_openai_realtime.timeline.tally import Tally

@@ -1,0 +1,65 @@
+"""The result of a call whose holder wrote none: what the switchboard's row and the saved timeline tell. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
+from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
+from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome, result_of
+from airflow_openai_realtime.switchboard.conversations import Conversation
+from airflow_openai_realtime.switchboard.records import MISSED, REJECTED, SwitchboardCall
+from airflow_openai_realtime.timeline.tally import Tally
+
+NOT_SAVED = "not_saved"
+"""Why the outcome of a call is not known: whoever ran it could not write it."""
+
+Prices = Mapping[str, Mapping[str, Any]]
+
+
+def result_without_end(
+    call: SwitchboardCall, conversation: Conversation | None, now: datetime, prices: Prices | None = None
+) -> CallResult:
+    """
+    Say what came of a call whose result nobody wrote.
+
+    :param call: The call as the switchboard has it.
+    :param conversation: What was saved of it.
+    :param now: The time, aware, for a call whose end nobody noted.
+    :param prices: Own prices, checked.
+    """
+    tally = Tally.of(conversation.entries, conversation.heard_until) if conversation is not None else Tally()
+    return result_of(
+        call,
+        tally,
+        _outcome(call, tally),
+        ended_at=call.ended_at or tally.last_at or now,
+        resumed=conversation is not None and conversation.generation > 1 and bool(conversation.entries),
+        prices=prices,
+    )
+
+
+def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
+    if call.state == REJECTED:
+        return Outcome.REJECTED, f"sip_{call.status_code}"
+    if call.end_reason == ACCEPT_FAILED:
+        return Outcome.FAILED, ACCEPT_FAILED
+    if call.state == MISSED or (call.is_over and call.accepted_at is None):
+        return Outcome.GONE, call.end_reason or call.state
+    if not call.is_over:
+        return Outcome.UNKNOWN, NOT_SAVED
+    reason = call.end_reason or NOT_SAVED
+    if reason in {each.value for each in Outcome}:
+        return Outcome(reason), reason
+    lived = tally.attachments > 0
+    requested = tally.transfer is not None or call.target_uri is not None
+    known = End(
+        lived=lived,
+        was_refused=not lived,
+        transfer_requested=requested,
+        row_reason=reason,
+        has_valid_result=bool(tally.result_valid),
+    )
+    return outcome_of(known)[0], reason

@@ -1,0 +1,147 @@
+"""
+What the end of a call ends with it, in the same transaction: its row in the ledger, and its conversation.
+
+Every path that writes a call's end goes through here, so that no death in between leaves one of them open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from airflow_openai_realtime.api.sip import CORRELATION_HEADER
+from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
+from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation
+from airflow_openai_realtime.switchboard.kept_result import result_without_end
+from airflow_openai_realtime.switchboard.records import ENDED, OPEN_CALL_STATES, REJECTED, SwitchboardCall
+from airflow_openai_realtime.switchboard.store.processes import NOBODY
+from airflow_openai_realtime.switchboard.store.tables import attempts, calls, conversations, processes, timeline
+from airflow_openai_realtime.switchboard.witnesses import KILLED
+from airflow_openai_realtime.timeline.entries import TimelineEntry, as_json
+
+SWEEP = 100
+"""How many results one sweep writes; the next one writes the rest."""
+
+LATE = timedelta(seconds=15)
+"""How long after the end of a call its holder may still be writing the result."""
+
+SILENT = timedelta(seconds=5)
+"""A process without a sign of life for so long holds nothing any more."""
+
+ANSWERED = "answered"
+
+
+def settle(connection: Connection, call: SwitchboardCall, now: datetime) -> None:
+    """
+    End what ends with a call.
+
+    :param call: The call as it is now, over; its conversation is locked, if it has one.
+    """
+    end_attempt(connection, call, now)
+    row = lock_conversation(connection, call.line, call.call_id)
+    if row is not None and row.finished_at is None and not _has_holder(connection, row, now):
+        write_result(connection, call, row, now)
+
+
+def lock_conversation(connection: Connection, line: str, call_id: str) -> Any:
+    """The row of a call's conversation, locked; ``None`` when it has none."""
+    same = (conversations.c.line == line) & (conversations.c.call_id == call_id)
+    return connection.execute(select(conversations).where(same).with_for_update()).one_or_none()
+
+
+def end_attempt(connection: Connection, call: SwitchboardCall, now: datetime) -> None:
+    """End the ledger's row of a placed call, found by the correlation id that came back with it, or by its id."""
+    outcome = ledger_outcome(call)
+    correlation_id = call.header(CORRELATION_HEADER)
+    its_own = attempts.c.call_id == call.call_id
+    if correlation_id:
+        its_own = or_(its_own, attempts.c.correlation_id == correlation_id)
+    open_row = attempts.c.state != ENDED
+    # That it was answered is known before it is over; that it was killed only then.
+    refined = and_(attempts.c.outcome == ANSWERED, attempts.c.outcome != outcome)
+    update = (
+        attempts.update()
+        .where(attempts.c.line == call.line, its_own, or_(open_row, refined))
+        .values(state=ENDED, outcome=outcome, call_id=call.call_id, owner="switchboard", updated_at=now)
+    )
+    connection.execute(update)
+
+
+def ledger_outcome(call: SwitchboardCall) -> str:
+    """What became of a placed call that came in, in the ledger's words."""
+    if call.end_reason == KILLED:
+        return KILLED
+    if call.state == REJECTED:
+        return "rejected"
+    if call.accepted_at is not None:
+        return ANSWERED
+    return "failed" if call.end_reason == ACCEPT_FAILED else "gone"
+
+
+def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: datetime) -> None:
+    """
+    Write the result of a call that has no holder any more.
+
+    :param row: Its conversation, locked and not finished.
+    """
+    result = result_without_end(call, read_conversation(connection, row), now)
+    text = as_json(result.to_dict(), field="result", most_bytes=MOST_RESULT_BYTES)
+    values: dict[str, Any] = {"saved_at": now, "finished_at": now, "outcome": result.outcome, "result": text}
+    same = (conversations.c.line == row.line) & (conversations.c.call_id == row.call_id)
+    connection.execute(conversations.update().where(same).values(values))
+
+
+def without_result(connection: Connection, now: datetime) -> list[tuple[str, str]]:
+    """(line, call id) of calls that are over and whose holders will not write a result any more."""
+    same_call = and_(conversations.c.line == calls.c.line, conversations.c.call_id == calls.c.call_id)
+    same_process = and_(processes.c.line == conversations.c.line, processes.c.process == conversations.c.process)
+    is_gone = and_(
+        conversations.c.process.is_not(None),
+        or_(processes.c.seen_at.is_(None), processes.c.seen_at <= now - SILENT),
+    )
+    query = (
+        select(calls.c.line, calls.c.call_id)
+        .select_from(conversations.join(calls, same_call).outerjoin(processes, same_process))
+        .where(
+            conversations.c.finished_at.is_(None),
+            calls.c.state.not_in(OPEN_CALL_STATES),
+            or_(is_gone, calls.c.ended_at <= now - LATE),
+        )
+        .limit(SWEEP)
+    )
+    return [(row.line, row.call_id) for row in connection.execute(query)]
+
+
+def read_conversation(connection: Connection, row: Any) -> Conversation:
+    """
+    A conversation with its timeline.
+
+    :param row: Its row.
+    """
+    query = (
+        select(timeline.c.key, timeline.c.kind, timeline.c.at, timeline.c.body)
+        .where(timeline.c.line == row.line, timeline.c.call_id == row.call_id)
+        .order_by(timeline.c.seq)
+    )
+    entries = tuple(
+        TimelineEntry(each.key, each.kind, each.at, json.loads(each.body)) for each in connection.execute(query)
+    )
+    names = Conversation.__dataclass_fields__.keys() - {"result", "entries"}
+    values: Mapping[str, Any] = {name: row._mapping[name] for name in names}
+    result = None if row.result is None else json.loads(row.result)
+    return Conversation(**values, result=result, entries=entries)
+
+
+def _has_holder(connection: Connection, row: Any, now: datetime) -> bool:
+    """Whether somebody may be about to write the result."""
+    if row.process is None:
+        return True
+    if row.process == NOBODY:
+        return False
+    same = (processes.c.line == row.line) & (processes.c.process == row.process)
+    seen_at = connection.execute(select(processes.c.seen_at).where(same)).scalar()
+    return seen_at is not None and seen_at > now - SILENT
