@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from airflow_openai_realtime.api.phone_numbers import canonical_number, mask_numbers, to_e164
+from airflow_openai_realtime.api.untrusted import clean_line
 from airflow_openai_realtime.exceptions import InvalidInput
 
 PROJECT_PREFIX = "proj_"
@@ -54,9 +55,8 @@ def number_in(header_value: str) -> str | None:
         if not at:
             return None
     user = unquote(_BEHIND_USER.split(user, maxsplit=1)[0])
-    if not user.isprintable() or "\ufffd" in user:
-        user = "".join(char for char in user if char.isprintable() and char != "\ufffd")
-    user = user.strip()
+    # Cleaned again: what was percent-encoded has not been yet.
+    user = clean_line(user.replace("\ufffd", ""), _MAX_USER_LENGTH * 2).strip()
     if user.lower() in _NOBODY:
         return None
     digits = _SEPARATORS.sub("", user)

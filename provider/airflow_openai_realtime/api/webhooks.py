@@ -19,19 +19,21 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_openai_realtime.api.sip import PROJECT_PREFIX, check_call_id, header_values, number_in
+from airflow_openai_realtime.api.untrusted import clean_line, header_name
 from airflow_openai_realtime.exceptions import InvalidInput, WebhookVerificationError
 
 EVENT_TYPE = "realtime.call.incoming"
 TOLERANCE_SECONDS = 300.0
 MAX_HEADERS = 200
 MAX_VALUE_LENGTH = 2_000
+MAX_HEADERS_LENGTH = 64 * 1024
+"""Most characters of the names and values of a call's headers together; further headers are left out."""
 _MAX_NAME_LENGTH = 200
 _SECRET_PREFIX = "whsec_"  # noqa: S105  a prefix, not a secret
 _LATEST = datetime(9999, 12, 31, tzinfo=timezone.utc).timestamp()
 
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class IncomingCall:
     :param event_id: Id of the event, ``evt_…``.
     :param created_at: When OpenAI made the event, UTC. A redelivery can come hours later.
     :param sip_headers: Name and value of the INVITE's headers in order, repeats kept. The caller wrote them: at most
-        200, values cut to 2,000 characters, control characters replaced by spaces.
+        200 with 65,536 characters, values cut to 2,000, without characters that do not show. A name holds only what
+        SIP allows there (another character is ``_``) and does not begin with two underscores (``x__…`` instead).
     :param media_security: ``rtp``, ``srtp``, another word, or ``None`` when unknown.
 
     Source: https://developers.openai.com/api/docs/guides/voice-sip
@@ -166,7 +169,7 @@ def parse_event(body: bytes) -> IncomingCall | None:
         event_id=_event_id(event.get("id")),
         created_at=_instant(event.get("created_at")),
         sip_headers=_sip_headers(data.get("sip_headers")),
-        media_security=_clean(security, 50) if isinstance(security, str) else None,
+        media_security=clean_line(security, 50) if isinstance(security, str) else None,
     )
 
 
@@ -254,19 +257,17 @@ def _instant(value: Any) -> datetime:
 def _sip_headers(value: Any) -> tuple[tuple[str, str], ...]:
     """Read the headers that can be read; one that is malformed does not cost the call."""
     pairs = [(item.get("name"), item.get("value")) for item in _list(value) if isinstance(item, dict)]
-    return tuple(
-        (_clean(name, _MAX_NAME_LENGTH), _clean(text, MAX_VALUE_LENGTH))
-        for name, text in pairs[:MAX_HEADERS]
-        if isinstance(name, str) and isinstance(text, str)
-    )
+    read: list[tuple[str, str]] = []
+    left = MAX_HEADERS_LENGTH
+    for name, text in pairs[:MAX_HEADERS]:
+        if isinstance(name, str) and isinstance(text, str):
+            header = header_name(name, _MAX_NAME_LENGTH), clean_line(text, MAX_VALUE_LENGTH)
+            left -= len(header[0]) + len(header[1])
+            if left < 0:
+                break
+            read.append(header)
+    return tuple(read)
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _clean(text: str, limit: int) -> str:
-    """Cut, and replace what a database or a log cannot take: control characters and halves of characters."""
-    if text.isascii() and text.isprintable():  # nearly all are
-        return text[:limit]
-    return _UNPRINTABLE.sub(" ", text[:limit]).encode("utf-8", "replace").decode("utf-8")

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_openai_realtime.api.untrusted import tame
 from airflow_openai_realtime.conversation.effects import ToolAnswer
 from airflow_openai_realtime.conversation.plan import FunctionSpec
 from airflow_openai_realtime.conversation.result_checking import load_object
@@ -44,6 +45,7 @@ async def run_function(spec: FunctionSpec, arguments: str, call: SwitchboardCall
         given = json.loads(arguments or "{}")
         if not isinstance(given, dict):
             raise ValueError("no object")
+        given = tame(given)
     except (ValueError, RecursionError):
         return ToolAnswer("bad_arguments", "The arguments must be a JSON object. Call it again with one.")
     # Importing may be slow, and so may checking the arguments with the author's own types.

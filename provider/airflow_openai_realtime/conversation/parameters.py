@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
+from airflow_openai_realtime.api.untrusted import safe_name
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_number
 from airflow_openai_realtime.conversation.author_functions import (
     function_name,
@@ -179,6 +180,12 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
         )
     if any(not str(reference).startswith("#") for reference in _references(schema)):
         raise InvalidInput("result_model: a $ref must lead to the schema itself: '#/$defs/…'", field="result_model")
+    reserved = next((name for name in _property_names(schema) if safe_name(name) != name), None)
+    if reserved is not None:
+        raise InvalidInput(
+            f"result_model: {reserved:.80} begins with two underscores, which Airflow reads as its own: rename it",
+            field="result_model",
+        )
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
 
@@ -186,6 +193,18 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
         validator_for(schema).check_schema(dict(schema))
     except SchemaError as error:
         raise InvalidInput(f"result_model is no JSON schema: {error.message:.200}", field="result_model") from error
+
+
+def _property_names(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        properties = value.get("properties")
+        if isinstance(properties, Mapping):
+            yield from map(str, properties)
+        for each in value.values():
+            yield from _property_names(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _property_names(each)
 
 
 def _references(value: Any) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_openai_realtime.api.untrusted import DEEPEST_RECORD, is_deeper, tame
 from airflow_openai_realtime.conversation.effects import ToolAnswer
 from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.timeline.entries import LONGEST_TEXT, is_small
@@ -30,7 +31,10 @@ def check_result(plan: ConversationPlan, arguments: str) -> ToolAnswer:
     try:
         value = json.loads(arguments or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return _invalid(arguments[:LONGEST_TEXT], ["the arguments are not valid JSON"])
+        return _invalid(tame(arguments[:LONGEST_TEXT]), ["the arguments are not valid JSON"])
+    if is_deeper(value, DEEPEST_RECORD):
+        return _invalid(None, [f"the record is nested too deeply: use at most {DEEPEST_RECORD} levels"])
+    value = tame(value)
     if not is_small(value):
         return _invalid(None, ["the record is too long: shorten its texts"])
     log = ""
@@ -81,7 +85,8 @@ def _checked(plan: ConversationPlan, value: Any) -> tuple[Any, list[str]]:
         checked = model.model_validate(value)
     except ValidationError as error:
         return value, _problems_of(error.errors(include_url=False, include_context=False, include_input=False))
-    return checked.model_dump(mode="json"), []
+    # A class may bring values of its own, and keep names that it does not know.
+    return tame(checked.model_dump(mode="json"), deepest=DEEPEST_RECORD), []
 
 
 def _problems_of(errors: list[Any]) -> list[str]:

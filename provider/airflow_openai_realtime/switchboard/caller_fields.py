@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_openai_realtime.api.untrusted import clean_line
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -87,9 +88,7 @@ def _cleaned(value: str) -> str:
     """One line without invisible characters, cut to length."""
     # Cut before and after: normalising a text takes long when it is long, and can make it longer.
     text = unicodedata.normalize("NFC", value[: LONGEST_VALUE * 4])
-    text = "".join(" " if char.isspace() else char for char in text)
-    text = "".join(char for char in text if unicodedata.category(char)[0] != "C")
-    return re.sub(r" +", " ", text).strip()[:LONGEST_VALUE]
+    return re.sub(r" +", " ", clean_line(text, LONGEST_VALUE * 4)).strip()[:LONGEST_VALUE]
 
 
 def _json_string(text: str) -> str:

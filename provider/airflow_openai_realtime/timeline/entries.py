@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_openai_realtime.api.instants import instant_text, read_instant
+from airflow_openai_realtime.api.untrusted import DEEPEST_RECORD, is_deeper, tame
 from airflow_openai_realtime.exceptions import InvalidInput
 
 #: Kinds of entries. *Caller* and *agent*: who spoke; *key*: a key of the phone (DTMF).
@@ -126,9 +127,9 @@ def entry_of(kind: str, at: datetime, *name: object, **body: Any) -> TimelineEnt
     :param kind: One of the switchboard's kinds.
     :param at: When it happened, aware.
     :param name: What makes its key unique, with the kind; ids from OpenAI are untrusted.
-    :param body: What happened, of JSON values; long texts are cut.
+    :param body: What happened, of JSON values, perhaps hostile; long texts are cut.
     """
-    return TimelineEntry(key_of(kind, *name), kind, at, {key: _cut(value) for key, value in body.items()})
+    return TimelineEntry(key_of(kind, *name), kind, at, tame({key: _cut(value) for key, value in body.items()}))
 
 
 def key_of(kind: str, *name: object) -> str:
@@ -140,26 +141,26 @@ def key_of(kind: str, *name: object) -> str:
 
 
 def is_small(value: Any) -> bool:
-    """Tell whether a value is fit for an entry: of JSON, and no longer than a long text."""
+    """Tell whether a value is fit for an entry: of JSON, not nested too deeply, and no longer than a long text."""
     try:
-        return len(json.dumps(value, allow_nan=False)) <= 4 * LONGEST_TEXT
+        return not is_deeper(value, DEEPEST_RECORD) and len(json.dumps(value, allow_nan=False)) <= 4 * LONGEST_TEXT
     except (TypeError, ValueError, RecursionError):
         return False
 
 
 def as_json(value: Any, *, field: str, most_bytes: int) -> str:
     """
-    A value as JSON that every database takes: without half characters (lone surrogates), which become ``?``.
+    Return a value as JSON that every database and every reader takes: as :func:`~..api.untrusted.tame` leaves it.
 
     :param field: What it is, for messages.
     :param most_bytes: How long it may be, in UTF-8.
-    :raises InvalidInput: It is not of JSON values, has an infinite number, is nested too deeply or too long.
+    :raises InvalidInput: It is not of JSON values, or too long.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"{field} cannot be written as JSON ({type(error).__name__})", field=field) from error
-    encoded = text.encode("utf-8", "replace")
+        text = json.dumps(tame(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except InvalidInput as error:
+        raise InvalidInput(f"{field} cannot be written as JSON: {error}", field=field) from error
+    encoded = text.encode("utf-8")
     if len(encoded) > most_bytes:
         raise InvalidInput(f"{field} is {len(encoded):,} bytes long as JSON; at most {most_bytes:,}", field=field)
     return encoded.decode("utf-8")

@@ -255,12 +255,13 @@ def test_malformed_headers_cost_nothing_but_themselves():
 
 
 def test_headers_are_cut_to_200_of_2000_characters_without_control_characters_and_half_characters():
-    headers = [{"name": f"X-{number}", "value": "a\x00b\r\n\ud800" + "v" * 5_000} for number in range(500)]
+    long = {"name": "X-0", "value": "a\x00b\r\n\ud800" + "v" * 5_000}
+    headers = [long, *({"name": f"X-{number}", "value": "v"} for number in range(500))]
     call = parse_event(event(data__sip_headers=headers, data__sip_media_security="s\x00"))
     assert call is not None
     assert len(call.sip_headers) == 200
     value = call.sip_headers[0][1]
-    assert value.startswith("a b  ?vvv")
+    assert value.startswith("a b  vvv")
     assert len(value) == 2_000
     assert call.media_security == "s "
 

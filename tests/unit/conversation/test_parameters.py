@@ -239,3 +239,9 @@ def test_templates_are_left_alone_until_they_are_rendered() -> None:
 
 def test_parsing_imports_nothing() -> None:
     check_conversation_literals(functions=["no_such_package.book"], result_model="no_such_package.Answer")
+
+
+def test_a_result_model_with_a_field_that_airflow_would_read_is_refused_when_the_dag_is_parsed() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "object", "properties": {"__type": {"type": "string"}}}}}
+    with pytest.raises(InvalidInput, match="__type begins with two underscores"):
+        check_conversation_literals(result_model=schema)

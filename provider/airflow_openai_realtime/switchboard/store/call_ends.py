@@ -6,7 +6,6 @@ Every path that writes a call's end goes through here, so that no death in betwe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select
 
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
+from airflow_openai_realtime.api.untrusted import read_stored
 from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation
 from airflow_openai_realtime.switchboard.kept_result import result_without_end
@@ -128,11 +128,11 @@ def read_conversation(connection: Connection, row: Any) -> Conversation:
         .order_by(timeline.c.seq)
     )
     entries = tuple(
-        TimelineEntry(each.key, each.kind, each.at, json.loads(each.body)) for each in connection.execute(query)
+        TimelineEntry(each.key, each.kind, each.at, read_stored(each.body)) for each in connection.execute(query)
     )
     names = Conversation.__dataclass_fields__.keys() - {"result", "entries"}
     values: Mapping[str, Any] = {name: row._mapping[name] for name in names}
-    result = None if row.result is None else json.loads(row.result)
+    result = None if row.result is None else read_stored(row.result)
     return Conversation(**values, result=result, entries=entries)
 
 

@@ -102,7 +102,8 @@ def test_whatever_was_said_comes_back(opened: Store) -> None:
     said = "nul \x00, half \ud83d, whole \U0001f4a9, <script>alert(1)</script>, \u202e, 'quoted'"
     opened.conversations.append("support", "rtc_1", 1, [entry("a", text=said, more=[1, 2.5, None, {"x": True}])], START)
     (found,) = opened.conversations.find("support", "rtc_1").entries
-    assert found.body == {"text": said.replace("\ud83d", "?"), "more": [1, 2.5, None, {"x": True}]}
+    shown = said.replace("\ud83d", "").replace("\x00", "").replace("\u202e", "")
+    assert found.body == {"text": shown, "more": [1, 2.5, None, {"x": True}]}
 
 
 def test_too_many_entries_are_refused_and_none_is_stored(opened: Store, monkeypatch: pytest.MonkeyPatch) -> None:
