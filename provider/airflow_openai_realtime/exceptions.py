@@ -201,7 +201,25 @@ class DialError(OpenAIRealtimeError):
 
 
 class CarrierRefused(DialError):
-    """The carrier refused (4xx): no phone rang."""
+    """
+    The carrier refused (4xx): no phone rang.
+
+    :param is_about_number: Whether the number itself cannot be rung. Otherwise the refusal is about the account (key,
+        balance, permissions, caller number), the pace or the order, and the same number may be rung once that is put
+        right.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        safe_to_retry: bool | None = None,
+        code: str | None = None,
+        is_about_number: bool = False,
+    ) -> None:
+        super().__init__(message, status=status, safe_to_retry=safe_to_retry, code=code)
+        self.is_about_number = is_about_number
 
 
 class CarrierUnavailable(DialError):

@@ -136,7 +136,8 @@ def _telephony_carrier() -> dict[str, Any]:
             "relabeling": {"login": "Account", "password": "Token", "host": "Base URL"},
             "placeholders": {
                 "login": "Twilio: the account SID, AC…",
-                "password": "Twilio: the auth token",
+                "password": "Twilio: the auth token, or the secret of the API key",
+                "api_key": "SK…; empty when the token is the account's auth token",
                 "host": "empty for https://api.twilio.com",
                 "caller_number": "+14155550100",
                 "openai_project_id": "proj_…",
@@ -146,6 +147,11 @@ def _telephony_carrier() -> dict[str, Any]:
         },
         "conn-fields": {
             "carrier": _field("Carrier", "Who rings the phones.", enum=["twilio"], default="twilio"),
+            "api_key": _field(
+                "API key",
+                "Twilio: id of an API key of the account (SK…), whose secret is the token. Empty: the token is the "
+                "account's auth token.",
+            ),
             "caller_number": _field(
                 "Caller number", "Number of yours that people see when they are called, E.164: + and digits."
             ),

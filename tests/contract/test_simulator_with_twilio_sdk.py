@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,9 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
+from airflow_openai_realtime.dialers.port import DialRequest
+from airflow_openai_realtime.dialers.settings import CarrierSettings
+from airflow_openai_realtime.dialers.twilio import TwilioDialer
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
 
 pytestmark = pytest.mark.realtime_simulator(speed=0)
@@ -60,6 +64,61 @@ def test_an_account_with_a_wrong_token_or_of_somebody_else_has_twilios_code(
     with pytest.raises(TwilioRestException) as caught:
         sdk.api.accounts(realtime_simulator.account_sid).fetch()
     assert (caught.value.status, caught.value.code) == (401, 20003)
+
+
+def test_an_api_key_of_the_account_does_all_but_see_the_account(realtime_simulator: Simulator) -> None:
+    http = TwilioHttpClient(timeout=30)
+    by_key = Client(
+        realtime_simulator.api_key_sid,
+        realtime_simulator.api_key_secret,
+        realtime_simulator.account_sid,
+        http_client=http,
+    )
+    by_key.api.base_url = realtime_simulator.twilio_base_url
+    call = by_key.calls.create(to=PERSON, from_=CALLER, twiml=twiml())
+    assert by_key.calls(call.sid).fetch().account_sid == realtime_simulator.account_sid
+    assert len(by_key.calls.list(limit=5)) == 1
+    assert by_key.calls(call.sid).update(status="completed").sid == call.sid
+    with pytest.raises(TwilioRestException) as caught:
+        by_key.api.accounts(realtime_simulator.account_sid).fetch()
+    assert (caught.value.status, caught.value.code) == (401, 20003)
+    http.session.close()
+
+
+def test_our_dialer_signs_in_with_an_api_key_as_the_sdk_does(realtime_simulator: Simulator) -> None:
+    sent: list[tuple[str, str]] = []
+
+    class Noting(TwilioHttpClient):
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            auth = kwargs.get("auth") or next(each for each in args if isinstance(each, tuple))
+            sent.append((url, httpx.BasicAuth(*auth)._auth_header))
+            return super().request(method, url, *args, **kwargs)
+
+    sid, secret, account = (
+        realtime_simulator.api_key_sid,
+        realtime_simulator.api_key_secret,
+        realtime_simulator.account_sid,
+    )
+    http = Noting(timeout=30)
+    sdk = Client(sid, secret, account, http_client=http)
+    sdk.api.base_url = realtime_simulator.twilio_base_url
+    call = sdk.calls.create(to=PERSON, from_=CALLER, twiml=twiml())
+    sdk.calls(call.sid).fetch()
+    http.session.close()
+    ours: list[tuple[str, str]] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        ours.append((str(request.url), request.headers["authorization"]))
+        return httpx.Response(200, json={"sid": call.sid, "status": "queued"})
+
+    settings = CarrierSettings(account=account, token=secret, api_key=sid, base_url=realtime_simulator.twilio_base_url)
+    with TwilioDialer(settings, transport=httpx.MockTransport(note)) as dialer:
+        dialer.place(DialRequest(PERSON, CALLER, "sip:proj@sip.api.openai.com", "c-1"))
+        dialer.look(str(call.sid))
+    assert ours == sent
+    with TwilioDialer(settings) as dialer:
+        dialer.check()
+        dialer.end(str(call.sid))
 
 
 def test_twiml_made_by_the_sdk_bridges_to_openai(realtime_simulator: Simulator, sdk: Client) -> None:

@@ -119,7 +119,13 @@ class World:
     @property
     def secrets(self) -> list[str]:
         """Texts that nobody must ever see."""
-        return [self.simulator.api_key, self.simulator.webhook_secret, self.simulator.auth_token, self.token]
+        return [
+            self.simulator.api_key,
+            self.simulator.webhook_secret,
+            self.simulator.auth_token,
+            self.simulator.api_key_secret,
+            self.token,
+        ]
 
     def connect(self, conn_id: str = CONN_ID, *, host: str | None = None, **extra: Any) -> None:
         """Set the connection to OpenAI and the switchboard; ``extra`` replaces single fields."""

@@ -88,6 +88,7 @@ def test_the_form_has_all_fields_that_the_hook_reads(info: dict[str, Any]) -> No
     }
     assert set(connection_type(info, "telephony_carrier")["conn-fields"]) == {
         "carrier",
+        "api_key",
         "caller_number",
         "openai_project_id",
         "openai_sip_host",

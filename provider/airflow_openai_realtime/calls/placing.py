@@ -84,18 +84,20 @@ class Placing:
 
         :param reserved: The ledger's row, just reserved or found.
         :param request: What to ask of the carrier.
-        :raises CarrierRefused: The carrier said no, now or at an earlier try of this attempt; no phone rang.
+        :raises CarrierRefused: The carrier said no; no phone rang. The attempt is over only when the number cannot be
+            rung, and then another number may be. Otherwise a retry dials.
         :raises CarrierUnavailable: The carrier could not be reached; no phone rang, and a retry may dial.
         :raises PlacementUnknown: The phone may have rung; look at the carrier's log.
         :raises SwitchboardUnreachable: The ledger cannot be written; nothing was dialled.
         """
-        before = placed_before(reserved)
+        # The row may have another number, of a try that dialed nothing.
+        changed = {"to_number": request.to} if request.to != reserved.to_number else {}
+        from_state = ENDED if reserved.is_number_refused and changed else RESERVED
+        before = placed_before(reserved) if from_state == RESERVED else None
         if before is not None:
             return before
         try:
-            # The row may have been reserved with another number, by a try that dialed nothing.
-            changed = {"to_number": request.to} if request.to != reserved.to_number else {}
-            dialing = self.switchboard.move_attempt(reserved.attempt_id, RESERVED, DIALING, **changed)
+            dialing = self.switchboard.move_attempt(reserved.attempt_id, from_state, DIALING, **changed)
         except MoveRefused:
             # Another task of the same campaign, contact and attempt was quicker.
             return self._placed_by_other(reserved)
@@ -105,10 +107,11 @@ class Placing:
         try:
             placed = self.dialer.place(request)
         except CarrierRefused as error:
-            if error.safe_to_retry:
-                self._move(dialing, RESERVED, detail=str(error))
-            else:
+            if error.is_about_number:
                 self._move(dialing, ENDED, outcome=FAILED, detail=str(error))
+            else:
+                self._move(dialing, RESERVED, detail=str(error))
+                self.report("No phone rang and the attempt stays open: put the cause right, then clear this task.")
             raise
         except CarrierUnavailable as error:
             self._move(dialing, RESERVED, detail=str(error))
@@ -171,10 +174,11 @@ def placed_before(row: Attempt) -> Placement | None:
         return None
     if row.state in (DIALING, UNKNOWN):
         raise unknown_placement(row)
-    if row.state == ENDED and row.carrier_call_id is None:
+    if row.is_number_refused:
         raise CarrierRefused(
-            f"attempt {row.attempt} was refused by the carrier before ({row.detail or row.outcome}); no phone rang. "
-            "To try again, correct the cause and give the next attempt number"
+            f"the carrier has refused this number before ({row.detail or row.outcome}); no phone rang. Correct the "
+            "number of this contact, then clear this task",
+            is_about_number=True,
         )
     return Placement(row, ALREADY_PLACED)
 
@@ -188,7 +192,7 @@ def unknown_placement(row: Attempt) -> PlacementUnknown:
         f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}'{_cause(row)}: the phone "
         f"may have rung, so it is not dialled again. Look in the carrier's log for a call to "
         f"{mask_number(row.to_number or '')} {when}; once answered, its SIP leg carries the correlation id "
-        f"{row.correlation_id}. To ring the phone again, give the next attempt number"
+        f"{row.correlation_id}. To ring this phone again, give this contact alone a higher attempt"
     )
 
 

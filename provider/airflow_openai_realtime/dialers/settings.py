@@ -21,7 +21,9 @@ class CarrierSettings:
     One carrier account.
 
     :param account: Account id; Twilio's ``AC…``.
-    :param token: Its secret.
+    :param token: The account's auth token; or the secret of ``api_key``.
+    :param api_key: Id of an API key of the account, Twilio's ``SK…``, that signs in with ``token``; ``None``: the
+        account itself does.
     :param carrier: One of :data:`CARRIERS`.
     :param base_url: The carrier's API, or the simulator.
     :param caller_number: Number that people see, E.164; checked when it is used.
@@ -34,6 +36,7 @@ class CarrierSettings:
 
     account: str
     token: str = field(repr=False)
+    api_key: str | None = None
     carrier: str = "twilio"
     base_url: str = "https://api.twilio.com"
     caller_number: str | None = None
@@ -47,6 +50,13 @@ class CarrierSettings:
             raise ConfigurationError(f"unknown carrier {self.carrier!r}: use one of {', '.join(CARRIERS)}")
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.account):
             raise ConfigurationError("the carrier's account id is missing or no id: set the login of the connection")
+        if self.carrier == "twilio" and self.account.startswith("SK"):
+            raise ConfigurationError(
+                "the login is an API key (SK…): set the login to the account SID (AC…), and the key's id as api_key in "
+                "the extra; the key's secret stays the password"
+            )
+        if self.api_key is not None and not re.fullmatch(r"SK[A-Za-z0-9]+", self.api_key):
+            raise ConfigurationError("api_key must be the id of an API key, SK…; leave it out to use the auth token")
         if not self.token:
             raise ConfigurationError("the carrier's token is missing: set the password of the connection")
         check_header_value(self.token, "the carrier's token")

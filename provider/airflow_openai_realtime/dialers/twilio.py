@@ -66,7 +66,7 @@ class _Exchange:
 
 def _client_options(settings: CarrierSettings) -> dict[str, Any]:
     return {
-        "auth": httpx.BasicAuth(settings.account, settings.token),
+        "auth": httpx.BasicAuth(settings.api_key or settings.account, settings.token),
         "headers": {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
         **http_options(settings.timeout_seconds),
     }
@@ -109,7 +109,8 @@ class TwilioDialer:
         Ring a phone.
 
         :raises InvalidInput: Twilio could not take the request; nothing was sent.
-        :raises CarrierRefused: Twilio said no; no phone rang. ``safe_to_retry`` on 429.
+        :raises CarrierRefused: Twilio said no; no phone rang. ``safe_to_retry`` on 429, ``is_about_number`` when Twilio
+            cannot ring this number.
         :raises CarrierUnavailable: Twilio could not be reached; no phone rang.
         :raises PlacementUnknown: The order left and no clear answer came: the phone may be ringing.
 
@@ -147,14 +148,15 @@ class TwilioDialer:
 
     def check(self) -> None:
         """
-        Show whether account and token work; rings nobody.
+        Show whether account and token, or API key and secret, work; dials nothing.
 
-        :raises CarrierRefused: The account was refused.
+        :raises CarrierRefused: The account was refused, or is suspended or closed.
         :raises CarrierUnavailable: No answer after the last try.
 
         Retries: 1.
+        Source: https://www.twilio.com/docs/iam/api/account
         """
-        self._send(requests.check_request(self._settings.account))
+        self._send(requests.check_request(self._settings.account, by_key=self._settings.api_key is not None))
 
     def _send(self, request: TwilioRequest) -> Any:
         exchange = _Exchange(self._settings, request)
@@ -216,7 +218,7 @@ class AsyncTwilioDialer:
 
     async def check(self) -> None:
         """Show whether account and token work: :meth:`TwilioDialer.check`."""
-        await self._send(requests.check_request(self._settings.account))
+        await self._send(requests.check_request(self._settings.account, by_key=self._settings.api_key is not None))
 
     async def _send(self, request: TwilioRequest) -> Any:
         exchange = _Exchange(self._settings, request)

@@ -39,6 +39,42 @@ POLICIES: Mapping[Operation, Policy] = {
 }
 """What may be repeated at a carrier. Twilio has no idempotency key, so an order is never sent twice."""
 
+_ABOUT_NUMBER: Mapping[str, str] = dict.fromkeys(
+    ("21211", "21214", "21217"), "Twilio cannot ring this number; correct the number"
+)
+"""
+Codes of an order that are about the number to ring, with what to do: only these end an attempt.
+
+Every other refusal is about the account, the caller number, the pace or the order, or is not known here. A 4xx dialed
+nothing, so the number stays dialable: at worst Twilio refuses it again.
+Source: https://www.twilio.com/docs/api/errors/21211, 21214 and 21217, read 2026-11-30.
+"""
+
+_NOT_ACTIVE = "the account is not active: look at its balance and its state in Twilio's console"
+_CALLER = "the caller number is not one of the account: buy or verify it, or correct caller_number"
+_ADVICE: Mapping[str, str] = {
+    **_ABOUT_NUMBER,
+    "10001": _NOT_ACTIVE,
+    "20005": _NOT_ACTIVE,
+    "10002": "a trial account cannot do this: upgrade it",
+    "10004": "too many calls at once; dial more slowly",
+    "13246": "voice calls are switched off for the account: ask Twilio",
+    "20003": "the account, or the key and its secret, was refused; check the carrier's connection",
+    "21210": _CALLER,
+    "21212": _CALLER,
+    "21213": _CALLER,
+    "21215": "the account may not call this country: allow it under voice geographic permissions in Twilio's console",
+    "21216": "the account may not call this number: look at its voice permissions in Twilio's console",
+    "21219": "a trial account calls only verified numbers: verify it, or upgrade",
+    "573005": "a trial account calls only verified numbers: finish verifying it, or upgrade",
+}
+"""
+What to do about Twilio's codes for an order.
+
+Source: https://www.twilio.com/docs/api/errors, the pages 10001, 10002, 10004, 20003, 20005, 21210 to 21219 and 573005,
+read 2026-11-30.
+"""
+
 _WORDS: dict[Operation, str] = {
     "place": "place the call",
     "look": "look at the call",
@@ -95,16 +131,25 @@ def end_request(account: str, carrier_call_id: str) -> TwilioRequest:
     return TwilioRequest("end", "POST", _call_path(account, carrier_call_id), {"Status": "completed"})
 
 
-def check_request(account: str) -> TwilioRequest:
-    """Build the request that shows the account, to see whether the token works."""
-    return TwilioRequest("check", "GET", f"{_account_path(account)}.json")
+def check_request(account: str, *, by_key: bool = False) -> TwilioRequest:
+    """
+    Build the request that shows whether account and secret work.
+
+    :param account: Account SID.
+    :param by_key: Whether an API key signs in instead of the account's auth token. A standard key may not see the
+        account, so its calls are asked for.
+
+    Source: https://www.twilio.com/docs/iam/api-keys/keys-in-console
+    """
+    return TwilioRequest("check", "GET", f"{_account_path(account)}{'/Calls.json?PageSize=1' if by_key else '.json'}")
 
 
 def interpret(request: TwilioRequest, status: int, body: bytes, *, hide: Sequence[str] = ()) -> Any:
     """
     Turn an answer into a value (PlacedCall, CarrierCall or ``None``) or the error that it means.
 
-    :raises CarrierRefused: 4xx, with Twilio's code and text; ``safe_to_retry`` on 429. Also a redirect.
+    :raises CarrierRefused: 4xx, with Twilio's code and text; ``safe_to_retry`` on 429. Also a redirect, and an account
+        that is closed or suspended.
     :raises PlacementUnknown: 5xx, 408, or a 2xx that cannot be read, on an order.
     :raises CarrierUnavailable: The same on any other request.
 
@@ -121,7 +166,11 @@ def interpret(request: TwilioRequest, status: int, body: bytes, *, hide: Sequenc
     if status >= 500 or status == 408:
         raise no_answer(request, f"{doing}Twilio has a problem.{said}", status=status, code=code)
     raise CarrierRefused(
-        f"{doing}{_advice(request, status)}.{said}", status=status, code=code, safe_to_retry=status == 429
+        f"{doing}{_advice(request, status, code)}.{said}",
+        status=status,
+        code=code,
+        safe_to_retry=status == 429,
+        is_about_number=request.operation == "place" and status not in (401, 403, 429) and code in _ABOUT_NUMBER,
     )
 
 
@@ -156,9 +205,13 @@ def _error_in(answer: dict[str, Any] | None, hide: Sequence[str]) -> tuple[str |
     )
 
 
-def _advice(request: TwilioRequest, status: int) -> str:
+def _advice(request: TwilioRequest, status: int, code: str | None) -> str:
+    if code is not None and code in _ADVICE and not (status in (401, 403) and code in _ABOUT_NUMBER):
+        return _ADVICE[code]
     if status in (401, 403):
-        return "the account id or its token was refused, or lacks a permission; check the carrier's connection"
+        return (
+            "the account, or the key and its secret, was refused, or lacks a permission; check the carrier's connection"
+        )
     if status == 429:
         return "too many requests; dial more slowly"
     if 300 <= status < 400:
@@ -192,6 +245,12 @@ def _read_call(answer: dict[str, Any], status: int) -> CarrierCall:
     )
 
 
+def _read_check(answer: dict[str, Any], status: int) -> None:
+    state = answer.get("status")
+    if state in ("suspended", "closed"):
+        raise CarrierRefused(f"could not check the account: it is {state}; {_NOT_ACTIVE}", status=status)
+
+
 def _read_nothing(_answer: dict[str, Any], _status: int) -> None:
     return None
 
@@ -200,7 +259,7 @@ _READERS: dict[Operation, Callable[[dict[str, Any], int], Any]] = {
     "place": _read_placed,
     "look": _read_call,
     "end": _read_nothing,
-    "check": _read_nothing,
+    "check": _read_check,
 }
 
 

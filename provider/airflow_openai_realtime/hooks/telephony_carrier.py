@@ -98,7 +98,7 @@ class TelephonyCarrierHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Try account and token. Rings nobody.
+        Try account and token, or API key and secret. Dials nothing.
 
         :return: Whether they work, and a sentence.
         """
@@ -107,13 +107,14 @@ class TelephonyCarrierHook(BaseHook):
                 dialer.check()
         except OpenAIRealtimeError as error:
             return False, str(error)
-        return True, "The carrier accepted account and token."
+        return True, f"The carrier accepted account and {'API key' if self.settings().api_key else 'token'}."
 
 
 def _settings_of(fields: ConnectionFields) -> CarrierSettings:
     from airflow_openai_realtime.dialers.settings import CarrierSettings
 
     given: dict[str, Any] = {
+        "api_key": _text(fields.extra.get("api_key")),
         "carrier": _text(fields.extra.get("carrier")),
         "base_url": _text(fields.host),
         "caller_number": _text(fields.extra.get("caller_number")),

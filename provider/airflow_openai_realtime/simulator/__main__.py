@@ -35,6 +35,8 @@ _SETTINGS = (
     "webhook_secret",
     "account_sid",
     "auth_token",
+    "api_key_sid",
+    "api_key_secret",
     "project_id",
     "sip_host",
     "caller_number",
@@ -98,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--api-key", help="the key that the OpenAI side takes")
     parser.add_argument("--account-sid", help="the carrier's account")
     parser.add_argument("--auth-token", help="token of that account")
+    parser.add_argument("--api-key-sid", help="an API key of that account, SK…")
+    parser.add_argument("--api-key-secret", help="secret of that key")
     parser.add_argument("--project-id", help="OpenAI project that SIP calls are addressed to")
     parser.add_argument("--sip-host", help="SIP host that calls are addressed to")
     parser.add_argument("--caller-number", help="number that the carrier calls from, as printed")

@@ -42,6 +42,16 @@ class SimulatorAddresses:
         return self.settings.auth_token
 
     @property
+    def api_key_sid(self) -> str:
+        """An API key of that account, ``SK…``."""
+        return self.settings.api_key_sid
+
+    @property
+    def api_key_secret(self) -> str:
+        """Secret of that key."""
+        return self.settings.api_key_secret
+
+    @property
     def project_id(self) -> str:
         """OpenAI project that SIP calls must be addressed to."""
         return self.settings.project_id

@@ -110,5 +110,6 @@ def refusal_of(fault: Fault, service: str) -> Refusal:
         code = "rate_limit_exceeded" if fault.status == 429 else None
         kind = "rate_limit_error" if fault.status == 429 else "server_error"
         return Refusal(fault.status, code, words, error_type=kind, retry_after_seconds=fault.retry_after_seconds)
-    twilio_code = {429: 20429, 500: 20500, 503: 20503}.get(fault.status, 20000)
+    usual = {401: 20003, 429: 20429, 500: 20500, 503: 20503}.get(fault.status, 20000)
+    twilio_code = usual if fault.code is None else fault.code
     return Refusal(fault.status, twilio_code, words, retry_after_seconds=fault.retry_after_seconds)

@@ -27,7 +27,7 @@ class Fault:
     One fault, waiting for its operation.
 
     ==================  ===========================================================================================
-    ``status``          answers with ``status``, and ``retry-after`` when ``retry_after_seconds`` is set
+    ``status``          answers with ``status`` and ``code``, and ``retry-after`` when ``retry_after_seconds`` is set
     ``time_out``        takes the request and never answers
     ``reset``           resets the connection instead of answering
     ``dead_session``    *accept* says 200, then the call dies: the caller's leg is refused, the sideband gives 404
@@ -42,6 +42,7 @@ class Fault:
         (carrier), ``webhook`` or ``sideband``.
     :param kind: One of the above that fits the operation.
     :param status: HTTP status for ``status``, 400-599.
+    :param code: For ``status`` at the carrier: Twilio's number, for example 21215; None for the usual one.
     :param retry_after_seconds: For ``status``: value of the ``retry-after`` header.
     :param carried_out: Whether the operation is carried out before the answer goes wrong.
     :param seconds: Delay of ``late`` and ``drop``, in simulated seconds.
@@ -59,6 +60,7 @@ class Fault:
     copies: int = 1
     times: int = 1
     number: str | None = None
+    code: int | None = None
 
     def __post_init__(self) -> None:
         if self.operation not in KINDS:

@@ -11,6 +11,7 @@ from airflow_openai_realtime.exceptions import InvalidInput
 # These open nothing: they are what the simulator itself expects. Fixed, so that a connection set up once keeps working.
 _API_KEY = "sk-simulator-0123456789abcdef"
 _WEBHOOK_SECRET = "whsec_c2ltdWxhdG9yLXdlYmhvb2stc2VjcmV0LTAwMDE="  # noqa: S105
+_API_KEY_SECRET = "simulator-api-key-secret-0123456789"  # noqa: S105
 _AUTH_TOKEN = "simulator-auth-token-0123456789"  # noqa: S105
 
 
@@ -23,6 +24,8 @@ class SimulatorSettings:
     :param webhook_secret: Signs the webhooks; ``whsec_`` and base64, or raw text.
     :param account_sid: The one account that the carrier knows.
     :param auth_token: Token of that account.
+    :param api_key_sid: An API key of that account, Twilio's ``SK…``: may do all but see the account.
+    :param api_key_secret: Secret of that key.
     :param project_id: OpenAI project that SIP calls must be addressed to.
     :param sip_host: SIP host that calls must be addressed to.
     :param caller_number: Number that the carrier lets calls come from. Others are taken too; this one is printed.
@@ -49,6 +52,8 @@ class SimulatorSettings:
     webhook_secret: str = field(default=_WEBHOOK_SECRET, repr=False)
     account_sid: str = "AC00000000000000000000000000000001"
     auth_token: str = field(default=_AUTH_TOKEN, repr=False)
+    api_key_sid: str = "SK00000000000000000000000000000001"
+    api_key_secret: str = field(default=_API_KEY_SECRET, repr=False)
     project_id: str = "proj_simulator"
     sip_host: str = "sip.api.openai.com"
     caller_number: str = "+14155550100"
@@ -69,7 +74,7 @@ class SimulatorSettings:
     settle_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("api_key", "webhook_secret", "account_sid", "auth_token", "project_id", "sip_host"):
+        for name in _NEVER_EMPTY:
             if not getattr(self, name):
                 raise InvalidInput(f"{name} must not be empty; leave it out to use the default", field=name)
         for name in _DURATIONS:
@@ -97,6 +102,16 @@ class SimulatorSettings:
         return replace(self, **changes)
 
 
+_NEVER_EMPTY = (
+    "api_key",
+    "webhook_secret",
+    "account_sid",
+    "auth_token",
+    "api_key_sid",
+    "api_key_secret",
+    "project_id",
+    "sip_host",
+)
 _DURATIONS = (
     "ring_seconds",
     "gone_delay_seconds",

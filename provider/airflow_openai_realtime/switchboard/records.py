@@ -38,9 +38,13 @@ ATTEMPT_MOVES: Mapping[str, tuple[str, ...]] = {
     DIALING: (PLACED, ENDED, UNKNOWN, RESERVED),
     PLACED: (PLACED, ENDED, UNKNOWN),
     UNKNOWN: (UNKNOWN, PLACED, ENDED),
-    ENDED: (ENDED,),
+    # To dialing only with another number than the one that the carrier refused.
+    ENDED: (ENDED, DIALING),
 }
 """Which states an attempt may move to. None leads from *unknown* back to dialing: nothing dials twice by itself."""
+
+REFUSED_OUTCOME = "failed"
+"""Outcome of an attempt whose number the carrier refused; also of a call that was placed and failed."""
 
 _Record = TypeVar("_Record")
 
@@ -164,6 +168,12 @@ class Attempt:
     detail: str | None = None
     claimant: str | None = None
     created: bool = False
+
+    @property
+    def is_number_refused(self) -> bool:
+        """Whether the attempt is over because the carrier refused its number; nothing was dialed."""
+        placed = self.carrier_call_id is not None or self.call_id is not None
+        return self.state == ENDED and self.outcome == REFUSED_OUTCOME and not placed
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON primitives, instants as ISO 8601 in UTC."""

@@ -62,6 +62,7 @@ def test_the_other_requests_have_twilios_form():
         "end", "POST", "/2010-04-01/Accounts/AC1/Calls/CA1.json", {"Status": "completed"}
     )
     assert check_request("AC1") == TwilioRequest("check", "GET", "/2010-04-01/Accounts/AC1.json")
+    assert check_request("AC1", by_key=True).path == "/2010-04-01/Accounts/AC1/Calls.json?PageSize=1"
 
 
 def test_ringing_longer_than_twilio_allows_is_refused(order):
@@ -138,6 +139,14 @@ def test_a_look_that_shows_no_call_says_so():
 def test_ending_and_checking_succeed_whatever_the_body():
     assert interpret(END, 200, b"") is None
     assert interpret(CHECK, 200, b"<html>") is None
+    assert interpret(CHECK, 200, body(status="active")) is None
+
+
+@pytest.mark.parametrize("state", ["suspended", "closed"])
+def test_an_account_that_cannot_call_fails_the_check(state):
+    error = answer(CHECK, 200, body(sid="AC1", status=state))
+    assert type(error) is CarrierRefused
+    assert state in str(error)
 
 
 def test_ending_a_call_that_is_over_succeeds():
@@ -152,6 +161,36 @@ def test_a_refusal_keeps_twilios_code_and_text_and_only_429_may_be_repeated(requ
     assert type(error) is CarrierRefused
     assert (error.status, error.code, error.safe_to_retry) == (status, "21211", status == 429)
     assert "The 'To' number +1***0123 is not valid. ***" in str(error)
+
+
+@pytest.mark.parametrize("code", [21211, 21214, 21217])
+def test_a_number_that_cannot_be_rung_is_told_apart(code):
+    error = answer(PLACE, 400, body(code=code, message="no"))
+    assert error.is_about_number
+    assert "correct the number" in str(error)
+    assert not answer(LOOK, 400, body(code=code, message="no")).is_about_number
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        *((400, code) for code in (10001, 10002, 10004, 13224, 20005, 21210, 21212, 21215, 21216, 21219, 573005)),
+        (401, 20003),
+        (403, 20003),
+        (401, 21211),  # whatever the code is, the account was refused
+        (404, 20404),
+        (400, None),
+        (400, 99999),
+        (402, None),
+        (422, "strange"),
+        (302, None),
+        (429, 20429),
+    ],
+)
+def test_any_other_refusal_is_not_about_the_number(status, code):
+    error = answer(PLACE, status, body(code=code, message="no"))
+    assert type(error) is CarrierRefused
+    assert not error.is_about_number
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])

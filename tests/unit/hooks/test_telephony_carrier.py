@@ -83,6 +83,25 @@ def test_testing_the_connection_rings_nobody(world: World) -> None:
     assert not world.simulator.log.calls
 
 
+def test_an_api_key_signs_in_for_its_account(world: World, connect: Any) -> None:
+    simulator = world.simulator
+    extra = {"api_key": simulator.api_key_sid}
+    host, login = simulator.twilio_base_url, simulator.account_sid
+    connect(host=host, login=login, password=simulator.api_key_secret, extra=extra)
+    assert TelephonyCarrierHook().test_connection() == (True, "The carrier accepted account and API key.")
+    connect(host=host, login=login, password=simulator.auth_token, extra=extra)
+    works, message = TelephonyCarrierHook().test_connection()
+    assert not works
+    assert simulator.auth_token not in message
+
+
+def test_an_api_key_as_login_says_where_it_belongs(connect: Any) -> None:
+    connect(login="SK00000000000000000000000000000001")
+    works, message = TelephonyCarrierHook().test_connection()
+    assert not works
+    assert "account SID (AC…)" in message
+
+
 def test_testing_a_connection_with_a_wrong_token_says_so(world: World, connect: Any) -> None:
     connect(host=world.simulator.twilio_base_url, login=world.simulator.account_sid, password="wrong-token-123")
     works, message = TelephonyCarrierHook().test_connection()

@@ -124,7 +124,7 @@ def test_one_phone_in_two_spellings_rings_once(world: World) -> None:
     named = run_task(placing(to=LONDON, contact=LONDON_WITH_ZERO))
     assert [each["status"] for each in (first, again, named)] == ["placed", "already_placed", "already_placed"]
     assert {each["contact"] for each in (first, again, named)} == {LONDON}
-    assert len(world.simulator.log.dials(LONDON)) == len(world.simulator.log.calls) == 1
+    assert [record.to_number for record in world.simulator.log.calls] == [LONDON]
 
 
 def test_a_number_corrected_before_anything_was_dialed_is_the_one_that_rings(world: World) -> None:
@@ -133,7 +133,7 @@ def test_a_number_corrected_before_anything_was_dialed_is_the_one_that_rings(wor
         run_task(placing(to="+14155550143"))
     run_task(placing(to=PHONE))
     assert attempt_in(world).to_number == PHONE
-    assert len(world.simulator.log.dials(PHONE)) == len(world.simulator.log.calls) == 1
+    assert [record.to_number for record in world.simulator.log.calls] == [PHONE]
 
 
 @pytest.mark.parametrize("fault", ["reset", "time_out"])
@@ -147,7 +147,7 @@ def test_without_a_clear_answer_nothing_rings_again(world: World, fault: str) ->
         with pytest.raises(PlacementUnknown):
             run_task(operator)
     assert attempt_in(world).state == "unknown"
-    with pytest.raises(PlacementUnknown, match="next attempt number"):
+    with pytest.raises(PlacementUnknown, match="this contact alone"):
         run_task(placing())
     assert len(world.simulator.log.calls) == 1
 
@@ -165,15 +165,79 @@ def test_a_carrier_that_cannot_be_reached_leaves_the_attempt_to_a_retry(
     assert run_task(placing())["status"] == "placed"
 
 
-def test_a_refusal_ends_the_attempt_and_a_retry_says_so_without_asking_again(world: World) -> None:
-    world.simulator.faults.status("place", 400)
+def test_a_number_that_cannot_be_rung_ends_the_attempt_and_a_retry_says_so_without_asking_again(world: World) -> None:
+    world.simulator.faults.status("place", 400, code=21211)
     with pytest.raises(CarrierRefused):
         run_task(placing())
     row = attempt_in(world)
     assert (row.state, row.outcome) == ("ended", "failed")
-    with pytest.raises(CarrierRefused, match="refused by the carrier before"):
+    with pytest.raises(CarrierRefused, match="Correct the number") as again:
         run_task(placing())
+    assert "attempt number" not in str(again.value)
     assert not world.simulator.log.calls
+
+
+def test_a_refused_number_that_was_corrected_rings_when_the_task_is_cleared(world: World) -> None:
+    world.simulator.faults.status("place", 400, code=21217)
+    with pytest.raises(CarrierRefused):
+        run_task(placing(to="+14155550143"))
+    assert run_task(placing(to=PHONE))["status"] == "placed"
+    row = attempt_in(world)
+    assert (row.state, row.outcome, row.detail, row.to_number) == ("placed", None, None, PHONE)
+    assert run_task(placing(to="+14155550144"))["status"] == "already_placed"
+    assert [record.to_number for record in world.simulator.log.calls] == [PHONE]
+
+
+#: What the carrier may say that is not about the number: status and Twilio's code.
+ABOUT_THE_ACCOUNT = [(401, 20003), (403, 20003), (400, 21210), (400, 21215), (400, 20005), (400, 10004), (400, 99999)]
+CONTACTS = ["+14155550151", "+14155550152", "+14155550153"]
+
+
+def dialed_once_each(world: World) -> bool:
+    """Wait until every contact was dialed; then whether each was dialed once. The carrier starts one call a second."""
+    log = world.simulator.log
+    assert world.simulator.wait_for(lambda: all(log.dials(number) for number in CONTACTS))
+    return [len(log.dials(number)) for number in CONTACTS] == [1] * len(CONTACTS)
+
+
+def run_campaign() -> list[str]:
+    """Run a mapped task over all contacts, each on its own, as Airflow does."""
+    states = []
+    for number in CONTACTS:
+        try:
+            states.append(run_task(placing(to=number, contact=None))["status"])
+        except CarrierRefused:
+            states.append("failed")
+    return states
+
+
+@pytest.mark.parametrize(("status", "code"), ABOUT_THE_ACCOUNT)
+def test_a_campaign_that_lost_its_account_rings_when_cleared_exactly_those_not_rung(
+    world: World, status: int, code: int
+) -> None:
+    world.simulator.faults.status("place", status, code=code, number=CONTACTS[1], times=2)
+    assert run_campaign() == ["placed", "failed", "placed"]
+    assert run_campaign() == ["already_placed", "failed", "already_placed"]
+    assert run_campaign() == ["already_placed", "placed", "already_placed"]
+    assert dialed_once_each(world)
+
+
+def test_a_wrong_token_in_mid_campaign_leaves_every_attempt_open(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = TelephonyCarrierHook().settings()
+    run_task(placing(to=CONTACTS[0], contact=None))
+    monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: replace(good, token="revoked"))
+    assert run_campaign() == ["already_placed", "failed", "failed"]
+    monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: good)
+    assert run_campaign() == ["already_placed", "placed", "placed"]
+    assert dialed_once_each(world)
+
+
+def test_an_api_key_of_the_account_rings_phones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator = world.simulator
+    by_key = replace(TelephonyCarrierHook().settings(), api_key=simulator.api_key_sid, token=simulator.api_key_secret)
+    monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: by_key)
+    assert run_task(placing())["status"] == "placed"
+    assert len(simulator.log.calls) == 1
 
 
 def test_a_rate_limit_leaves_the_attempt_to_a_retry(world: World) -> None:

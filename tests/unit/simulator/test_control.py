@@ -111,7 +111,12 @@ def test_a_reset_takes_settings(realtime_simulator: Simulator, control: Simulato
 def test_the_description_has_no_secrets(realtime_simulator: Simulator, control: SimulatorControl) -> None:
     described = control.describe()
     assert described["project_id"] == realtime_simulator.project_id
-    for secret in (realtime_simulator.api_key, realtime_simulator.auth_token, realtime_simulator.webhook_secret):
+    for secret in (
+        realtime_simulator.api_key,
+        realtime_simulator.auth_token,
+        realtime_simulator.api_key_secret,
+        realtime_simulator.webhook_secret,
+    ):
         assert secret not in repr(described)
 
 

@@ -8,7 +8,7 @@ from airflow_openai_realtime.simulator import SimulatorSettings
 
 def test_secrets_are_not_in_the_repr() -> None:
     settings = SimulatorSettings()
-    for secret in (settings.api_key, settings.webhook_secret, settings.auth_token):
+    for secret in (settings.api_key, settings.webhook_secret, settings.auth_token, settings.api_key_secret):
         assert secret not in repr(settings)
 
 

@@ -16,7 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from airflow_openai_realtime.api.phone_numbers import canonical_number
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.errors import ATTEMPT_MOVED, MoveRefused
-from airflow_openai_realtime.switchboard.records import ATTEMPT_MOVES, RESERVED, Attempt
+from airflow_openai_realtime.switchboard.records import (
+    ATTEMPT_MOVES,
+    DIALING,
+    ENDED,
+    REFUSED_OUTCOME,
+    RESERVED,
+    Attempt,
+)
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.tables import attempts
 
@@ -101,7 +108,7 @@ class Attempts:
         from_state: str,
         to_state: str,
         owner: str,
-        values: Mapping[str, str],
+        values: Mapping[str, str | None],
         now: datetime,
     ) -> Attempt:
         """
@@ -116,6 +123,12 @@ class Attempts:
         if to_state not in ATTEMPT_MOVES.get(from_state, ()):
             raise InvalidInput(f"an attempt cannot move from {from_state} to {to_state}", field="to_state")
         same = (attempts.c.line == line) & (attempts.c.attempt_id == attempt_id) & (attempts.c.state == from_state)
+        if (from_state, to_state) == (ENDED, DIALING):
+            # Nothing was dialed, and this is another number than the one refused.
+            same &= attempts.c.carrier_call_id.is_(None) & attempts.c.call_id.is_(None)
+            same &= attempts.c.outcome == REFUSED_OUTCOME
+            same &= attempts.c.to_number != values.get("to_number", "")
+            values = {**values, "outcome": None, "detail": None}
         update = attempts.update().where(same).values(**values, state=to_state, owner=owner, updated_at=now)
 
         def work(connection: Connection) -> Attempt:
