@@ -58,6 +58,9 @@ class ConversationOperator(HasCallLink, BaseOperator):
     :param prices: Own prices for the estimate of the cost, US dollars by model.
     :param transcript_path: Where to write the transcript: a file (``….json`` or ``….txt``) or a folder (ends with
         ``/``; the file is named after the call), for example ``s3://aws_default@bucket/calls/``.
+    :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A retry finds the call
+        that the task has, and accepts and dials nothing twice.
+    :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
     :raises InvalidInput: A value that needs no rendering cannot be used.
     """
 
@@ -77,14 +80,12 @@ class ConversationOperator(HasCallLink, BaseOperator):
         transfer_to: Mapping[str, Any] | str | None = None,
         prices: Mapping[str, Any] | str | None = None,
         transcript_path: str | None = None,
-        retries: int | None = None,
-        retry_delay: timedelta | float | None = None,
+        # In the signature: ``partial`` reads the defaults of a mapped task there, and never runs this.
+        retries: int | None = SAFE_RETRIES,
+        retry_delay: timedelta | float = SAFE_RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
-        # A retry costs nobody a call: it finds the one that it has.
-        safe: dict[str, Any] = {"retries": SAFE_RETRIES, "retry_delay": SAFE_RETRY_DELAY} if wait_for_end else {}
-        given = {"retries": retries, "retry_delay": retry_delay}
-        super().__init__(**{**safe, **{name: value for name, value in given.items() if value is not None}}, **kwargs)
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
         self.wait_for_end = wait_for_end
         self.greeting = greeting
         self.silence_seconds = silence_seconds
