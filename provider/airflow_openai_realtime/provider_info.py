@@ -116,7 +116,7 @@ def _openai_realtime() -> dict[str, Any]:
             ),
             "timeout_seconds": _field(
                 "Time limit (seconds)",
-                "Limit for connecting, sending and waiting for the answer, each.",
+                "Limit for one whole request to OpenAI, from connecting to the last byte of the answer.",
                 type=["number", "null"],
                 default=10,
                 minimum=1,

@@ -16,7 +16,7 @@ from airflow_openai_realtime.api.requests import CallRequest
 from airflow_openai_realtime.api.retry import Pace, Trouble, Verdict
 from airflow_openai_realtime.api.settings import ApiSettings, headers
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
-from airflow_openai_realtime.api.transport import http_options, trouble_of_error
+from airflow_openai_realtime.api.transport import Answer, AsyncTransport, Transport, trouble_of_error
 from airflow_openai_realtime.exceptions import (
     CallAlreadyDecided,
     CallError,
@@ -60,7 +60,7 @@ class _Exchange:
             "json": None if self.request.body is None else dict(self.request.body),
         }
 
-    def of_response(self, response: httpx.Response) -> Verdict:
+    def of_answer(self, response: Answer) -> Verdict:
         try:
             requests.interpret(
                 self.request,
@@ -121,13 +121,11 @@ class CallsClient:
     """
 
     def __init__(
-        self, settings: ApiSettings, *, transport: httpx.BaseTransport | None = None, pace: Pace | None = None
+        self, settings: ApiSettings, *, transport: httpx.AsyncBaseTransport | None = None, pace: Pace | None = None
     ) -> None:
         self._settings = settings
         self._pace = pace or Pace()
-        self._http = httpx.Client(
-            headers=headers(settings), transport=transport, **http_options(settings.timeout_seconds)
-        )
+        self._http = Transport(headers=headers(settings), timeout_seconds=settings.timeout_seconds, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -229,7 +227,7 @@ class CallsClient:
     def _carry_out(self, exchange: _Exchange) -> None:
         def attempt() -> Verdict:
             try:
-                return exchange.of_response(self._http.request(**exchange.http_arguments()))
+                return exchange.of_answer(self._http.send(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 
@@ -258,8 +256,11 @@ class AsyncCallsClient:
     ) -> None:
         self._settings = settings
         self._pace = pace or Pace()
-        self._http = httpx.AsyncClient(
-            headers=headers(settings), transport=transport, **http_options(settings.timeout_seconds, reuse_seconds)
+        self._http = AsyncTransport(
+            headers=headers(settings),
+            timeout_seconds=settings.timeout_seconds,
+            reuse_seconds=reuse_seconds,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:
@@ -305,7 +306,7 @@ class AsyncCallsClient:
     async def _carry_out(self, exchange: _Exchange) -> None:
         async def attempt() -> Verdict:
             try:
-                return exchange.of_response(await self._http.request(**exchange.http_arguments()))
+                return exchange.of_answer(await self._http.send(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 

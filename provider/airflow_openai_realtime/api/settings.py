@@ -26,7 +26,7 @@ class ApiSettings:
     :param organization: Sent as ``OpenAI-Organization``.
     :param project: Sent as ``OpenAI-Project``.
     :param auth_style: ``bearer`` (OpenAI, Entra token) or ``api-key`` (Azure).
-    :param timeout_seconds: Limit for connecting, for sending and for waiting for the answer, each; above 0.
+    :param timeout_seconds: Limit for one whole exchange, from connecting to the last byte of the answer; above 0.
     :raises ConfigurationError: A value is missing or cannot be sent in a header. Never shows the key.
     """
 

@@ -30,7 +30,7 @@ class CarrierSettings:
     :param openai_project_id: ``proj_…`` of the OpenAI project that takes the calls.
     :param sip_host: OpenAI's SIP host; ``sip-eu.api.openai.com`` for a project in the EU.
     :param refer_url: Where the carrier asks what to do with a transfer, ``https://…``; Twilio's ``referUrl``.
-    :param timeout_seconds: Limit for connecting, sending and waiting for the answer, each; above 0.
+    :param timeout_seconds: Limit for one whole exchange, from connecting to the last byte of the answer; above 0.
     :raises ConfigurationError: A value is missing or cannot be used. Never shows the token.
     """
 

@@ -13,7 +13,7 @@ from airflow_openai_realtime.api import retry
 from airflow_openai_realtime.api.error_text import quotable
 from airflow_openai_realtime.api.retry import Pace, Trouble, Verdict
 from airflow_openai_realtime.api.settings import USER_AGENT
-from airflow_openai_realtime.api.transport import http_options, trouble_of_error
+from airflow_openai_realtime.api.transport import Answer, AsyncTransport, Transport, trouble_of_error
 from airflow_openai_realtime.dialers import twilio_requests as requests
 from airflow_openai_realtime.dialers.port import CarrierCall, DialRequest, PlacedCall
 from airflow_openai_realtime.dialers.settings import CarrierSettings
@@ -39,7 +39,7 @@ class _Exchange:
             "data": None if form is None else dict(form),
         }
 
-    def of_response(self, response: httpx.Response) -> Verdict:
+    def of_answer(self, response: Answer) -> Verdict:
         try:
             value = requests.interpret(
                 self.request, response.status_code, response.content, hide=(self.settings.token,)
@@ -67,8 +67,8 @@ class _Exchange:
 def _client_options(settings: CarrierSettings) -> dict[str, Any]:
     return {
         "auth": httpx.BasicAuth(settings.api_key or settings.account, settings.token),
-        "headers": {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
-        **http_options(settings.timeout_seconds),
+        "headers": {"User-Agent": USER_AGENT, "Accept": "application/json"},
+        "timeout_seconds": settings.timeout_seconds,
     }
 
 
@@ -85,12 +85,12 @@ class TwilioDialer:
         self,
         settings: CarrierSettings,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._settings = settings
         self._pace = pace or Pace()
-        self._http = httpx.Client(transport=transport, **_client_options(settings))
+        self._http = Transport(transport=transport, **_client_options(settings))
 
     def __enter__(self) -> Self:
         return self
@@ -163,7 +163,7 @@ class TwilioDialer:
 
         def attempt() -> Verdict:
             try:
-                return exchange.of_response(self._http.request(**exchange.http_arguments()))
+                return exchange.of_answer(self._http.send(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 
@@ -188,7 +188,7 @@ class AsyncTwilioDialer:
     ) -> None:
         self._settings = settings
         self._pace = pace or Pace()
-        self._http = httpx.AsyncClient(transport=transport, **_client_options(settings))
+        self._http = AsyncTransport(transport=transport, **_client_options(settings))
 
     async def __aenter__(self) -> Self:
         return self
@@ -225,7 +225,7 @@ class AsyncTwilioDialer:
 
         async def attempt() -> Verdict:
             try:
-                return exchange.of_response(await self._http.request(**exchange.http_arguments()))
+                return exchange.of_answer(await self._http.send(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 

@@ -14,12 +14,19 @@ from typing import Any
 import httpx
 import tenacity
 
+from airflow_openai_realtime.api.transport import AsyncTransport, Transport
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import client_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
 from airflow_openai_realtime.switchboard.conversation_client import AsyncConversationMethods, ConversationMethods
 from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
+
+MOST_ANSWER_BYTES = 48 * 1024 * 1024
+"""Of one answer; a conversation is kept up to 16 MiB, and its characters may be escaped in an answer."""
+
+REUSE_SECONDS = 4.0
+"""How long a connection is kept for the next request; servers wait five seconds and more."""
 
 _RETRYING: dict[str, Any] = {
     "retry": tenacity.retry_if_exception_type(SwitchboardUnreachable),
@@ -32,25 +39,43 @@ _RETRYING: dict[str, Any] = {
 class _Address:
     """What both clients hold: where the switchboard is, and how to sign in."""
 
-    def __init__(self, url: str, token: str, line: str | None, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        line: str | None,
+        timeout_seconds: float,
+        retries: bool,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
         self.url = ask.check_address(url, token)
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if line:
-            self._headers[ask.LINE_HEADER] = line
-        self._timeout_seconds = timeout_seconds
+            headers[ask.LINE_HEADER] = line
+        self._options: dict[str, Any] = {
+            "headers": headers,
+            "timeout_seconds": timeout_seconds,
+            "most_bytes": MOST_ANSWER_BYTES,
+            "reuse_seconds": REUSE_SECONDS,
+            "transport": transport,
+        }
+        self._retries = retries
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
 
+    @property
+    def _retrying(self) -> dict[str, Any]:
+        return _RETRYING if self._retries else {**_RETRYING, "stop": tenacity.stop_after_attempt(1)}
+
     def _arguments(self, request: SwitchboardRequest) -> dict[str, Any]:
-        """Arguments of httpx's ``request``; a long poll may take its wait longer."""
-        read = self._timeout_seconds + request.wait_seconds
+        """Arguments of a transport's ``send``; a long poll may take its wait longer."""
         return {
             "method": request.method,
             "url": self.url + request.path,
             "params": request.params or None,
             "json": request.body,
-            "timeout": httpx.Timeout(self._timeout_seconds, read=read),
+            "wait_seconds": request.wait_seconds,
         }
 
 
@@ -62,7 +87,8 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
     :param token: Bearer token of the line.
     :param line: Name of the line; None for the switchboard's default.
     :param transport: For tests.
-    :param timeout_seconds: Limit for connecting and for an answer, in seconds, not counting a long poll's wait.
+    :param timeout_seconds: Limit for one whole exchange, in seconds, above 0, not counting a long poll's wait.
+    :param retries: Whether a request that failed is repeated.
     :raises ConfigurationError: URL or token are missing or unusable.
     """
 
@@ -72,11 +98,12 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         token: str,
         *,
         line: str | None = None,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 10.0,
+        retries: bool = True,
     ) -> None:
-        super().__init__(url, token, line, timeout_seconds)
-        self._http = httpx.Client(headers=self._headers, transport=transport, follow_redirects=False)
+        super().__init__(url, token, line, timeout_seconds, retries, transport)
+        self._http = Transport(**self._options)
 
     def __enter__(self) -> SwitchboardClient:
         return self
@@ -91,12 +118,12 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
     def _send(self, request: SwitchboardRequest) -> dict[str, Any]:
         def once() -> dict[str, Any]:
             try:
-                response = self._http.request(**self._arguments(request))
+                response = self._http.send(**self._arguments(request))
             except httpx.HTTPError as error:
                 raise ask.unreachable(request, self.url, error) from error
             return ask.interpret(request, self.url, response.status_code, response.content)
 
-        return tenacity.Retrying(**_RETRYING)(once)
+        return tenacity.Retrying(**self._retrying)(once)
 
     def calls(
         self,
@@ -306,9 +333,10 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
         line: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 10.0,
+        retries: bool = True,
     ) -> None:
-        super().__init__(url, token, line, timeout_seconds)
-        self._http = httpx.AsyncClient(headers=self._headers, transport=transport, follow_redirects=False)
+        super().__init__(url, token, line, timeout_seconds, retries, transport)
+        self._http = AsyncTransport(**self._options)
 
     async def __aenter__(self) -> AsyncSwitchboardClient:
         return self
@@ -323,12 +351,12 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
     async def _send(self, request: SwitchboardRequest) -> dict[str, Any]:
         async def once() -> dict[str, Any]:
             try:
-                response = await self._http.request(**self._arguments(request))
+                response = await self._http.send(**self._arguments(request))
             except httpx.HTTPError as error:
                 raise ask.unreachable(request, self.url, error) from error
             return ask.interpret(request, self.url, response.status_code, response.content)
 
-        return await tenacity.AsyncRetrying(**_RETRYING)(once)
+        return await tenacity.AsyncRetrying(**self._retrying)(once)
 
     async def calls(
         self,

@@ -21,7 +21,8 @@ import httpx
 
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import check_base_url
-from airflow_openai_realtime.api.transport import http_options
+from airflow_openai_realtime.api.error_text import json_object
+from airflow_openai_realtime.api.transport import Answer, Transport
 from airflow_openai_realtime.api.webhooks import sign_webhook
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
@@ -215,16 +216,16 @@ def _as_openai_reaches(url: str) -> str:
 
 @dataclass(frozen=True)
 class _Answer:
-    status_code: int
-    response: httpx.Response
+    answer: Answer
     asked_at: float
     answered_at: float
 
+    @property
+    def status_code(self) -> int:
+        return self.answer.status_code
+
     def json_or_none(self) -> object:
-        try:
-            return self.response.json()
-        except ValueError:
-            return None
+        return json_object(self.answer.content)
 
     def compared_clock(self, whose: str) -> str:
         """
@@ -233,7 +234,7 @@ class _Answer:
         :raises Wrong: Too far.
         """
         try:
-            date = parsedate_to_datetime(self.response.headers.get("date", "")).timestamp()
+            date = parsedate_to_datetime(self.answer.headers.get("date", "")).timestamp()
         except ValueError:
             return f"{whose} does not tell the time"
         # The other clock is told in whole seconds.
@@ -252,9 +253,9 @@ def _request(
     """:raises Wrong: No answer came."""
     asked_at = time.time()
     try:
-        with httpx.Client(**http_options(TIMEOUT_SECONDS)) as http:
-            response = http.request(method, url, headers=dict(headers or {}), content=body)
+        with Transport(timeout_seconds=TIMEOUT_SECONDS) as http:
+            answer = http.send(method, url, headers=dict(headers or {}), content=body)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         why = str(error) or type(error).__name__
         raise Wrong(f"no answer from {url} ({why}): {remedy}") from None
-    return _Answer(response.status_code, response, asked_at, time.time())
+    return _Answer(answer, asked_at, time.time())

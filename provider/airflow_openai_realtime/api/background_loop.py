@@ -1,0 +1,51 @@
+"""One event loop in a thread of its own, for code that blocks but needs what only coroutines can do: be broken off."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+_turn = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def run(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """
+    Run a coroutine in the background loop and wait for it; an exception here, as from a signal, cancels it.
+
+    :param make: Called in this thread.
+    """
+    future = asyncio.run_coroutine_threadsafe(make(), _running())
+    try:
+        return future.result()
+    finally:
+        future.cancel()  # does nothing when it is done
+
+
+def current() -> asyncio.AbstractEventLoop | None:
+    """The loop, if it runs in this process."""
+    return _loop
+
+
+def _running() -> asyncio.AbstractEventLoop:
+    global _loop
+    with _turn:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="openai-realtime-requests", daemon=True).start()
+        return _loop
+
+
+def _forget() -> None:
+    """In a forked process: the thread is not there, and the lock may have been held."""
+    global _loop, _turn
+    _turn = threading.Lock()
+    _loop = None
+
+
+os.register_at_fork(after_in_child=_forget)
