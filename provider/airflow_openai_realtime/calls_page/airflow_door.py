@@ -67,7 +67,7 @@ class AirflowPermissions:
         }
 
 
-def airflow_door(user: Annotated[Any, Depends(get_user)]) -> AirflowPermissions:
+async def airflow_door(user: Annotated[Any, Depends(get_user)]) -> AirflowPermissions:
     """
     Find Airflow's user as Airflow's own routes do: by the bearer token, or the cookie of the UI.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 
@@ -16,6 +15,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.calls_page.directory import Missing, Remembered
 from airflow_openai_realtime.calls_page.owners import OwningTask
 from airflow_openai_realtime.calls_page.sources import ClientSource
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
@@ -78,18 +78,12 @@ class StandaloneLines:
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._turn = threading.Lock()
-        self._found: list[ClientSource] = []
-        self._good_until = 0.0
+        self._found: Remembered[list[ClientSource]] = Remembered(now, CACHE_SECONDS)
 
     def __call__(self) -> list[ClientSource]:
-        """The lines; looked up again from time to time."""
-        with self._turn:
-            if self._now() >= self._good_until:
-                self._found = standalone_lines(connection_ids())
-                self._good_until = self._now() + CACHE_SECONDS
-            return self._found
+        """The lines; looked up again from time to time, by one thread while the others use those of before."""
+        found = self._found.get(lambda: standalone_lines(connection_ids()))
+        return [] if isinstance(found, Missing) else found
 
 
 def connection_ids() -> list[str]:

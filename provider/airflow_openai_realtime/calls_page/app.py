@@ -1,9 +1,12 @@
 """
 The page as a web application. Every route asks for Airflow's user first: Airflow itself guards no plugin's application.
+
+Routes, dependencies and error handlers are all coroutines: FastAPI would run others in the threads of Airflow's API.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from fastapi import Depends, FastAPI
@@ -42,30 +45,31 @@ def create_calls_page(page: CallsPage) -> FastAPI:
     return app
 
 
-def _refused(request: Request, problem: Exception) -> Response:
+async def _refused(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)  # noqa: S101 - Starlette calls it with nothing else
     root = request.scope.get("root_path", "")
     if problem.status_code == 401 and request.method == "GET" and request.url.path == f"{root}/":
         # Relative, since a proxy in front may have put a path before it.
         return RedirectResponse(f"{LOGIN}?{urlencode({'next': f'{root}/'})}", status_code=303)
-    return _said(problem.status_code, str(problem.detail))
+    return _said(problem.status_code, str(problem.detail), problem.headers)
 
 
-def _invalid(_: Request, problem: Exception) -> Response:
+async def _invalid(_: Request, problem: Exception) -> Response:
     """Names the fields and what is wrong, without repeating what was sent."""
     assert isinstance(problem, RequestValidationError)  # noqa: S101
     told = [f"{'.'.join(str(part) for part in item['loc'][1:]) or 'body'}: {item['msg']}" for item in problem.errors()]
     return _said(422, "; ".join(told[:10]))
 
 
-def _invalid_input(_: Request, problem: Exception) -> Response:
+async def _invalid_input(_: Request, problem: Exception) -> Response:
     return _said(422, str(problem))
 
 
-def _failed(_: Request, problem: Exception) -> Response:
+async def _failed(_: Request, problem: Exception) -> Response:
     """A switchboard or OpenAI did not do what was asked."""
     return _said(502, str(problem))
 
 
-def _said(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": message.encode("utf-8", "replace").decode("utf-8")}, status_code=status)
+def _said(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    told = message.encode("utf-8", "replace").decode("utf-8")
+    return JSONResponse({"error": told}, status_code=status, headers=None if headers is None else dict(headers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from fastapi import APIRouter
@@ -25,19 +26,20 @@ ASSETS = {
 """All that the document loads, by name."""
 
 
+@cache
 def read_asset(name: str) -> bytes:
     """One file of the page, as it was installed."""
     return files(__package__).joinpath("static", name).read_bytes()
 
 
 @router.get("/")
-def document() -> Response:
+async def document() -> Response:
     """The page."""
     return Response(read_asset("index.html"), media_type="text/html; charset=utf-8")
 
 
 @router.get("/assets/{name}")
-def asset(name: str) -> Response:
+async def asset(name: str) -> Response:
     """One of its scripts, styles and pictures."""
     if name not in ASSETS:
         raise HTTPException(404, "there is no such file")

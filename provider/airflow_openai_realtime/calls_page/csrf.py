@@ -8,7 +8,7 @@ from starlette.requests import Request
 HEADER = "X-OpenAI-Realtime-Calls"
 
 
-def check_same_site(request: Request) -> None:
+async def check_same_site(request: Request) -> None:
     """
     Refuse a request that another site may have caused.
 

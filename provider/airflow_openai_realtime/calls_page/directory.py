@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TakesTooLong
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from airflow_openai_realtime.calls_page.sources import FoundCall, Source
-from airflow_openai_realtime.exceptions import OpenAIRealtimeError
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.recent import Place, RecentPage, UnreachedAttempt, merged
 
@@ -26,7 +28,13 @@ FRESH_SECONDS = 1.0
 AWAY_SECONDS = 20.0
 """How long a switchboard that did not answer is not asked again."""
 
-MOST_AT_ONCE = 8
+MOST_AT_ONCE = 16
+"""How many sources are asked at once, for all who look on."""
+
+MOST_ASKING_ONE = 3
+"""How many questions one source has to answer at once: a slow one does not take the page's threads."""
+
+FIRST_ANSWER_SECONDS = 10.0
 
 _T = TypeVar("_T")
 
@@ -46,25 +54,79 @@ class Missing:
 
 class Remembered(Generic[_T]):
     """
-    The last answer to a question, which is asked by one thread at a time.
+    The last answer to a question. One thread asks; the others get the last answer meanwhile, or wait for the first.
+
+    :param now: A clock that never goes back, in seconds.
+    :param fresh_seconds: How long an answer is used before it is asked for again.
+    """
+
+    def __init__(self, now: Callable[[], float], fresh_seconds: float = FRESH_SECONDS) -> None:
+        self._now = now
+        self._fresh_seconds = fresh_seconds
+        self._turn = threading.Lock()  # never held while somebody is asked
+        self._answer: _T | Missing | None = None
+        self._asking: Future[_T | Missing] | None = None
+        self._good_until = 0.0
+
+    def get(self, ask: Callable[[], _T | Missing], conn_id: str | None = None) -> _T | Missing:
+        """
+        The answer, asked for when there is none that is fresh.
+
+        :param ask: Raises nothing.
+        :param conn_id: For what is told when the first answer takes too long.
+        """
+        with self._turn:
+            if self._answer is not None and (self._now() < self._good_until or self._asking is not None):
+                return self._answer
+            asked_by_other = self._asking
+            asking = self._asking = asked_by_other or Future()
+        if asked_by_other is not None:
+            try:
+                return asking.result(timeout=FIRST_ANSWER_SECONDS)
+            except TakesTooLong:
+                return Missing(conn_id, "it does not answer in time")
+        try:
+            answer = ask()
+        except BaseException as error:
+            with self._turn:
+                self._asking = None
+            asking.set_exception(error)
+            raise
+        with self._turn:
+            self._answer, self._asking = answer, None
+            self._good_until = self._now() + (0.0 if isinstance(answer, Missing) else self._fresh_seconds)
+        asking.set_result(answer)
+        return answer
+
+
+class _Visits:
+    """
+    How a source is asked: by few at once, and not again for a while when it did not answer.
 
     :param now: A clock that never goes back, in seconds.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._turn = threading.Lock()
-        self._answer: _T | Missing | None = None
-        self._good_until = 0.0
+        self._places = threading.BoundedSemaphore(MOST_ASKING_ONE)
+        self._missing: Missing | None = None
+        self._away_until = 0.0
 
-    def get(self, ask: Callable[[], _T], conn_id: str | None) -> _T | Missing:
-        """The answer, asked for when there is none that is fresh."""
-        with self._turn:
-            if self._answer is None or self._now() >= self._good_until:
-                self._answer = _answer_of(ask, conn_id)
-                lasts = AWAY_SECONDS if isinstance(self._answer, Missing) else FRESH_SECONDS
-                self._good_until = self._now() + lasts
-            return self._answer
+    def answer_of(self, ask: Callable[[], _T], conn_id: str | None) -> _T | Missing:
+        """What a source says, or why it says nothing."""
+        missing = self._missing
+        if missing is not None and self._now() < self._away_until:
+            return missing
+        if not self._places.acquire(blocking=False):
+            return Missing(conn_id, "it is slow, and too many questions wait for it")
+        try:
+            answer = _answer_of(ask, conn_id)
+        finally:
+            self._places.release()
+        if isinstance(answer, Missing):
+            self._away_until = self._now() + AWAY_SECONDS
+            self._missing = answer
+        return answer
 
 
 class CallDirectory:
@@ -79,6 +141,8 @@ class CallDirectory:
         self._sources = sources
         self._now = now
         self._first_pages: dict[tuple[object, int], Remembered[RecentPage]] = {}
+        self._visits: dict[object, _Visits] = {}
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="openai-realtime-calls-sources")
 
     def page(self, before: Place | None, limit: int) -> tuple[RecentPage, list[Missing]]:
         """
@@ -90,7 +154,7 @@ class CallDirectory:
         sources = list(self._sources())
         pages: list[RecentPage] = []
         missing: list[Missing] = []
-        for answer in _at_once(lambda source: self._page_of(source, before, limit), sources):
+        for answer in self._at_once(lambda source: self._page_of(source, before, limit), sources):
             if isinstance(answer, Missing):
                 missing.append(answer)
             else:
@@ -103,17 +167,17 @@ class CallDirectory:
 
         :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
         """
-        problem: OpenAIRealtimeError | None = None
+        missing: Missing | None = None
         for source in self._sources():
-            try:
-                found = source.find(conn_id, call_id)
-            except OpenAIRealtimeError as error:
-                problem = error
+            if source.conn_id not in (None, conn_id):
                 continue
-            if found is not None:
-                return source, found
-        if problem is not None:
-            raise problem
+            answer = self._visits_to(source).answer_of(partial(source.find, conn_id, call_id), source.conn_id)
+            if isinstance(answer, Missing):
+                missing = answer
+            elif answer is not None:
+                return source, answer
+        if missing is not None:
+            raise SwitchboardUnreachable(missing.problem, call_id=call_id)
         return None
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
@@ -140,13 +204,25 @@ class CallDirectory:
         self._first_pages = {}
 
     def _page_of(self, source: Source, before: Place | None, limit: int) -> RecentPage | Missing:
-        def ask() -> RecentPage:
-            return source.page(before, limit)
+        def ask() -> RecentPage | Missing:
+            return self._visits_to(source).answer_of(partial(source.page, before, limit), source.conn_id)
 
         if before is not None:
-            return _answer_of(ask, source.conn_id)
-        key = (source if source.conn_id is not None else None, limit)
-        return self._first_pages.setdefault(key, Remembered(self._now)).get(ask, source.conn_id)
+            return ask()
+        return self._first_pages.setdefault((_key_of(source), limit), Remembered(self._now)).get(ask, source.conn_id)
+
+    def _visits_to(self, source: Source) -> _Visits:
+        return self._visits.setdefault(_key_of(source), _Visits(self._now))
+
+    def _at_once(self, ask: Callable[[Source], _T], sources: Sequence[Source]) -> list[_T]:
+        """Ask all, several at once: one that is away takes seconds."""
+        if len(sources) < 2:
+            return [ask(source) for source in sources]
+        return list(self._threads.map(ask, sources))
+
+
+def _key_of(source: Source) -> object:
+    return source if source.conn_id is not None else None
 
 
 def _answer_of(ask: Callable[[], _T], conn_id: str | None) -> _T | Missing:
@@ -158,12 +234,3 @@ def _answer_of(ask: Callable[[], _T], conn_id: str | None) -> _T | Missing:
     except Exception as error:
         log.exception("calls_page.source_failed")
         return Missing(conn_id, f"unexpected ({type(error).__name__}); see the log of Airflow's API server")
-
-
-def _at_once(ask: Callable[[Source], _T], sources: Iterable[Source]) -> list[_T]:
-    """Ask all, several at once: one that is away takes seconds."""
-    found = list(sources)
-    if len(found) < 2:
-        return [ask(source) for source in found]
-    with ThreadPoolExecutor(min(len(found), MOST_AT_ONCE)) as threads:
-        return list(threads.map(ask, found))

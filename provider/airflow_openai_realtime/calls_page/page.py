@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from airflow_openai_realtime.calls_page.directory import CallDirectory
 from airflow_openai_realtime.calls_page.owners import OwningTask
+from airflow_openai_realtime.calls_page.work import PageWork
 
 
 class Office(Protocol):
@@ -39,12 +40,14 @@ class CallsPage:
     :param office: What is done with them.
     :param door: A FastAPI dependency that gives the user's permissions, or refuses with 401.
     :param now: The clock, aware.
+    :param work: Runs what blocks.
     """
 
     directory: CallDirectory
     office: Office
     door: Callable[..., Any]
     now: Callable[[], datetime]
+    work: PageWork = field(default_factory=PageWork)
 
 
 def page_of(request: Request) -> CallsPage:
@@ -53,6 +56,6 @@ def page_of(request: Request) -> CallsPage:
     return page
 
 
-def user_at_the_door() -> Any:
+async def user_at_the_door() -> Any:
     """Stands for the page's door, which each application puts in its place."""
     raise RuntimeError("the calls page has no door")

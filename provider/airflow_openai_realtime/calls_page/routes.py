@@ -57,9 +57,13 @@ class WantedHangUp(BaseModel):
 
 
 @router.get("/calls")
-def calls(request: Request, user: User, before: str | None = None) -> Answer:
+async def calls(request: Request, user: User, before: str | None = None) -> Answer:
     """Live calls and the newest that are over; with ``before`` older ones."""
     page = page_of(request)
+    return await page.work.run(user.user_name, _calls, page, user, before)
+
+
+def _calls(page: CallsPage, user: Permissions, before: str | None) -> Answer:
     place = None if before is None else Place.parse(before)
     seen: list[SeenCall] = []
     attempts: list[SeenAttempt] = []
@@ -81,7 +85,7 @@ def calls(request: Request, user: User, before: str | None = None) -> Answer:
 
 
 @router.get("/call")
-def call(
+async def call(
     request: Request,
     user: User,
     conn_id: ConnId,
@@ -90,6 +94,10 @@ def call(
 ) -> Answer:
     """One call; with what was said, but for the ``known`` first entries, if the user may read it."""
     page = page_of(request)
+    return await page.work.run(user.user_name, _call, page, user, conn_id, call_id, known)
+
+
+def _call(page: CallsPage, user: Permissions, conn_id: str, call_id: str, known: int) -> Answer:
     seen, _, found = _seen_call(page, user, conn_id, call_id)
     may_read = may_read_transcript(seen, user)
     conversation = found.conversation if may_read else None
@@ -114,9 +122,13 @@ def attempt(request: Request, user: User, conn_id: ConnId, attempt_id: CallId) -
 
 
 @router.post("/hang-up", dependencies=[Depends(check_same_site)])
-def hang_up(request: Request, user: User, body: WantedHangUp) -> Answer:
+async def hang_up(request: Request, user: User, body: WantedHangUp) -> Answer:
     """End a call; repeated, it does no harm."""
     page = page_of(request)
+    return await page.work.run(user.user_name, _hang_up, page, user, body)
+
+
+def _hang_up(page: CallsPage, user: Permissions, body: WantedHangUp) -> Answer:
     seen, source, _ = _seen_call(page, user, body.conn_id, body.call_id)
     if seen.recent.call.is_over:
         return {"gone": True}

@@ -170,7 +170,7 @@ class ClientSource:
 
     def _client(self) -> SwitchboardClient:
         url, token, line = self.address.url, self.address.token, self.address.line
-        return SwitchboardClient(url, token, line=line, timeout_seconds=CLIENT_TIMEOUT_SECONDS)
+        return SwitchboardClient(url, token, line=line, timeout_seconds=CLIENT_TIMEOUT_SECONDS, retries=False)
 
     def _here(self, recent: RecentCall) -> RecentCall:
         return replace(recent, call=replace(recent.call, line=self.conn_id))

@@ -43,44 +43,44 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _http(_: Request, problem: Exception) -> Response:
+async def _http(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)  # noqa: S101 - Starlette calls it with nothing else
     code = _CODES.get(problem.status_code, "error")
     return error(problem.status_code, code, str(problem.detail), problem.headers)
 
 
-def _invalid(_: Request, problem: Exception) -> Response:
+async def _invalid(_: Request, problem: Exception) -> Response:
     """Names the fields and what is wrong, without repeating what was sent."""
     assert isinstance(problem, RequestValidationError)  # noqa: S101
     said = [f"{'.'.join(str(part) for part in item['loc'][1:]) or 'body'}: {item['msg']}" for item in problem.errors()]
     return error(422, "invalid_input", "; ".join(said[:10]))
 
 
-def _invalid_input(_: Request, problem: Exception) -> Response:
+async def _invalid_input(_: Request, problem: Exception) -> Response:
     return error(422, "invalid_input", str(problem))
 
 
-def _unknown(_: Request, problem: Exception) -> Response:
+async def _unknown(_: Request, problem: Exception) -> Response:
     return error(404, "unknown_call", str(problem))
 
 
-def _refused(_: Request, problem: Exception) -> Response:
+async def _refused(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, (MoveRefused, ConversationSuperseded))  # noqa: S101
     return error(409, problem.code, str(problem))
 
 
-def _unavailable(_: Request, problem: Exception) -> Response:
+async def _unavailable(_: Request, problem: Exception) -> Response:
     return error(503, "unavailable", str(problem), RETRY_SOON)
 
 
-def _too_many(_: Request, problem: Exception) -> Response:
+async def _too_many(_: Request, problem: Exception) -> Response:
     return error(429, "too_many_polls", str(problem), RETRY_SOON)
 
 
-def _too_many_lookups(_: Request, problem: Exception) -> Response:
+async def _too_many_lookups(_: Request, problem: Exception) -> Response:
     return error(429, "too_many_lookups", str(problem), RETRY_SOON)
 
 
-def _unexpected(_: Request, __: Exception) -> Response:
+async def _unexpected(_: Request, __: Exception) -> Response:
     # The server logs the exception itself.
     return error(500, "internal", "the switchboard failed; see its log")

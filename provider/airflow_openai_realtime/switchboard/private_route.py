@@ -35,7 +35,7 @@ class PrivateRoute(APIRoute):
         return behind_the_door
 
 
-def caller_line(request: Request) -> Line:
+async def caller_line(request: Request) -> Line:
     """The line whose token the caller has shown."""
     line: Line = request.state.line
     return line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +13,14 @@ from typing import Any
 import pytest
 from tests.unit.switchboard.support import START
 
-from airflow_openai_realtime.calls_page.directory import AWAY_SECONDS, FRESH_SECONDS, CallDirectory, Missing
+from airflow_openai_realtime.calls_page.directory import (
+    AWAY_SECONDS,
+    FRESH_SECONDS,
+    MOST_ASKING_ONE,
+    CallDirectory,
+    Missing,
+    Remembered,
+)
 from airflow_openai_realtime.calls_page.sources import FoundCall
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.recent import ConversationSummary, Place, RecentCall, RecentPage
@@ -121,12 +130,74 @@ def test_older_calls_are_asked_for_each_time() -> None:
 
 
 def test_a_call_is_found_where_it_is_though_another_source_is_away() -> None:
-    away = FakeSource("sales", problem=SwitchboardUnreachable("away"))
-    calls = directory(away, FakeSource(None, (a_recent(1),)))
+    away, now = FakeSource("support", problem=SwitchboardUnreachable("away")), Seconds()
+    calls = directory(away, FakeSource("sales", problem=ValueError()), FakeSource(None, (a_recent(1),)), now=now)
     located = calls.find("support", "rtc_1")
     assert located is not None
     assert located[1].recent.call.call_id == "rtc_1"
     with pytest.raises(SwitchboardUnreachable):
         calls.find("support", "rtc_2")
     away.problem = None
+    now.at += AWAY_SECONDS
     assert calls.find("support", "rtc_2") is None
+
+
+class SlowSource(FakeSource):
+    """A source that answers when it is let."""
+
+    def __init__(self, conn_id: str | None) -> None:
+        super().__init__(conn_id)
+        self.may_answer = threading.Event()
+        self.is_asked = threading.Event()
+
+    def page(self, before: Place | None, limit: int) -> RecentPage:
+        self.is_asked.set()
+        assert self.may_answer.wait(60)
+        return super().page(before, limit)
+
+    def find(self, conn_id: str, call_id: str) -> FoundCall | None:
+        assert self.may_answer.wait(60)
+        return super().find(conn_id, call_id)
+
+
+def test_while_a_slow_switchboard_is_asked_again_people_see_what_it_said_before() -> None:
+    slow, now = SlowSource("sales"), Seconds()
+    slow.calls = (a_recent(1),)
+    slow.may_answer.set()
+    calls = directory(slow, now=now)
+    calls.page(None, 10)
+    slow.may_answer.clear()
+    slow.is_asked.clear()
+    now.at += FRESH_SECONDS
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(calls.page, None, 10)
+        assert slow.is_asked.wait(60)
+        for _ in range(3):
+            assert ids(calls.page(None, 10)[0]) == ["rtc_1"]
+        slow.calls = (a_recent(2),)
+        slow.may_answer.set()
+        assert ids(asking.result(60)[0]) == ["rtc_2"]
+
+
+def test_a_slow_switchboard_is_asked_by_few_at_once_and_the_others_are_told_so() -> None:
+    slow = SlowSource("sales")
+    calls = directory(slow, FakeSource(None, (a_recent(1),)))
+    with ThreadPoolExecutor(8) as threads:
+        asking = [threads.submit(calls.find, "sales", "rtc_9") for _ in range(8)]
+        while sum(each.done() for each in asking) < 8 - MOST_ASKING_ONE:
+            time.sleep(0.01)
+        slow.may_answer.set()
+    refused = [str(each.exception()) for each in asking if each.exception()]
+    assert len(refused) == 8 - MOST_ASKING_ONE
+    assert all("too many questions" in text for text in refused)
+
+
+def test_an_error_that_nobody_expected_leaves_nobody_waiting() -> None:
+    remembered: Remembered[int] = Remembered(Seconds())
+
+    def fail() -> int:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        remembered.get(fail)
+    assert remembered.get(lambda: 1) == 1
