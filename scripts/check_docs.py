@@ -4,6 +4,8 @@ Check what nobody notices until a reader does: links, code samples and docstring
 * A relative link in a page points at a file that exists, and its ``#anchor`` at a heading of it.
 * A Python block in a page is taken from ``example_dags/``: a comment ``<!-- from PATH NAME -->`` above it names the
   file and the ``[START NAME]`` … ``[END NAME]`` part that it must equal.
+* A block of nginx's configuration is a whole file of the repository: ``<!-- from PATH -->`` above it names the file.
+* No page holds a placeholder that was to be filled in, such as a table row ``| FIGURES |`` or ``TODO``.
 * Everything public in the package has a docstring, and none names a parameter that is not there. Where users of the
   package look (operators, sensors, hooks, clients), one that names a parameter names all of them.
 """
@@ -29,6 +31,12 @@ Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"(<!-- from (?P<path>\S+) (?P<name>\S+) -->\n)?```python\n(?P<code>.*?)```", re.DOTALL)
+FILE_BLOCK = re.compile(r"(<!-- from (?P<path>\S+) -->\n)?```nginx\n(?P<text>.*?)```", re.DOTALL)
+# A word in capitals that stands alone in a table's row or on a line, or a mark of unfinished work.
+PLACEHOLDER = re.compile(
+    r"^[|\s]*(?:[A-Z][A-Z_]{3,}|<[A-Z_]{3,}>|\.\.\.|\?\?+)[|\s]*$|\b(?:TODO|FIXME|TBD|XXX)\b|\{\{\s*[A-Z_]+\s*\}\}"
+)
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 PARAM = re.compile(r":param (?:\w+ )?\*{0,2}(\w+):")
 
 
@@ -79,6 +87,30 @@ def stale_samples(page: Path) -> Iterator[str]:
             yield f"{where}: {block['path']} has no part [START {block['name']}]"
         elif expected != block["code"].strip():
             yield f"{where} differs from {block['path']} {block['name']}"
+
+
+def stale_files(page: Path) -> Iterator[str]:
+    """Blocks that are not the file that they show."""
+    for block in FILE_BLOCK.finditer(page.read_text()):
+        where = f"{page.relative_to(ROOT)}: nginx block"
+        if block["path"] is None:
+            yield f"{where} names no file (<!-- from PATH -->)"
+        elif (ROOT / block["path"]).read_text().strip() != block["text"].strip():
+            yield f"{where} differs from {block['path']}"
+
+
+def placeholders(page: Path) -> Iterator[str]:
+    """What was to be filled in, outside code."""
+    for number, text in placeholders_in(page.read_text()):
+        yield f"{page.relative_to(ROOT)}:{number}: the placeholder {text!r} was left"
+
+
+def placeholders_in(text: str) -> Iterator[tuple[int, str]]:
+    """Line and text of each placeholder."""
+    without_code = CODE.sub(lambda code: "\n" * code.group().count("\n") or "code", text)
+    for number, line in enumerate(without_code.splitlines(), start=1):
+        if found := PLACEHOLDER.search(line):
+            yield number, found.group().strip()
 
 
 def public_nodes(
@@ -161,12 +193,15 @@ def _is_framework_method(name: str) -> bool:
     }
 
 
+PAGE_CHECKS = (broken_links, stale_samples, stale_files, placeholders)
+
+
 def main() -> int:
     """Print what is wrong; the exit status is 1 when anything is."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("--verbose", action="store_true", help="say what was looked at")
     verbose = parser.parse_args().verbose
-    faults = [fault for page in pages() for fault in (*broken_links(page), *stale_samples(page))]
+    faults = [fault for page in pages() for check in PAGE_CHECKS for fault in check(page)]
     modules = sorted(PACKAGE.rglob("*.py"))
     faults += [fault for module in modules for fault in docstring_faults(module)]
     print(*faults, sep="\n", end="\n" if faults else "")
