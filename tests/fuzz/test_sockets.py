@@ -15,7 +15,7 @@ from tests.fuzz.hostile import Hostile
 from tests.fuzz.test_routes import SEED
 from tests.unit.switchboard.standalone import Standalone
 
-from airflow_openai_realtime.switchboard.head_limit import MOST_HEAD_BYTES
+from airflow_openai_realtime.switchboard.connection_limits import MOST_HEAD_BYTES
 from airflow_openai_realtime.switchboard.service import utc_now
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
 

@@ -13,6 +13,8 @@ import urllib.request
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from airflow_openai_realtime.switchboard.connection_limits import allow_many_files
+
 APPLICATION = "airflow_openai_realtime.switchboard.worker:app_from_environment"
 GRACEFUL_SECONDS = 10
 
@@ -25,6 +27,7 @@ def serve(host: str, port: int, workers: int) -> int:
     :param workers: Number of processes.
     :returns: The exit code.
     """
+    allow_many_files()
     config = uvicorn.Config(
         APPLICATION,
         factory=True,
@@ -51,10 +54,10 @@ def serve(host: str, port: int, workers: int) -> int:
 
 
 def _http_protocol() -> str:
-    """Uvicorn's quick parser with a limit of ours where it is installed; its other parser has a limit of its own."""
+    """Uvicorn's protocol with limits of ours: with the quick parser where that is installed, else with the other."""
     if importlib.util.find_spec("httptools") is None:
-        return "h11"
-    return "airflow_openai_realtime.switchboard.head_limit:LimitedHttpProtocol"
+        return "airflow_openai_realtime.switchboard.limited_h11:LimitedH11"
+    return "airflow_openai_realtime.switchboard.limited_httptools:LimitedHttpTools"
 
 
 def _say_when_ready(host: str, bound: socket.socket) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 
 from tests.unit.switchboard.support import SECRET
@@ -28,11 +30,22 @@ class Standalone:
 
     :param store_url: Its store.
     :param workers: Number of processes.
+    :param most_files: How many files each process may have open; ``None``: as many as this one.
     """
 
-    def __init__(self, store_url: str, *, workers: int = 1, changes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        store_url: str,
+        *,
+        workers: int = 1,
+        changes: Mapping[str, str] | None = None,
+        most_files: int | None = None,
+    ) -> None:
         self._arguments = ["--port", "0", "--store-url", store_url, "--workers", str(workers)]
         self._changes = dict(changes or {})
+        self._limit_files = None
+        if most_files is not None:
+            self._limit_files = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (most_files, most_files))
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on exit
         self.url = ""
 
@@ -44,6 +57,7 @@ class Standalone:
             stderr=self._log,
             text=True,
             start_new_session=True,
+            preexec_fn=self._limit_files,
         )
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import socket
 import subprocess
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -64,6 +67,38 @@ def test_workers_end_when_their_supervisor_is_killed(sqlite_url: str) -> None:
             time.sleep(0.02)
         else:
             pytest.fail("a worker went on serving")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"POST /webhook HTTP/1.1\r\nX: ",
+        b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+        b"GET /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+        b"GET /v1/calls HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a body", "404 and half a body", "401 and half a body"],
+)
+def test_signed_deliveries_are_taken_while_strangers_hold_more_connections_than_there_are(
+    start: bytes, sqlite_url: str
+) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+    http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+    with Standalone(sqlite_url, most_files=1024) as standalone, http, ExitStack() as stack:
+        address = ("127.0.0.1", int(standalone.url.rpartition(":")[2]))
+        for number in range(1_100):
+            stranger = stack.enter_context(socket.create_connection(address, timeout=60))
+            with suppress(ConnectionError):
+                stranger.sendall(start)
+            if number >= 1_070:
+                body = event_body(number, created_at=time.time())
+                headers = signed(body, number, at=time.time())
+                assert http.post(f"{standalone.url}/webhook", content=body, headers=headers).status_code == 200
+        assert "connections.closed made_room=" in standalone.log()
+        with SwitchboardClient(standalone.url, derived_token(SECRET)) as client:
+            assert len(client.calls(limit=1000).calls) == 30
 
 
 @pytest.mark.parametrize(
