@@ -34,7 +34,7 @@ BLOCK = re.compile(r"(<!-- from (?P<path>\S+) (?P<name>\S+) -->\n)?```python\n(?
 FILE_BLOCK = re.compile(r"(<!-- from (?P<path>\S+) -->\n)?```nginx\n(?P<text>.*?)```", re.DOTALL)
 # A word in capitals that stands alone in a table's row or on a line, or a mark of unfinished work.
 PLACEHOLDER = re.compile(
-    r"^[|\s]*(?:[A-Z][A-Z_]{3,}|<[A-Z_]{3,}>|\.\.\.|\?\?+)[|\s]*$|\b(?:TODO|FIXME|TBD|XXX)\b|\{\{\s*[A-Z_]+\s*\}\}"
+    r"^(?:[|\s]*(?:[A-Z][A-Z_]{3,}|<[A-Z_]{3,}>|\.\.\.|\?\?+))+[|\s]*$|\b(?:TODO|FIXME|TBD|XXX)\b|\{\{\s*[A-Z_]+\s*\}\}"
 )
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 PARAM = re.compile(r":param (?:\w+ )?\*{0,2}(\w+):")
