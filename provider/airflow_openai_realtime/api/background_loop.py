@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -20,11 +21,13 @@ def run(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 
     :param make: Called in this thread.
     """
-    future = asyncio.run_coroutine_threadsafe(make(), _running())
+    future: Future[_T] | None = None
     try:
+        future = asyncio.run_coroutine_threadsafe(make(), _running())
         return future.result()
     finally:
-        future.cancel()  # does nothing when it is done
+        if future is not None:
+            future.cancel()  # does nothing when it is done
 
 
 def current() -> asyncio.AbstractEventLoop | None:

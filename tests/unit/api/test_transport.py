@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
@@ -165,11 +167,14 @@ def test_an_exception_in_a_thread_that_waits_breaks_its_request_off() -> None:
     def interrupt(*_: object) -> None:
         raise Interrupt
 
-    import signal
+    def interrupt_soon() -> None:
+        started.wait(30)
+        time.sleep(0.3)  # until the other thread waits for the work
+        os.kill(os.getpid(), signal.SIGALRM)
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        threading.Thread(target=lambda: started.wait(30) and os.kill(os.getpid(), signal.SIGALRM)).start()
+        threading.Thread(target=interrupt_soon).start()
         with pytest.raises(Interrupt):
             background_loop.run(work)
     finally:
