@@ -18,7 +18,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from airflow_openai_realtime.calls_page.sources import FoundCall, Source
-from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import InvalidInput, OpenAIRealtimeError, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.recent import Place, RecentPage, UnreachedAttempt, merged
 
@@ -33,6 +33,12 @@ MOST_AT_ONCE = 16
 
 MOST_ASKING_ONE = 3
 """How many questions one source has to answer at once: a slow one does not take the page's threads."""
+
+PATIENCE_SECONDS = 2.0
+"""How long a further question waits for its turn."""
+
+STORE_AWAY_SECONDS = 2.0
+"""The same as :data:`AWAY_SECONDS` for the store of the switchboard in this API server."""
 
 FIRST_ANSWER_SECONDS = 10.0
 
@@ -112,21 +118,36 @@ class _Visits:
         self._missing: Missing | None = None
         self._away_until = 0.0
 
-    def answer_of(self, ask: Callable[[], _T], conn_id: str | None) -> _T | Missing:
-        """What a source says, or why it says nothing."""
-        missing = self._missing
-        if missing is not None and self._now() < self._away_until:
+    def answer_of(
+        self, ask: Callable[[], _T], conn_id: str | None, away: type[Exception] = SwitchboardUnreachable
+    ) -> _T | Missing:
+        """
+        What a source says, or why it says nothing.
+
+        :param ask: May raise.
+        :param conn_id: The source's connection.
+        :param away: After errors of this kind the source is left alone for a while; others concern the question.
+        :raises InvalidInput: The question makes no sense.
+        """
+        if (missing := self._not_now()) is not None:
             return missing
-        if not self._places.acquire(blocking=False):
+        if not self._places.acquire(timeout=PATIENCE_SECONDS):
             return Missing(conn_id, "it is slow, and too many questions wait for it")
         try:
-            answer = _answer_of(ask, conn_id)
+            return self._not_now() or ask()
+        except InvalidInput:
+            raise
+        except Exception as error:
+            missing = _missing(error, conn_id)
+            if isinstance(error, away):
+                seconds = AWAY_SECONDS if conn_id is not None else STORE_AWAY_SECONDS
+                self._missing, self._away_until = missing, self._now() + seconds
+            return missing
         finally:
             self._places.release()
-        if isinstance(answer, Missing):
-            self._away_until = self._now() + AWAY_SECONDS
-            self._missing = answer
-        return answer
+
+    def _not_now(self) -> Missing | None:
+        return self._missing if self._now() < self._away_until else None
 
 
 class CallDirectory:
@@ -167,18 +188,7 @@ class CallDirectory:
 
         :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
         """
-        missing: Missing | None = None
-        for source in self._sources():
-            if source.conn_id not in (None, conn_id):
-                continue
-            answer = self._visits_to(source).answer_of(partial(source.find, conn_id, call_id), source.conn_id)
-            if isinstance(answer, Missing):
-                missing = answer
-            elif answer is not None:
-                return source, answer
-        if missing is not None:
-            raise SwitchboardUnreachable(missing.problem, call_id=call_id)
-        return None
+        return self._first_of(conn_id, lambda source: source.find(conn_id, call_id))
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
         """
@@ -186,26 +196,30 @@ class CallDirectory:
 
         :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
         """
-        problem: OpenAIRealtimeError | None = None
-        for source in self._sources():
-            try:
-                found = source.find_attempt(conn_id, attempt_id)
-            except OpenAIRealtimeError as error:
-                problem = error
-                continue
-            if found is not None:
-                return found
-        if problem is not None:
-            raise problem
-        return None
+        found = self._first_of(conn_id, lambda source: source.find_attempt(conn_id, attempt_id))
+        return None if found is None else found[1]
 
     def forget(self) -> None:
         """Ask anew next time, since something was changed from here."""
         self._first_pages = {}
 
+    def _first_of(self, conn_id: str, ask: Callable[[Source], _T | None]) -> tuple[Source, _T] | None:
+        missing: Missing | None = None
+        for source in self._sources():
+            if source.conn_id not in (None, conn_id):
+                continue
+            answer = self._visits_to(source).answer_of(partial(ask, source), source.conn_id)
+            if isinstance(answer, Missing):
+                missing = answer
+            elif answer is not None:
+                return source, answer
+        if missing is not None:
+            raise SwitchboardUnreachable(missing.problem)
+        return None
+
     def _page_of(self, source: Source, before: Place | None, limit: int) -> RecentPage | Missing:
         def ask() -> RecentPage | Missing:
-            return self._visits_to(source).answer_of(partial(source.page, before, limit), source.conn_id)
+            return self._visits_to(source).answer_of(partial(source.page, before, limit), source.conn_id, Exception)
 
         if before is not None:
             return ask()
@@ -225,12 +239,9 @@ def _key_of(source: Source) -> object:
     return source if source.conn_id is not None else None
 
 
-def _answer_of(ask: Callable[[], _T], conn_id: str | None) -> _T | Missing:
-    try:
-        return ask()
-    except OpenAIRealtimeError as error:
+def _missing(error: Exception, conn_id: str | None) -> Missing:
+    if isinstance(error, OpenAIRealtimeError):
         log.warning(logs.line("calls_page.source_away", conn_id=conn_id, error=error))
         return Missing(conn_id, str(error))
-    except Exception as error:
-        log.exception("calls_page.source_failed")
-        return Missing(conn_id, f"unexpected ({type(error).__name__}); see the log of Airflow's API server")
+    log.exception("calls_page.source_failed")
+    return Missing(conn_id, f"unexpected ({type(error).__name__}); see the log of Airflow's API server")

@@ -111,9 +111,13 @@ def _call(page: CallsPage, user: Permissions, conn_id: str, call_id: str, known:
 
 
 @router.get("/attempt")
-def attempt(request: Request, user: User, conn_id: ConnId, attempt_id: CallId) -> Answer:
+async def attempt(request: Request, user: User, conn_id: ConnId, attempt_id: CallId) -> Answer:
     """An attempt to reach a person; once it has become a call, ``call_id`` names that."""
     page = page_of(request)
+    return await page.work.run(user.user_name, _attempt, page, user, conn_id, attempt_id)
+
+
+def _attempt(page: CallsPage, user: Permissions, conn_id: str, attempt_id: str) -> Answer:
     found = page.directory.find_attempt(conn_id, attempt_id)
     seen = visible_attempts([found], user) if found is not None else []
     if not seen:

@@ -22,7 +22,7 @@ from airflow_openai_realtime.calls_page.directory import (
     Remembered,
 )
 from airflow_openai_realtime.calls_page.sources import FoundCall
-from airflow_openai_realtime.exceptions import SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.recent import ConversationSummary, Place, RecentCall, RecentPage
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -190,6 +190,19 @@ def test_a_slow_switchboard_is_asked_by_few_at_once_and_the_others_are_told_so()
     refused = [str(each.exception()) for each in asking if each.exception()]
     assert len(refused) == 8 - MOST_ASKING_ONE
     assert all("too many questions" in text for text in refused)
+
+
+def test_a_question_that_makes_no_sense_does_not_hide_a_switchboard_from_the_others() -> None:
+    source = FakeSource("sales", (a_recent(1),), problem=InvalidInput("no call id"))
+    calls = directory(source)
+    with pytest.raises(InvalidInput):
+        calls.find("sales", "..")
+    source.problem = SwitchboardRefused("no such path")
+    with pytest.raises(SwitchboardUnreachable):
+        calls.find("sales", "rtc_x")
+    source.problem = None
+    assert ids(calls.page(None, 10)[0]) == ["rtc_1"]
+    assert calls.find("sales", "rtc_1") is not None
 
 
 def test_an_error_that_nobody_expected_leaves_nobody_waiting() -> None:
