@@ -14,6 +14,7 @@ from typing import Protocol
 
 from airflow_openai_realtime.calls import outcomes
 from airflow_openai_realtime.calls.feed import CallFeed, Match, Report, Waiter
+from airflow_openai_realtime.calls.taking_back import end_picked_up, take_back
 from airflow_openai_realtime.dialers.port import AsyncDialer
 from airflow_openai_realtime.exceptions import (
     ClaimLost,
@@ -28,6 +29,9 @@ from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, RINGI
 #: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
 CLAIM_AGAIN_SECONDS = 0.5
 
+TIMEOUT = "timeout"
+NOT_ANSWERED = "not_answered"
+
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -38,7 +42,8 @@ class Waited:
 
     :param status: ``claimed`` or ``accepted``, whichever the taker does; ``timeout`` or ``not_answered``.
     :param call: The call, when there is one.
-    :param outcome: Why no call came, when the carrier told: one of ``busy, no_answer, failed, canceled, gone``.
+    :param outcome: Why no call came, when the carrier told: one of ``busy, no_answer, failed, canceled, gone``. With
+        ``timeout`` it is ``canceled``: the placed call was taken back.
     """
 
     status: str
@@ -157,6 +162,9 @@ async def wait_for_call(
     """
     Wait until a matching call is taken, the time is over, or the carrier says that there will be none.
 
+    When the time is over, a placed call is taken back at the carrier. A person who picks up in that moment is waited
+    for, and when the call does not come in, it is ended.
+
     :param feed: Feed of the line; all waiters of a process share one.
     :param match: What is looked for.
     :param claimant: Stable name of who waits.
@@ -169,6 +177,35 @@ async def wait_for_call(
     :raises CallError: The taker failed, and not because the call is gone.
     """
     taker = taker or Claiming(feed.client, claimant, sleep)
+    waited = await _wait(feed, match, claimant, seconds, report, carrier, taker, sleep)
+    if waited.status != TIMEOUT or carrier is None:
+        return waited
+    call = await take_back(carrier.dialer, carrier.carrier_call_id, report)
+    if call is None:
+        return waited
+    if call.status == "canceled":
+        return Waited(TIMEOUT, outcome=outcomes.outcome_of(call))
+    # The person has picked up, or the call is over, and its webhook may be under way.
+    taker.is_last = False
+    late = await _wait(feed, match, claimant, outcomes.LATE_WEBHOOK_SECONDS, report, None, taker, sleep)
+    if late.call is not None:
+        return late
+    if not call.final:
+        await end_picked_up(carrier.dialer, carrier.carrier_call_id, report)
+        return Waited(NOT_ANSWERED, outcome=outcomes.GONE)
+    return Waited(NOT_ANSWERED, outcome=outcomes.outcome_of(call))
+
+
+async def _wait(
+    feed: CallFeed,
+    match: Match,
+    claimant: str,
+    seconds: float,
+    report: Report,
+    carrier: CarrierWatch | None,
+    taker: Taker,
+    sleep: Sleep,
+) -> Waited:
     taking = asyncio.create_task(_take_one(feed, match, claimant, report, taker, sleep))
     asking = asyncio.create_task(_not_answered(carrier, report, sleep)) if carrier is not None else None
     tasks = [task for task in (taking, asking) if task is not None]
@@ -192,7 +229,7 @@ async def wait_for_call(
         taken = await taker.take(own) if own is not None else None
     if taken is not None:
         return Waited(taker.status, call=taken)
-    return Waited("not_answered", outcome=outcome) if outcome else Waited("timeout")
+    return Waited(NOT_ANSWERED, outcome=outcome) if outcome else Waited(TIMEOUT)
 
 
 async def _take_one(

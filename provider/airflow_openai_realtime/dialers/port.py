@@ -158,6 +158,15 @@ class Dialer(Protocol):
         :raises CarrierUnavailable: No answer after the last try.
         """
 
+    def cancel(self, carrier_call_id: str) -> CarrierCall:
+        """
+        Take back an order: a call that is queued or rings ends, one that has been answered goes on.
+
+        :return: The call as it is after that: ``canceled``, ``in-progress``, or over in another way.
+        :raises CarrierRefused: There is no such call, or the account was refused.
+        :raises CarrierUnavailable: No answer after the last try.
+        """
+
     def check(self) -> None:
         """
         Show whether account and token work; rings nobody.
@@ -184,6 +193,9 @@ class AsyncDialer(Protocol):
 
     async def end(self, carrier_call_id: str) -> None:
         """End a call: :meth:`Dialer.end`."""
+
+    async def cancel(self, carrier_call_id: str) -> CarrierCall:
+        """Take back an order: :meth:`Dialer.cancel`."""
 
     async def check(self) -> None:
         """Show whether account and token work: :meth:`Dialer.check`."""

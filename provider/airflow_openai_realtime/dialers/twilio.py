@@ -146,6 +146,21 @@ class TwilioDialer:
         """
         self._send(requests.end_request(self._settings.account, carrier_call_id))
 
+    def cancel(self, carrier_call_id: str) -> CarrierCall:
+        """
+        Take back an order: a call that is queued or rings ends, one that has been answered goes on.
+
+        :param carrier_call_id: ``CA…``, from placing it.
+        :return: The call as it is after that: ``canceled``, ``in-progress``, or over in another way.
+        :raises CarrierRefused: There is no such call, or the account was refused.
+        :raises CarrierUnavailable: No answer after the last try.
+
+        Retries: up to 3 within 30 s, and as :meth:`look`.
+        Source: https://www.twilio.com/docs/voice/api/call-resource
+        """
+        self._send(requests.cancel_request(self._settings.account, carrier_call_id))
+        return self.look(carrier_call_id)
+
     def check(self) -> None:
         """
         Show whether account and token, or API key and secret, work; dials nothing.
@@ -215,6 +230,11 @@ class AsyncTwilioDialer:
     async def end(self, carrier_call_id: str) -> None:
         """End a call: :meth:`TwilioDialer.end`."""
         await self._send(requests.end_request(self._settings.account, carrier_call_id))
+
+    async def cancel(self, carrier_call_id: str) -> CarrierCall:
+        """Take back an order: :meth:`TwilioDialer.cancel`."""
+        await self._send(requests.cancel_request(self._settings.account, carrier_call_id))
+        return await self.look(carrier_call_id)
 
     async def check(self) -> None:
         """Show whether account and token work: :meth:`TwilioDialer.check`."""

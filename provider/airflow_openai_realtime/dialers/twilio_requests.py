@@ -131,6 +131,11 @@ def end_request(account: str, carrier_call_id: str) -> TwilioRequest:
     return TwilioRequest("end", "POST", _call_path(account, carrier_call_id), {"Status": "completed"})
 
 
+def cancel_request(account: str, carrier_call_id: str) -> TwilioRequest:
+    """Build the request that ends a call only while it is queued or rings."""
+    return TwilioRequest("end", "POST", _call_path(account, carrier_call_id), {"Status": "canceled"})
+
+
 def check_request(account: str, *, by_key: bool = False) -> TwilioRequest:
     """
     Build the request that shows whether account and secret work.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_openai_realtime.calls.answer_parameters import check_answer_literals, read_answer_plan, session_as_dict
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
 from airflow_openai_realtime.exceptions import DialError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.accepting import KILL_REQUEST_SECONDS
 from airflow_openai_realtime.tasks.call_link import HasCallLink
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
 
@@ -20,6 +23,18 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.api.session import RealtimeSession
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+    from airflow_openai_realtime.dialers.settings import CarrierSettings
+    from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A placed call that is waited for in a worker, and what it takes to take it back."""
+
+    carrier: CarrierSettings
+    carrier_call_id: str
+    attempt_id: str
+    switchboard: SwitchboardAddress
 
 
 class IncomingCallSensor(CallWaiting, HasCallLink, BaseSensorOperator):
@@ -82,6 +97,7 @@ class IncomingCallSensor(CallWaiting, HasCallLink, BaseSensorOperator):
         "telephony_carrier_conn_id",
     )
     template_fields_renderers = {"answer": "json", "caller_fields": "json"}
+    _order: _Order | None = None
 
     def __init__(
         self,
@@ -126,7 +142,7 @@ class IncomingCallSensor(CallWaiting, HasCallLink, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Look for a call now, else wait; see the class."""
         if not self.deferrable or self.reschedule:
-            return BaseSensorOperator.execute(self, context)
+            return self._wait_in_worker(context)
         found = self._look(context)
         return found if found is not None else self._defer(context)
 
@@ -141,6 +157,47 @@ class IncomingCallSensor(CallWaiting, HasCallLink, BaseSensorOperator):
                 if found is None:
                     self._not_answered(context, outcome)
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
+
+    def on_kill(self) -> None:
+        """Take back the placed call that the sensor waits for in a worker, and end what it is accepting."""
+        super().on_kill()
+        if self._order is not None:
+            self._take_back(replace(self._order.carrier, timeout_seconds=KILL_REQUEST_SECONDS), KILL_REQUEST_SECONDS)
+
+    def _wait_in_worker(self, context: Context) -> Any:
+        placed, connection_id = self._placed(), self._carrier_conn_id()
+        if placed is not None and placed.carrier_call_id is not None and connection_id is not None:
+            from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+
+            # Looked up before it is needed: a task that is being killed must not ask its supervisor.
+            carrier = TelephonyCarrierHook(telephony_carrier_conn_id=connection_id).settings()
+            self._order = _Order(carrier, placed.carrier_call_id, placed.attempt_id, self._hook().line().switchboard)
+        try:
+            return BaseSensorOperator.execute(self, context)
+        except (AirflowSensorTimeout, AirflowSkipException):
+            if self._order is not None:
+                self._take_back(self._order.carrier)
+            raise
+
+    def _take_back(self, settings: CarrierSettings, timeout_seconds: float = 10.0) -> None:
+        """Cancel the placed call at the carrier, or end it when it was picked up in this moment; note it."""
+        from airflow_openai_realtime.calls.outcomes import GONE, outcome_of
+        from airflow_openai_realtime.calls.placing import note_outcome
+        from airflow_openai_realtime.calls.taking_back import take_back_now
+        from airflow_openai_realtime.dialers.settings import dialer_for
+        from airflow_openai_realtime.switchboard.client import SwitchboardClient
+
+        order, self._order = self._order, None
+        if order is None:
+            return
+        with dialer_for(settings) as dialer:
+            call = take_back_now(dialer, order.carrier_call_id, self._report)
+        if call is None:
+            return
+        at = order.switchboard
+        with SwitchboardClient(at.url, at.token, line=at.line, timeout_seconds=timeout_seconds) as switchboard:
+            outcome = outcome_of(call) if call.final else GONE
+            note_outcome(switchboard, order.attempt_id, outcome, self._report)
 
     def _plan(self) -> AnswerPlan | None:
         if self.answer is None:

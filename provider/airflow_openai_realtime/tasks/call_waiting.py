@@ -62,6 +62,8 @@ class CallWaiting(AcceptingTask):
         event = event or {}
         status = event.get("status")
         if status == "timeout":
+            if event.get("outcome") is not None:
+                self._note_not_answered(str(event["outcome"]))
             raise AirflowSensorTimeout(f"no call came within {self.timeout:g} s")
         if status == "not_answered":
             return self._not_answered(context, str(event.get("outcome")))
@@ -202,12 +204,9 @@ class CallWaiting(AcceptingTask):
 
     def _not_answered(self, context: Context, outcome: str) -> dict[str, Any]:
         from airflow_openai_realtime.calls.outcomes import ANSWERED
-        from airflow_openai_realtime.calls.placing import note_outcome
 
-        placed = self._placed()
-        if placed is not None and outcome != ANSWERED:
-            with self._switchboard() as switchboard:
-                note_outcome(switchboard, placed.attempt_id, outcome, self._report)
+        if outcome != ANSWERED:
+            self._note_not_answered(outcome)
         context["ti"].xcom_push(key=OUTCOME_KEY, value=outcome)
         message = (
             "the placed call came in before and is over, or another task has it"
@@ -219,6 +218,15 @@ class CallWaiting(AcceptingTask):
             raise AirflowSkipException(message)
         # A retry could not change it: the attempt is over.
         raise AirflowFailException(message)
+
+    def _note_not_answered(self, outcome: str) -> None:
+        """Write into the ledger that a placed call did not become a call."""
+        from airflow_openai_realtime.calls.placing import note_outcome
+
+        placed = self._placed()
+        if placed is not None:
+            with self._switchboard() as switchboard:
+                note_outcome(switchboard, placed.attempt_id, outcome, self._report)
 
     def _match(self) -> CallMatch:
         headers = dict(read_mapping(self.headers, "headers") or {})

@@ -38,7 +38,7 @@ class PlacedCallWaiting(CallWaiting):
         """Return what came of the call."""
         self._attempt_row = self._find_attempt()
         if event and event.get("status") == TIMEOUT:
-            return self._not_answered(context, TIMEOUT)
+            return self._not_answered(context, str(event.get("outcome") or TIMEOUT))
         return super().execute_complete(context, event)
 
     def _find_attempt(self) -> Attempt:
@@ -81,7 +81,7 @@ class PlacedCallWaiting(CallWaiting):
         if outcome == ANSWERED:
             return self._answered_before(context)
         if outcome != TIMEOUT:
-            self._note(outcome)
+            self._note_not_answered(outcome)
         failed = self._failed_call() if outcome == GONE else None
         if failed is not None:
             with self._switchboard() as switchboard:
@@ -119,14 +119,6 @@ class PlacedCallWaiting(CallWaiting):
         with self._switchboard() as switchboard:
             calls = switchboard.calls(state=ENDED).calls
         return next((call for call in calls if call.end_reason == ACCEPT_FAILED and match.matches(call)), None)
-
-    def _note(self, outcome: str) -> None:
-        from airflow_openai_realtime.calls.placing import note_outcome
-
-        placed = self._placed()
-        if placed is not None:
-            with self._switchboard() as switchboard:
-                note_outcome(switchboard, placed.attempt_id, outcome, self._report)
 
     def _told(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         row = self._attempt_row

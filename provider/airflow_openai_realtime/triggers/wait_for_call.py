@@ -38,7 +38,7 @@ class WaitForCallTrigger(BaseTrigger):
     content,
     - ``accepted`` and ``call_id``: as before, and the call is accepted,
     - ``over`` and ``call_id``: with a conversation: the call was accepted and is over,
-    - ``timeout``,
+    - ``timeout``; ``outcome`` is ``canceled`` when a placed call was taken back at the carrier,
     - ``not_answered`` and ``outcome``: the carrier says that no call will come,
     - ``error`` and ``message``: waiting on cannot help, or an accept failed; then the call was hung up.
 

@@ -18,6 +18,7 @@ from airflow_openai_realtime.exceptions import CarrierRefused, CarrierUnavailabl
 PLACED = httpx.Response(201, json={"sid": "CA1", "status": "queued"})
 RINGING = httpx.Response(200, json={"sid": "CA1", "status": "ringing"})
 ARGUMENTS: dict[str, tuple[Any, ...]] = {"look": ("CA1",), "end": ("CA1",), "check": ()}
+OVER = httpx.Response(400, json={"code": 21220, "message": "Call is not in-progress. Cannot redirect."})
 
 
 class Run:
@@ -25,7 +26,7 @@ class Run:
 
     def __init__(self, kind: str, settings: Any, pace: Any, order: Any) -> None:
         self.kind, self.settings, self.pace = kind, settings, pace
-        self.arguments = {**ARGUMENTS, "place": (order,)}
+        self.arguments = {**ARGUMENTS, "cancel": ("CA1",), "place": (order,)}
         self.sent: list[httpx.Request] = []
 
     def __call__(self, operation: str, *script: Any) -> Any:
@@ -116,6 +117,15 @@ def test_they_give_up_in_the_end(run, operation, requests):
     with pytest.raises(CarrierUnavailable):
         run(operation, *[httpx.ReadTimeout("")] * requests)
     assert len(run.sent) == requests
+
+
+@pytest.mark.parametrize("first", [RINGING, OVER], ids=["taken", "over"])
+@pytest.mark.parametrize("status", ["canceled", "in-progress", "busy"])
+def test_taking_an_order_back_says_how_the_call_is_after_that(run, first, status):
+    call = run("cancel", first, httpx.Response(200, json={"sid": "CA1", "status": status}))
+    assert (call.status, call.final) == (status, status != "in-progress")
+    assert parse_qs(run.sent[0].content.decode()) == {"Status": ["canceled"]}
+    assert run.sent[1].method == "GET"
 
 
 def test_a_look_gives_the_call(run):
