@@ -1,5 +1,6 @@
 # Everything README and CI call. Needs Python 3.10+, make and git; `make demo` and `make test` set up the rest.
 PYTHON ?= python3
+# A version, or a series such as 3.4 for its newest, pre-releases included.
 AIRFLOW ?= 3.3.2
 VENV ?= .venv
 RUN = $(VENV)/bin/python
@@ -22,7 +23,7 @@ test: setup  ## all tests that need no PostgreSQL
 	$(RUN) -m pytest docs/samples
 
 test-postgres: setup  ## the tests that need PostgreSQL (its binaries; a private cluster is started)
-	$(RUN) -m pytest -m postgres
+	$(RUN) -m pytest -n 2 -m postgres
 
 lint: setup  ## ruff, mypy, and the checks of docs and docstrings
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(RUN) -m scripts.check_docs

@@ -210,7 +210,9 @@ def test_how_a_conversation_is(store: Store) -> None:
         hold(store, number, process=f"p{number}")
     keys = [key(number) for number in range(1, 6)]
     assert len(store.standing_by.take(keys, lease(), at(5))) == 5
-    store.conversations.save_progress("support", "p2", [], at(6))
+    # The holder of the third is alive, and has yet to write the result of its call, which is over.
+    for process in ("p2", "p3"):
+        store.conversations.save_progress("support", process, [], at(6))
     store.calls.move("support", "rtc_3", partial(moves.ended, now=at(6), reason="hung_up"), at(6))
     done = store.conversations.finish("support", "rtc_4", 1, "completed", None, [], at(6))
     store.standing_by.hold([heard(5, leave=Leave.RELEASE)], lease(), at(6))
