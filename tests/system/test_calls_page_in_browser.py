@@ -33,7 +33,7 @@ DAG_ID = "example_answer_call"
 CALLER, OUR_NUMBER = "+14155550321", "+14155550187"
 HOSTILE = "<script>parent.hacked = 1</script><img src=x onerror='parent.hacked = 2'> <b>bold</b>"
 TEXT_COLOURS = {"light": "rgb(24, 24, 27)", "dark": "rgb(244, 244, 245)"}
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1440, 900), "tablet": (768, 1024), "phone": (375, 812)}
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,39 @@ def test_a_link_leads_airflow_to_the_dag_run(stage: Stage, browser: Browser, cal
     browser.wait_for(f"return location.pathname === '/dags/{DAG_ID}/runs/{run_id}'", "Airflow's page of the run")
     browser.wait_for("return document.querySelector('iframe') === null", "the page to be left")
     browser.wait_for(f"return document.body.innerText.includes('{run_id}')", "the run")
+
+
+def test_the_address_of_a_call_survives_a_reload_and_back_leads_to_the_list(
+    stage: Stage, browser: Browser, call_id: str
+) -> None:
+    browser.open(f"{stage.airflow.url}/plugin/openai-realtime-calls")
+    wait_for_row(browser, call_id)
+    browser.click(f"{row_of(call_id)} a[data-part=open]")
+    browser.wait_for_element(".entry-caller")
+    assert browser.run("return location.hash") == f"#/{LINE}/{call_id}"
+    browser.command("Page.reload")
+    browser.wait_for_element(".entry-caller")
+    browser.run("history.back()")
+    wait_for_row(browser, call_id)
+    assert browser.run("return location.hash") in ("", "#/")
+    assert browser.run("return location.pathname") == "/plugin/openai-realtime-calls"
+    browser.run(f"location.hash = '#/{LINE}/{call_id}'")  # as somebody who pastes an address
+    browser.wait_for_element(".entry-caller")
+
+
+def test_back_from_another_page_of_airflow_leads_to_the_list_as_it_was(
+    stage: Stage, browser: Browser, call_id: str, run_id: str
+) -> None:
+    browser.open(f"{stage.airflow.url}/plugin/openai-realtime-calls")
+    wait_for_row(browser, call_id)
+    browser.run("page.querySelector('#filter').focus()")
+    browser.command("Input.insertText", text=DAG_ID)
+    browser.wait_for("return location.hash.includes('q=')", "the filter in the address")
+    browser.click(f"{row_of(call_id)} a[data-part=run]")
+    browser.wait_for("return document.querySelector('iframe') === null", "the page to be left")
+    browser.run("history.back()")
+    browser.wait_for(f"return page.querySelector('#filter')?.value === '{DAG_ID}'", "the filter")
+    wait_for_row(browser, call_id)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
 from airflow_openai_realtime.calls_page.access import SeenAttempt, SeenCall
+from airflow_openai_realtime.calls_page.owners import OwningTask, task_named
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.orders import order_of_claimant
 from airflow_openai_realtime.switchboard.recent import ConversationSummary
@@ -34,7 +35,7 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
     return {
         "conn_id": call.line,
         "call_id": call.call_id,
-        "attempt_id": None,
+        "attempt_id": seen.recent.attempt and seen.recent.attempt.attempt_id,
         "state": call.state,
         "is_live": not call.is_over,
         "from": call.from_number and mask_number(call.from_number),
@@ -47,6 +48,8 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
         "waited_until": _text(call.accepted_at or call.ended_at),
         "silent_since": _text(silent_since(call, conversation, now)),
         "outcome": outcome_of(call, conversation.outcome if conversation else None),
+        "ended_by": ended_by(call, seen.owner),
+        "talk_seconds": call.talk_seconds,
         "reason": call.end_reason and mask_numbers(call.end_reason),
         "status_code": call.status_code,
         "target": call.target_uri and mask_numbers(call.target_uri),
@@ -76,6 +79,8 @@ def shown_attempt(seen: SeenAttempt) -> dict[str, Any]:
         "waited_until": None if is_live else _text(attempt.updated_at),
         "silent_since": None,
         "outcome": attempt.outcome and mask_numbers(attempt.outcome),
+        "ended_by": None,
+        "talk_seconds": None,
         "reason": attempt.detail and mask_numbers(attempt.detail),
         "status_code": None,
         "target": None,
@@ -120,6 +125,21 @@ def outcome_of(call: SwitchboardCall, outcome: str | None) -> str | None:
     if outcome is not None or not call.is_over:
         return outcome
     return (call.end_reason and mask_numbers(call.end_reason)) or call.state if call.state == ENDED else call.state
+
+
+def ended_by(call: SwitchboardCall, owner: OwningTask | None) -> str | None:
+    """
+    Who ended a call, or asked for its end while it still goes on; ``None``: not known.
+
+    Another DAG's task is not named: the user may not be allowed to read that DAG.
+    """
+    by = call.ended_by if call.is_over else call.end_wanted_by
+    task = task_named(by)
+    if task is None:
+        return by and mask_numbers(by)
+    if owner is not None and task.dag_id == owner.dag_id:
+        return f"task {task.task_id}" if task.map_index < 0 else f"task {task.task_id} [{task.map_index}]"
+    return "another task"
 
 
 def shown_conversation(conversation: Conversation, known_entries: int = 0) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from airflow_openai_realtime.calls_page.sources import Source, StoreSource
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.records import Attempt
 from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.witnesses import Account
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 RUN = "scheduled__2026-11-22T08:00:00+00:00"
@@ -147,7 +148,7 @@ class PageWorld:
         ):
             self.store.calls.move(line, f"rtc_{number}", rule, now)  # type: ignore[arg-type]
 
-    def end(self, number: int = 1, reason: str = "ended", line: str = "support") -> None:
+    def end(self, number: int = 1, reason: str | Account = "ended", line: str = "support") -> None:
         rule = partial(moves.ended, now=self.clock(), reason=reason)
         self.store.calls.move(line, f"rtc_{number}", rule, self.clock())
 

@@ -36,7 +36,6 @@ def test_it_shows_whom_it_called_after_the_ledger_row_has_ended(page: PageWorld)
     page.come_in(1, attempt)
     page.accept(1)
     page.end(1, "hung_up")
-    page.settle(attempt, "answered")
     (call,) = shown(page)
     assert (call["contact"], call["state"], call["outcome"]) == ("ann", "ended", "hung_up")
 

@@ -11,6 +11,7 @@ from tests.unit.calls_page.test_directory import FakeSource
 from airflow_openai_realtime.calls_page import routes
 from airflow_openai_realtime.calls_page.access import READ_CALLS
 from airflow_openai_realtime.exceptions import ServiceUnavailable, SwitchboardUnreachable
+from airflow_openai_realtime.switchboard.witnesses import Account, Witness
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -44,6 +45,8 @@ def test_a_live_call_as_the_list_shows_it(page: PageWorld) -> None:
         "hangup_at": "2026-11-22T08:10:00+00:00",
         "silent_since": None,
         "outcome": None,
+        "ended_by": None,
+        "talk_seconds": None,
         "reason": None,
         "status_code": None,
         "target": None,
@@ -236,3 +239,24 @@ def test_hanging_up_takes_no_other_method_and_no_parameters(page: PageWorld) -> 
 def test_what_is_odd_is_refused_in_a_sentence(page: PageWorld, path: str, status: int) -> None:
     answer = page.http.get(PREFIX + path)
     assert (answer.status_code, list(answer.json())) == (status, ["error"])
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ("caller", "caller"),
+        ("agent", "agent"),
+        ("ann", "ann"),
+        (None, None),
+        (claimant(task_id="hang_up"), "task hang_up"),
+        (claimant(task_id="talk", map_index=7), "task talk [7]"),
+        (claimant("secret_dag"), "another task"),
+    ],
+)
+def test_who_hung_up_and_what_the_carrier_counted_is_told(page: PageWorld, by: str | None, told: str | None) -> None:
+    page.ring()
+    page.accept()
+    page.end(1, Account(Witness.API, "hung_up", by, 12.5))
+    (call,) = page.calls()["calls"]
+    assert (call["ended_by"], call["outcome"], call["talk_seconds"]) == (told, "hung_up", 12.5)
+    assert "secret_dag" not in page.call(1).text

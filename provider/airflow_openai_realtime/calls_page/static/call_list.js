@@ -1,14 +1,32 @@
-// The list: live calls, and the latest that are over.
+// The list: live calls, and the latest that are over, with attempts that did not become a call among them.
 
-import { announce, arrange, el, setText } from "./dom.js";
-import { airflowAddress, leaveTo } from "./frame.js";
-import { callerOf, duration, instant, outcomeWords, stateWords, talked, waited } from "./words.js";
+import { announce, arrange, bdi, el, setText } from "./dom.js";
+import { airflowAddress, keepListPlace, keptListPlace, leaveTo } from "./frame.js";
+import {
+  callWords, callerOf, campaignWords, directionOf, duration, endWords, instant, outcomeOf, silenceWords, stateClass,
+  stateOf, talked, waited,
+} from "./words.js";
 
 const MOST_KEPT = 1000;
 const NOTHING = "–";
-const COLUMNS = ["Time", "From", "To", "Line", "State", "Waited", "Talked", "Outcome", "DAG run", "Hang up"];
+const COLUMNS = ["Time", "Way", "From", "To", "Line", "State", "Waited", "Talked", "Outcome", "DAG run", "Hang up"];
 
-const keyOf = (call) => `${call.conn_id}/${call.call_id}`;
+/** What tells rows apart. An attempt that becomes a call gets another row, and its own one goes. */
+const keyOf = (call) => JSON.stringify([call.conn_id, call.call_id ?? { attempt: call.attempt_id }]);
+
+/** Where a row is shown on its own. */
+export function addressOf(call) {
+  const parts = call.call_id === null ? ["attempt", call.conn_id, call.attempt_id] : [call.conn_id, call.call_id];
+  return `#/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+/** What a filter looks at: all that can be read in a row. */
+function textOf(call) {
+  const { from, to, contact, conn_id, task, order } = call;
+  const told = [callerOf(call), from, to, contact, conn_id, campaignWords(call), directionOf(call), stateOf(call)];
+  return [...told, outcomeOf(call), endWords(call), task?.dag_id, task?.run_id, task?.task_id, order]
+    .filter((part) => typeof part === "string").join(" ").toLowerCase();
+}
 
 /** A table of calls, whose rows are kept as long as their calls are there. */
 class CallTable {
@@ -28,11 +46,14 @@ class CallTable {
     this.element = el("section", { class: `calls-${title.toLowerCase()}` }, heading, this.empty, this.table);
   }
 
-  show(calls, now, emptyText) {
-    setText(this.count, calls.length ? String(calls.length) : "");
+  /** Show those of the calls that the filter lets through. */
+  show(all, isWanted, now, emptyText) {
+    const calls = all.filter(isWanted);
+    const count = calls.length === all.length ? String(all.length) : `${calls.length} of ${all.length}`;
+    setText(this.count, all.length ? count : "");
     this.table.hidden = calls.length === 0;
     this.empty.hidden = calls.length > 0;
-    setText(this.empty, emptyText);
+    setText(this.empty, all.length ? "The filter fits none of them." : emptyText);
     const rows = new Map(calls.map((call) => [keyOf(call), this.rows.get(keyOf(call)) ?? new CallRow(this.hangUp)]));
     this.rows = rows;
     calls.forEach((call) => rows.get(keyOf(call)).show(call, now));
@@ -49,8 +70,8 @@ class CallRow {
   constructor(hangUp) {
     this.hangUp = hangUp;
     this.shown = "";
-    this.cells = COLUMNS.map((name) => el("td", { role: "cell", "data-name": name }));
-    this.element = el("tr", { role: "row" }, ...this.cells);
+    this.cells = Object.fromEntries(COLUMNS.map((name) => [name, el("td", { role: "cell", "data-name": name })]));
+    this.element = el("tr", { role: "row" }, ...Object.values(this.cells));
   }
 
   show(call, now) {
@@ -64,29 +85,49 @@ class CallRow {
   }
 
   fill(call) {
-    const [time, from, to, line, state, , , outcome, dag, action] = this.cells;
-    const address = `#/${encodeURIComponent(call.conn_id)}/${encodeURIComponent(call.call_id)}`;
-    const name = `${instant(call.received_at)}, call from ${callerOf(call)}`;
+    const words = callWords(call);
+    const name = `${instant(call.received_at)}, ${words}`;
     const had = this.element.contains(document.activeElement) ? document.activeElement.dataset.part : null;
     const at = el("time", { datetime: call.received_at, title: call.received_at }, instant(call.received_at));
-    time.replaceChildren(el("a", { href: address, "aria-label": name, "data-part": "open" }, at));
-    from.replaceChildren(callerOf(call));
-    to.replaceChildren(call.to ?? NOTHING);
-    line.replaceChildren(call.conn_id);
-    state.replaceChildren(el("span", { class: `state state-${call.state}` }, stateWords(call.state)));
-    outcome.replaceChildren(call.outcome === null ? NOTHING : outcomeWords(call.outcome));
-    dag.replaceChildren(ownerOf(call), call.task === null ? "" : el("small", {}, call.task.run_id));
-    action.replaceChildren(call.may_hang_up ? hangUpButton(this.hangUp, call) : "");
-    for (const cell of this.cells) cell.toggleAttribute("data-nothing", cell.textContent === NOTHING);
+    const run = call.task === null ? "" : el("small", {}, bdi(call.task.run_id));
+    const contents = {
+      Time: [el("a", { href: addressOf(call), "aria-label": name, "data-part": "open" }, at)],
+      Way: [directionOf(call)],
+      From: [call.call_id === null ? NOTHING : callerOf(call)],
+      To: toOf(call),
+      Line: [bdi(call.conn_id)],
+      State: [el("span", { class: stateClass(call), title: silenceWords(call) }, stateOf(call))],
+      Outcome: outcomeParts(call),
+      "DAG run": [ownerOf(call), run],
+      "Hang up": [call.may_hang_up ? hangUpButton(this.hangUp, call) : ""],
+    };
+    for (const [column, parts] of Object.entries(contents)) {
+      this.cells[column].replaceChildren(...parts);
+      this.cells[column].toggleAttribute("data-nothing", this.cells[column].textContent === NOTHING);
+    }
     if (had !== null) this.element.querySelector(`[data-part="${had}"]`)?.focus();
   }
 
   tick(now) {
     const talking = talked(this.call, now);
-    setText(this.cells[5], duration(waited(this.call, now)));
-    setText(this.cells[6], talking === null ? NOTHING : duration(talking));
-    this.cells[6].toggleAttribute("data-nothing", talking === null);
+    setText(this.cells.Waited, duration(waited(this.call, now)));
+    setText(this.cells.Talked, talking === null ? NOTHING : duration(talking));
+    this.cells.Talked.toggleAttribute("data-nothing", talking === null);
   }
+}
+
+/** The number that was called; of a placed call also whose it is, and for what campaign. */
+function toOf(call) {
+  const contact = call.contact === null ? "" : el("small", {}, bdi(call.contact));
+  const campaign = call.campaign === null ? "" : el("small", {}, bdi(call.campaign), ` · attempt ${call.attempt}`);
+  return [call.to ?? NOTHING, contact, campaign];
+}
+
+/** How a call ended, and who ended it. */
+function outcomeParts(call) {
+  const outcome = outcomeOf(call);
+  const by = endWords(call);
+  return [outcome === null ? NOTHING : outcome, by === "" ? "" : el("small", { dir: "auto" }, by)];
 }
 
 /** Whose call it is: a link to the DAG run, or the name of the standing order. */
@@ -94,63 +135,113 @@ export function ownerOf(call) {
   if (call.task !== null) {
     const { dag_id, run_id } = call.task;
     const href = airflowAddress("dags", dag_id, "runs", run_id);
-    return el("a", { href, target: "_top", onclick: leaveTo, "data-part": "run" }, dag_id);
+    return el("a", { href, target: "_top", onclick: leaveTo, "data-part": "run" }, bdi(dag_id));
   }
-  return document.createTextNode(call.order === null ? NOTHING : `standing order ${call.order}`);
+  return call.order === null ? document.createTextNode(NOTHING) : el("span", {}, "standing order ", bdi(call.order));
 }
 
 /** A button that hangs up, after asking. */
 export function hangUpButton(hangUp, call) {
-  const label = `Hang up the call from ${callerOf(call)}`;
   const onclick = () => hangUp(call);
+  const label = `Hang up ${callWords(call)}`;
   return el("button", { type: "button", class: "button danger", "aria-label": label, "data-part": "end", onclick }, "Hang up");
 }
 
 export class CallList {
   title = "Calls";
 
-  constructor(ask, hangUp, now) {
+  /**
+   * @param {function} ask asks the server
+   * @param {function} hangUp hangs a call up, after asking
+   * @param {function} now the time by the server's clock, in milliseconds
+   * @param {function(string)} onFilter told what the filter is whenever somebody changes it
+   */
+  constructor(ask, hangUp, now, onFilter) {
     this.ask = ask;
     this.now = now;
     this.over = new Map(); // calls that are over, by key: also those that newer ones have pushed off the first page
+    this.liveCalls = [];
     this.next = null;
     this.liveCount = null;
+    this.top = 0;
     this.live = new CallTable("Live", hangUp);
     this.recent = new CallTable("Recent", hangUp);
     this.more = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.older() }, "Older calls");
-    this.element = el("div", {}, el("h1", {}, "Calls"), this.live.element, this.recent.element, this.more);
+    const oninput = () => {
+      onFilter(this.filter.value);
+      this.showAll();
+    };
+    this.filter = el("input", { type: "search", id: "filter", class: "filter", autocomplete: "off", dir: "auto", oninput });
+    const filter = el("p", { class: "filtering" }, el("label", { for: "filter" }, "Filter "), this.filter);
+    const head = el("div", { class: "top" }, el("h1", {}, "Calls"), filter);
+    this.element = el("div", {}, head, this.live.element, this.recent.element, this.more);
   }
 
   question() {
     return "api/calls";
   }
 
-  show(body) {
+  /** Filter by what the address says. */
+  filterBy(text) {
+    if (this.filter.value === text) return;
+    this.filter.value = text;
+    if (this.liveCount !== null) this.showAll();
+  }
+
+  async show(body) {
+    const isFirst = this.liveCount === null;
     this.keep(body.calls);
     // Where the page of older calls begins, until older ones have been asked for.
     if (!this.asksOlder) this.next = body.next;
     const live = body.calls.filter((call) => call.is_live);
-    if (this.liveCount !== null && live.length !== this.liveCount) announce(`${live.length} live calls`);
+    if (!isFirst && live.length !== this.liveCount) announce(`${live.length} live calls`);
     this.liveCount = live.length;
-    this.live.show(live, this.now(), "No call is under way.");
-    this.showOver();
+    this.liveCalls = live;
+    this.showAll();
+    if (isFirst) await this.comeBack(keptListPlace());
+  }
+
+  /** Show as much as before, at the same height, for who comes back from another page of Airflow. */
+  async comeBack(place) {
+    if (place === null) return;
+    while (this.next !== null && this.over.size < Math.min(place.rows, MOST_KEPT)) {
+      if (!(await this.older())) break;
+    }
+    this.top = place.top;
+    if (this.element.isConnected) window.scrollTo(0, place.top);
+  }
+
+  /** Note how far the list is scrolled. */
+  scrolled(top) {
+    this.top = top;
+    if (this.liveCount !== null) keepListPlace({ top, rows: this.over.size });
   }
 
   keep(calls) {
     for (const call of calls) {
+      // The row of an attempt goes when the attempt has become a call.
+      if (call.call_id !== null && call.attempt_id !== null) this.over.delete(keyOf({ ...call, call_id: null }));
       if (call.is_live) this.over.delete(keyOf(call));
       else this.over.set(keyOf(call), call);
     }
   }
 
-  showOver() {
+  showAll() {
+    const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const isWanted = (call) => {
+      if (words.length === 0) return true;
+      const text = textOf(call);
+      return words.every((word) => text.includes(word));
+    };
     const newestFirst = (one, other) => (one.received_at < other.received_at ? 1 : -1);
     const calls = [...this.over.values()].sort(newestFirst).slice(0, MOST_KEPT);
     this.over = new Map(calls.map((call) => [keyOf(call), call]));
-    this.recent.show(calls, this.now(), "No calls that you may see.");
+    this.live.show([...this.liveCalls].sort(newestFirst), isWanted, this.now(), "No call is under way.");
+    this.recent.show(calls, isWanted, this.now(), "No calls that you may see.");
     this.more.hidden = this.next === null || calls.length >= MOST_KEPT;
   }
 
+  /** @returns {Promise<boolean>} whether older ones were told */
   async older() {
     this.more.disabled = true;
     try {
@@ -158,17 +249,19 @@ export class CallList {
       this.asksOlder = true;
       this.next = body.next;
       this.keep(body.calls);
-      this.showOver();
+      this.showAll();
       announce(`${body.calls.length} older calls`);
+      return true;
     } catch (problem) {
       announce(problem.message);
+      return false;
     } finally {
       this.more.disabled = false;
     }
   }
 
   failed(problem) {
-    if (this.liveCount === null) this.live.show([], this.now(), problem.message);
+    if (this.liveCount === null) this.live.show([], () => true, this.now(), problem.message);
   }
 
   tick(now) {

@@ -1,15 +1,23 @@
-// One call: what is known of it, its timeline, what it used and what came of it.
+// One call: what is known of it, its timeline, what it used and what came of it. Or an attempt that is no call yet.
 
-import { announce, arrange, el, setText } from "./dom.js";
+import { announce, arrange, bdi, el, setText } from "./dom.js";
 import { airflowAddress, leaveTo } from "./frame.js";
-import { hangUpButton, ownerOf } from "./call_list.js";
+import { addressOf, hangUpButton, ownerOf } from "./call_list.js";
 import { timelineItem } from "./timeline.js";
-import { callerOf, duration, instant, outcomeWords, stateWords, talked, waited } from "./words.js";
+import {
+  callWords, callerOf, directionOf, duration, endWords, instant, outcomeOf, silenceWords, stateClass, stateOf, talked,
+  waited,
+} from "./words.js";
 
 export class CallView {
-  constructor(conn_id, call_id, hangUp) {
-    this.conn_id = conn_id;
-    this.call_id = call_id;
+  /**
+   * @param {{conn_id: string, call_id?: string, attempt_id?: string}} named a call, or an attempt, which gives way to
+   *   its call as soon as there is one
+   * @param {function} hangUp hangs a call up, after asking
+   * @param {string} listAddress where the list is that one goes back to
+   */
+  constructor(named, hangUp, listAddress) {
+    this.named = named;
     this.hangUp = hangUp;
     this.title = "Call";
     this.known = 0;
@@ -24,50 +32,65 @@ export class CallView {
     const talk = el("section", {}, el("h2", { id: "timeline-title" }, "Timeline"), this.empty, this.timeline);
     this.element = el(
       "article", {},
-      el("p", { class: "back" }, el("a", { href: "#/" }, "← All calls")),
+      el("p", { class: "back" }, el("a", { href: listAddress, "data-part": "back" }, "← All calls")),
       el("div", { class: "top" }, this.heading, this.action), this.facts,
       el("div", { class: "columns" }, talk, el("div", {}, this.result, this.usage)),
     );
   }
 
   question() {
-    const query = new URLSearchParams({ conn_id: this.conn_id, call_id: this.call_id, known: String(this.known) });
-    return `api/call?${query}`;
+    const { conn_id, call_id, attempt_id } = this.named;
+    if (call_id === undefined) return `api/attempt?${new URLSearchParams({ conn_id, attempt_id })}`;
+    return `api/call?${new URLSearchParams({ conn_id, call_id, known: String(this.known) })}`;
   }
 
   show(body, now) {
     this.call = body.call;
-    setText(this.heading, `Call from ${callerOf(body.call)}`);
+    if (this.named.call_id === undefined && body.call.call_id !== null) {
+      window.location.replace(addressOf(body.call));
+      return;
+    }
+    setText(this.heading, callWords(body.call).replace(/^the c/, "C"));
     this.showFacts(body.call, now());
     const action = JSON.stringify([body.call.may_hang_up]);
     if (action !== this.shownAction) {
       this.shownAction = action;
       this.action.replaceChildren(...(body.call.may_hang_up ? [hangUpButton(this.hangUp, body.call)] : []));
     }
-    if (this.state !== null && this.state !== body.call.state) announce(`The call is now: ${stateWords(body.call.state)}`);
-    this.state = body.call.state;
+    const state = stateOf(body.call);
+    if (this.state !== null && this.state !== state) announce(`The call is now: ${state}`);
+    this.state = state;
     this.showConversation(body);
   }
 
   showFacts(call, now) {
+    const time = (at) => at && el("time", { datetime: at, title: at }, instant(at));
     const facts = [
-      ["State", el("span", { class: `state state-${call.state}` }, stateWords(call.state))],
-      ["Outcome", call.outcome && outcomeWords(call.outcome)],
-      ["From", callerOf(call)],
+      ["State", el("span", { class: stateClass(call) }, stateOf(call))],
+      ["Heard of", call.silent_since && silenceWords(call)],
+      ["Outcome", outcomeOf(call)],
+      ["Ended", endWords(call)],
+      ["Reason", call.reason !== call.outcome && call.reason && bdi(call.reason)],
+      ["Way", directionOf(call) === "out" ? "outgoing" : "incoming"],
+      ["Contact", call.contact && bdi(call.contact)],
+      ["From", call.call_id === null ? null : callerOf(call)],
       ["To", call.to],
-      ["Line", call.conn_id],
-      ["Came in", el("time", { datetime: call.received_at, title: call.received_at }, instant(call.received_at))],
+      ["Campaign", call.campaign && bdi(call.campaign)],
+      ["Attempt", call.attempt],
+      ["Line", bdi(call.conn_id)],
+      [call.call_id === null ? "Began" : "Came in", time(call.received_at)],
       ["Waited", duration(waited(call, now))],
       ["Talked", talked(call, now) === null ? null : duration(talked(call, now))],
       ["Ends at the latest", call.is_live && call.hangup_at ? instant(call.hangup_at) : null],
-      ["Transfer to", call.target],
+      ["Transfer to", call.target && bdi(call.target)],
       ["SIP status", call.status_code],
       ["DAG", call.task && ownerOf(call)],
-      ["DAG run", call.task?.run_id],
+      ["DAG run", call.task && bdi(call.task.run_id)],
       ["Task", call.task && taskLink(call.task)],
       ["Answered by", call.order && ownerOf(call)],
-      ["Call id", el("code", {}, call.call_id)],
-    ].filter(([, value]) => value !== null && value !== undefined && value !== "");
+      ["Call id", call.call_id && el("code", {}, call.call_id)],
+      ["Attempt id", call.call_id === null ? el("code", {}, call.attempt_id) : null],
+    ].filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
     const shown = JSON.stringify(facts.map(([name, value]) => [name, value.textContent ?? value]));
     if (shown === this.shownFacts) return;
     this.shownFacts = shown;
@@ -85,7 +108,7 @@ export class CallView {
   }
 
   showConversation(body) {
-    const conversation = body.conversation;
+    const conversation = body.conversation ?? null;
     if (conversation === null) {
       this.empty.hidden = false;
       setText(this.empty, whyNothing(body));
@@ -109,7 +132,7 @@ export class CallView {
     if (this.result.dataset.shown === text) return;
     this.result.dataset.shown = text;
     const warning = result_valid === false && el("p", { class: "warning" }, "It does not fit the schema.");
-    this.result.replaceChildren(el("h2", {}, "Result"), warning || "", el("pre", { tabindex: "0" }, text));
+    this.result.replaceChildren(el("h2", {}, "Result"), warning || "", el("pre", { tabindex: "0", class: "plain" }, text));
   }
 
   showUsage(conversation) {
@@ -137,6 +160,7 @@ export class CallView {
 }
 
 function whyNothing(body) {
+  if (body.call.call_id === null) return body.call.is_live ? "The call has not come in yet." : "The call never came in.";
   if (!body.may_read_transcript) return "You may not read what was said in this call.";
   if (body.call.is_live) return "Nobody listens to this call yet.";
   return "Nobody listened to this call, so nothing is kept of what was said.";
@@ -146,5 +170,5 @@ function taskLink(task) {
   const parts = ["dags", task.dag_id, "runs", task.run_id, "tasks", task.task_id];
   if (task.map_index >= 0) parts.push("mapped", String(task.map_index));
   const name = task.map_index >= 0 ? `${task.task_id} [${task.map_index}]` : task.task_id;
-  return el("a", { href: airflowAddress(...parts), target: "_top", onclick: leaveTo }, name);
+  return el("a", { href: airflowAddress(...parts), target: "_top", onclick: leaveTo }, bdi(name));
 }

@@ -20,6 +20,14 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * Text of unknown language within a sentence: it keeps its own direction and does not turn the words around it.
+ * @param {string} text
+ */
+export function bdi(text) {
+  return el("bdi", {}, text);
+}
+
 /** Change a text only when it is another one, so that nobody's selection or screen reader is disturbed. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -1,6 +1,5 @@
 // The page is shown in a frame of Airflow's UI, and follows it: its theme, its address, its links. It also works alone.
 
-
 /** The window of Airflow's UI; null when the page is shown alone, or elsewhere. */
 function airflow() {
   try {
@@ -27,10 +26,43 @@ export function followTheme() {
   new MutationObserver(take).observe(theirs, { attributes: true, attributeFilter: ["class"] });
 }
 
-/** What to show first: the place that the address of Airflow's UI names, when this page's own names none. */
+/**
+ * Begin at the place that the address of Airflow's UI names, when this page's own names none, and follow that address
+ * when somebody edits it, or goes back after a reload: then the browser takes only Airflow's window back.
+ */
 export function takeOverPlace() {
-  const theirs = airflow()?.location.hash ?? "";
-  if (window.location.hash === "" && theirs.startsWith("#/")) window.location.replace(theirs);
+  const frame = airflow();
+  if (frame === null) return;
+  const follow = () => {
+    const [theirs, ours] = [frame, window].map(({ location }) => (location.hash.startsWith("#/") ? location.hash : "#/"));
+    if (theirs !== ours) window.location.replace(theirs);
+  };
+  if (window.location.hash === "") follow();
+  frame.addEventListener("hashchange", follow);
+  window.addEventListener("pagehide", () => frame.removeEventListener("hashchange", follow));
+}
+
+/** Let the address of Airflow's UI name the place that is shown: it survives a reload, and can be sent to others. */
+export function tellPlace() {
+  const frame = airflow();
+  if (frame === null || frame.location.hash === window.location.hash) return;
+  const address = new URL(frame.location.href);
+  address.hash = window.location.hash;
+  frame.history.replaceState(frame.history.state, "", address);
+}
+
+/**
+ * Keep how the list is shown with this entry of the browser's history, for who comes back to it from another page.
+ * @param {{top: number, rows: number}} place
+ */
+export function keepListPlace(place) {
+  const { history } = airflow() ?? window;
+  history.replaceState({ ...history.state, callsListPlace: place }, "");
+}
+
+/** What was kept for this entry of the history; null when somebody comes here for the first time. */
+export function keptListPlace() {
+  return (airflow() ?? window).history.state?.callsListPlace ?? null;
 }
 
 /** A link to a page of Airflow's UI. */

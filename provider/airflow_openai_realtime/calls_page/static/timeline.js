@@ -55,6 +55,6 @@ export function timelineItem(entry, begun) {
     "li", { class: `entry entry-${Object.hasOwn(KINDS, entry.kind) ? entry.kind : "note"}` },
     el("span", { class: "who" }, who),
     el("time", { datetime: entry.at, title: instant(entry.at) }, after),
-    el("span", { class: "what" }, ...parts),
+    el("span", { class: "what plain", dir: "auto" }, ...parts),
   );
 }
