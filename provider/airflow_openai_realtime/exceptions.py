@@ -10,6 +10,7 @@ Every error of this package, one tree::
     ├── CallError                    OpenAI's answer to accept, reject, refer or hang up
     │   ├── CallGone                 the call is over or never was
     │   ├── CallAlreadyDecided       somebody accepted or rejected it before
+    │   ├── AcceptFailed             the call rang out or its caller gave up after an accept of ours had failed
     │   ├── AuthenticationError      the key was refused
     │   ├── RequestRefused           any other 4xx
     │   ├── ServiceUnavailable       429, 5xx or no connection, after the last attempt
@@ -104,6 +105,9 @@ class CallError(OpenAIRealtimeError):
     :param request_id: OpenAI's ``x-request-id``; may be missing on call endpoints.
     """
 
+    may_have_happened: bool = False
+    """Whether the request, or an earlier attempt to send it, may have been carried out in spite of the error."""
+
     def __init__(
         self,
         message: str,
@@ -127,6 +131,10 @@ class CallAlreadyDecided(CallError):
     """The call was accepted or rejected before (``decision_already_made``)."""
 
 
+class AcceptFailed(CallError):
+    """The call is over and was never answered: an accept of ours had failed while it rang. A retry cannot help."""
+
+
 class AuthenticationError(CallError):
     """The API key was refused (401, 403)."""
 
@@ -143,6 +151,8 @@ class ServiceUnavailable(CallError):
 
 class OutcomeUnknown(CallError):
     """The request left, but no answer came: it may or may not have been carried out."""
+
+    may_have_happened = True
 
 
 class SwitchboardError(OpenAIRealtimeError):

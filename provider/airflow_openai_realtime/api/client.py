@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ import httpx
 from airflow_openai_realtime.api import requests, retry
 from airflow_openai_realtime.api.error_text import quotable
 from airflow_openai_realtime.api.requests import CallRequest
-from airflow_openai_realtime.api.retry import Pace, Trouble, Verdict
+from airflow_openai_realtime.api.retry import Pace, Policy, Trouble, Verdict
 from airflow_openai_realtime.api.settings import ApiSettings, headers
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.api.transport import Answer, AsyncTransport, Transport, trouble_of_error
@@ -105,6 +107,7 @@ class _Exchange:
                 request_id=error.request_id,
             )
         self.maybe_done = self.maybe_done or trouble in retry.AMBIGUOUS
+        error.may_have_happened = self.maybe_done
         return Verdict(error, trouble, asked)
 
 
@@ -139,7 +142,12 @@ class CallsClient:
         """Close the connections."""
         self._http.close()
 
-    def accept(self, call_id: str, session: RealtimeSession | Mapping[str, Any]) -> None:
+    def accept(
+        self,
+        call_id: str,
+        session: RealtimeSession | Mapping[str, Any],
+        retry_seconds: float = retry.SHORTEST_RING_SECONDS,
+    ) -> None:
         """
         Accept a ringing call with a session configuration.
 
@@ -147,17 +155,37 @@ class CallsClient:
 
         :param call_id: Id from the ``realtime.call.incoming`` webhook.
         :param session: The configuration; a mapping is checked like a :class:`RealtimeSession`.
+        :param retry_seconds: For how long to start new attempts, in seconds: as long as the phone rings.
         :raises InvalidSession: The configuration is wrong; nothing was sent.
         :raises CallGone: The caller hung up, or the key or region is of another project.
         :raises CallAlreadyDecided: Somebody accepted or rejected it before.
-        :raises OutcomeUnknown: It was sent and no answer came; not repeated.
+        :raises OutcomeUnknown: It was sent and no answer came, or it is decided after an attempt without a clear
+            answer; not repeated. :meth:`is_live` tells whether the call was accepted.
         :raises AuthenticationError: The key was refused.
-        :raises ServiceUnavailable: No connection, 429 or 5xx until the call has stopped ringing.
+        :raises ServiceUnavailable: No connection, 429 or 5xx, still so after ``retry_seconds``.
 
-        Retries: up to 4 within 8 s, after a failure to connect, 429 and 5xx.
+        Every error says in ``may_have_happened`` whether one of the attempts may have been carried out.
+
+        Retries: for ``retry_seconds``, with pauses up to 2 s, after a failure to connect, 429 and 5xx.
         Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
         """
-        self._send(requests.accept_call(call_id, session))
+        self._send(requests.accept_call(call_id, session), retry_seconds)
+
+    def is_live(self, call_id: str) -> bool:
+        """
+        Tell whether a call was accepted and goes on: attach to its sideband for a moment. The caller hears nothing.
+
+        :param call_id: The call.
+        :raises AuthenticationError: The key was refused; not retried.
+        :raises RequestRefused: Another refusal; not retried.
+        :raises ServiceUnavailable: No connection, 429 or 5xx: nobody can tell.
+
+        Retries: for 3 s, also while the call is not found: it may have been accepted a moment ago.
+        Source: https://developers.openai.com/api/docs/guides/voice-server-controls
+        """
+        # In a thread of its own: whoever asks may be inside an event loop.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, _is_live(self._settings, call_id, self._pace)).result()
 
     def reject(self, call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> None:
         """
@@ -221,17 +249,17 @@ class CallsClient:
         """
         self._send(requests.check_key_request())
 
-    def _send(self, request: CallRequest) -> None:
-        self._carry_out(_Exchange(self._settings, request))
+    def _send(self, request: CallRequest, retry_seconds: float | None = None) -> None:
+        self._carry_out(_Exchange(self._settings, request), retry_seconds)
 
-    def _carry_out(self, exchange: _Exchange) -> None:
+    def _carry_out(self, exchange: _Exchange, retry_seconds: float | None = None) -> None:
         def attempt() -> Verdict:
             try:
                 return exchange.of_answer(self._http.send(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 
-        exchange.finish(retry.retrying(retry.POLICIES[exchange.request.operation], self._pace)(attempt))
+        exchange.finish(retry.retrying(_policy(exchange.request, retry_seconds), self._pace)(attempt))
 
 
 class AsyncCallsClient:
@@ -275,9 +303,18 @@ class AsyncCallsClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def accept(self, call_id: str, session: RealtimeSession | Mapping[str, Any]) -> None:
+    async def accept(
+        self,
+        call_id: str,
+        session: RealtimeSession | Mapping[str, Any],
+        retry_seconds: float = retry.SHORTEST_RING_SECONDS,
+    ) -> None:
         """Accept a ringing call: :meth:`CallsClient.accept`."""
-        await self._send(requests.accept_call(call_id, session))
+        await self._send(requests.accept_call(call_id, session), retry_seconds)
+
+    async def is_live(self, call_id: str) -> bool:
+        """Tell whether a call was accepted and goes on: :meth:`CallsClient.is_live`."""
+        return await _is_live(self._settings, call_id, self._pace)
 
     async def reject(self, call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> None:
         """Reject a ringing call: :meth:`CallsClient.reject`."""
@@ -300,14 +337,29 @@ class AsyncCallsClient:
         """Show whether key and address work: :meth:`CallsClient.check_key`."""
         await self._send(requests.check_key_request())
 
-    async def _send(self, request: CallRequest) -> None:
-        await self._carry_out(_Exchange(self._settings, request))
+    async def _send(self, request: CallRequest, retry_seconds: float | None = None) -> None:
+        await self._carry_out(_Exchange(self._settings, request), retry_seconds)
 
-    async def _carry_out(self, exchange: _Exchange) -> None:
+    async def _carry_out(self, exchange: _Exchange, retry_seconds: float | None = None) -> None:
         async def attempt() -> Verdict:
             try:
                 return exchange.of_answer(await self._http.send(**exchange.http_arguments()))
             except httpx.RequestError as error:
                 return exchange.of_error(error)
 
-        exchange.finish(await retry.async_retrying(retry.POLICIES[exchange.request.operation], self._pace)(attempt))
+        exchange.finish(await retry.async_retrying(_policy(exchange.request, retry_seconds), self._pace)(attempt))
+
+
+def _policy(request: CallRequest, retry_seconds: float | None) -> Policy:
+    policy = retry.POLICIES[request.operation]
+    return policy if retry_seconds is None else replace(policy, total_seconds=retry_seconds)
+
+
+async def _is_live(settings: ApiSettings, call_id: str, pace: Pace) -> bool:
+    from airflow_openai_realtime.api.sideband import attach
+
+    try:
+        async with attach(settings, call_id, pace=pace):
+            return True
+    except CallGone:
+        return False

@@ -53,9 +53,16 @@ class Policy:
     repeat_after: frozenset[Trouble]
 
 
+SHORTEST_RING_SECONDS = 8.0
+"""For how long an accept is tried again at least, in seconds."""
+
+LONGEST_PAUSE_SECONDS = 2.0
+"""The longest pause between two tries, unless the server asks for a longer one; a phone may be ringing."""
+
 POLICIES: Mapping[Operation, Policy] = {
-    # A call rings for some seconds only; an accept that may have arrived is not sent again, except after a 5xx.
-    "accept": Policy(5, 8.0, _HARMLESS | {Trouble.SERVER_ERROR}),
+    # As long as the phone rings, which whoever accepts knows. An accept that was never answered is not sent again from
+    # here: first it is to be found out whether the call is live by now.
+    "accept": Policy(1000, SHORTEST_RING_SECONDS, _HARMLESS | {Trouble.SERVER_ERROR}),
     "reject": Policy(2, 8.0, _ALL),
     # A second REFER could transfer twice.
     "refer": Policy(3, 8.0, frozenset({Trouble.NOT_SENT})),
@@ -155,8 +162,8 @@ def _options(policy: Policy, pace: Pace) -> dict[str, Any]:
         asked = _verdict(state).retry_after_seconds
         if asked is not None:
             return asked
-        backoff: float = 0.25 * 2 ** (state.attempt_number - 1)
-        return backoff * (1 - 0.25 * pace.jitter())
+        backoff: float = 0.25 * 2 ** min(state.attempt_number - 1, 10)
+        return min(backoff, LONGEST_PAUSE_SECONDS) * (1 - 0.25 * pace.jitter())
 
     def stop(state: RetryCallState) -> bool:
         too_late = pace.clock() - started + state.upcoming_sleep > policy.total_seconds

@@ -67,9 +67,10 @@ class Acceptance:
         :param session: The session configuration, checked, or what makes one for the call.
         :param max_duration_seconds: When the call is ended at the latest, in seconds from now, above 0, at most 3,600.
         :raises CallGone: The call is over.
+        :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
         :raises ClaimLost: It is another claimant's.
         :raises CallAlreadyDecided: Somebody who does not use this switchboard accepted or rejected it.
-        :raises CallError: It was not accepted, or may have been; then it was hung up.
+        :raises CallError: It was not accepted and rings on, for anybody; or nobody can tell and it is kept for a retry.
         :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
 
         Retries: a second attempt of the same claimant accepts nothing twice.

@@ -19,14 +19,20 @@ from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.claiming import ringing_calls
 from airflow_openai_realtime.calls.listeners import Match, Report
 from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, newest_own
-from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallGone, ClaimLost, SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import (
+    AcceptFailed,
+    CallAlreadyDecided,
+    CallGone,
+    ClaimLost,
+    SwitchboardUnreachable,
+)
 from airflow_openai_realtime.switchboard.acceptance_rules import AcceptanceRules, Step, run_steps_async
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused
 from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall
 
-#: After these the call is nobody's or somebody else's, and the next one may be wanted.
-_PASSED_OVER = (CallGone, ClaimLost, CallAlreadyDecided)
+#: After these the call is over or another claimant's, and the next one may be wanted.
+_PASSED_OVER = (CallGone, AcceptFailed, ClaimLost, CallAlreadyDecided)
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Answering:
         :param call: On offer, or the claimant's own.
         :return: The accepted call, or ``None`` when it cannot be had.
         :raises MoveRefused: ``has_another``: the claimant has another call.
-        :raises CallError: It was not accepted, or may have been; then it was hung up.
+        :raises CallError: It was not accepted and rings on, or nobody can tell and it is kept for a retry.
         """
         is_own = call.claimed_by == self.claimant
         if is_own and call.state == ACCEPTED:
@@ -118,7 +124,7 @@ def answer_now(
     :param report: Called with lines for the task's log.
     :return: The accepted call, or ``None`` when none can be had now.
     :raises SwitchboardUnreachable: The switchboard did not answer.
-    :raises CallError: A call was not accepted, or may have been; then it was hung up.
+    :raises CallError: A call was not accepted and rings on, or nobody can tell and it is kept for a retry.
     """
     own = newest_own(switchboard.calls(claimed_by=claimant).calls)
     if own is not None and own.state == ACCEPTED:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_openai_realtime.exceptions import CallError, CallGone, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.exceptions import (
+    AcceptFailed,
+    CallAlreadyDecided,
+    CallGone,
+    SwitchboardUnreachable,
+    UnknownCall,
+)
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
@@ -35,8 +41,11 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
 
     No call is left running that nobody watches: before OpenAI is asked, the switchboard knows when the call must be
-    over, and ends it then whatever dies. When accepting fails, or the task is killed while it works, the call is hung
-    up.
+    over, and ends it then whatever dies. When the task is killed while it accepts the call, the call is hung up.
+
+    When OpenAI refuses the accept (a wrong key, a session that it does not take), the task fails and the phone rings
+    on: a retry, another sensor or a fallback order may take the call. On 429, 5xx and without a connection it is asked
+    again as long as the phone rings. When no clear answer came, the call's sideband tells whether it was accepted.
 
     Retries: another try of this task (or of a cleared run) accepts nothing twice. When an earlier try has accepted the
     call, the task succeeds with that call. An answer "already decided" counts as that too, if an earlier try had come
@@ -50,8 +59,9 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     :return: The call as a dict, with ``accepted_at`` and ``hangup_at``. With ``wait_for_end`` the result of the call,
         as :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
-    :raises AirflowFailException: With ``wait_for_end``, the call was not accepted, or may have been; then it was hung
-        up.
+    :raises AirflowFailException: A retry cannot help: the call could not be accepted while it rang, and is over; or,
+        with ``wait_for_end``, another owner has it.
+    :raises CallError: It was not accepted. The phone rings on, or nobody can tell and the call is kept for a retry.
     :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
@@ -97,8 +107,8 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
             except CallGone as error:
                 self.settle_gone(error)
                 return self._finished(context, switchboard, switchboard.call(reference.call_id))
-            except CallError as error:
-                # It was hung up, or is somebody else's: a retry would only find it gone.
+            except CallAlreadyDecided as error:
+                # Another owner has it: a retry would only find it gone.
                 raise AirflowFailException(str(error)) from error
         return self._run_in_triggerer(context, wanted, call)
 
@@ -112,6 +122,9 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
                 claimant = accepting_claimant(reference, context["ti"], switchboard)
                 acceptance = self._acceptance(line, calls, switchboard, reference.call_id, claimant)
                 call = acceptance.accept(plan.session_for, plan.max_duration_seconds)
+            except AcceptFailed as error:
+                # Not skipped as a caller's end: the failure is ours. But the phone rings no more.
+                raise AirflowFailException(str(error)) from error
             except SwitchboardUnreachable as error:
                 raise SwitchboardUnreachable(
                     f"call {reference.call_id} was not accepted: the switchboard, which would end it in time, does not "

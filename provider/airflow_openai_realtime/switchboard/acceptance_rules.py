@@ -2,8 +2,15 @@
 Accepting a call, step by step, so that none is left running that nobody watches. Nothing is sent from here.
 
 The switchboard learns *before* OpenAI is asked by when the call must be over. From then on the reaper ends the call at
-that time, whoever dies. Whatever goes wrong after that, the call is hung up at once; only who is cancelled, because the
-work moves elsewhere, leaves the call alone, for whoever takes over.
+that time, whoever dies. What a failure means for the call:
+
+- OpenAI has certainly not accepted it (401, 400, 429 to the end, no connection): the phone rings on. The call is given
+  back, and anybody may take it: a retry, another sensor, a fallback.
+- Nobody knows (no answer, 5xx): its sideband tells whether it is live. If so, it was accepted, by us: nobody else has
+  asked. If not, it is asked for again while it rings. When even that cannot be found out, nothing is hung up, since it
+  may be a good call; the claim and its end stay for the retry.
+- The process ends, or a bug shows: the call is hung up at once. Only who is cancelled, because the work moves
+  elsewhere, leaves the call alone, for whoever takes over.
 
 The rules are generators: they yield one :class:`Step` after the other, and are told what came of it. Tasks and triggers
 run the same rules and differ in how they send: :func:`run_steps` and :func:`run_steps_async`.
@@ -17,33 +24,52 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
+from airflow_openai_realtime.api.retry import SHORTEST_RING_SECONDS
 from airflow_openai_realtime.exceptions import (
-    AuthenticationError,
+    AcceptFailed,
     CallAlreadyDecided,
     CallError,
     CallGone,
     InvalidInput,
-    RequestRefused,
+    OutcomeUnknown,
     SwitchboardError,
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.switchboard.errors import CLAIMED_BY_OTHER, HAS_ANOTHER, MoveRefused
+from airflow_openai_realtime.switchboard.errors import ACCEPT_FAILED, CLAIMED_BY_OTHER, HAS_ANOTHER, MoveRefused
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, Announcement, SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import GONE
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
 
 T = TypeVar("T")
 
-#: Reasons written to the switchboard when a call ends here.
-GONE = "gone"
+#: Further reasons written to the switchboard when a call ends here.
 DECIDED_ELSEWHERE = "decided_elsewhere"
-ACCEPT_FAILED = "accept_failed"
+#: How often an accept is sent that gets no clear answer. Finding out whether it got through takes seconds each time.
+MOST_DOUBTS = 20
 STOPPED = "stopped"
 
-#: Failures after which OpenAI has certainly not accepted the call.
-_NOT_ACCEPTED = (AuthenticationError, RequestRefused, InvalidInput)
+__all__ = [
+    "ACCEPT_FAILED",
+    "DECIDED_ELSEWHERE",
+    "GONE",
+    "STOPPED",
+    "AcceptanceRules",
+    "Session",
+    "Step",
+    "Steps",
+    "run_steps",
+    "run_steps_async",
+    "telling_ended",
+]
+
+
+def utc_now() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(timezone.utc)
+
 
 Session = Union["RealtimeSession", Mapping[str, Any]]
 
@@ -121,6 +147,7 @@ class AcceptanceRules:
     :param report: Called with lines for the task's log.
     :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
     :param is_sole: Whether the claimant must have no other open call.
+    :param now: The clock.
     """
 
     call_id: str
@@ -128,6 +155,7 @@ class AcceptanceRules:
     report: Callable[[str], None]
     is_stopped: Callable[[], bool] = lambda: False
     is_sole: bool = False
+    now: Callable[[], datetime] = utc_now
     is_ours: bool = field(default=False, init=False)
     """Whether the claimant has the call, so that it may be hung up."""
 
@@ -140,9 +168,10 @@ class AcceptanceRules:
         :param session_for: Makes the session configuration for the call.
         :param max_duration_seconds: When the call is ended at the latest, in seconds from now, above 0, at most 3,600.
         :raises CallGone: The call is over.
+        :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
         :raises ClaimLost: It is another claimant's, or the claimant has another open call and must not.
         :raises CallAlreadyDecided: Somebody who does not use this switchboard accepted or rejected it.
-        :raises CallError: It was not accepted, or may have been; then it was hung up.
+        :raises CallError: It was not accepted and rings on, for anybody; or nobody can tell and it is kept for a retry.
         :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
         """
         announced = yield from self._announce(max_duration_seconds)
@@ -153,22 +182,20 @@ class AcceptanceRules:
         yield from self._ask_openai(session_for, announced)
         return (yield from self._settle(announced.call))
 
-    def undoing(self, reason: str, *, certainly_not_accepted: bool = False) -> Steps[None]:
+    def undoing(self, reason: str) -> Steps[None]:
         """
         Hang up a call that may have been accepted; never raises. Else the reaper ends it at its time.
 
         :param reason: What the switchboard is told.
-        :param certainly_not_accepted: Whether it may be marked as ended though it could not be hung up.
         """
         try:
             yield Step("calls", "hang_up", (self.call_id,))
         except CallError as error:
+            # Only a call that is not marked as ended is ended by the reaper.
             self.report(
                 f"Call {self.call_id} could not be hung up; the switchboard will when its time is over: {error}"
             )
-            if not certainly_not_accepted:
-                # Only a call that is not marked as ended is ended by the reaper.
-                return
+            return
         yield from telling_ended(self.call_id, reason, self.report)
 
     def _announce(self, max_duration_seconds: float) -> Steps[Announcement]:
@@ -179,6 +206,8 @@ class AcceptanceRules:
         except MoveRefused as error:
             if error.code in (CLAIMED_BY_OTHER, HAS_ANOTHER):
                 raise
+            if error.code == ACCEPT_FAILED:
+                raise self._failed_before() from error
             raise CallGone(
                 f"call {self.call_id} is over: {error}", call_id=self.call_id, status=error.status
             ) from error
@@ -186,30 +215,85 @@ class AcceptanceRules:
 
     def _ask_openai(self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement) -> Steps[None]:
         if self.is_stopped():
-            yield from self.undoing(STOPPED)
-            raise self._stopped()
+            yield from self._stop(announced)
         try:
-            yield Step("calls", "accept", (self.call_id, session_for(announced.call)))
+            yield from self._send(session_for, announced)
         except GeneratorExit:
             raise
-        except CallGone:
-            yield from self._gone(tried_before=announced.asked_before)
+        except CallGone as error:
+            yield from self._gone(tried_before=announced.asked_before or error.may_have_happened)
+            if announced.call.end_reason == ACCEPT_FAILED:
+                raise self._failed_before() from error
             raise
         except CallAlreadyDecided:
-            by_us = yield from self._decided_by_us(announced)
-            if not by_us:
-                self.is_ours = False
-                if by_us is not None:
-                    # Hanging up would end somebody else's call, and so would the reaper.
-                    yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
+            if not (yield from self._is_decided_by_us(announced)):
                 raise
-            self.report(f"Call {self.call_id} was accepted by another try of this task.")
-        except BaseException as error:
-            yield from self.undoing(ACCEPT_FAILED, certainly_not_accepted=isinstance(error, _NOT_ACCEPTED))
+        except (CallError, InvalidInput) as error:
+            yield from self._failed(announced, error)
+            raise
+        except BaseException:
+            yield from self.undoing(ACCEPT_FAILED)
             raise
         if self.is_stopped():
             yield from self.undoing(STOPPED)
-            raise self._stopped()
+            raise self._stopped("it was hung up")
+
+    def _send(self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement) -> Steps[None]:
+        """Ask OpenAI to accept the call; without a clear answer find out, and ask again while it rings."""
+        session = session_for(announced.call)
+        for is_last in (*[False] * (MOST_DOUBTS - 1), True):
+            left = (announced.call.expires_at - self.now()).total_seconds()
+            try:
+                yield Step("calls", "accept", (self.call_id, session, max(left, SHORTEST_RING_SECONDS)))
+                return
+            except (CallGone, CallAlreadyDecided):
+                raise
+            except CallError as error:
+                if not error.may_have_happened:
+                    raise
+                self.report(f"OpenAI gave no clear answer whether call {self.call_id} is accepted: {error}")
+                is_live = yield from self._is_live()
+                if is_live:
+                    self.report(f"Call {self.call_id} is live: it was accepted.")
+                    return
+                goes_on = self.now() < announced.call.expires_at and not self.is_stopped() and not is_last
+                if is_live is None or not goes_on or not isinstance(error, OutcomeUnknown):
+                    raise
+                # Should that one still get through, this one is told "already decided", and the call is found live.
+
+    def _is_live(self) -> Steps[bool | None]:
+        """Tell whether the call was accepted and goes on; ``None`` when nobody can say."""
+        try:
+            is_live: bool = yield Step("calls", "is_live", (self.call_id,))
+        except CallError as error:
+            self.report(f"Nobody can say whether call {self.call_id} is accepted: {error}")
+            return None
+        return is_live
+
+    def _failed(self, announced: Announcement, error: CallError | InvalidInput) -> Steps[None]:
+        """Give a call back that was certainly not accepted; one that may have been is kept, and ended at its time."""
+        is_certain = not (announced.asked_before or getattr(error, "may_have_happened", False))
+        if is_certain:
+            self.is_ours = False
+            yield from self._telling("release", announced.call.claimed_at, ACCEPT_FAILED)
+        else:
+            yield from self._telling("accept_in_doubt")
+
+    def _stop(self, announced: Announcement) -> Steps[None]:
+        """The task was told to stop before it asked OpenAI."""
+        if announced.asked_before:
+            yield from self.undoing(STOPPED)
+            raise self._stopped("it was hung up")
+        self.is_ours = False
+        yield from self._telling("release", announced.call.claimed_at, STOPPED)
+        raise self._stopped("it rings on, for anybody")
+
+    def _telling(self, move: str, *arguments: object) -> Steps[None]:
+        """Tell the switchboard of a call that it keeps for others or for a retry, if it can be reached."""
+        try:
+            yield Step("switchboard", move, (self.call_id, self.claimant, *arguments))
+        except SwitchboardError as error:
+            self.report(f"The switchboard could not be told that call {self.call_id} was not accepted: {error}")
 
     def _gone(self, *, tried_before: bool) -> Steps[None]:
         if tried_before:
@@ -217,6 +301,24 @@ class AcceptanceRules:
             yield from self.undoing(GONE)
         else:
             yield from telling_ended(self.call_id, GONE, self.report)
+
+    def _failed_before(self) -> AcceptFailed:
+        return AcceptFailed(
+            f"call {self.call_id} could not be accepted while it rang, and it rings no more; the log of the earlier "
+            "try says why",
+            call_id=self.call_id,
+        )
+
+    def _is_decided_by_us(self, announced: Announcement) -> Steps[bool]:
+        by_us = yield from self._decided_by_us(announced)
+        if by_us:
+            self.report(f"Call {self.call_id} was accepted by another try of this task.")
+            return True
+        self.is_ours = False
+        if by_us is not None:
+            # Hanging up would end somebody else's call, and so would the reaper.
+            yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
+        return False
 
     def _decided_by_us(self, announced: Announcement) -> Steps[bool | None]:
         """
@@ -246,16 +348,14 @@ class AcceptanceRules:
                 f"Call {self.call_id} is accepted, but the switchboard could not be told; it ends the call "
                 f"at {announced.hangup_at} all the same: {error}"
             )
-            return replace(announced, state=ACCEPTED, accepted_at=datetime.now(timezone.utc))
+            return replace(announced, state=ACCEPTED, accepted_at=self.now(), end_reason=None)
         except SwitchboardError:
             yield from self.undoing(ACCEPT_FAILED)
             raise
         return accepted
 
-    def _stopped(self) -> CallError:
-        return CallError(
-            f"the task was stopped while accepting call {self.call_id}: it was hung up", call_id=self.call_id
-        )
+    def _stopped(self, what: str) -> CallError:
+        return CallError(f"the task was stopped while accepting call {self.call_id}: {what}", call_id=self.call_id)
 
 
 def telling_ended(call_id: str, reason: str, report: Callable[[str], None]) -> Steps[SwitchboardCall | None]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from starlette.requests import Request
 
 from airflow_openai_realtime import __version__
@@ -48,6 +48,13 @@ class Accepting(Claim):
 
     max_duration_seconds: float = Field(gt=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
     sole: bool = False
+
+
+class Release(Claim):
+    """Whose claim is given back, when it was made, and why."""
+
+    claimed_at: AwareDatetime | None = None
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 
 
 class Rejected(BaseModel):
@@ -140,6 +147,22 @@ async def accepted(request: Request, line: CallerLine, call_id: str, body: Claim
     now, seconds = service.now(), service.settings.default_max_duration_seconds
     rule = partial(moves.accepted, claimant=body.claimant, now=now, default_duration_seconds=seconds)
     return await _move(request, line, call_id, rule, register=True)
+
+
+@router.post("/calls/{call_id:path}/release")
+async def release(request: Request, line: CallerLine, call_id: str, body: Release) -> Answer:
+    """Give a claim back: the call rings for others again."""
+    rule = partial(moves.release, claimant=body.claimant, claimed_at=body.claimed_at, reason=body.reason)
+    answer = await _move(request, line, call_id, rule)
+    # A fallback that is due by now need not wait for the next sweep.
+    service_of(request).orders.look_soon()
+    return answer
+
+
+@router.post("/calls/{call_id:path}/accept_in_doubt")
+async def accept_in_doubt(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
+    """Note that an accept failed without a clear answer; the claim stays."""
+    return await _move(request, line, call_id, partial(moves.accept_in_doubt, claimant=body.claimant))
 
 
 @router.post("/calls/{call_id:path}/rejected")

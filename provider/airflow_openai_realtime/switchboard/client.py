@@ -9,6 +9,7 @@ repeated request has no second effect, and is answered as the first one was.
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -209,6 +210,30 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         """
         return ask.as_call(self._send(ask.move_call(call_id, "accepted", claimant=claimant)))
 
+    def release(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
+        """
+        Give a claim back, when OpenAI has certainly not accepted the call: it rings on, and anybody may claim it.
+
+        Nothing happens when the claimant does not have the call any more, or has claimed it anew meanwhile.
+
+        :param call_id: The call.
+        :param claimant: Who has claimed it.
+        :param claimed_at: When, as the call says that was announced or claimed.
+        :param reason: Why, for example ``accept_failed``, up to 200 characters; told when nobody else answers it.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.release(call_id, claimant, claimed_at, reason)))
+
+    def accept_in_doubt(self, call_id: str, claimant: str) -> SwitchboardCall:
+        """
+        Say that an accept failed without a clear answer. The claim stays, and the end that was announced.
+
+        :param call_id: The call.
+        :param claimant: Who has claimed it.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.move_call(call_id, "accept_in_doubt", claimant=claimant)))
+
     def rejected(self, call_id: str, status_code: int) -> SwitchboardCall:
         """
         Say that the call was rejected with this SIP status; a call that is over stays as it is.
@@ -395,6 +420,14 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
     async def accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
         """Say that OpenAI has accepted the call; see :meth:`SwitchboardClient.accepted`."""
         return ask.as_call(await self._send(ask.move_call(call_id, "accepted", claimant=claimant)))
+
+    async def release(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
+        """As :meth:`SwitchboardClient.release`."""
+        return ask.as_call(await self._send(ask.release(call_id, claimant, claimed_at, reason)))
+
+    async def accept_in_doubt(self, call_id: str, claimant: str) -> SwitchboardCall:
+        """As :meth:`SwitchboardClient.accept_in_doubt`."""
+        return ask.as_call(await self._send(ask.move_call(call_id, "accept_in_doubt", claimant=claimant)))
 
     async def rejected(self, call_id: str, status_code: int) -> SwitchboardCall:
         """Say that the call was rejected; see :meth:`SwitchboardClient.rejected`."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from airflow_openai_realtime.api.endpoints import check_base_url
 from airflow_openai_realtime.api.error_text import json_object
+from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.settings import check_header_value
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import (
@@ -93,7 +95,7 @@ def one_call(call_id: str) -> SwitchboardRequest:
 
 
 def move_call(call_id: str, move: str, **body: Any) -> SwitchboardRequest:
-    """One of ``claim, accepting, accepted, rejected, referred, ended``."""
+    """One of ``claim, accepting, accepted, release, accept_in_doubt, rejected, referred, ended``."""
     return SwitchboardRequest("POST", f"/v1/calls/{_quoted(call_id)}/{move}", body=body, call_id=call_id)
 
 
@@ -106,6 +108,12 @@ def announce(call_id: str, claimant: str, max_duration_seconds: float, is_sole: 
 def end_call(call_id: str, reason: str, by: str, after_seconds: float) -> SwitchboardRequest:
     """That a call is to end."""
     return move_call(call_id, "end", reason=reason, by=by, after_seconds=after_seconds)
+
+
+def release(call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardRequest:
+    """A claim that is given back."""
+    at = None if claimed_at is None else instant_text(claimed_at)
+    return move_call(call_id, "release", claimant=claimant, claimed_at=at, reason=reason)
 
 
 def reserve_attempt(

@@ -9,6 +9,7 @@ HAS_ANOTHER = "has_another"
 NOT_RINGING = "not_ringing"
 NOT_ACCEPTED = "not_accepted"
 ENDED = "ended"
+ACCEPT_FAILED = "accept_failed"
 ATTEMPT_MOVED = "attempt_moved"
 SUPERSEDED = "superseded"
 FINISHED = "finished"
@@ -20,7 +21,8 @@ class MoveRefused(ClaimLost):
 
     :param code: ``claimed_by_other``: another claimant has the call; ``has_another``: the claimant has another open
         call, and said that it must not; ``not_ringing``: it was rejected, accepted or rang out; ``not_accepted``:
-        nobody has accepted it; ``ended``: it is over; ``attempt_moved``: somebody else moved the attempt on.
+        nobody has accepted it; ``ended``: it is over; ``accept_failed``: it is over, and an accept of
+        ours had failed while it rang; ``attempt_moved``: somebody else moved the attempt on.
     """
 
     def __init__(self, message: str, *, code: str, call_id: str | None = None, status: int | None = None) -> None:

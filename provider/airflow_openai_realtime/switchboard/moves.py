@@ -1,8 +1,9 @@
 """
 What may happen to a call: each move as a pure rule, from the call as it is to the values that change.
 
-``ringing → claimed → accepted → ended``, or to ``rejected`` or ``missed``. A final state is never left: the first one
-wins. The store applies a rule by compare-and-set, and asks again when the call changed meanwhile.
+``ringing → claimed → accepted → ended``, or to ``rejected`` or ``missed``; from ``claimed`` back to ``ringing`` when
+nothing was accepted. A final state is never left: the first one wins. The store applies a rule by compare-and-set, and
+asks again when the call changed meanwhile.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_openai_realtime.switchboard.errors import CLAIMED_BY_OTHER, ENDED, NOT_ACCEPTED, NOT_RINGING, MoveRefused
+from airflow_openai_realtime.switchboard.errors import (
+    ACCEPT_FAILED,
+    CLAIMED_BY_OTHER,
+    ENDED,
+    NOT_ACCEPTED,
+    NOT_RINGING,
+    MoveRefused,
+)
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, MISSED, REJECTED, RINGING, SwitchboardCall
 from airflow_openai_realtime.switchboard.records import ENDED as ENDED_STATE
-from airflow_openai_realtime.switchboard.witnesses import Account, account_of, intended, kept_account, standing
+from airflow_openai_realtime.switchboard.witnesses import Account, Witness, account_of, intended, kept_account, standing
 
 END_WANTED = ("end_wanted", "end_wanted_by", "end_wanted_at", "end_due_at")
 """The fields of a call that say who wants its end."""
@@ -53,6 +61,32 @@ def claim(call: SwitchboardCall, claimant: str, now: datetime) -> Change:
     if call.expires_at <= now:
         raise _refused(call, NOT_RINGING, "has rung out")
     return _claimed(claimant, now)
+
+
+def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, reason: str) -> Change:
+    """
+    Give a claimed call back: it has certainly not been accepted, and rings on for others.
+
+    The claim itself is named by its time as well, since the same claimant may be at it twice: the other one may be
+    about to have the call accepted, and needs its ``hangup_at``.
+
+    :param claimed_at: When the claim was made, as whoever gives it back knows it.
+    :param reason: Why; kept as ``end_reason`` for the case that nobody else answers the call.
+    """
+    if call.state != CLAIMED or call.claimed_by != claimant or call.claimed_at != claimed_at:
+        return NOTHING
+    no_holder = END_WANTED if call.end_is_delayed else ()
+    given_back = dict.fromkeys(("claimed_by", "claimed_at", "hangup_at", *no_holder))
+    return Change({"state": RINGING, **given_back, "end_reason": reason}, RINGING)
+
+
+def accept_in_doubt(call: SwitchboardCall, claimant: str) -> Change:
+    """
+    Note that an accept of ours got no clear answer. The claim and its ``hangup_at`` stay: the call may be live.
+    """
+    if call.state != CLAIMED or call.claimed_by != claimant:
+        return NOTHING
+    return Change({"end_reason": ACCEPT_FAILED})
 
 
 def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: datetime) -> Change:
@@ -105,7 +139,8 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
         _require_claimant(call, claimant)
     if call.state == ACCEPTED:
         return Change(_taken_up(call, now))
-    values: dict[str, Any] = {"state": ACCEPTED, "accepted_at": now, **_taken_up(call, now)}
+    # A failure that was noted while it rang is of no account any more.
+    values: dict[str, Any] = {"state": ACCEPTED, "accepted_at": now, "end_reason": None, **_taken_up(call, now)}
     if call.state == RINGING:
         values |= {"claimed_by": claimant, "claimed_at": now}
     if call.hangup_at is None:
@@ -125,7 +160,9 @@ def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Ac
     if call.state == ACCEPTED:
         raise _refused(call, NOT_RINGING, "was accepted, so it cannot have been rejected")
     told = account or intended(call, now)
-    why = {} if told is None else {"end_reason": told.reason, "ended_by": told.by, "end_witness": told.witness.value}
+    why: dict[str, Any] = {"end_reason": None}
+    if told is not None:
+        why = {"end_reason": told.reason, "ended_by": told.by, "end_witness": told.witness.value}
     return Change({"state": REJECTED, "status_code": status_code, "ended_at": now, **why}, REJECTED)
 
 
@@ -146,6 +183,8 @@ def ended(call: SwitchboardCall, now: datetime, reason: str | Account, *, was_to
     """
     Note that the call is over; of a call that is over already, only a stronger witness changes what is told.
 
+    That a call was found gone says nothing about its caller once an accept of ours had failed.
+
     :param reason: Why, or all that a witness says.
     :param was_too_late: Whether the end that was asked for certainly came after the call's own end. Otherwise whoever
         asked for it has ended it.
@@ -153,6 +192,8 @@ def ended(call: SwitchboardCall, now: datetime, reason: str | Account, *, was_to
     new = reason if isinstance(reason, Account) else account_of(reason)
     if call.is_over:
         return _corrected(call, new)
+    if new.witness is Witness.FOUND_GONE and call.state != ACCEPTED and call.end_reason == ACCEPT_FAILED:
+        new = account_of(ACCEPT_FAILED)
     wanted = None if was_too_late else intended(call, now)
     # Of equals, who has carried it out stands before who was about to.
     told = new if wanted is None else standing(new, wanted)
@@ -224,6 +265,8 @@ def _require_claimant(call: SwitchboardCall, claimant: str) -> None:
 
 
 def _require_not_over(call: SwitchboardCall) -> None:
+    if call.is_over and call.end_reason == ACCEPT_FAILED:
+        raise _refused(call, ACCEPT_FAILED, f"is over ({call.state}): it could not be accepted while it rang")
     if call.state == ENDED_STATE:
         raise _refused(call, ENDED, f"is over ({call.end_reason})")
     if call.is_over:

@@ -22,10 +22,11 @@ from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.order_execution import OrderExecution
 from airflow_openai_realtime.switchboard.orders import ACCEPT, StandingOrder
 from airflow_openai_realtime.switchboard.prepared_answers import PreparedAnswer, PreparedAnswers
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import SharedClients
 from airflow_openai_realtime.switchboard.store import Store, TakenCall
-from airflow_openai_realtime.switchboard.store.order_taking import CallKey
+from airflow_openai_realtime.switchboard.store.order_taking import CallKey, Tried
 from airflow_openai_realtime.switchboard.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class OrderAnswering:
         self._on_change = on_change
         self._busy: dict[CallKey, asyncio.Task[None]] = {}
         self._renewable: set[CallKey] = set()
+        self._tried: dict[CallKey, tuple[datetime, set[str]]] = {}
         self._greetings: set[asyncio.Task[bool]] = set()
         self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(settings.order_concurrency)
@@ -143,17 +145,43 @@ class OrderAnswering:
                 is_resumed=is_resumed,
                 default_duration_seconds=self._settings.default_max_duration_seconds,
                 on_change=self._on_change,
+                order=taken.order,
             )
-            order = taken.order
-            if order is None or (is_resumed and not self._may_resume(taken, order)):
-                await execution.give_up()
-                await self._threads.run(self._store.order_taking.release, (taken.call.line, taken.call.call_id))
-                log.warning(logs.line("order.gave_up", line=line.name, call_id=taken.call.call_id))
-            elif order.action == ACCEPT:
-                await self._accept(line, execution, order, taken, prepared)
-            else:
-                await execution.reject(order.status_code or 603)
-                self._tell("order.rejected", line, taken, order)
+            try:
+                await self._carry_out(line, execution, taken, prepared, is_resumed)
+            finally:
+                if execution.is_given_back and taken.order is not None:
+                    self._note_tried(taken.call, taken.order)
+
+    async def _carry_out(
+        self,
+        line: Line,
+        execution: OrderExecution,
+        taken: TakenCall,
+        prepared: PreparedAnswer | None,
+        is_resumed: bool,
+    ) -> None:
+        order = taken.order
+        if order is None or (is_resumed and not self._may_resume(taken, order)):
+            await execution.give_up()
+            await self._threads.run(self._store.order_taking.release, (taken.call.line, taken.call.call_id))
+            log.warning(logs.line("order.gave_up", line=line.name, call_id=taken.call.call_id))
+        elif order.action == ACCEPT:
+            await self._accept(line, execution, order, taken, prepared)
+        else:
+            await execution.reject(order.status_code or 603)
+            self._tell("order.rejected", line, taken, order)
+
+    @property
+    def tried(self) -> Tried:
+        """By call, the orders that could not have it answered here: they do not take it again while it rings."""
+        now = self._now()
+        self._tried = {key: value for key, value in self._tried.items() if value[0] > now}
+        return {key: revisions for key, (_, revisions) in self._tried.items()}
+
+    def _note_tried(self, call: SwitchboardCall, order: StandingOrder) -> None:
+        _, revisions = self._tried.setdefault((call.line, call.call_id), (call.expires_at, set()))
+        revisions.add(order.revision)
 
     def _may_resume(self, taken: TakenCall, order: StandingOrder) -> bool:
         """Whether a call that was left behind still rings, and the order still says what it said when it took it."""

@@ -22,6 +22,7 @@ from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.order_answering import OrderAnswering
 from airflow_openai_realtime.switchboard.orders import StandingOrder, choose
 from airflow_openai_realtime.switchboard.prepared_answers import PreparedAnswer, PreparedAnswers
+from airflow_openai_realtime.switchboard.records import SwitchboardCall
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import SharedClients
 from airflow_openai_realtime.switchboard.store import NewCall, Store
@@ -175,8 +176,8 @@ class OrderDesk:
         lines = {name: await self._line(name) for name in {line for line, _ in keys}}
         usable = [key for key in keys if lines[key[0]] is not None]
         known = self._answers.known
-        take = self._store.order_taking.take
-        taken = await self._threads.run(take, usable, self._now(), self._settings.order_lease_seconds, known.keys())
+        lease, tried = self._settings.order_lease_seconds, self._answering.tried
+        taken = await self._threads.run(self._store.order_taking.take, usable, self._now(), lease, known.keys(), tried)
         for each in taken:
             line = lines[each.call.line]
             assert line is not None  # noqa: S101 - only calls of usable lines were taken
@@ -223,7 +224,13 @@ class OrderDesk:
         now = self._now()
         before = now if self._has_new(orders) else now - timedelta(seconds=LEFT_SECONDS)
         ringing = await self._threads.run(self._store.order_taking.ringing, list(orders), before, now)
-        due = [call for call in ringing if choose(orders[call.line], call, now) is not None]
+        tried = self._answering.tried
+
+        def is_due(call: SwitchboardCall) -> bool:
+            failed = tried.get((call.line, call.call_id), ())
+            return choose([each for each in orders[call.line] if each.revision not in failed], call, now) is not None
+
+        due = [call for call in ringing if is_due(call)]
         if due:
             await self._take([(call.line, call.call_id) for call in due])
 

@@ -2,8 +2,9 @@
 Carrying out a standing order for one call that it has taken.
 
 The claim and the time at which the call must be over are committed by then. Accepting follows the rules that tasks and
-triggers follow, with the store in place of the switchboard's private API: whatever goes wrong, the call is hung up. If
-this worker dies on the way, another one resumes; "already decided" then means that this one had come through.
+triggers follow, with the store in place of the switchboard's private API: a call that was certainly not answered rings
+on for others, one in doubt is resumed after its lease. If this worker dies on the way, another one resumes; "already
+decided" then means that this one had come through.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class OrderExecution:
     :param is_resumed: Whether another worker may have asked OpenAI before.
     :param default_duration_seconds: For a call that has no ``hangup_at``, which none has that an order accepts.
     :param on_change: Told of the line of the call when it has changed.
+    :param order: The order; ``None`` when it was removed.
     """
 
     store: Store
@@ -62,6 +64,9 @@ class OrderExecution:
     is_resumed: bool
     default_duration_seconds: float
     on_change: Callable[[str], None]
+    order: StandingOrder | None = None
+    is_given_back: bool = field(default=False, init=False)
+    """Whether the call rings on for others."""
     _accepted_here: bool = field(default=True, init=False)
 
     async def accept(self, order: StandingOrder, prepared: PreparedAnswer) -> bool:
@@ -69,7 +74,7 @@ class OrderExecution:
         Accept the call.
 
         :returns: Whether it was this worker that found it accepted first; it then greets.
-        :raises CallError: It was not accepted, or may have been; then it was hung up.
+        :raises CallError: It was not accepted and rings on for others, or nobody can tell and it is resumed.
         :raises StoreUnavailable: What became of the call could not be stored.
         """
         seconds = order.max_duration_seconds or self.default_duration_seconds
@@ -79,14 +84,29 @@ class OrderExecution:
         return self._accepted_here
 
     async def give_up(self) -> None:
-        """End a call that can be answered no more, but may have been accepted: it rang out, or its order is gone."""
-        await run_steps_async(self._rules().undoing(ACCEPT_FAILED), self._perform)
+        """
+        Leave a call that this order answers no more: it rang out, or its order is gone.
+
+        One that still rings is given back to others. One that may have been accepted is hung up.
+        """
+        if self.call.expires_at > self.now() and await self._is_surely_not_live():
+            await self._give_back(ACCEPT_FAILED)
+        else:
+            await run_steps_async(self._rules().undoing(ACCEPT_FAILED), self._perform)
+
+    async def _is_surely_not_live(self) -> bool:
+        if not self.is_resumed:
+            return True
+        try:
+            return not await self.client.is_live(self.call.call_id)
+        except CallError:
+            return False
 
     async def reject(self, status_code: int) -> None:
         """
         Decline the call.
 
-        :raises CallError: It may ring on; nobody accepts it any more.
+        :raises CallError: It was not declined and rings on for others, or nobody can tell and it is resumed.
         :raises StoreUnavailable: What became of the call could not be stored.
         """
         try:
@@ -98,14 +118,15 @@ class OrderExecution:
                 await self._ended(DECIDED_ELSEWHERE)
                 raise
             await self._rejected(status_code)
-        except CallError:
-            await self._ended(REJECT_FAILED)
+        except CallError as error:
+            if not (self.is_resumed or error.may_have_happened):
+                await self._give_back(REJECT_FAILED)
             raise
         else:
             await self._rejected(status_code)
 
     def _rules(self) -> AcceptanceRules:
-        return AcceptanceRules(self.call.call_id, self.call.claimed_by or "", self._report)
+        return AcceptanceRules(self.call.call_id, self.call.claimed_by or "", self._report, now=self.now)
 
     async def _perform(self, step: Step) -> Any:
         if step.port == "calls":
@@ -121,6 +142,10 @@ class OrderExecution:
             return Announcement(self.call, asked_before=self.is_resumed)
         if step.method == "accepted":
             return await self._move(self._accepting_rule)
+        if step.method == "release":
+            return await self._give_back(step.arguments[-1])
+        if step.method == "accept_in_doubt":
+            return await self._move(partial(moves.accept_in_doubt, claimant=self.call.claimed_by or ""))
         if step.method == "ended":
             return await self._ended(step.arguments[1])
         return await self._found()
@@ -138,6 +163,13 @@ class OrderExecution:
         return await self._move(
             lambda call: moves.NOTHING if self._is_other_owners(call) else moves.ended(call, self.now(), reason)
         )
+
+    async def _give_back(self, reason: str) -> None:
+        self.is_given_back = True
+        give_back = partial(self.store.order_taking.give_back, self.call, self.order, reason)
+        while await self.threads.run(give_back, self.now()) is None:
+            pass  # It changed between the look and the write.
+        self.on_change(self.call.line)
 
     async def _is_taken_over(self) -> bool:
         try:

@@ -113,11 +113,11 @@ class PlacedCallWaiting(CallWaiting):
     def _failed_call(self) -> SwitchboardCall | None:
         """Return the call of this attempt when an earlier try could not get it accepted."""
         from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
-        from airflow_openai_realtime.switchboard.records import ENDED
+        from airflow_openai_realtime.switchboard.records import ENDED, MISSED
 
         match = self._match()
         with self._switchboard() as switchboard:
-            calls = switchboard.calls(state=ENDED).calls
+            calls = switchboard.calls(state=f"{ENDED},{MISSED}").calls
         return next((call for call in calls if call.end_reason == ACCEPT_FAILED and match.matches(call)), None)
 
     def _told(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:

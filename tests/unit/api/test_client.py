@@ -119,13 +119,43 @@ def test_refusals_are_never_repeated_and_redirects_never_followed(run, operation
 
 
 @pytest.mark.parametrize(
-    ("operation", "requests"), [("accept", 5), ("reject", 2), ("refer", 3), ("hang_up", 4), ("check_key", 2)]
+    ("operation", "requests"), [("accept", 7), ("reject", 2), ("refer", 3), ("hang_up", 4), ("check_key", 2)]
 )
 def test_no_connection_is_tried_again_as_often_as_the_table_says(run, operation, requests):
     with pytest.raises(ServiceUnavailable, match=r"no connection to api\.test") as caught:
         run(operation, [no_connection()] * requests)
     assert caught.value.safe_to_retry
     assert len(run.sent) == requests
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(429), httpx.Response(503), no_connection()])
+def test_an_accept_is_tried_again_as_long_as_the_phone_rings(run, answer, monkeypatch):
+    monkeypatch.setitem(DO, "accept", lambda client: client.accept("rtc_1", {}, 60.0))
+    run("accept", [*[answer] * 25, OK])
+    assert len(run.sent) == 26
+    assert run.fake_time.now < 160
+    with pytest.raises(ServiceUnavailable):
+        run("accept", [answer] * 99)
+    assert run.fake_time.now < 220
+
+
+@pytest.mark.parametrize(
+    ("script", "may_have_happened"),
+    [
+        ([httpx.Response(401)], False),
+        ([httpx.Response(429), httpx.Response(401)], False),
+        ([httpx.Response(500), httpx.Response(401)], True),
+        ([httpx.Response(503), GONE], True),
+        ([no_connection(), GONE], False),
+        ([timed_out()], True),
+        ([httpx.Response(500), DECIDED], True),
+        ([DECIDED], False),
+    ],
+)
+def test_an_error_says_whether_an_attempt_may_have_been_carried_out(run, script, may_have_happened):
+    with pytest.raises(CallError) as caught:
+        run("accept", script)
+    assert caught.value.may_have_happened is may_have_happened
 
 
 @pytest.mark.parametrize(

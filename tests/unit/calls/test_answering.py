@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.answering import Answering, answer_now
 from airflow_openai_realtime.calls.ending import end_own_call
 from airflow_openai_realtime.calls.feed import CallFeed
 from airflow_openai_realtime.calls.waiting import Waited, wait_for_call
-from airflow_openai_realtime.exceptions import OutcomeUnknown, RequestRefused, SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import AuthenticationError, RequestRefused, SwitchboardUnreachable
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
@@ -159,22 +159,35 @@ async def test_a_call_that_somebody_else_accepted_is_passed_over(world: World, t
     assert world.is_open(taken)
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        (lambda faults: faults.status("accept", 400), RequestRefused),
-        (lambda faults: faults.reset("accept", carried_out=True), OutcomeUnknown),
-    ],
-)
-async def test_an_accept_that_fails_ends_the_wait_and_the_call(
-    world: World, triggerer: Triggerer, fault: Callable[[Any], None], error: type[Exception]
+@pytest.mark.parametrize("status", [400, 401])
+async def test_an_accept_that_is_refused_ends_the_wait_and_the_phone_rings_for_others(
+    world: World, triggerer: Triggerer, status: int
 ) -> None:
     call_id = await ring(world)
-    fault(world.simulator.faults)
-    with pytest.raises(error):
-        await triggerer.answer()
-    assert not world.is_open(call_id)
-    assert world.row(call_id).end_reason == "accept_failed"
+    world.simulator.faults.status("accept", status)
+    answers = await asyncio.gather(triggerer.answer("me"), triggerer.answer("other"), return_exceptions=True)
+    (failed,) = [answer for answer in answers if isinstance(answer, BaseException)]
+    (waited,) = [answer for answer in answers if isinstance(answer, Waited)]
+    assert isinstance(failed, RequestRefused | AuthenticationError)
+    assert waited.call is not None
+    assert (waited.call.call_id, world.is_open(call_id), world.record(call_id).accepted) == (call_id, True, 1)
+
+
+async def test_an_accept_without_an_answer_that_was_carried_out_is_found_live(
+    world: World, triggerer: Triggerer
+) -> None:
+    call_id = await ring(world)
+    world.simulator.faults.reset("accept", carried_out=True)
+    assert (await triggerer.answer()).status == "accepted"
+    assert (world.is_open(call_id), world.record(call_id).accepted) == (True, 1)
+
+
+async def test_a_busy_openai_is_asked_again_as_long_as_the_phone_rings(world: World, triggerer: Triggerer) -> None:
+    call_id = await ring(world)
+    world.simulator.faults.status("accept", 503, times=3)
+    world.simulator.faults.status("accept", 429, times=3)
+    assert (await triggerer.answer()).status == "accepted"
+    assert world.is_open(call_id)
 
 
 async def test_when_the_time_is_over_an_accept_that_has_begun_is_carried_through(

@@ -20,7 +20,6 @@ from airflow_openai_realtime.api.sideband import attach
 from airflow_openai_realtime.calls.accepting import Acceptance
 from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.exceptions import (
-    AuthenticationError,
     CallAlreadyDecided,
     CallError,
     CallGone,
@@ -29,8 +28,6 @@ from airflow_openai_realtime.exceptions import (
     InvalidInput,
     InvalidSession,
     OutcomeUnknown,
-    RequestRefused,
-    ServiceUnavailable,
     SwitchboardUnreachable,
 )
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
@@ -180,32 +177,10 @@ def test_a_call_that_ended_before_is_gone_and_nothing_is_sent(world: World) -> N
     assert world.count("openai.accepted") == 0
 
 
-@pytest.mark.parametrize(
-    ("fault", "error", "timeout_seconds"),
-    [
-        (lambda faults: faults.status("accept", 400), RequestRefused, 30),
-        (lambda faults: faults.status("accept", 401), AuthenticationError, 30),
-        (lambda faults: faults.status("accept", 500, times=9), ServiceUnavailable, 30),
-        (lambda faults: faults.reset("accept", carried_out=True), OutcomeUnknown, 30),
-        (lambda faults: faults.time_out("accept", carried_out=True), OutcomeUnknown, 5),
-    ],
-)
-def test_no_call_is_left_open_when_accepting_fails(
-    world: World, fault: object, error: type[Exception], timeout_seconds: float
-) -> None:
-    world.connect(timeout_seconds=timeout_seconds)
-    call_id = world.ring(script=FOR_EVER)
-    fault(world.simulator.faults)  # type: ignore[operator]
-    with pytest.raises(error):
-        run_task(accepting(call=call_id))
-    assert not world.is_open(call_id)
-    assert world.row(call_id).end_reason == "accept_failed"
-
-
-def test_a_call_that_cannot_be_hung_up_is_left_to_the_switchboard(world: World) -> None:
+def test_a_call_of_which_nobody_can_tell_is_ended_by_the_switchboard_at_its_time(world: World) -> None:
     call_id = world.ring(script=FOR_EVER)
     world.simulator.faults.reset("accept", carried_out=True)
-    world.simulator.faults.status("hangup", 403)
+    world.simulator.faults.status("sideband", 403)
     with pytest.raises(OutcomeUnknown):
         run_task(accepting(call=call_id, max_duration_seconds=600))
     assert world.row(call_id).state == "claimed"
@@ -245,8 +220,8 @@ def test_a_call_hung_up_meanwhile_is_gone(world: World) -> None:
     with hook.calls() as calls, hook.switchboard() as switchboard:
         accept = calls.accept
 
-        def accept_and_end(call_id: str, session: object) -> None:
-            accept(call_id, session)  # type: ignore[arg-type]
+        def accept_and_end(call_id: str, session: object, retry_seconds: float) -> None:
+            accept(call_id, session, retry_seconds)  # type: ignore[arg-type]
             switchboard.ended(call_id, "hung_up")
 
         calls.accept = accept_and_end  # type: ignore[method-assign]

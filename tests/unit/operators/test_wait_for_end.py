@@ -81,14 +81,6 @@ def test_a_caller_who_has_hung_up_before_skips_the_task_or_is_gone(world: World)
     assert run_task(accepting(call_id, if_gone="succeed"))["outcome"] == "gone"
 
 
-def test_an_accept_that_failed_fails_the_task_for_good(world: World) -> None:
-    call_id = world.ring(script=FOR_EVER)
-    world.simulator.faults.status("accept", 400)
-    with pytest.raises(AirflowFailException):
-        run_task(accepting(call_id))
-    assert world.row(call_id).end_reason == "accept_failed"
-
-
 @pytest.mark.parametrize(
     "given", [{"greeting": "Hi"}, {"result_model": SCHEMA}, {"transcript_path": "file:///tmp/"}, {"end_call": False}]
 )

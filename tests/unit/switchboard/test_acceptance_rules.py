@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_openai_realtime.api.client import HangUpResult
 from airflow_openai_realtime.exceptions import (
+    AcceptFailed,
     AuthenticationError,
     CallAlreadyDecided,
     CallError,
@@ -35,7 +36,7 @@ from airflow_openai_realtime.switchboard.acceptance_rules import (
     run_steps,
     run_steps_async,
 )
-from airflow_openai_realtime.switchboard.records import ACCEPTED, ENDED, Announcement, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import ACCEPTED, ENDED, RINGING, Announcement, SwitchboardCall
 
 START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 SECONDS = 600.0
@@ -97,7 +98,16 @@ class World:
     def _call(self, call_id: str) -> SwitchboardCall:
         return self.row
 
-    def _accept(self, call_id: str, session: object) -> None:
+    def _release(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
+        return self._move(moves.release, claimant, claimed_at, reason)
+
+    def _accept_in_doubt(self, call_id: str, claimant: str) -> SwitchboardCall:
+        return self._move(moves.accept_in_doubt, claimant)
+
+    def _is_live(self, call_id: str) -> bool:
+        return self.at_openai in ("ours", "somebody else's")
+
+    def _accept(self, call_id: str, session: object, retry_seconds: float = 8.0) -> None:
         if self.at_openai == "gone":
             raise CallGone("404")
         if self.at_openai != "ringing":
@@ -111,6 +121,7 @@ class World:
 
 
 def rules(claimant: str = "me", **kwargs: Any) -> AcceptanceRules:
+    kwargs.setdefault("now", lambda: START + timedelta(seconds=1))
     return AcceptanceRules("rtc_1", claimant, lambda line: None, **kwargs)
 
 
@@ -137,7 +148,10 @@ class Performer:
         else:
             if fault.carried_out:
                 self.world.perform(step)
-            raise fault.error("failed")
+            error = fault.error("failed")
+            if fault.error is ServiceUnavailable:
+                error.may_have_happened = True  # type: ignore[attr-defined]
+            raise error
         assert self.world.is_watched or not self.world.is_open, "an open call that nobody would end"
         return answer
 
@@ -155,6 +169,7 @@ CAN_FAIL: dict[str, set[Fault]] = {
         Fault(OutcomeUnknown, True),
     },
     "hang_up": {Fault(ServiceUnavailable, False), Fault(ServiceUnavailable, True), Fault(AuthenticationError, False)},
+    "is_live": {Fault(ServiceUnavailable, False), Fault(AuthenticationError, False)},
 }
 AT_SWITCHBOARD = {
     Fault(SwitchboardUnreachable, False),
@@ -193,12 +208,20 @@ def test_whatever_fails_a_call_is_accepted_once_and_never_left_unwatched(
     tries: list[tuple[list[Fault | None], int | None]],
 ) -> None:
     world = World()
+    results: list[SwitchboardCall | BaseException] = []
     for faults, caller_leaves_at in tries:
         result = one_try(Performer(world, faults, caller_leaves_at))
         assert world.accepted <= 1
         assert world.is_watched or not world.is_open
+        # Only who tells a process to end wants the call to end; a failure of ours leaves the phone ringing.
+        if not any(isinstance(result, KeyboardInterrupt) for result in [*results, result]):
+            assert world.at_openai != "ringing" or not world.row.is_over
+            assert "hang_up" not in world.done or world.at_openai == "gone"
+        results.append(result)
         if isinstance(result, SwitchboardCall):
-            assert result.hangup_at == START + timedelta(seconds=SECONDS + 0.1) or world.row.is_over
+            assert result.hangup_at is not None
+            assert result.claimed_at is not None
+            assert result.hangup_at <= result.claimed_at + timedelta(seconds=SECONDS)
             assert world.is_open or world.at_openai == "gone"
 
 
@@ -332,18 +355,33 @@ def test_a_call_of_another_claimant_is_not_touched() -> None:
     assert world.done == ["announce"]
 
 
-@pytest.mark.parametrize("when", [0, 1])
-def test_told_to_stop_it_hangs_up(when: int) -> None:
+def test_told_to_stop_after_it_has_asked_it_hangs_up() -> None:
     world = World()
-    answers = iter([False] * when + [True] * 9)
+    answers = iter([False, True])
     with pytest.raises(CallError, match="stopped"):
         run_steps(accepting(is_stopped=lambda: next(answers)), world.perform)
     assert not world.is_open
-    assert world.row.end_reason == "stopped"
-    assert world.accepted == when
+    assert (world.row.state, world.row.end_reason) == (ENDED, "stopped")
+    assert world.accepted == 1
 
 
-def test_a_session_that_cannot_be_made_leaves_no_call() -> None:
+def test_told_to_stop_before_it_has_asked_it_leaves_the_phone_ringing() -> None:
+    world = World()
+    with pytest.raises(CallError, match="stopped"):
+        run_steps(accepting(is_stopped=lambda: True), world.perform)
+    assert (world.at_openai, world.row.state, world.row.claimed_by) == ("ringing", RINGING, None)
+    assert "hang_up" not in world.done
+
+
+def test_told_to_stop_while_an_earlier_try_may_have_asked_it_hangs_up() -> None:
+    world = World()
+    one_try(Performer(world, [None, Fault(asyncio.CancelledError, carried_out=True)]))
+    with pytest.raises(CallError, match="stopped"):
+        run_steps(accepting(is_stopped=lambda: True), world.perform)
+    assert not world.is_open
+
+
+def test_a_session_that_cannot_be_made_leaves_the_phone_ringing() -> None:
     world = World()
 
     def broken(call: SwitchboardCall) -> dict[str, Any]:
@@ -351,7 +389,85 @@ def test_a_session_that_cannot_be_made_leaves_no_call() -> None:
 
     with pytest.raises(InvalidInput):
         run_steps(rules().accepting(broken, SECONDS), world.perform)
-    assert (world.accepted, world.row.end_reason) == (0, "accept_failed")
+    assert (world.accepted, world.row.state, world.row.end_reason) == (0, RINGING, "accept_failed")
+
+
+@pytest.mark.parametrize("error", [AuthenticationError, RequestRefused, InvalidInput])
+def test_after_a_certain_refusal_the_call_is_anybodys(error: type[Exception]) -> None:
+    world = World()
+    assert isinstance(one_try(Performer(world, [None, Fault(error, carried_out=False)])), error)
+    assert (world.row.state, world.row.claimed_by, world.row.hangup_at) == (RINGING, None, None)
+    assert run_steps(accepting("somebody else"), world.perform).end_reason is None
+
+
+def test_a_refusal_of_one_try_does_not_give_away_what_another_one_is_about_to_have_accepted() -> None:
+    world = World()
+
+    def perform(step: Step) -> Any:
+        if step.method == "accept":
+            world.perform(Step("switchboard", "announce", ("rtc_1", "me", SECONDS, False)))
+            raise AuthenticationError("401")
+        return world.perform(step)
+
+    with pytest.raises(AuthenticationError):
+        run_steps(accepting(), perform)
+    assert (world.row.state, world.row.claimed_by) == ("claimed", "me")
+    assert world.is_watched
+
+
+def test_a_refusal_of_a_second_try_does_not_give_away_what_the_first_may_have_had_accepted() -> None:
+    world = World()
+    one_try(Performer(world, [None, Fault(asyncio.CancelledError, carried_out=True)]))
+    assert isinstance(one_try(Performer(world, [None, Fault(AuthenticationError, carried_out=False)])), CallError)
+    assert world.is_watched
+    assert isinstance(one_try(Performer(world, [])), SwitchboardCall)
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable, OutcomeUnknown])
+def test_without_a_clear_answer_the_sideband_tells_that_the_call_was_accepted(error: type[Exception]) -> None:
+    world = World()
+    result = one_try(Performer(world, [None, Fault(error, carried_out=True)]))
+    assert isinstance(result, SwitchboardCall)
+    assert world.done == ["announce", "accept", "is_live", "accepted"]
+
+
+def test_an_accept_that_got_lost_is_sent_again_while_the_phone_rings() -> None:
+    world = World()
+    lost: list[Fault | None] = [None, Fault(OutcomeUnknown, False), None, Fault(OutcomeUnknown, False)]
+    assert isinstance(one_try(Performer(world, lost)), SwitchboardCall)
+    assert world.done == ["announce", "is_live", "is_live", "accept", "accepted"]
+
+
+def test_an_accept_that_got_lost_is_not_sent_again_once_the_phone_rings_no_more() -> None:
+    world = World()
+    late = rules(now=lambda: START + timedelta(seconds=60)).accepting(lambda call: {}, SECONDS)
+    with pytest.raises(OutcomeUnknown):
+        run_steps(late, Performer(world, [None, Fault(OutcomeUnknown, carried_out=False)]))
+    assert (world.row.state, world.row.end_reason) == ("claimed", "accept_failed")
+
+
+@pytest.mark.parametrize(("late_by", "seconds"), [(10, 50.0), (55, 8.0), (600, 8.0)])
+def test_openai_is_asked_again_as_long_as_the_phone_rings(late_by: float, seconds: float) -> None:
+    world = World()
+    asked: list[Step] = []
+
+    def perform(step: Step) -> Any:
+        asked.append(step)
+        return world.perform(step)
+
+    run_steps(rules(now=lambda: START + timedelta(seconds=late_by)).accepting(lambda call: {}, SECONDS), perform)
+    assert asked[1].arguments[2] == seconds
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_a_caller_who_gives_up_after_a_failure_of_ours_is_not_told_as_gone(certain: bool) -> None:
+    world = World()
+    failure = Fault(AuthenticationError if certain else OutcomeUnknown, carried_out=False)
+    one_try(Performer(world, [None, failure, Fault(ServiceUnavailable, carried_out=False)]))
+    world.at_openai = "gone"
+    assert isinstance(one_try(Performer(world, [])), AcceptFailed)
+    assert (world.row.state, world.row.end_reason) == (ENDED, "accept_failed")
+    assert isinstance(one_try(Performer(world, [])), AcceptFailed)
 
 
 def test_steps_show_no_session() -> None:

@@ -16,6 +16,7 @@ from tests.unit.switchboard.support import OTHER_SECRET, Clock, a_call, a_line, 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.retry import Pace
 from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.exceptions import ServiceUnavailable
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.errors import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.switchboard.line_directory import LineDirectory
@@ -41,6 +42,8 @@ class OpenAI:
         self.asked: list[tuple[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
         self.answer: Callable[[str, str], httpx.Response | Exception] = lambda operation, call_id: httpx.Response(200)
+        self.live: bool | None = False
+        self.slept = 0.0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -55,10 +58,19 @@ class OpenAI:
                 raise answer
             return answer
 
-        async def no_sleep(seconds: float) -> None:
-            return
+        async def sleep(seconds: float) -> None:
+            self.slept += seconds
 
-        return AsyncCallsClient(settings, transport=httpx.MockTransport(handler), pace=Pace(async_sleep=no_sleep))
+        world = self
+
+        class Client(AsyncCallsClient):
+            async def is_live(self, call_id: str) -> bool:
+                if world.live is None:
+                    raise ServiceUnavailable("nobody can say")
+                return world.live
+
+        pace = Pace(async_sleep=sleep, clock=lambda: self.slept)
+        return Client(settings, transport=httpx.MockTransport(handler), pace=pace)
 
 
 @pytest.fixture
@@ -240,26 +252,82 @@ async def test_somebody_elses_decision_is_left_alone(
     assert brief(look(store)) == ("ended", "order:day", "decided_elsewhere")
 
 
-@pytest.mark.parametrize(
-    "failure", [httpx.ReadTimeout("no answer"), httpx.Response(500), httpx.Response(422, json={"error": {}})]
-)
-async def test_whatever_goes_wrong_the_call_is_hung_up(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, failure: Any
+async def test_a_call_that_an_order_could_not_get_accepted_rings_on_for_others(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    put(store, clock)
-    openai.answer = lambda operation, call_id: failure if operation == "accept" else httpx.Response(200)
+    put(store, clock, uses=3)
+    openai.answer = lambda operation, call_id: httpx.Response(401)
     await ring(desk, store, clock)
-    assert openai.asked[-1] == ("hangup", "rtc_1")
-    assert brief(look(store)) == ("ended", "order:day", "accept_failed")
+    assert (look(store).state, look(store).claimed_by, look(store).hangup_at) == ("ringing", None, None)
+    assert store.orders.find("support", "day").uses_left == 3
+    await sweep(desk)
+    clock.move(2)
+    await sweep(desk)
+    assert openai.asked == [("accept", "rtc_1")]
+    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="a task", now=clock()), clock())
+    clock.move(30)
+    await sweep(desk)
+    assert look(store).claimed_by == "a task"
 
 
-async def test_a_call_that_cannot_be_hung_up_is_left_to_the_next_look_and_the_reaper(
+async def test_another_order_answers_a_call_that_the_first_could_not_get_accepted(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
+    put(store, clock, priority=1)
+    put(store, clock, "fallback", unclaimed_after_seconds=5)
+    refusals = iter([httpx.Response(400, json={"error": {}})])
+    openai.answer = lambda operation, call_id: next(refusals, httpx.Response(200))
+    await ring(desk, store, clock)
+    assert look(store).state == "ringing"
+    clock.move(5)
+    await sweep(desk)
+    assert brief(look(store)) == ("accepted", "order:fallback", None)
+
+
+async def test_an_order_that_was_corrected_while_it_rings_answers(
     desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
+    openai.answer = lambda operation, call_id: httpx.Response(400, json={"error": {}})
+    await ring(desk, store, clock)
+    openai.answer = lambda operation, call_id: httpx.Response(200)
+    put(store, clock, edition="corrected", max_duration_seconds=90.0)
+    clock.move(2)
+    await sweep(desk)
+    assert brief(look(store)) == ("accepted", "order:day", None)
+
+
+@pytest.mark.parametrize("failure", [httpx.ReadTimeout("no answer"), httpx.Response(500)])
+async def test_a_call_that_was_accepted_without_a_clear_answer_goes_on(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, failure: Any
+) -> None:
+    put(store, clock)
+    openai.live = True
+    openai.answer = lambda operation, call_id: failure
+    await ring(desk, store, clock)
+    assert ("hangup", "rtc_1") not in openai.asked
+    assert brief(look(store)) == ("accepted", "order:day", None)
+
+
+async def test_a_busy_openai_is_asked_again_as_long_as_the_phone_rings(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
+    put(store, clock)
+    busy = iter([httpx.Response(503), httpx.Response(429)] * 10)
+    openai.answer = lambda operation, call_id: next(busy, httpx.Response(200))
+    await ring(desk, store, clock)
+    assert brief(look(store)) == ("accepted", "order:day", None)
+    assert len(openai.asked) == 21
+
+
+async def test_a_call_of_which_nobody_can_tell_is_left_to_the_next_look_and_the_reaper(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
+    put(store, clock)
+    openai.live = None
     openai.answer = lambda operation, call_id: httpx.ReadTimeout("no answer")
     await ring(desk, store, clock)
-    assert brief(look(store)) == ("claimed", "order:day", None)
+    assert brief(look(store)) == ("claimed", "order:day", "accept_failed")
     assert store.reaping.overdue(clock().replace(minute=1))
     clock.move(2)
     openai.answer = lambda operation, call_id: DECIDED if operation == "accept" else httpx.Response(200)
@@ -267,18 +335,33 @@ async def test_a_call_that_cannot_be_hung_up_is_left_to_the_next_look_and_the_re
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
-async def test_a_reject_that_fails_ends_the_matter(desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_a_call_that_could_not_be_declined_rings_on(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
     put(store, clock, action="reject", status_code=603)
-    openai.answer = lambda operation, call_id: httpx.Response(503)
+    openai.answer = lambda operation, call_id: httpx.Response(401)
     await ring(desk, store, clock)
     assert {operation for operation, _ in openai.asked} == {"reject"}
-    assert brief(look(store)) == ("ended", "order:day", "reject_failed")
+    assert (look(store).state, look(store).claimed_by) == ("ringing", None)
     openai.answer = lambda operation, call_id: DECIDED
     await ring(desk, store, clock, 2)
     assert brief(look(store, 2)) == ("ended", "order:day", "decided_elsewhere")
     openai.answer = lambda operation, call_id: GONE
     await ring(desk, store, clock, 3)
     assert brief(look(store, 3)) == ("ended", "order:day", "gone")
+
+
+async def test_a_decline_without_a_clear_answer_is_sent_again(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
+    put(store, clock, action="reject", status_code=486)
+    openai.answer = lambda operation, call_id: httpx.Response(503)
+    await ring(desk, store, clock)
+    assert look(store).state == "claimed"
+    openai.answer = lambda operation, call_id: DECIDED
+    clock.move(2)
+    await sweep(desk)
+    assert (look(store).state, look(store).status_code) == ("rejected", 486)
 
 
 async def test_what_a_dead_worker_took_is_answered_by_another(
@@ -323,10 +406,11 @@ async def test_what_a_dead_worker_had_declined_is_declined(
 
 
 @pytest.mark.parametrize("what", ["rang_out", "removed", "declines_now"])
-async def test_what_cannot_be_answered_any_more_is_hung_up(
+async def test_what_cannot_be_answered_any_more_and_may_be_live_is_hung_up(
     desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, what: str
 ) -> None:
     put(store, clock)
+    openai.live = True
     new_call(store, clock)
     store.order_taking.take([("support", "rtc_1")], clock(), 2.0)
     clock.move(59 if what == "rang_out" else 2)
@@ -341,6 +425,23 @@ async def test_what_cannot_be_answered_any_more_is_hung_up(
     assert brief(look(store)) == ("ended", "order:day", "accept_failed")
 
 
+@pytest.mark.parametrize("what", ["removed", "declines_now"])
+async def test_what_its_order_does_not_answer_any_more_rings_on_for_others(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, what: str
+) -> None:
+    put(store, clock)
+    new_call(store, clock)
+    store.order_taking.take([("support", "rtc_1")], clock(), 2.0)
+    clock.move(2)
+    if what == "removed":
+        store.orders.remove("support", "day")
+    else:
+        put(store, clock, action="reject", status_code=486, match=CallMatch(to="+49*"))
+    await sweep(desk)
+    assert openai.asked == []
+    assert (look(store).state, look(store).claimed_by) == ("ringing", None)
+
+
 async def test_a_call_that_was_to_be_declined_is_not_accepted_without_an_end(
     desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
@@ -351,7 +452,7 @@ async def test_a_call_that_was_to_be_declined_is_not_accepted_without_an_end(
     clock.move(2)
     await sweep(desk)
     assert ("accept", "rtc_1") not in openai.asked
-    assert look(store).state == "ended"
+    assert look(store).state == "ringing"
 
 
 async def test_giving_up_leaves_a_call_that_cannot_be_hung_up_to_the_reaper(
@@ -361,6 +462,7 @@ async def test_giving_up_leaves_a_call_that_cannot_be_hung_up_to_the_reaper(
     new_call(store, clock)
     store.order_taking.take([("support", "rtc_1")], clock(), 2.0)
     store.orders.remove("support", "day")
+    openai.live = True
     openai.answer = lambda operation, call_id: httpx.Response(503)
     clock.move(2)
     await sweep(desk)

@@ -244,7 +244,7 @@ async def test_a_refused_session_is_told(world: World) -> None:
     event = await fired(answering(world))
     assert event["status"] == "error"
     assert call_id in event["message"]
-    assert world.row(call_id).end_reason == "accept_failed"
+    assert (world.row(call_id).state, world.row(call_id).end_reason) == ("ringing", "accept_failed")
 
 
 @pytest.mark.usefixtures("_no_settling")

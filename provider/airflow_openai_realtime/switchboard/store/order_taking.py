@@ -11,7 +11,7 @@ worker is dead or cut off, and another one resumes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +39,9 @@ _MOST_CALLS = 500
 
 CallKey = tuple[str, str]
 """Line and call id."""
+
+Tried = Mapping[CallKey, Collection[str]]
+"""By call, the revisions of orders that have had it and could not have it answered."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,12 @@ class OrderTaking:
         return self._database.write(work)
 
     def take(
-        self, keys: Sequence[CallKey], now: datetime, lease_seconds: float, known: Collection[str] = ()
+        self,
+        keys: Sequence[CallKey],
+        now: datetime,
+        lease_seconds: float,
+        known: Collection[str] = (),
+        tried: Tried | None = None,
     ) -> list[TakenCall]:
         """
         Take ringing calls for the orders that answer them, and commit: claim, use of the order and ``hangup_at``.
@@ -127,10 +135,13 @@ class OrderTaking:
         :param keys: The calls.
         :param lease_seconds: How long no other worker may answer what this one has taken.
         :param known: Revisions whose answers need not be read.
+        :param tried: By call, revisions of orders that do not take it: they could not have it answered.
         """
         if not keys:
             return []
-        return self._database.write(lambda connection: self._take(connection, keys, now, lease_seconds, known))
+        return self._database.write(
+            lambda connection: self._take(connection, keys, now, lease_seconds, known, tried or {})
+        )
 
     def ringing(self, lines: Collection[str], received_before: datetime, now: datetime) -> list[SwitchboardCall]:
         """Calls of some lines that ring, are nobody's, and came in before a moment; oldest first."""
@@ -176,6 +187,38 @@ class OrderTaking:
         lease = calls.update().where(*_is(key), calls.c.state == CLAIMED).values(order_lease_until=None)
         self._database.write(lambda connection: connection.execute(lease).rowcount)
 
+    def give_back(
+        self, call: SwitchboardCall, order: StandingOrder | None, reason: str, now: datetime
+    ) -> SwitchboardCall | None:
+        """
+        Let a call ring on for others that an order has taken and that was certainly not answered; commits.
+
+        The order gets the use back that the call has cost.
+
+        :param call: The call as it was taken.
+        :param order: The order, if it is there still.
+        :param reason: Why it was not answered.
+        :returns: The call; ``None`` when it changed meanwhile, so that it is asked again.
+        """
+
+        def work(connection: Connection) -> SwitchboardCall | None:
+            query = select(*CALL_FIELDS, calls.c.version).where(*_is((call.line, call.call_id)))
+            row = connection.execute(query).one()
+            found = read_call(row)
+            change = moves.release(found, call.claimed_by or "", call.claimed_at, reason)
+            if not change.values:
+                return found
+            values = {**change.values, "order_lease_until": None, "version": row.version + 1}
+            same = (*_is((call.line, call.call_id)), calls.c.version == row.version)
+            if connection.execute(calls.update().where(*same).values(values)).rowcount != 1:
+                return None
+            if order is not None:
+                _use(connection, call.line, order, +1)
+            append(connection, [(call.line, call.call_id, RINGING)], now)
+            return replace(found, **change.values)
+
+        return self._database.write(work)
+
     def _take(
         self,
         connection: Connection,
@@ -183,6 +226,7 @@ class OrderTaking:
         now: datetime,
         lease_seconds: float,
         known: Collection[str],
+        tried: Tried,
     ) -> list[TakenCall]:
         of_line, answers = self._read_orders(connection, sorted({line for line, _ in keys}), known)
         wanted = tuple_(calls.c.line, calls.c.call_id).in_(list(keys))
@@ -190,7 +234,8 @@ class OrderTaking:
         taken: list[TakenCall] = []
         for row in connection.execute(query).all():
             call = read_call(row)
-            won = _take_one(connection, call, row.version, of_line[call.line], now, lease_seconds)
+            failed = tried.get((call.line, call.call_id), ())
+            won = _take_one(connection, call, row.version, of_line[call.line], now, lease_seconds, failed)
             if won is not None:
                 taken.append(TakenCall(*won, answers.get(won[1].revision)))
         append(connection, [(each.call.line, each.call.call_id, CLAIMED) for each in taken], now)
@@ -229,9 +274,10 @@ def _take_one(
     of_line: list[StandingOrder],
     now: datetime,
     lease_seconds: float,
+    tried: Collection[str],
 ) -> tuple[SwitchboardCall, StandingOrder] | None:
     """The call as taken, and its order; the use that this costs is taken off ``of_line`` too."""
-    while (order := choose(of_line, call, now)) is not None:
+    while (order := choose([each for each in of_line if each.revision not in tried], call, now)) is not None:
         of_line.remove(order)
         if not _use(connection, call.line, order, -1):
             continue  # used up, replaced or removed a moment ago
