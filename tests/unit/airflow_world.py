@@ -55,6 +55,7 @@ class FakeRun:
 
     run_type: str = "manual"
     run_after: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    start_date: datetime | None = None
 
 
 def context(task: FakeTask | None = None, run: FakeRun | None = None) -> dict[str, Any]:

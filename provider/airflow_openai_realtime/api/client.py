@@ -237,17 +237,18 @@ class CallsClient:
             return HangUpResult(gone=True, maybe_by_us=exchange.maybe_done)
         return HangUpResult(gone=False)
 
-    def check_key(self) -> None:
+    def check_key(self, model: str | None = None) -> None:
         """
-        Show whether key and address work, by listing the models; touches no call.
+        Show whether key and address work, by asking for the models; touches no call.
 
+        :param model: Name of the model that the project must have; ``None`` for any.
         :raises AuthenticationError: The key was refused.
-        :raises RequestRefused: The address is wrong.
+        :raises RequestRefused: The address is wrong, or (``code`` is ``model_not_found``) there is no such model.
         :raises ServiceUnavailable: No connection, 429 or 5xx.
 
         Retries: 1.
         """
-        self._send(requests.check_key_request())
+        self._send(requests.check_key_request(model))
 
     def _send(self, request: CallRequest, retry_seconds: float | None = None) -> None:
         self._carry_out(_Exchange(self._settings, request), retry_seconds)
@@ -333,9 +334,9 @@ class AsyncCallsClient:
             return HangUpResult(gone=True, maybe_by_us=exchange.maybe_done)
         return HangUpResult(gone=False)
 
-    async def check_key(self) -> None:
+    async def check_key(self, model: str | None = None) -> None:
         """Show whether key and address work: :meth:`CallsClient.check_key`."""
-        await self._send(requests.check_key_request())
+        await self._send(requests.check_key_request(model))
 
     async def _send(self, request: CallRequest, retry_seconds: float | None = None) -> None:
         await self._carry_out(_Exchange(self._settings, request), retry_seconds)

@@ -112,9 +112,16 @@ def hang_up_call(call_id: str) -> CallRequest:
     return _about("hang_up", call_id, None)
 
 
-def check_key_request() -> CallRequest:
-    """Build the request that shows whether the key works: the list of models. It touches no call."""
-    return CallRequest("check_key", None, "GET", "/models")
+def check_key_request(model: str | None = None) -> CallRequest:
+    """
+    Build the request that shows whether the key works, and whether its project has a model. It touches no call.
+
+    :param model: Name of the model; ``None``: the models are listed.
+
+    Source: https://developers.openai.com/api/reference/resources/models
+    """
+    path = "/models" if model is None else f"/models/{quote(model, safe='')}"
+    return CallRequest("check_key", None, "GET", path)
 
 
 def interpret(

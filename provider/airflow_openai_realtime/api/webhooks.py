@@ -121,6 +121,11 @@ def verify_webhook(
     )
 
 
+def unusable_secrets(secrets: Sequence[str]) -> int:
+    """Return how many of these webhook secrets cannot verify a delivery: empty, or ``whsec_`` without base64."""
+    return sum(not (isinstance(secret, str) and secret.strip() and _key(secret)) for secret in secrets)
+
+
 def sign_webhook(body: bytes, *, webhook_id: str, timestamp: int, secret: str) -> dict[str, str]:
     """
     Make the headers of a delivery, as OpenAI would; for tests and the simulator.

@@ -92,8 +92,8 @@ class Placing:
         """
         # The row may have another number, of a try that dialed nothing.
         changed = {"to_number": request.to} if request.to != reserved.to_number else {}
-        from_state = ENDED if reserved.is_number_refused and changed else RESERVED
-        before = placed_before(reserved) if from_state == RESERVED else None
+        from_state = ENDED if reserved.is_number_refused else RESERVED
+        before = None if may_dial(reserved, request.to) else placed_before(reserved)
         if before is not None:
             return before
         try:
@@ -161,6 +161,16 @@ class Placing:
                 f"The ledger could not be told that the attempt is '{to_state}'; it stays '{DIALING}', which is not "
                 f"dialled again: {error}"
             )
+
+
+def may_dial(row: Attempt, to: str) -> bool:
+    """
+    Tell whether an attempt may be dialed: nothing was yet, or the carrier refused another number than this one.
+
+    :param row: The ledger's row.
+    :param to: The number to dial, in its one spelling.
+    """
+    return row.state == RESERVED or (row.is_number_refused and row.to_number is not None and row.to_number != to)
 
 
 def placed_before(row: Attempt) -> Placement | None:

@@ -37,6 +37,9 @@ LONGEST_RING_SECONDS = 600
 LONGEST_CALL_SECONDS = 3600
 CARRIER_SECONDS = 900
 CALL_SECONDS = 600
+#: How late a scheduled run may start and still dial, in seconds: longer than a busy scheduler takes, and short enough
+#: that an unpaused DAG does not make up for the run that it missed.
+MAX_LATENESS_SECONDS = 300.0
 
 
 class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator):
@@ -56,7 +59,12 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
     whether the phone rang, the task fails with ``PlacementUnknown`` and so does every retry: look at the carrier's log,
     then give the next ``attempt`` number to ring again.
 
-    Backfills, and scheduled runs that come late (a catch-up), do not ring anybody unless told to: the task is skipped.
+    A scheduled run dials only when it started at its time, within ``max_lateness_seconds``: not when the DAG is
+    unpaused later, nor in a catch-up. What counts is when the run first started, not when its tasks do: a paced
+    campaign, a retry or a cleared run is not late. Backfills do not dial unless told to. Otherwise the task is skipped.
+
+    Before the first dial it is checked, once in some minutes for all tasks, that OpenAI takes the key and has the
+    model, that the switchboard answers and could take the call, and that the carrier's connection is complete.
 
     Retries: an attempt that was placed is returned as it is (``status`` is ``already_placed``). Only when the carrier
     could certainly not be reached does a retry dial. With ``wait_for_end`` it goes on with the call that it has; when
@@ -80,13 +88,16 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
     :param if_not_answered: With ``wait_for_end``, when nobody picks up: ``result`` (default; ``outcome`` says
         ``no_answer``, ``busy``, ``failed``, ``gone`` or ``unknown``), ``skip`` or ``fail``.
     :param dial_in_backfill: Whether a backfill rings phones.
-    :param max_lateness_seconds: How late a scheduled run may start and still ring, in seconds; ``None`` for no limit.
+    :param max_lateness_seconds: How late a scheduled run may start and still dial, in seconds from its ``run_after``, 0
+        or more; ``None`` for no limit.
     :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
         ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``. With
         ``wait_for_end`` the result of the call, as
         :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it, with ``attempt_id``,
         ``campaign`` and ``attempt``; ``call_id`` is ``None`` when it never came in.
     :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
+    :raises AuthenticationError: OpenAI refused the key; nothing was dialed. ``RequestRefused``: it has no such model.
+    :raises ConfigurationError: A connection lacks something, or the switchboard could take no call; nothing was dialed.
     :raises CarrierRefused: The carrier said no; no phone rang.
     :raises CarrierUnavailable: The carrier could not be reached; no phone rang.
     :raises PlacementUnknown: The phone may have rung.
@@ -128,7 +139,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         max_duration_seconds: float | str | None = None,
         if_not_answered: IfPlacedNotAnswered = "result",
         dial_in_backfill: bool = False,
-        max_lateness_seconds: float | None = 3600,
+        max_lateness_seconds: float | None = MAX_LATENESS_SECONDS,
         **kwargs: Any,
     ) -> None:
         if max_duration_seconds is None:
@@ -154,29 +165,39 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
             return self._result(self._place(context))
         # A mistake is to show before the phone rings.
         self._answer(self._wanted())
-        placement = self._place(context)
+        placement = self._place(context, self._plan().session.get("model"))
         self._result(placement)
         self._attempt_row = placement.attempt
         self.timeout = self._ring_seconds() + COMING_IN_SECONDS
         found = self._look(context)
         return found if found is not None else self._defer(context)
 
-    def _place(self, context: Context) -> Placement:
+    def _place(self, context: Context, model: str | None = None) -> Placement:
+        """
+        Dial, if nothing has before.
+
+        :param model: The model that the call is accepted with, when this task accepts it.
+        """
         from airflow_openai_realtime.api.phone_numbers import to_e164
+        from airflow_openai_realtime.calls.placing import Placing, may_dial
+        from airflow_openai_realtime.calls.preflight import check_before_dialing, openai_check
 
         to = to_e164(self.to, "to")
         campaign, contact, attempt = self._ledger_key()
         carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
         settings = carrier.settings()
         self._dial_request(settings, to, correlation_id="checked-before-anything-is-written")
-        reason = self._reason_not_to_dial(context["dag_run"])
+        hook = self._line_hook()
+        api = hook.line().api
         with self._switchboard() as switchboard:
+            known = switchboard.preflight([openai_check(api, model)], run=self._run_start(context))
+            reason = self._reason_not_to_dial(context["dag_run"], known.first_started_at)
             if reason is not None:
                 return self._placed_before(switchboard, reason)
-            from airflow_openai_realtime.calls.placing import Placing
-
             claimant = claimant_of(context["ti"])
             reserved = switchboard.reserve_attempt(campaign, contact, attempt, to, claimant)
+            if may_dial(reserved, to):
+                check_before_dialing(known, switchboard, hook.calls, api, model, self._report)
             with carrier.dialer() as dialer:
                 request = self._dial_request(settings, to, reserved.correlation_id)
                 return Placing(switchboard, dialer, self._report).place(reserved, request)
@@ -225,18 +246,26 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
     def _plan(self) -> AnswerPlan:
         return self._answer_plan()
 
-    def _reason_not_to_dial(self, dag_run: Any) -> str | None:
-        run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    def _run_start(self, context: Context) -> tuple[str, str, datetime] | None:
+        """Return DAG, run and start of a run that may be late."""
+        ti, dag_run = context["ti"], context["dag_run"]
+        if _run_type(dag_run) != "scheduled" or self.max_lateness_seconds is None:
+            return None
+        return ti.dag_id, ti.run_id, _started_at(dag_run)
+
+    def _reason_not_to_dial(self, dag_run: Any, first_started_at: datetime | None) -> str | None:
+        run_type = _run_type(dag_run)
         if run_type == "backfill":
             return None if self.dial_in_backfill else "this is a backfill; to ring all the same: dial_in_backfill=True"
         if run_type != "scheduled" or self.max_lateness_seconds is None:
             return None
-        late = (datetime.now(timezone.utc) - dag_run.run_after).total_seconds()
+        late = ((first_started_at or _started_at(dag_run)) - dag_run.run_after).total_seconds()
         if late <= self.max_lateness_seconds:
             return None
         return (
-            f"this run is {late:.0f} s late, more than max_lateness_seconds ({self.max_lateness_seconds:g}); to ring "
-            "all the same give a larger number, or None"
+            f"this run started {late:.0f} s after its time, more than max_lateness_seconds "
+            f"({self.max_lateness_seconds:g}), as after the DAG was unpaused. To call now, trigger the DAG by hand; to "
+            "let late runs call, give a larger number, or None"
         )
 
     def _dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
@@ -305,6 +334,15 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
                 check_number_shape(value, field)
         if self.max_lateness_seconds is not None:
             read_number(self.max_lateness_seconds, "max_lateness_seconds", at_least=0)
+
+
+def _run_type(dag_run: Any) -> str:
+    return str(getattr(dag_run.run_type, "value", dag_run.run_type))
+
+
+def _started_at(dag_run: Any) -> datetime:
+    """Return when the run started; Airflow forgets it when the run is cleared."""
+    return dag_run.start_date or datetime.now(timezone.utc)
 
 
 def check_number_shape(value: object, field: str) -> None:

@@ -41,6 +41,7 @@ class OpenAIRoutes:
         socket = SidebandSocket(world, connections, self._check_key)
         self.routes = [
             Route("/v1/models", self._models, methods=["GET"]),
+            Route("/v1/models/{model}", self._model, methods=["GET"]),
             *(
                 Route(f"/v1/realtime/calls/{{call_id}}/{operation}", self._decide, methods=["POST"])
                 for operation in ("accept", "reject", "refer", "hangup")
@@ -50,10 +51,17 @@ class OpenAIRoutes:
 
     async def _models(self, request: Request) -> Response:
         async def carry_out(fault: Fault | None) -> Response:
-            data = [
-                {"id": model, "object": "model", "created": 1_760_000_000, "owned_by": "system"} for model in _MODELS
-            ]
-            return JSONResponse({"object": "list", "data": data})
+            return JSONResponse({"object": "list", "data": [_shown_model(model) for model in _MODELS]})
+
+        return await self._answering.answer(request, "models", carry_out, check_key=self._check_key)
+
+    async def _model(self, request: Request) -> Response:
+        async def carry_out(fault: Fault | None) -> Response:
+            model = request.path_params["model"]
+            if model not in _MODELS:
+                said = f"The model '{model}' does not exist or you do not have access to it."
+                raise Refusal(404, "model_not_found", said, param="model")
+            return JSONResponse(_shown_model(model))
 
         return await self._answering.answer(request, "models", carry_out, check_key=self._check_key)
 
@@ -107,6 +115,10 @@ class OpenAIRoutes:
 def openai_error(refusal: Refusal) -> Response:
     """An error as OpenAI answers it."""
     return JSONResponse(refusal.openai_body(), status_code=refusal.status, headers=refusal.headers)
+
+
+def _shown_model(model: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": 1_760_000_000, "owned_by": "system"}
 
 
 async def _json(request: Request) -> Any:

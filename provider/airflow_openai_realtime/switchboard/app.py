@@ -22,6 +22,7 @@ from airflow_openai_realtime.switchboard import (
     conversation_routes,
     metrics_route,
     order_routes,
+    preflight_route,
     progress_route,
     recent_route,
 )
@@ -74,6 +75,7 @@ def create_app(
     app.include_router(progress_route.router)
     app.include_router(recent_route.router)
     app.include_router(attempt_routes.router)
+    app.include_router(preflight_route.router)
     app.include_router(metrics_route.router)
     app.include_router(order_routes.router)
     return app

@@ -9,6 +9,7 @@ repeated request has no second effect, and is answered as the first one was.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +17,12 @@ import httpx
 import tenacity
 
 from airflow_openai_realtime.api.transport import AsyncTransport, Transport
-from airflow_openai_realtime.exceptions import SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import client_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
 from airflow_openai_realtime.switchboard.conversation_client import AsyncConversationMethods, ConversationMethods
 from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
-from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
 
 MOST_ANSWER_BYTES = 48 * 1024 * 1024
 """Of one answer; a conversation is kept up to 16 MiB, and its characters may be escaped in an answer."""
@@ -334,6 +335,31 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
             if after is None:
                 return found
 
+    def preflight(self, checks: Iterable[str], *, run: tuple[str, str, datetime] | None = None) -> Preflight:
+        """
+        What the switchboard knows before a phone is dialed; a switchboard that cannot tell knows nothing.
+
+        :param checks: Names of the checks that the caller would make, at most 20.
+        :param run: DAG id, run id and start of the DAG run that asks, aware. Its first start is remembered.
+        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
+        :raises SwitchboardRefused: Token or line are wrong.
+
+        Retries: up to 5 within 5 s.
+        """
+        request = ask.preflight(ask.run_start(*run) if run is not None else None, checks)
+        try:
+            return ask.as_preflight(self._send(request))
+        except SwitchboardRefused as error:
+            return ask.unknown_preflight(error)
+
+    def checks_passed(self, checks: Iterable[str]) -> None:
+        """
+        Let the switchboard remember for some minutes that checks passed.
+
+        :param checks: Their names, 1 to 20.
+        """
+        self._send(ask.checks_passed(checks))
+
     def check(self) -> dict[str, Any]:
         """
         Whether the switchboard can be reached, takes the token, and reaches its store.
@@ -467,6 +493,18 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
             found += page
             if after is None:
                 return found
+
+    async def preflight(self, checks: Iterable[str], *, run: tuple[str, str, datetime] | None = None) -> Preflight:
+        """What the switchboard knows before a phone is dialed; see :meth:`SwitchboardClient.preflight`."""
+        request = ask.preflight(ask.run_start(*run) if run is not None else None, checks)
+        try:
+            return ask.as_preflight(await self._send(request))
+        except SwitchboardRefused as error:
+            return ask.unknown_preflight(error)
+
+    async def checks_passed(self, checks: Iterable[str]) -> None:
+        """Let the switchboard remember that checks passed; see :meth:`SwitchboardClient.checks_passed`."""
+        await self._send(ask.checks_passed(checks))
 
     async def check(self) -> dict[str, Any]:
         """How the switchboard is; see :meth:`SwitchboardClient.check`."""

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED, MoveRefused
-from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
 
 _T = TypeVar("_T")
 
@@ -206,6 +206,46 @@ def unreachable(request: SwitchboardRequest, url: str, error: Exception) -> Swit
     )
 
 
+def preflight(run: Mapping[str, Any] | None, checks: Iterable[str]) -> SwitchboardRequest:
+    """What is known before a phone is dialed."""
+    return SwitchboardRequest("POST", "/v1/preflight", body={"run": run, "checks": list(checks)})
+
+
+def checks_passed(checks: Iterable[str]) -> SwitchboardRequest:
+    """Checks that passed just now."""
+    return SwitchboardRequest("POST", "/v1/preflight/passed", body={"checks": list(checks)})
+
+
+def run_start(dag_id: str, run_id: str, started_at: datetime) -> dict[str, Any]:
+    """A DAG run and when it started, as the body of a request."""
+    return {"dag_id": dag_id, "run_id": run_id, "started_at": started_at.isoformat()}
+
+
+def as_preflight(answer: Mapping[str, Any]) -> Preflight:
+    """What is known before a phone is dialed, in an answer."""
+
+    def read() -> Preflight:
+        first = answer["first_started_at"]
+        return Preflight(
+            first_started_at=None if first is None else datetime.fromisoformat(first),
+            passed=frozenset(map(str, answer["passed"])),
+            problems=tuple(map(str, answer["problems"])),
+        )
+
+    return read_answer(read)
+
+
+def unknown_preflight(error: SwitchboardRefused) -> Preflight:
+    """
+    Return that nothing is known, when a switchboard of an older version has no such route.
+
+    :raises SwitchboardRefused: It was refused for another reason.
+    """
+    if error.status != 404:
+        raise error
+    return Preflight()
+
+
 def as_call(answer: Mapping[str, Any]) -> SwitchboardCall:
     """The call in an answer."""
     return read_answer(lambda: SwitchboardCall.from_dict(answer["call"]))
@@ -241,7 +281,7 @@ def read_answer(read: Callable[[], _T]) -> _T:
     """
     try:
         return read()
-    except (KeyError, TypeError, AttributeError, InvalidInput) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SwitchboardRefused(
             f"the switchboard's answer cannot be read ({type(error).__name__}: {error}); "
             "its version may not fit this one"

@@ -190,6 +190,21 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Preflight:
+    """
+    What the switchboard knows before a phone is dialed.
+
+    :param first_started_at: When the DAG run first started; ``None`` when no run was named.
+    :param passed: Names of the checks asked for that passed within the last minutes.
+    :param problems: What would keep an answered call from being taken, a sentence each.
+    """
+
+    first_started_at: datetime | None = None
+    passed: frozenset[str] = frozenset()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Announcement:
     """
     A call that is about to be accepted.

@@ -62,7 +62,7 @@ class Retention:
         Delete all that is old now.
 
         :returns: How many rows of each kind: ``conversations`` (made empty), ``calls, feed, numbers`` (of attempts,
-            made empty), ``attempts``, ``processes`` (that held conversations).
+            made empty), ``run_starts`` (of DAG runs), ``attempts``, ``processes`` (that held conversations).
         :raises StoreUnavailable: The store does not answer.
         """
         rows, settings = self._store.old_rows, self._settings
@@ -75,6 +75,7 @@ class Retention:
             before = self._now() - timedelta(days=settings.retention_days)
             counts["calls"] = await self._all(rows.delete_calls, before)
             counts["feed"] = await self._all(rows.delete_feed, before)
+            counts["run_starts"] = await self._all(rows.delete_run_starts, before)
             counts["numbers"] = await self._all(rows.blank_numbers, before)
         if settings.ledger_retention_days:
             before = self._now() - timedelta(days=settings.ledger_retention_days)

@@ -19,6 +19,7 @@ from airflow_openai_realtime.switchboard.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.lines import Lines
 from airflow_openai_realtime.switchboard.order_desk import OrderDesk
+from airflow_openai_realtime.switchboard.passed_checks import PassedChecks
 from airflow_openai_realtime.switchboard.polls import Polls
 from airflow_openai_realtime.switchboard.reaper import Reaper
 from airflow_openai_realtime.switchboard.retention import Retention
@@ -71,6 +72,7 @@ class Service:
         self.polls = Polls(store, self.hub, self.threads, settings, now)
         self.clients = SharedClients(api_client)
         self.counters = Counters()
+        self.passed_checks = PassedChecks()
         self.reaper = Reaper(
             store, self.lines, self.threads, settings, now, self.clients.use, self.hub.ring, self.counters
         )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
-from airflow_world import FakeRun, World, context, run_task
+from airflow_world import FakeRun, FakeTask, World, context, run_task
 
 from airflow_openai_realtime.calls.placing import Placing, unknown_placement
 from airflow_openai_realtime.dialers.port import DialRequest
@@ -331,6 +331,55 @@ def test_a_late_run_returns_what_was_placed_in_time(world: World) -> None:
     first = run_task(placing())
     late = context(run=FakeRun("scheduled", datetime.now(timezone.utc) - timedelta(hours=2)))
     assert run_task(placing(), late) == {**first, "status": "already_placed"}
+
+
+def in_run(run_after: datetime, *, started_after_seconds: float, run_id: str = "nine") -> dict[str, object]:
+    """The context of a task of a scheduled run that started, as Airflow knows now, so long after its time."""
+    run = FakeRun("scheduled", run_after, run_after + timedelta(seconds=started_after_seconds))
+    return context(FakeTask(run_id=run_id), run)
+
+
+def ago(**kwargs: float) -> datetime:
+    """The time so long ago."""
+    return datetime.now(timezone.utc) - timedelta(**kwargs)
+
+
+@pytest.mark.parametrize("seconds", [301, 40 * 60, 59 * 60, 24 * 3600])
+def test_unpausing_a_campaign_after_its_time_rings_nobody(world: World, seconds: float) -> None:
+    with pytest.raises(AirflowSkipException, match="unpaused"):
+        run_task(placing(), in_run(ago(seconds=seconds), started_after_seconds=seconds))
+    assert not world.simulator.log.calls
+
+
+def test_a_paced_campaign_rings_whom_it_gets_to_hours_after_its_start(world: World) -> None:
+    run = in_run(ago(hours=5), started_after_seconds=4)
+    assert run_task(placing(), run)["status"] == "placed"
+    assert run_task(placing(contact="bob"), run)["status"] == "placed"
+
+
+def test_a_run_that_was_in_time_rings_those_not_rung_when_it_is_cleared_hours_later(world: World) -> None:
+    nine = ago(hours=4)
+    world.simulator.faults.status("place", 401)
+    with pytest.raises(CarrierRefused):
+        run_task(placing(), in_run(nine, started_after_seconds=4))
+    # Airflow forgets when the run first started: the clear starts it anew.
+    cleared = in_run(nine, started_after_seconds=4 * 3600)
+    assert run_task(placing(), cleared)["status"] == "placed"
+    assert run_task(placing(contact="bob", to="+14155550143"), cleared)["status"] == "placed"
+    assert len(world.simulator.log.calls) == 2
+
+
+def test_a_run_that_was_late_rings_nobody_when_it_is_cleared(world: World) -> None:
+    for started in (3600, 7200, 5):
+        with pytest.raises(AirflowSkipException):
+            run_task(placing(), in_run(ago(hours=2), started_after_seconds=started))
+    assert not world.simulator.log.calls
+
+
+def test_a_cleared_run_of_which_nothing_is_known_rings_nobody(world: World) -> None:
+    run_task(placing(), in_run(ago(hours=2), started_after_seconds=4, run_id="another"))
+    with pytest.raises(AirflowSkipException):
+        run_task(placing(contact="bob"), in_run(ago(hours=2), started_after_seconds=7200))
 
 
 def test_a_run_started_by_hand_is_never_late(world: World) -> None:

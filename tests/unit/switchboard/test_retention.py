@@ -36,6 +36,8 @@ def filled(store: Store, clock: Clock) -> None:
     store.calls.add([a_call(number, state="missed", ended_at=clock()) for number in range(7)])
     store.calls.add([a_call("open")])
     store.attempts.reserve("support", "spring", "ann", 1, "+14155550123", clock())
+    for number in range(4):
+        store.run_starts.first("support", "dag", f"run {number}", clock())
 
 
 async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
@@ -47,7 +49,7 @@ async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
     assert not any((await Retention(store, threads, settings, clock).sweep()).values())
     clock.move(61)
     counts = await Retention(store, threads, settings, clock).sweep()
-    assert counts == {"conversations": 0, "calls": 7, "feed": 0, "numbers": 1, "processes": 0}
+    assert counts == {"conversations": 0, "calls": 7, "feed": 0, "run_starts": 4, "numbers": 1, "processes": 0}
     assert [call.call_id for call in store.calls.select("support", CallFilter(), 10, clock())] == ["rtc_open"]
     (attempt,) = store.attempts.page("support", "spring", None, 0)[0]
     assert (attempt.contact, attempt.to_number) == ("ann", None)

@@ -19,6 +19,7 @@ from airflow_openai_realtime.switchboard.store.orders import Orders
 from airflow_openai_realtime.switchboard.store.probe import probe
 from airflow_openai_realtime.switchboard.store.reaping import OverdueCall, Reaping
 from airflow_openai_realtime.switchboard.store.recent import RecentCalls
+from airflow_openai_realtime.switchboard.store.run_starts import RunStarts
 from airflow_openai_realtime.switchboard.store.standing_by import StandingBy
 from airflow_openai_realtime.switchboard.store.statistics import Statistics
 
@@ -43,6 +44,7 @@ class Store:
         self.recent = RecentCalls(self.database)
         self.feed = Feed(self.database)
         self.attempts = Attempts(self.database)
+        self.run_starts = RunStarts(self.database)
         self.reaping = Reaping(self.database)
         self.standing_by = StandingBy(self.database)
         self.old_rows = OldRows(self.database)

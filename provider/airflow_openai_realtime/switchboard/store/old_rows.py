@@ -10,7 +10,15 @@ from sqlalchemy import Connection, func, or_, select, text, tuple_
 from airflow_openai_realtime.switchboard.cursors import WIDEST_LOOK_BACK
 from airflow_openai_realtime.switchboard.records import CALL_STATES, OPEN_CALL_STATES
 from airflow_openai_realtime.switchboard.store.database import Database
-from airflow_openai_realtime.switchboard.store.tables import attempts, calls, conversations, feed, processes, timeline
+from airflow_openai_realtime.switchboard.store.tables import (
+    attempts,
+    calls,
+    conversations,
+    feed,
+    processes,
+    run_starts,
+    timeline,
+)
 
 _FINAL_STATES = tuple(state for state in CALL_STATES if state not in OPEN_CALL_STATES)
 _LOCK_NUMBER = 0x6F72_7264  # "orrd"
@@ -140,6 +148,21 @@ class OldRows:
             found = [tuple(row) for row in connection.execute(query)]
             delete = processes.delete().where(tuple_(*key).in_(found), processes.c.seen_at <= before)
             return connection.execute(delete).rowcount if found else 0
+
+        return self._alone(work)
+
+    def delete_run_starts(self, before: datetime, limit: int) -> int:
+        """
+        Delete what is known of runs that first started before a moment. Cleared after that, they count as late.
+
+        :param limit: How many at most.
+        """
+        key = (run_starts.c.line, run_starts.c.dag_id, run_starts.c.run_id)
+        query = select(*key).where(run_starts.c.first_started_at <= before).order_by(*key).limit(limit)
+
+        def work(connection: Connection) -> int:
+            found = [tuple(row) for row in connection.execute(query)]
+            return connection.execute(run_starts.delete().where(tuple_(*key).in_(found))).rowcount if found else 0
 
         return self._alone(work)
 

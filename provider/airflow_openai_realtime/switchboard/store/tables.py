@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 """Alembic revision of the tables below."""
 
 VERSION_TABLE = "openai_realtime_alembic_version"
@@ -194,6 +194,16 @@ timeline = Table(
     Column("at", Instant, nullable=False),
     Column("body", LONG_TEXT, nullable=False),
     UniqueConstraint("line", "call_id", "key", name="uq_openai_realtime_timeline"),
+)
+
+run_starts = Table(
+    "openai_realtime_run_start",
+    metadata,
+    Column("line", exact_text(200), primary_key=True),
+    Column("dag_id", exact_text(250), primary_key=True),
+    Column("run_id", exact_text(250), primary_key=True),
+    Column("first_started_at", Instant, nullable=False),
+    Index("ix_openai_realtime_run_start_started", "first_started_at"),
 )
 
 processes = Table(
