@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable
 
-from airflow.configuration import conf
-from airflow.models import Connection
 from airflow.models.log import Log
 from airflow.utils.session import create_session
-from sqlalchemy import select
 
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls_page.directory import Missing, Remembered
@@ -25,16 +21,13 @@ from airflow_openai_realtime.switchboard.line_settings import (
     api_settings_from_fields,
     switchboard_address_from_fields,
 )
-from airflow_openai_realtime.switchboard.mounted import CONN_TYPE, DEFAULT_CONN_ID, SECTION, find_fields
+from airflow_openai_realtime.switchboard.mounted import CONN_TYPE, connection_ids, find_fields
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS_OPTION = "calls_page_connections"
 CACHE_SECONDS = 15.0
 EVENT = "hang_up_call"
 """What Airflow's audit log calls it."""
-
-_ENV_PREFIX = "AIRFLOW_CONN_"
 
 
 class AirflowOffice:
@@ -84,15 +77,6 @@ class StandaloneLines:
         """The lines; looked up again from time to time, by one thread while the others use those of before."""
         found = self._found.get(lambda: standalone_lines(connection_ids()))
         return [] if isinstance(found, Missing) else found
-
-
-def connection_ids() -> list[str]:
-    """Ids of all connections that may be of our type."""
-    with create_session() as session:
-        stored = session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)).all()
-    in_environment = [name[len(_ENV_PREFIX) :].lower() for name in os.environ if name.startswith(_ENV_PREFIX)]
-    named = conf.get(SECTION, CONNECTIONS_OPTION, fallback="").split(",")
-    return sorted({DEFAULT_CONN_ID, *stored, *in_environment, *(name.strip() for name in named if name.strip())})
 
 
 def standalone_lines(conn_ids: Iterable[str]) -> list[ClientSource]:

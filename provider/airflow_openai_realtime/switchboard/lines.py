@@ -6,7 +6,7 @@ Standalone, lines come from the environment or a file; mounted in Airflow's API 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,6 +43,15 @@ class Line:
 class Lines(Protocol):
     """Where lines are looked up. Called in a thread, since a look-up may ask a secrets backend."""
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether a look-up costs nothing; then it is called without a thread, and nothing is remembered."""
+        ...  # pragma: no cover
+
+    def listed_names(self) -> Collection[str]:
+        """Names that may be lines, as far as they can be listed without asking for each."""
+        ...  # pragma: no cover
+
     def find(self, name: str | None) -> Line | None:
         """
         The line of this name, or the default one for None.
@@ -63,6 +72,8 @@ class StaticLines:
     :raises ConfigurationError: None given, or a name twice.
     """
 
+    is_in_memory = True
+
     def __init__(self, lines: Iterable[Line]) -> None:
         self._lines: dict[str, Line] = {}
         for line in lines:
@@ -78,6 +89,10 @@ class StaticLines:
     def all(self) -> tuple[Line, ...]:
         """The lines in their order."""
         return tuple(self._lines.values())
+
+    def listed_names(self) -> Collection[str]:
+        """The names of all lines."""
+        return self._lines
 
     def find(self, name: str | None) -> Line | None:
         """The line of this name; the only line for any name; the first line for None."""

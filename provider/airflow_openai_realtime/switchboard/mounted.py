@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ SECTION = "openai_realtime"
 CONN_TYPE = "openai_realtime"
 DEFAULT_CONN_ID = "openai_realtime_default"
 STORE_FILE = "openai_realtime.db"
+CONNECTIONS_OPTION = "calls_page_connections"
+_ENV_PREFIX = "AIRFLOW_CONN_"
 
 
 def create_mounted_app() -> FastAPI:
@@ -83,6 +86,12 @@ def default_store_url(airflow_url: str) -> str:
 class AirflowLines:
     """Connections of type ``openai_realtime`` as lines; asks Airflow's secrets backends and database each time."""
 
+    is_in_memory = False
+
+    def listed_names(self) -> list[str]:
+        """Ids of all connections that may be lines; see :func:`connection_ids`."""
+        return connection_ids()
+
     def find(self, name: str | None) -> Line | None:
         """
         The connection with this id, or the default one.
@@ -94,6 +103,23 @@ class AirflowLines:
         if found is None:
             return None
         return line_from_fields(connection_id, found.password, found.host, found.extra)
+
+
+def connection_ids() -> list[str]:
+    """
+    Ids of all connections that may be of our type: those in Airflow's database and in environment variables, and those
+    that ``[openai_realtime] calls_page_connections`` names, since a secrets backend cannot be listed.
+    """
+    from airflow.configuration import conf
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        stored = session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)).all()
+    in_environment = [name[len(_ENV_PREFIX) :].lower() for name in os.environ if name.startswith(_ENV_PREFIX)]
+    named = conf.get(SECTION, CONNECTIONS_OPTION, fallback="").split(",")
+    return sorted({DEFAULT_CONN_ID, *stored, *in_environment, *(name.strip() for name in named if name.strip())})
 
 
 @dataclass(frozen=True)

@@ -56,13 +56,12 @@ async def _line_for(request: Request) -> Line:
     name = request.headers.get(LINE_HEADER)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
-        line = await directory.find(name)
+        line = await directory.find_asked(name)
+        if line is not None and not line.takes_token(token.strip()):
+            line = await directory.reread(name) or line
         if line is not None and line.takes_token(token.strip()):
+            directory.proved(name)
             return line
-        if line is not None:
-            line = await directory.reread(name)
-            if line is not None and line.takes_token(token.strip()):
-                return line
         reason, known = ("wrong_token", line.name) if line is not None else ("unknown_line", NO_LINE)
         log.warning(logs.line("private.refused", line=logs.asked_for(name), reason=reason))
     service.counters.add(REFUSALS, reason, known)

@@ -88,11 +88,13 @@ async def _verified(service: Service, name: str | None, request: Request, body: 
     :raises HTTPException: 401, the same whatever is wrong; the log says what.
     :raises LinesUnavailable: The line cannot be looked up now.
     """
-    line = await service.lines.find(name)
+    line = await service.lines.find_asked(name)
     if line is None or name not in (None, line.name):
         raise _refused(service, name, NO_LINE, "unknown_line")
     try:
-        return line, _webhook_id(service, line, request, body)
+        webhook_id = _webhook_id(service, line, request, body)
+        service.lines.proved(name)
+        return line, webhook_id
     except WebhookVerificationError as error:
         if error.reason != "bad_signature":
             raise _refused(service, name, line.name, error.reason) from None
@@ -101,7 +103,9 @@ async def _verified(service: Service, name: str | None, request: Request, body: 
     if reread is None or reread.webhook_secrets == line.webhook_secrets:
         raise _refused(service, name, line.name, "bad_signature")
     try:
-        return reread, _webhook_id(service, reread, request, body)
+        webhook_id = _webhook_id(service, reread, request, body)
+        service.lines.proved(name)
+        return reread, webhook_id
     except WebhookVerificationError as error:
         raise _refused(service, name, line.name, error.reason) from None
 

@@ -12,12 +12,12 @@ from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls_page.airflow_office import (
     AirflowOffice,
     StandaloneLines,
-    connection_ids,
     standalone_lines,
 )
 from airflow_openai_realtime.exceptions import AuthenticationError, ConfigurationError
 from airflow_openai_realtime.simulator.server import Simulator
 from airflow_openai_realtime.switchboard.line_settings import api_settings_from_fields
+from airflow_openai_realtime.switchboard.mounted import connection_ids
 
 SECRET = "whsec_dGVzdC1zZWNyZXQ="
 

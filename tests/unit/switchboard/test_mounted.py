@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -131,6 +132,26 @@ async def test_a_call_comes_in_and_is_claimed_through_airflow(monkeypatch: pytes
         )
         async with client:
             assert (await client.claim("rtc_1", "me")).line == "support"
+
+
+async def test_signed_deliveries_are_taken_while_strangers_ask_for_lines_that_are_not_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, airflow_db: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW__OPENAI_REALTIME__STORE_URL", f"sqlite:///{tmp_path}/calls.db")
+    names = [f"line_{number}" for number in range(30)]
+    for name in names:
+        connection(monkeypatch, name)
+    app = create_mounted_app()
+    async with in_airflow(app) as transport, httpx.AsyncClient(transport=transport, base_url="http://airflow") as http:
+        statuses = []
+        for number, name in enumerate(names):
+            strangers = (http.post(f"/openai-realtime/webhook/x{number}_{each}", content=b"{}") for each in range(25))
+            await asyncio.gather(*strangers)
+            now = utc_now().timestamp()
+            body = event_body(number, created_at=now)
+            url = f"/openai-realtime/webhook/{name}"
+            statuses.append((await http.post(url, content=body, headers=signed(body, number, at=now))).status_code)
+    assert statuses == [200] * len(names)
 
 
 async def test_a_setting_that_cannot_be_used_does_not_keep_airflow_from_starting(

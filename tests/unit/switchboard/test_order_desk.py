@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.unit.switchboard.support import OTHER_SECRET, Clock, a_call, a_line, until
+from tests.unit.switchboard.support import OTHER_SECRET, Clock, LinesElsewhere, a_call, a_line, until
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.retry import Pace
@@ -689,11 +689,11 @@ async def test_an_order_that_is_used_up_by_a_call_answers_that_call(
 async def test_a_line_without_a_key_leaves_its_calls_ringing(
     make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    class NoLines:
+    class NoLines(LinesElsewhere):
         def find(self, name: str | None) -> Line | None:
             return None
 
-    class BackendDown:
+    class BackendDown(LinesElsewhere):
         def find(self, name: str | None) -> Line | None:
             raise LinesUnavailable("vault does not answer")
 

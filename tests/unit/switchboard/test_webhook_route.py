@@ -11,6 +11,7 @@ from tests.unit.switchboard.support import (
     OTHER_SECRET,
     SECRET,
     Clock,
+    LinesElsewhere,
     Switchboard,
     a_line,
     event_body,
@@ -183,7 +184,7 @@ async def test_a_store_that_is_away_asks_for_a_redelivery_which_works_later(
     assert stored(sqlite_store, switchboard.clock) == [("rtc_1", "ringing")]
 
 
-class Rotating:
+class Rotating(LinesElsewhere):
     """A line whose secret is replaced, in a backend that counts how often it is asked."""
 
     def __init__(self) -> None:
@@ -215,7 +216,7 @@ async def test_a_secret_that_was_replaced_is_read_again_at_once_but_not_for_ever
 
 
 async def test_a_backend_that_is_away_asks_for_a_redelivery(sqlite_store: Store, clock: Clock) -> None:
-    class Away:
+    class Away(LinesElsewhere):
         def find(self, name: str | None) -> Line:
             raise OSError("vault")
 
