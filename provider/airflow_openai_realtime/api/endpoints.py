@@ -97,7 +97,8 @@ def check_sip_host(host: str, field: str = "sip_host") -> str:
 
     :raises ConfigurationError: It has another shape, for example a ``sip:`` in front.
     """
-    if not _SIP_HOST_SHAPE.fullmatch(host):
+    port = re.search(r":([0-9]+)$", host)
+    if not _SIP_HOST_SHAPE.fullmatch(host) or (port and not 0 < int(port[1][:9]) < 65536):
         raise ConfigurationError(f"{field} must be a bare host such as {DEFAULT_SIP_HOST}: no sip:, no user, no path")
     return host
 

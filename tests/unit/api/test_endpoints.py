@@ -88,7 +88,7 @@ def test_sip_hosts_with_and_without_port_are_taken(host):
     assert check_sip_host(host) == host
 
 
-@pytest.mark.parametrize("host", ["a b", "a;transport=tcp", "a/b", "a@b", "-a", "a\n", "::1", "a:x"])
+@pytest.mark.parametrize("host", ["a b", "a:99999", "a:0", "a;transport=tcp", "a/b", "a@b", "-a", "a\n", "::1", "a:x"])
 def test_sip_hosts_of_another_shape_are_refused(host):
     with pytest.raises(ConfigurationError, match="openai_sip_host must be a bare host"):
         check_sip_host(host, "openai_sip_host")

@@ -107,6 +107,13 @@ def test_signed_deliveries_are_taken_while_strangers_hold_more_connections_than_
         ({"OPENAI_API_KEY": ""}, "OPENAI_API_KEY is not set"),
         ({"OPENAI_WEBHOOK_SECRET": ""}, "OPENAI_WEBHOOK_SECRET is not set"),
         ({"OPENAI_REALTIME_STORE_URL": "sqlite:////nowhere/calls.db"}, "cannot write"),
+        ({"OPENAI_REALTIME_STORE_URL": "postgresql://u:pw@host:port/x"}, "no database URL"),
+        ({"OPENAI_REALTIME_STORE_URL": "postgresql://u:pw@host:99999/x"}, "the port must be 1 to 65535"),
+        ({"OPENAI_REALTIME_STORE_URL": "postgresql://u:pw@127.0.0.1:1/x?foo=bar"}, "cannot be used"),
+        ({"OPENAI_REALTIME_STORE_URL": "postgresql+nosuch://u:pw@127.0.0.1:1/x"}, "no driver postgresql+nosuch"),
+        ({"OPENAI_REALTIME_STORE_URL": "sqlite:///x.db?timeout=abc"}, "cannot be used"),
+        ({"OPENAI_REALTIME_STORE_URL": "sqlite:///file:x?mode=memory&uri=true"}, "cannot be used"),
+        ({"OPENAI_REALTIME_STORE_URL": f"sqlite:///{__file__}"}, "file is not a database"),
         ({"OPENAI_REALTIME_STORE_URL": "postgresql+psycopg2://u:pw@127.0.0.1:1/x"}, "store does not answer"),
     ],
 )

@@ -17,9 +17,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from airflow_openai_realtime.api.error_text import quotable
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 
@@ -90,11 +99,20 @@ class Database:
 
     @contextmanager
     def connect_for_migration(self) -> Iterator[Connection]:
-        """A connection outside any transaction; its transactions take SQLite's write lock at once."""
+        """
+        A connection outside any transaction; its transactions take SQLite's write lock at once.
+
+        :raises StoreUnavailable: The database cannot be reached.
+        :raises ConfigurationError: The database does not take what the URL says, or does not let its tables be made.
+        """
         if self.is_sqlite:
             _make_private_file(Path(str(self.url.database)))
-        with _as_unavailable(), self._engine.connect() as connection:
-            yield connection.execution_options(**{_WRITES: True})
+        try:
+            with _as_unavailable(), self._engine.connect() as connection:
+                yield connection.execution_options(**{_WRITES: True})
+        except (SQLAlchemyError, TypeError, ValueError) as error:
+            # A file that is no database, an option that the driver does not know, no right to make tables.
+            raise _unusable(self.url, error) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -119,7 +137,7 @@ def store_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: its port is no number
         raise ConfigurationError(
             "store_url is no database URL; use for example sqlite:////var/lib/switchboard.db or "
             "postgresql+psycopg2://user:password@host/database"
@@ -132,6 +150,8 @@ def store_url(url: str) -> URL:
     drivers = _SYNC_DRIVERS.get("mysql" if backend == "mariadb" else backend)
     if drivers is None:
         raise ConfigurationError(f"store_url: {backend} is not supported; use sqlite, postgresql or mysql")
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise ConfigurationError("store_url: the port must be 1 to 65535")
     named = parsed.drivername.partition("+")[2]
     if named and not any(word in named for word in ("async", "aio")):
         return parsed
@@ -157,6 +177,10 @@ def _engine(url: URL, threads: int) -> Engine:
         return create_engine(url, connect_args=_connect_arguments(url), pool_pre_ping=True, **options)
     except ImportError as error:
         raise ConfigurationError(f"store_url: the driver {url.drivername} is not installed ({error.name})") from error
+    except NoSuchModuleError:
+        raise ConfigurationError(f"store_url: SQLAlchemy knows no driver {url.drivername}") from None
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise _unusable(url, error) from error
 
 
 def _connect_arguments(url: URL) -> dict[str, Any]:
@@ -215,6 +239,15 @@ def _unavailable(error: Exception) -> StoreUnavailable:
     # The driver's text names hosts and users; its kind is enough for whoever asked. The log has the rest.
     cause = getattr(error, "orig", None) or error
     return StoreUnavailable(f"the switchboard's store does not answer ({type(cause).__name__})")
+
+
+def _unusable(url: URL, error: Exception) -> ConfigurationError:
+    cause: Exception = getattr(error, "orig", None) or error
+    said = quotable((str(cause).splitlines() or [""])[0], tuple(filter(None, [url.password])))
+    return ConfigurationError(
+        f"store_url: the database cannot be used ({type(cause).__name__}: {said}); check its name, its options and "
+        "whether its user may make tables"
+    )
 
 
 def _error_code(error: DBAPIError) -> Any:
