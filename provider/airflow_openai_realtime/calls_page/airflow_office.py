@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
+from airflow.configuration import conf
 from airflow.models.log import Log
 from airflow.utils.session import create_session
 
@@ -77,6 +78,15 @@ class StandaloneLines:
         """The lines; looked up again from time to time, by one thread while the others use those of before."""
         found = self._found.get(lambda: standalone_lines(connection_ids()))
         return [] if isinstance(found, Missing) else found
+
+
+def shared_secret() -> bytes | None:
+    """What all API servers of this Airflow share, since a login at one is valid at the others."""
+    for section, option in (("api_auth", "jwt_secret"), ("core", "fernet_key"), ("api", "secret_key")):
+        secret = conf.get(section, option, fallback="")
+        if secret:
+            return str(secret).encode()
+    return None
 
 
 def standalone_lines(conn_ids: Iterable[str]) -> list[ClientSource]:

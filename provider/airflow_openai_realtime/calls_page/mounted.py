@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from airflow_openai_realtime.calls_page.airflow_door import airflow_door
-from airflow_openai_realtime.calls_page.airflow_office import AirflowOffice, StandaloneLines
+from airflow_openai_realtime.calls_page.airflow_office import AirflowOffice, StandaloneLines, shared_secret
 from airflow_openai_realtime.calls_page.app import create_calls_page
+from airflow_openai_realtime.calls_page.cursors import SealedCursors
 from airflow_openai_realtime.calls_page.directory import CallDirectory
 from airflow_openai_realtime.calls_page.page import CallsPage
 from airflow_openai_realtime.calls_page.sources import Source, StoreSource
@@ -41,4 +42,7 @@ def create_mounted_page() -> FastAPI:
     def sources() -> Sequence[Source]:
         return [mounted, *standalone()]
 
-    return create_calls_page(CallsPage(CallDirectory(sources), AirflowOffice(), airflow_door, utc_now))
+    page = CallsPage(
+        CallDirectory(sources), AirflowOffice(), airflow_door, utc_now, cursors=SealedCursors(shared_secret())
+    )
+    return create_calls_page(page)

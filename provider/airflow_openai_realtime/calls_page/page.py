@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 
+from airflow_openai_realtime.calls_page.cursors import SealedCursors
 from airflow_openai_realtime.calls_page.directory import CallDirectory
 from airflow_openai_realtime.calls_page.owners import OwningTask
 from airflow_openai_realtime.calls_page.work import PageWork
@@ -41,6 +42,7 @@ class CallsPage:
     :param door: A FastAPI dependency that gives the user's permissions, or refuses with 401.
     :param now: The clock, aware.
     :param work: Runs what blocks.
+    :param cursors: Seals what the page's answers name.
     """
 
     directory: CallDirectory
@@ -48,6 +50,7 @@ class CallsPage:
     door: Callable[..., Any]
     now: Callable[[], datetime]
     work: PageWork = field(default_factory=PageWork)
+    cursors: SealedCursors = field(default_factory=SealedCursors)
 
 
 def page_of(request: Request) -> CallsPage:

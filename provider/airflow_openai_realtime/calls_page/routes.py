@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.calls_page.access import (
     READ_CALLS,
     Permissions,
@@ -26,7 +27,6 @@ from airflow_openai_realtime.calls_page.shown import shown_attempt, shown_call, 
 from airflow_openai_realtime.calls_page.sources import FoundCall, Source
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.switchboard import logs
-from airflow_openai_realtime.switchboard.recent import Place
 from airflow_openai_realtime.switchboard.records import ACCEPTED
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ async def calls(request: Request, user: User, before: str | None = None) -> Answ
 
 
 def _calls(page: CallsPage, user: Permissions, before: str | None) -> Answer:
-    place = None if before is None else Place.parse(before)
+    place = None if before is None else page.cursors.read(before)
     seen: list[SeenCall] = []
     attempts: list[SeenAttempt] = []
     missing: list[Missing] = []
@@ -79,7 +79,7 @@ def _calls(page: CallsPage, user: Permissions, before: str | None) -> Answer:
     return {
         "now": now.isoformat(),
         "calls": [*(shown_call(each, now) for each in seen), *(shown_attempt(each) for each in attempts)],
-        "next": None if place is None else str(place),
+        "next": None if place is None else page.cursors.seal(place),
         "notes": _notes(missing, user),
     }
 
@@ -152,8 +152,9 @@ def _seen_call(page: CallsPage, user: Permissions, conn_id: str, call_id: str) -
     A call that the user may see.
 
     :raises HTTPException: 404: there is none, or the user may not see it; which of the two is not told.
+    :raises InvalidInput: No call has such an id.
     """
-    located = page.directory.find(conn_id, call_id)
+    located = page.directory.find(conn_id, check_call_id(call_id))
     seen = visible([located[1].recent], user) if located is not None else []
     if located is None or not seen:
         raise HTTPException(404, "there is no such call, or you may not see it")

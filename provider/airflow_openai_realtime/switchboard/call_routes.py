@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from starlette.requests import Request
 
 from airflow_openai_realtime import __version__
+from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.client_requests import LONGEST_WAIT_SECONDS
@@ -214,13 +215,17 @@ async def status(request: Request, line: CallerLine) -> Answer:
 
 def checked_id(call_id: str) -> str:
     """
-    An id from a path, if it can be one.
+    An id from a path, if it can be one; the same rule as for ids that are sent elsewhere.
 
-    :raises InvalidInput: It has characters that no id has.
+    :raises InvalidInput: It cannot.
     """
-    if not (call_id.isascii() and call_id.isprintable() and 1 <= len(call_id) <= 255):
-        raise InvalidInput("the id in the path must be 1 to 255 printable ASCII characters", field="id")
-    return call_id
+    try:
+        return check_call_id(call_id)
+    except InvalidInput:
+        raise InvalidInput(
+            "the id in the path must be 1 to 255 printable ASCII characters without blanks and steps like ..",
+            field="id",
+        ) from None
 
 
 async def _move(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
-from tests.unit.calls_page.support import ALL, CSRF, PREFIX, RUN, PageWorld, User, claimant
+from tests.unit.calls_page.support import ALL, CSRF, PREFIX, RUN, START, PageWorld, User, claimant
 from tests.unit.calls_page.test_directory import FakeSource
 
 from airflow_openai_realtime.calls_page import routes
 from airflow_openai_realtime.calls_page.access import READ_CALLS
 from airflow_openai_realtime.exceptions import ServiceUnavailable, SwitchboardUnreachable
+from airflow_openai_realtime.switchboard.recent import Place
 from airflow_openai_realtime.switchboard.witnesses import Account, Witness
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
@@ -55,6 +57,45 @@ def test_a_live_call_as_the_list_shows_it(page: PageWorld) -> None:
         "has_conversation": False,
         "may_hang_up": True,
     }
+
+
+def test_where_older_calls_follow_names_no_call_that_the_user_may_not_see(
+    page: PageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "PAGE_SIZE", 1)
+    page.user = User({"campaign": ALL})
+    for number, line in enumerate(("secret_line", "another_secret", "s" * 150, "x") * 5, start=70):
+        page.ring(number, line=line, seconds_ago=number)
+        page.end(number, line=line)
+    page.ring(99, seconds_ago=99)
+    page.accept(99)
+    page.end(99)
+    cursors, seen, before = [], [], None
+    for _ in range(10):
+        body = page.calls(**({} if before is None else {"before": before}))
+        seen += [call["call_id"] for call in body["calls"]]
+        before = body["next"]
+        if before is None:
+            break
+        cursors.append(before)
+    assert seen == ["rtc_99"]
+    for cursor in cursors:
+        plain = base64.urlsafe_b64decode(cursor + "==").decode("latin-1")
+        assert not any(name in text for name in ("rtc_7", "secret", "sss") for text in (cursor, plain))
+    assert cursors
+    assert len({len(cursor) for cursor in cursors}) == 1
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "é", "a" * 10_000, "gAAAAA", str(Place(START, "support", "rtc_1"))])
+def test_a_cursor_that_the_page_did_not_write_is_refused(page: PageWorld, cursor: str) -> None:
+    assert page.http.get(f"{PREFIX}/api/calls", params={"before": cursor}).status_code == 422
+
+
+@pytest.mark.parametrize("call_id", ["..", ".", "rtc 1", "é"])
+def test_what_cannot_be_a_call_s_id_is_refused(page: PageWorld, call_id: str) -> None:
+    asked = page.http.get(f"{PREFIX}/api/call", params={"conn_id": "support", "call_id": call_id})
+    hung_up = page.http.post(f"{PREFIX}/api/hang-up", json={"conn_id": "support", "call_id": call_id}, headers=CSRF)
+    assert (asked.status_code, hung_up.status_code) == (422, 422)
 
 
 def test_no_answer_holds_a_full_number(page: PageWorld) -> None:
