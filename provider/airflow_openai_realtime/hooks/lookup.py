@@ -55,13 +55,13 @@ def find_connection(connection_id: str, conn_type: str) -> ConnectionFields:
 
     :param connection_id: Its id.
     :param conn_type: The type it should have, for the message when it is missing.
-    :raises ConfigurationError: There is none, or its extra is no JSON object.
+    :raises ConfigurationError: There is none, its extra is no JSON object, or it is a URI that Airflow cannot read.
     """
     try:
         connection = BaseHook.get_connection(_checked(connection_id, conn_type))
     except AirflowNotFoundException as error:
         raise _missing(connection_id, conn_type) from error
-    return _fields(connection, connection_id)
+    return _fields(connection, connection_id, conn_type)
 
 
 async def find_connection_async(connection_id: str, conn_type: str, connections: str | None = None) -> ConnectionFields:
@@ -96,7 +96,7 @@ async def _find_connection_async(connection_id: str, conn_type: str) -> Connecti
         connection = await BaseHook.aget_connection(_checked(connection_id, conn_type))
     except AirflowNotFoundException as error:
         raise _missing(connection_id, conn_type) from error
-    return _fields(connection, connection_id)
+    return _fields(connection, connection_id, conn_type)
 
 
 def hide(*secrets: str) -> None:
@@ -151,7 +151,14 @@ def _missing(connection_id: str, conn_type: str) -> ConfigurationError:
     )
 
 
-def _fields(connection: Any, connection_id: str) -> ConnectionFields:
+def _fields(connection: Any, connection_id: str, conn_type: str) -> ConnectionFields:
+    if not (connection.conn_type or connection.login or connection.password or connection.host):
+        # Airflow reads nothing but the extra of a URI whose scheme has an underscore (3.2.2 and 3.3.2, observed
+        # 2026-11-30): by RFC 3986 it is no scheme.
+        raise ConfigurationError(
+            f"connection {connection_id} has no type, key or host. If it is a URI, its scheme may have no underscore: "
+            f"write {conn_type.replace('_', '-')}://, or give the connection as JSON"
+        )
     # Read here and not by Connection.extra_dejson, which masks in a way that is not safe in every event loop, and which
     # takes an extra that is no JSON for an empty one.
     try:

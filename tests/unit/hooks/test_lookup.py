@@ -82,3 +82,24 @@ async def test_the_other_process_is_told_of_a_secret_once(monkeypatch: pytest.Mo
     # In the background, so that nothing waits for that process.
     await asyncio.gather(*lookup._telling)
     assert told == ["one-secret", "another-secret", "a-third-secret"]
+
+
+@pytest.mark.parametrize("conn_type", ["openai_realtime", "telephony_carrier"])
+async def test_a_uri_with_an_underscore_in_its_scheme_is_named_as_the_cause(
+    conn_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LINE_D", f"{conn_type}://login:secret-key@example.com/?webhook_secret=whsec_MTIz")
+    said = rf"its scheme may have no underscore: write {conn_type.replace('_', '-')}://"
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        await find_connection_async("line_d", conn_type)
+    with pytest.raises(ConfigurationError, match=said):
+        lookup.find_connection("line_d", conn_type)
+    assert "secret-key" not in str(refused.value)
+
+
+@pytest.mark.parametrize("conn_type", ["openai-realtime", "telephony-carrier"])
+def test_a_uri_with_a_hyphen_is_read(conn_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LINE_E", f"{conn_type}://login:secret-key@example.com/?webhook_secret=whsec_MTIz")
+    found = lookup.find_connection("line_e", conn_type.replace("-", "_"))
+    assert (found.login, found.password, found.host) == ("login", "secret-key", "example.com")
+    assert found.extra == {"webhook_secret": "whsec_MTIz"}
