@@ -78,13 +78,42 @@ class RealtimeAirflow:
         """
         Run a DAG with ``dag.test()``: each task in turn in this process, and what it defers to as well.
 
-        :param dag: The DAG, or its id.
+        :param dag: The DAG, or its id. One that is made in the test and stands in no folder of DAGs is made known to
+            Airflow first.
         :param conf: What the run is started with: the DAG's params by name.
         """
-        run = (self.dag(dag) if isinstance(dag, str) else dag).test(run_conf=conf)
+        if isinstance(dag, str):
+            dag = self.dag(dag)
+        make_known(dag)
+        run = dag.test(run_conf=conf)
         states = {task.task_id: str(getattr(task.state, "value", task.state)) for task in run.get_task_instances()}
         results = {task_id: _result_of(run, task_id) for task_id in states}
         return TestedRun(str(getattr(run.state, "value", run.state)), states, results)
+
+
+def make_known(dag: DAG) -> None:
+    """
+    Write a DAG into Airflow's metadata database, as the DAG processor does with one in a file.
+
+    ``dag.test()`` looks for the DAG in the folders of DAGs, and starts no run of one that it does not find.
+
+    :param dag: The DAG.
+
+    Source: ``airflow.sdk.DAG.test`` and ``airflow.dag_processing.dagbag`` of Airflow 3.2.2 and 3.3.2, read 2026-11-30.
+    """
+    import os
+
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dag_version import DagVersion
+
+    if DagVersion.get_version(dag.dag_id) is not None:
+        return
+    manager = DagBundlesManager()
+    manager.sync_bundles_to_db()
+    bag = DagBag(os.devnull, collect_dags=False)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, next(iter(manager.get_all_dag_bundles())).name, None)
 
 
 def connections(simulator: Simulator, switchboard_url: str) -> dict[str, str]:
