@@ -73,10 +73,16 @@ def accept_call(call_id: str, session: RealtimeSession | Mapping[str, Any]) -> C
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
     """
     from airflow_openai_realtime.api.session import RealtimeSession, parse_session  # builds pydantic models: slow
+    from airflow_openai_realtime.api.session_errors import session_error
+    from airflow_openai_realtime.api.session_rules import missing_tool
 
-    # A session that was parsed once cannot have changed.
+    # A session that was parsed once cannot have changed; but tools that were to be added may be missing.
     parsed = session if isinstance(session, RealtimeSession) else parse_session(session)
-    return _about("accept", call_id, parsed.to_body())
+    body = parsed.to_body()
+    problems = missing_tool(body)
+    if problems:
+        raise session_error(problems)
+    return _about("accept", call_id, body)
 
 
 def reject_call(call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> CallRequest:

@@ -7,7 +7,7 @@ reported at once, each with its path and a remedy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -136,7 +136,7 @@ class RealtimeSession(SessionPart):
     :param parallel_tool_calls: Only for reasoning models.
     :param reasoning: Only for reasoning models.
     :param include: More fields in events: ``item.input_audio_transcription.logprobs``.
-    :param prompt: Reusable prompt; ends on 2026-11-30.
+    :param prompt: Reusable prompt; OpenAI ended them on 2026-11-30, and it is refused.
     :param tracing: ``auto``, an object, or ``None`` (sent: off).
     :param truncation: What happens when the conversation gets too long.
     :param extra_fields: Fields that OpenAI added after this release; merged into the body, nested ones too
@@ -179,11 +179,14 @@ class RealtimeSession(SessionPart):
         return merged({**body, "type": self.type, "model": self.model}, self.extra_fields)
 
 
-def parse_session(session: RealtimeSession | Mapping[str, Any] | None = None, **common: Any) -> RealtimeSession:
+def parse_session(
+    session: RealtimeSession | Mapping[str, Any] | None = None, *, offered: Collection[str] = (), **common: Any
+) -> RealtimeSession:
     """
     Make a session from a configuration, from common fields given by name, or from both.
 
     :param session: A session, a mapping of the same shape, or ``None`` for OpenAI's defaults.
+    :param offered: Names of functions that are added to the session later, so that ``tool_choice`` may name them.
     :param common: Names in :data:`COMMON_FIELDS`; ``None`` means not given. ``turn_detection`` and ``noise_reduction``
         may be just the type, for example ``"semantic_vad"``.
     :raises InvalidSession: Any problem of the result, or a common field that contradicts the session; all are named.
@@ -193,6 +196,7 @@ def parse_session(session: RealtimeSession | Mapping[str, Any] | None = None, **
     body = as_plain(session or {})
     problems = [problem for name, value in common.items() for problem in _put(body, name, as_plain(value))]
     problems += [problem for problem in RealtimeSession.problems_in(body) if problem not in problems]
+    problems += [problem for problem in session_rules.missing_tool(body, offered) if problem not in problems]
     if problems:
         raise session_error(problems)
     return RealtimeSession(**body)

@@ -22,15 +22,22 @@ def extra_problems(part: type[SessionPart], body: Mapping[str, Any]) -> list[Pro
     """Return the extra fields that have a place among the known ones, and must be given there."""
     extra = body.get("extra_fields")
     problems = _collisions([part], extra, "") if isinstance(extra, Mapping) else []
-    return [problem for problem in problems if not _is_newer_voice(problem, body)]
+    return [problem for problem in problems if not _is_checked_name(problem, body)]
 
 
-def _is_newer_voice(problem: Problem, body: Mapping[str, Any]) -> bool:
-    """Tell whether a voice is given that this release does not know: its name is checked, so it needs this way."""
-    audio = body.get("audio")
-    output = audio.get("output") if isinstance(audio, Mapping) else None
-    given = output.get("voice") if isinstance(output, Mapping) else None
-    return problem.path == "extra_fields.audio.output.voice" and given is None
+#: Fields whose value this release may refuse though OpenAI takes it: a newer voice, a model that OpenAI kept longer.
+_CHECKED_NAMES = (("audio", "output", "voice"), ("model",), ("audio", "input", "transcription", "model"))
+
+
+def _is_checked_name(problem: Problem, body: Mapping[str, Any]) -> bool:
+    """Tell whether a name is given that would be refused in its own place, and is given here alone."""
+    for path in _CHECKED_NAMES:
+        if problem.path == ".".join(("extra_fields", *path)):
+            given: Any = body
+            for key in path:
+                given = given.get(key) if isinstance(given, Mapping) else None
+            return given is None
+    return False
 
 
 def _collisions(parts: list[type[SessionPart]], extra: Mapping[str, Any], above: str) -> list[Problem]:

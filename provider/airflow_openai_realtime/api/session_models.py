@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -84,7 +85,37 @@ SHUTDOWNS: Mapping[str, tuple[str, str]] = {
         ("2027-02-26", _TRANSCRIPTION_REPLACEMENT),
     ),
 }
-"""Model → day of its announced shutdown, replacement. Source: https://developers.openai.com/api/docs/deprecations"""
+"""
+Model → day of its announced shutdown, replacement. From that day on a session with the model is refused.
+
+Source: https://developers.openai.com/api/docs/deprecations, read 2026-11-22; a copy of 2026-10-28 has the same days.
+"""
+
+ENDED_FIELDS: Mapping[str, tuple[str, str]] = {
+    "prompt": ("2026-11-30", "reusable prompts: put the text into instructions"),
+}
+"""Field of a session → day on which OpenAI ended it, what it was and what to do. Source: as for :data:`SHUTDOWNS`."""
+
+_LANGUAGES = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz "
+    "ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik "
+    "io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml "
+    "mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd "
+    "se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi "
+    "vo wa wo xh yi yo za zh zu"
+)
+LANGUAGES = frozenset(_LANGUAGES.split())
+"""Codes of ISO 639-1."""
+
+
+def today() -> str:
+    """Return the day in UTC, ISO 8601."""
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def is_shut_down(model: object) -> bool:
+    """Tell whether OpenAI has shut a model down, as far as this release knows."""
+    return isinstance(model, str) and model in SHUTDOWNS and SHUTDOWNS[model][0] <= today()
 
 
 class Problem(NamedTuple):
@@ -104,12 +135,12 @@ class SessionWarning(UserWarning):
 
 
 class DeprecatedModelWarning(SessionWarning):
-    """A model that OpenAI has shut down or announced to."""
+    """A model that OpenAI has announced to shut down."""
 
 
 def warn_of_shutdown(model: object) -> None:
     """Warn when a model has an announced shutdown, with the day and the replacement."""
-    if isinstance(model, str) and model in SHUTDOWNS:
+    if isinstance(model, str) and model in SHUTDOWNS and not is_shut_down(model):
         day, replacement = SHUTDOWNS[model]
         message = f"OpenAI shuts model {model} down on {day}: use {replacement}"
         warnings.warn(message, DeprecatedModelWarning, stacklevel=2)

@@ -96,7 +96,7 @@ PromptVariable = Annotated[
 
 class Prompt(SessionPart):
     """
-    A prompt kept at OpenAI. Reusable prompts end on 2026-11-30 (a warning says so): use ``instructions``.
+    A prompt kept at OpenAI. Reusable prompts ended on 2026-11-30 and are refused: use ``instructions``.
 
     :param id: ``pmpt_…``.
     :param version: ``None`` is sent and means the current one.

@@ -13,16 +13,21 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from airflow_openai_realtime.api import session_models
 from airflow_openai_realtime.api.session_models import (
+    ENDED_FIELDS,
+    LANGUAGES,
     MODELS,
     REASONING_MODELS,
+    SHUTDOWNS,
     TRANSCRIPTION_MODELS,
     VOICES,
     Problem,
     SessionWarning,
+    is_shut_down,
     warn_of_shutdown,
 )
 
@@ -42,8 +47,9 @@ def warn(body: Mapping[str, Any]) -> None:
     warn_of_shutdown(body.get("model"))
     warn_of_shutdown(_at(body, "audio", "input", "transcription").get("model"))
     messages = [*_format_warnings(body), *_approval_warnings(body)]
-    if isinstance(body.get("prompt"), Mapping):
-        messages.append("prompt: OpenAI ends reusable prompts on 2026-11-30; put the text into instructions")
+    for name, (day, remedy) in ENDED_FIELDS.items():
+        if body.get(name) is not None:
+            messages.append(f"{name}: OpenAI ends it on {day}; {remedy}")
     for message in messages:
         warnings.warn(message, SessionWarning, stacklevel=2)
 
@@ -65,8 +71,64 @@ def _halves(value: Any, path: str) -> Iterator[Problem]:
             yield from _halves(item, inside)
 
 
+def missing_tool(body: Mapping[str, Any], offered: Collection[str] = ()) -> list[Problem]:
+    """
+    Return the problem that ``tool_choice`` names a tool that the session does not have, if it does.
+
+    :param body: The session.
+    :param offered: Names of functions that are added to the session later.
+    """
+    choice = body.get("tool_choice")
+    if not isinstance(choice, Mapping) or body.get("prompt") is not None:
+        return []  # a reusable prompt can bring tools of its own
+    kind = choice.get("type")
+    key = {"function": "name", "mcp": "server_label"}.get(kind) if isinstance(kind, str) else None
+    if key is None or not isinstance(choice.get(key), str):
+        return []
+    known = {tool.get(key) for _, tool in _tools(body, str(kind))} | (set(offered) if kind == "function" else set())
+    if choice[key] in known:
+        return []
+    return [Problem(f"tool_choice.{key}", f"{choice[key]!r} is not among the tools: add it to tools, or correct it")]
+
+
+def _shut_down(body: Mapping[str, Any]) -> Iterator[Problem]:
+    transcription = "audio.input.transcription.model"
+    for path, model in (
+        ("model", body.get("model")),
+        (transcription, _at(body, "audio", "input", "transcription").get("model")),
+    ):
+        if is_shut_down(model):
+            day, replacement = SHUTDOWNS[str(model)]
+            yield Problem(
+                path,
+                f"OpenAI shut model {model} down on {day}: use {replacement}. Is it the name of a deployment of yours, "
+                "or did OpenAI keep it longer, then give it through extra_fields",
+            )
+    for name, (day, remedy) in ENDED_FIELDS.items():
+        if body.get(name) is not None and day <= session_models.today():
+            yield Problem(name, f"OpenAI ended it on {day}; {remedy}")
+
+
+def _languages(body: Mapping[str, Any]) -> Iterator[Problem]:
+    given = _at(body, "audio", "input", "transcription")
+    languages = given.get("languages")
+    for path, code in (
+        ("language", given.get("language")),
+        *((f"languages.{at}", each) for at, each in enumerate(languages if isinstance(languages, list) else ())),
+    ):
+        if isinstance(code, str) and code not in LANGUAGES:
+            yield Problem(
+                f"audio.input.transcription.{path}",
+                f"must be a language code of ISO 639-1, in small letters, like en, de or es; it is {code!r:.40}",
+            )
+
+
 def _one_modality(body: Mapping[str, Any]) -> Iterator[Problem]:
     given = body.get("output_modalities")
+    if isinstance(given, list) and not given:
+        yield Problem("output_modalities", 'is empty: use ["audio"] for a phone call, or leave it out')
+    if isinstance(given, list) and any(given.count(each) > 1 for each in given):
+        yield Problem("output_modalities", 'has one twice: use ["audio"] for a phone call')
     if isinstance(given, list) and "audio" in given and "text" in given:
         yield Problem(
             "output_modalities", 'cannot be both: use ["audio"] for a phone call (it comes with a transcript)'
@@ -135,17 +197,11 @@ def _unique_tools(body: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(f"tools.{index}.{key}", f"{value!r} is given {counts[value]} times: make it unique")
 
 
-def _tool_choice(body: Mapping[str, Any]) -> Iterator[Problem]:
+def _mcp_choice(body: Mapping[str, Any]) -> Iterator[Problem]:
+    """MCP servers only: functions may be added to a session later, see :func:`missing_tool`."""
     choice = body.get("tool_choice")
-    if not isinstance(choice, Mapping) or body.get("prompt") is not None:
-        return  # a reusable prompt can bring tools of its own
-    kind = choice.get("type")
-    key = {"function": "name", "mcp": "server_label"}.get(kind) if isinstance(kind, str) else None
-    if key is None or not isinstance(choice.get(key), str):
-        return
-    offered = [tool.get(key) for _, tool in _tools(body, str(kind))]
-    if choice[key] not in offered:
-        yield Problem(f"tool_choice.{key}", f"{choice[key]!r} is not among the tools: add it to tools, or correct it")
+    if isinstance(choice, Mapping) and choice.get("type") == "mcp":
+        yield from missing_tool(body)
 
 
 _RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
@@ -156,7 +212,9 @@ _RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
     _voice,
     _mcp_servers,
     _unique_tools,
-    _tool_choice,
+    _mcp_choice,
+    _languages,
+    _shut_down,
 )
 
 

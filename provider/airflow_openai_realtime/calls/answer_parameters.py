@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_number, read_rendered
@@ -15,35 +15,41 @@ if TYPE_CHECKING:
 LONGEST_CALL_SECONDS = 3600
 
 
-def read_answer_plan(given: Mapping[str, Any], max_duration_seconds: object, caller_fields: object) -> AnswerPlan:
+def read_answer_plan(
+    given: Mapping[str, Any], max_duration_seconds: object, caller_fields: object, offered: Collection[str] = ()
+) -> AnswerPlan:
     """
     Read everything about answering, rendered.
 
     :param given: What :func:`~airflow_openai_realtime.api.session.parse_session` takes, by name; only what was given.
     :param max_duration_seconds: Above 0, at most 3,600; perhaps as text.
     :param caller_fields: A mapping, perhaps as text; ``None`` or empty for none.
+    :param offered: Names of the tools that a conversation adds to the session; ``tool_choice`` may name them.
     :raises InvalidInput: A value cannot be used. ``InvalidSession`` names all that is wrong with the session.
     """
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
     seconds = read_max_duration(max_duration_seconds)
-    return AnswerPlan.of(_read_session(given), seconds, read_mapping(caller_fields, "caller_fields"))
+    return AnswerPlan.of(_read_session(given, offered), seconds, read_mapping(caller_fields, "caller_fields"))
 
 
-def check_answer_literals(given: Mapping[str, Any], max_duration_seconds: object, caller_fields: object) -> None:
+def check_answer_literals(
+    given: Mapping[str, Any], max_duration_seconds: object, caller_fields: object, offered: Collection[str] = ()
+) -> None:
     """
     Refuse when the DAG is parsed what no rendering can mend.
 
     :param given: As for :func:`read_answer_plan`, perhaps with templates.
     :param max_duration_seconds: Likewise.
     :param caller_fields: Likewise.
+    :param offered: As for :func:`read_answer_plan`.
     :raises InvalidInput: A value that needs no rendering cannot be used.
     """
     if is_literal(max_duration_seconds):
         read_max_duration(max_duration_seconds)
     others = {name: value for name, value in given.items() if name != "instructions"}
     if others and is_literal(others):
-        _read_session(others)
+        _read_session(others, offered)
     if caller_fields is not None and is_literal(caller_fields):
         from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields
 
@@ -74,10 +80,10 @@ def session_as_dict(session: Any) -> Any:
     return session.model_dump(mode="json", exclude_unset=True) if hasattr(session, "model_dump") else session
 
 
-def _read_session(given: Mapping[str, Any]) -> RealtimeSession:
+def _read_session(given: Mapping[str, Any], offered: Collection[str]) -> RealtimeSession:
     from airflow_openai_realtime.api.session import parse_session
 
-    return parse_session(**{name: read_rendered(value, name) for name, value in given.items()})
+    return parse_session(offered=offered, **{name: read_rendered(value, name) for name, value in given.items()})
 
 
 def _instructions_in(given: Mapping[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from airflow_openai_realtime.api import session_models
 from airflow_openai_realtime.api.endpoints import Endpoints
 from airflow_openai_realtime.api.retry import Pace
 from airflow_openai_realtime.api.settings import ApiSettings
@@ -14,6 +15,12 @@ hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
 
 KEY = "sk-proj-very-secret-key"
+
+
+@pytest.fixture(autouse=True)
+def _before_all_shutdowns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which models live does not depend on the day on which the tests run."""
+    monkeypatch.setattr(session_models, "today", lambda: "2025-11-01")
 
 
 class FakeTime:

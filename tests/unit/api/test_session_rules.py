@@ -4,9 +4,10 @@ import warnings
 
 import pytest
 
+from airflow_openai_realtime.api import session_models
 from airflow_openai_realtime.api.session import DeprecatedModelWarning, SessionWarning, parse_session
 from airflow_openai_realtime.api.session_models import MODELS, REASONING_MODELS, SHUTDOWNS, TRANSCRIPTION_MODELS
-from airflow_openai_realtime.api.session_rules import contradictions
+from airflow_openai_realtime.api.session_rules import contradictions, missing_tool
 from airflow_openai_realtime.exceptions import InvalidSession
 
 MCP = {"type": "mcp", "server_label": "a", "server_url": "https://mcp.example.com", "require_approval": "never"}
@@ -99,9 +100,50 @@ def test_a_forced_tool_must_be_offered():
     for choice in ({"type": "function", "name": "f"}, {"type": "mcp", "server_label": "a", "name": None}):
         assert paths({"tools": tools, "tool_choice": choice}) == []
         assert parse_session(tools=tools, tool_choice=choice).to_body()["tool_choice"] == choice
-    assert paths({"tools": tools, "tool_choice": {"type": "function", "name": "a"}}) == ["tool_choice.name"]
+    forced = {"tools": tools, "tool_choice": {"type": "function", "name": "a"}}
+    assert [problem.path for problem in missing_tool(forced)] == ["tool_choice.name"]
+    assert missing_tool(forced, ["a"]) == []
+    with pytest.raises(InvalidSession, match=r"tool_choice\.name"):
+        parse_session(forced)
+    assert parse_session(forced, offered=["a"]).to_body()["tool_choice"] == forced["tool_choice"]
     assert paths({"tools": tools, "tool_choice": {"type": "mcp", "server_label": "f"}}) == ["tool_choice.server_label"]
-    assert paths({"tool_choice": {"type": "function", "name": "f"}, "prompt": {"id": "p"}}) == []
+    assert missing_tool({"tool_choice": {"type": "function", "name": "f"}, "prompt": {"id": "p"}}) == []
+
+
+@pytest.mark.parametrize("given", [[], ["audio", "audio"], ["text", "text"]])
+def test_no_modality_or_the_same_twice_is_refused(given):
+    assert paths({"output_modalities": given}) == ["output_modalities"]
+
+
+@pytest.mark.parametrize("language", ["english", "German", "en-US", "EN", "xx", "eng", ""])
+def test_a_language_that_is_no_code_of_iso_639_1_is_refused(language):
+    assert paths(transcription(language=language)) == ["audio.input.transcription.language"]
+    several = transcription(model="gpt-transcribe", languages=["en", language])
+    assert paths(several) == ["audio.input.transcription.languages.1"]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh", "yi"])
+def test_a_code_of_iso_639_1_is_taken(language):
+    assert parse_session(transcription_language=language, transcription_model="gpt-transcribe") is not None
+
+
+@pytest.mark.parametrize("model", sorted(SHUTDOWNS))
+def test_a_model_is_refused_from_the_day_of_its_shutdown_on(model, monkeypatch):
+    is_voice = "transcribe" not in model and "whisper" not in model
+    place = {"model": model} if is_voice else transcription(model=model)
+    path = "model" if is_voice else "audio.input.transcription.model"
+    day = SHUTDOWNS[model][0]
+    monkeypatch.setattr(session_models, "today", lambda: day)
+    with pytest.raises(InvalidSession, match=f"{path}: OpenAI shut model {model} down on {day}: use gpt-"):
+        parse_session(place)
+    kept = parse_session(extra_fields=place).to_body()
+    assert (kept["model"] if is_voice else kept["audio"]["input"]["transcription"]["model"]) == model
+
+
+def test_a_reusable_prompt_is_refused_from_the_day_on_which_they_ended(monkeypatch):
+    monkeypatch.setattr(session_models, "today", lambda: "2026-11-30")
+    with pytest.raises(InvalidSession, match=r"prompt: OpenAI ended it on 2026-11-30; .*instructions"):
+        parse_session({"prompt": {"id": "pmpt_1"}})
 
 
 @pytest.mark.parametrize("odd", [5, "x", [], [5], {"a": []}, None, [{}], {"type": []}, [{"type": [], "name": {}}]])
