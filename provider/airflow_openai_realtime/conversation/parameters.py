@@ -16,6 +16,7 @@ from airflow_openai_realtime.conversation.author_functions import (
     path_of,
     read_function,
 )
+from airflow_openai_realtime.conversation.offered_tools import RESERVED_NAMES
 from airflow_openai_realtime.conversation.plan import ConversationPlan, FunctionSpec, TransferTarget
 from airflow_openai_realtime.conversation.result_checking import load_object
 from airflow_openai_realtime.exceptions import InvalidInput
@@ -98,6 +99,17 @@ def check_conversation_literals(
             function_name(value, field)
     if is_literal(transfer_to):
         _read_targets(transfer_to, check_target_uri)
+
+
+def offered_names(functions: object) -> tuple[str, ...]:
+    """
+    Return the names of all tools that a conversation may offer. Imports nothing.
+
+    :param functions: As for :func:`read_conversation_plan`.
+    :raises InvalidInput: One of them cannot be used.
+    """
+    given = [(field, value) for field, value in _functions_in(functions) if callable(value) or is_literal(value)]
+    return (*RESERVED_NAMES, *(function_name(value, field) for field, value in given))
 
 
 def _read_words(value: object, field: str) -> str | None:

@@ -17,6 +17,7 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -79,9 +80,11 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
 
     def __init__(self, *, if_gone: IfGone = "skip", **kwargs: Any) -> None:
         super().__init__(if_gone=if_gone, **kwargs)
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Accept the call; see the class."""
+        check_rendered(self)
         reference = self.reference()
         plan = self._answer_plan()
         self.shown_call_id = reference.call_id

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
@@ -94,9 +95,11 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
         self.if_not_answered = if_not_answered
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
         self._check_waiting()
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Answer a call that rings already, else wait for one in the triggerer; see the class."""
+        check_rendered(self)
         found = self._look(context)
         return found if found is not None else self._defer(context)
 

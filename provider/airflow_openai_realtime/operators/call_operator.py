@@ -12,6 +12,7 @@ from airflow_openai_realtime.calls.parameters import CallReference, is_literal, 
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.template_fields import RenderedTask, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.exceptions import OpenAIRealtimeError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 IfGone = Literal["succeed", "skip", "fail"]
 
 
-class CallOperator(HasCallLink, BaseOperator):
+class CallOperator(HasCallLink, RenderedTask, BaseOperator):
     """
     Base of the operators that do something with one call.
 
@@ -52,6 +53,9 @@ class CallOperator(HasCallLink, BaseOperator):
             raise InvalidInput(
                 f"if_gone must be one of {', '.join(get_args(IfGone))}; it is {if_gone!r}", field="if_gone"
             )
+        if call is not None and call_id is not None and self._passed & {"call", "call_id"}:
+            drop_shared_defaults(self, ["call", "call_id"])
+            call, call_id = self.call, self.call_id
         if call is not None and call_id is not None:
             raise InvalidInput("give call or call_id, not both", field="call_id")
         if is_literal(call) and is_literal(call_id):

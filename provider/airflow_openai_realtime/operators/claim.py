@@ -12,6 +12,7 @@ from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
+    check_match_literals,
     is_literal,
     read_integer,
     read_match,
@@ -19,6 +20,7 @@ from airflow_openai_realtime.calls.parameters import (
 from airflow_openai_realtime.exceptions import ClaimLost
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,9 +55,11 @@ class ClaimCallOperator(CallOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(if_gone=if_gone, retries=retries, retry_delay=retry_delay, **kwargs)
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Claim the call; see the class."""
+        check_rendered(self)
         call_id = self.reference().call_id
         with self.hook.switchboard() as switchboard:
             try:
@@ -67,7 +71,7 @@ class ClaimCallOperator(CallOperator):
         return call.to_dict()
 
 
-class ClaimRingingCallsOperator(BaseOperator):
+class ClaimRingingCallsOperator(RenderedTask, BaseOperator):
     """
     Claim all calls that ring and match, and return them: none, one or many.
 
@@ -113,13 +117,14 @@ class ClaimRingingCallsOperator(BaseOperator):
         self.headers = headers
         self.max_calls = max_calls
         self.openai_realtime_conn_id = openai_realtime_conn_id
-        if all(is_literal(value) for value in (to, from_number, headers)):
-            read_match(to, from_number, headers)
+        check_match_literals(to, from_number, headers)
         if is_literal(max_calls):
             self._most()
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Claim what rings; see the class."""
+        check_rendered(self)
         from airflow_openai_realtime.calls.claiming import claim_ringing
 
         match = read_match(self.to, self.from_number, self.headers)

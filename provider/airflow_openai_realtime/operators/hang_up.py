@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_openai_realtime.calls.parameters import read_call
 from airflow_openai_realtime.exceptions import CallGone, OpenAIRealtimeError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,9 +45,11 @@ class HangupCallOperator(CallOperator):
 
     def __init__(self, *, if_gone: IfGone = "succeed", **kwargs: Any) -> None:
         super().__init__(if_gone=if_gone, **kwargs)
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Hang up; see the class."""
+        check_rendered(self)
         reference = read_call(self.call, self.call_id)
         if reference is None:
             self.skip("There is no call to hang up: the task that would have given it was skipped or returned none.")

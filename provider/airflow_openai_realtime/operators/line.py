@@ -16,9 +16,13 @@ from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+_EXPIRY = frozenset({"expires_at", "expires_in_seconds"})
 
 
 class OpenLineOperator(SessionOperator):
@@ -109,12 +113,18 @@ class OpenLineOperator(SessionOperator):
         self.expires_in_seconds = expires_in_seconds
         self.unclaimed_after_seconds = unclaimed_after_seconds
         self.openai_realtime_conn_id = openai_realtime_conn_id
-        check_order_literals(name, (to, from_number, headers), self._limits(), greeting)
+        if status_code is not None:
+            drop_shared_defaults(self, [*self._given(), "greeting", "caller_fields"])
+        if expires_at is not None and expires_in_seconds is not None:
+            drop_shared_defaults(self, _EXPIRY if self._passed & _EXPIRY else ())
+        check_order_literals(name, (to, from_number, headers), self._limits(), self.greeting)
         if status_code is not None and is_literal(status_code):
             self._refuse_session()
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the line; see the class."""
+        check_rendered(self)
         limits = read_limits(self._limits())
         expires_at = limits.get("expires_at")
         if expires_at is not None and expires_at <= datetime.now(timezone.utc):
@@ -154,7 +164,7 @@ class OpenLineOperator(SessionOperator):
         return {name: getattr(self, name) for name in LIMITS}
 
 
-class CloseLineOperator(BaseOperator):
+class CloseLineOperator(RenderedTask, BaseOperator):
     """
     Close a line that ``OpenLineOperator`` opened. Calls that it has answered go on until their end.
 
@@ -182,9 +192,11 @@ class CloseLineOperator(BaseOperator):
         self.name = name
         self.openai_realtime_conn_id = openai_realtime_conn_id
         check_order_literals(name, (None, None, None), {})
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Close the line; see the class."""
+        check_rendered(self)
         with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
             was_open = switchboard.remove_order(self.name)
         self.log.info("The line %s %s.", self.name, "is closed" if was_open else "was not open")

@@ -21,6 +21,7 @@ from airflow_openai_realtime.tasks.placed_call import (
     PlacedCallWaiting,
 )
 from airflow_openai_realtime.tasks.session_operator import SessionOperator
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -142,9 +143,10 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         max_lateness_seconds: float | None = MAX_LATENESS_SECONDS,
         **kwargs: Any,
     ) -> None:
-        if max_duration_seconds is None:
-            max_duration_seconds = CALL_SECONDS if kwargs.get("wait_for_end") else CARRIER_SECONDS
-        super().__init__(max_duration_seconds=max_duration_seconds, **kwargs)
+        given = max_duration_seconds
+        super().__init__(max_duration_seconds=CARRIER_SECONDS if given is None else given, **kwargs)
+        if given is None and self.wait_for_end:  # which default_args may say, too
+            self.max_duration_seconds = CALL_SECONDS
         self.to = to
         self.campaign = campaign
         self.contact = contact
@@ -157,10 +159,14 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         self.soft_fail = False
         self.dial_in_backfill = dial_in_backfill
         self.max_lateness_seconds = max_lateness_seconds
+        if not self.wait_for_end:
+            drop_shared_defaults(self, [*self._given(), "caller_fields"])
         self._check_literals()
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ring the phone, if nobody has before; see the class."""
+        check_rendered(self)
         if not self.wait_for_end:
             return self._result(self._place(context))
         # A mistake is to show before the phone rings.

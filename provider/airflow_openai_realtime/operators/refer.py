@@ -9,9 +9,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_openai_realtime.api.phone_numbers import mask_numbers
 from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
+from airflow_openai_realtime.calls.given import is_empty
 from airflow_openai_realtime.calls.parameters import is_literal
 from airflow_openai_realtime.exceptions import CallGone, OutcomeUnknown, SwitchboardError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,10 +54,12 @@ class ReferCallOperator(CallOperator):
         self.target_uri = target_uri
         if target_uri and is_literal(target_uri):
             check_target_uri(target_uri)
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Request the transfer; see the class."""
-        if not self.target_uri:
+        check_rendered(self)
+        if self.target_uri is None or is_empty(self.target_uri):
             raise AirflowSkipException("there is no target_uri: this call is not transferred")
         call_id = self.reference().call_id
         target_uri = canonical_target_uri(self.target_uri)

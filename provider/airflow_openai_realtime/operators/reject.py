@@ -9,6 +9,7 @@ from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer
 from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallGone, SwitchboardError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -43,9 +44,11 @@ class RejectCallOperator(CallOperator):
         self.status_code = status_code
         if is_literal(status_code):
             self._status_code()
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Decline the call; see the class."""
+        check_rendered(self)
         call_id = self.reference().call_id
         status_code = self._status_code()
         hook = self.hook

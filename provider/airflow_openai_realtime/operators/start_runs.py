@@ -11,13 +11,14 @@ from airflow.sdk import BaseOperator
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
-    is_literal,
+    check_match_literals,
     read_mapping,
     read_match,
 )
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator
+from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 
-class StartRunPerCallOperator(BaseOperator):
+class StartRunPerCallOperator(RenderedTask, BaseOperator):
     """
     Start one DAG run for each call that rings and matches.
 
@@ -88,11 +89,12 @@ class StartRunPerCallOperator(BaseOperator):
         self.openai_realtime_conn_id = openai_realtime_conn_id
         if not trigger_dag_id:
             raise InvalidInput("trigger_dag_id is empty; give the id of the DAG to run", field="trigger_dag_id")
-        if all(is_literal(value) for value in (to, from_number, headers)):
-            read_match(to, from_number, headers)
+        check_match_literals(to, from_number, headers)
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> list[str]:
         """Start the runs; see the class."""
+        check_rendered(self)
         from airflow_openai_realtime.calls.claiming import ringing_calls
         from airflow_openai_realtime.operators.dag_runs import check_not_paused
 

@@ -15,6 +15,7 @@ from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator
 from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
@@ -63,10 +64,13 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
         if is_literal(order):
             self._checked_order()
         check_match_literals(self.to, self.from_number, self.headers)
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Take over a call that was answered already, else wait for one in the triggerer; see the class."""
         from airflow_openai_realtime.calls.taking_over import take_over_now
+
+        check_rendered(self)
 
         match, claimant = self._match(), claimant_of(context["ti"])
         with self._hook().switchboard() as switchboard:

@@ -10,6 +10,7 @@ from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DE
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
+from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,13 +82,18 @@ class WatchCallOperator(ConversationOperator):
         self.call = call
         self.call_id = call_id
         self.openai_realtime_conn_id = openai_realtime_conn_id
+        if call is not None and call_id is not None and self._passed & {"call", "call_id"}:
+            drop_shared_defaults(self, ["call", "call_id"])
+            call, call_id = self.call, self.call_id
         if call is not None and call_id is not None:
             raise InvalidInput("give call or call_id, not both", field="call_id")
         if is_literal(call) and is_literal(call_id):
             read_call(call, call_id)
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look whether the call is over already, else stay with it in the triggerer; see the class."""
+        check_rendered(self)
         reference = read_call(self.call, self.call_id)
         if reference is None:
             raise InvalidInput(

@@ -17,6 +17,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.accepting import KILL_REQUEST_SECONDS
 from airflow_openai_realtime.tasks.call_link import HasCallLink
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
+from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,7 +38,7 @@ class _Order:
     switchboard: SwitchboardAddress
 
 
-class IncomingCallSensor(CallWaiting, HasCallLink, BaseSensorOperator):
+class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOperator):
     """
     Wait for a ringing call, claim it, and return it.
 
@@ -133,14 +134,18 @@ class IncomingCallSensor(CallWaiting, HasCallLink, BaseSensorOperator):
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
         self.deferrable = deferrable
+        if answer is None:
+            drop_shared_defaults(self, ["caller_fields"])
         self._check_waiting()
         if answer is not None:
             check_answer_literals({"session": self.answer}, max_duration_seconds, caller_fields)
-        elif caller_fields is not None:
+        elif self.caller_fields is not None:
             raise InvalidInput("caller_fields need answer: without it the call is only claimed", field="caller_fields")
+        self._written = as_written(self)
 
     def execute(self, context: Context) -> Any:
         """Look for a call now, else wait; see the class."""
+        check_rendered(self)
         if not self.deferrable or self.reschedule:
             return self._wait_in_worker(context)
         found = self._look(context)

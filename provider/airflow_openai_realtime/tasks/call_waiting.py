@@ -14,6 +14,7 @@ from airflow_openai_realtime.calls.parameters import check_match_literals, read_
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
+from airflow_openai_realtime.tasks.template_fields import drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -94,6 +95,9 @@ class CallWaiting(AcceptingTask):
 
     def _check_waiting(self) -> None:
         """Refuse when the DAG is parsed what no rendering can mend."""
+        if self.if_not_answered not in get_args(IfNotAnswered):
+            # PlaceCallOperator, which may share default_args, knows more ways.
+            drop_shared_defaults(self, ["if_not_answered"], {"if_not_answered": "skip"})
         if self.if_not_answered not in get_args(IfNotAnswered):
             raise InvalidInput(
                 f"if_not_answered must be one of {', '.join(get_args(IfNotAnswered))}; it is {self.if_not_answered!r}",

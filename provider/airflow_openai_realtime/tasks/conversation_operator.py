@@ -13,6 +13,7 @@ from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DE
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.template_fields import RenderedTask, drop_shared_defaults, refuse_code_from_tasks
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,9 +35,12 @@ _CONVERSATION_FIELDS = (
     "functions",
     "transfer_to",
 )
+_BY_DEFAULT: Mapping[str, Any] = {"silence_seconds": SILENCE_SECONDS, "end_call": True}
+#: Fields that name code to import. A template in them would let whoever may trigger a run choose what is run.
+_NAMES_OF_CODE = ("result_model", "functions")
 
 
-class ConversationOperator(HasCallLink, BaseOperator):
+class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
     """
     Base of the operators that may run a call to its end in the triggerer.
 
@@ -64,8 +68,12 @@ class ConversationOperator(HasCallLink, BaseOperator):
     :raises InvalidInput: A value that needs no rendering cannot be used.
     """
 
-    template_fields: Sequence[str] = (*_CONVERSATION_FIELDS, "prices", "transcript_path")
-    template_fields_renderers = {"result_model": "json", "transfer_to": "json", "prices": "json"}
+    template_fields: Sequence[str] = (
+        *(name for name in _CONVERSATION_FIELDS if name not in _NAMES_OF_CODE),
+        "prices",
+        "transcript_path",
+    )
+    template_fields_renderers = {"transfer_to": "json", "prices": "json"}
 
     def __init__(
         self,
@@ -91,13 +99,13 @@ class ConversationOperator(HasCallLink, BaseOperator):
         self.silence_seconds = silence_seconds
         self.end_call = end_call
         self.goodbye = goodbye
-        # A template field that can be called is called when it is rendered; so a class is kept aside.
-        self._result_class = result_model if isinstance(result_model, type) else None
-        self.result_model = result_model if self._result_class is None else self._result_class.__qualname__
+        self.result_model = result_model
         self.functions = functions
         self.transfer_to = transfer_to
         self.prices = prices
         self.transcript_path = transcript_path
+        if wait_for_end is False:
+            drop_shared_defaults(self, (*_CONVERSATION_FIELDS, "prices", "transcript_path"), _BY_DEFAULT)
         self._check_conversation_literals()
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -117,13 +125,13 @@ class ConversationOperator(HasCallLink, BaseOperator):
         from airflow_openai_realtime.conversation.transcript_file import check_transcript_path
         from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 
+        refuse_code_from_tasks(self, _NAMES_OF_CODE)
         check_transcript_path(self.transcript_path)
         plan = read_conversation_plan(**self._conversation_values())
         return WantedConversation(plan, self._prices())
 
     def _conversation_values(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in _CONVERSATION_FIELDS}
-        return values if self._result_class is None else {**values, "result_model": self._result_class}
+        return {name: getattr(self, name) for name in _CONVERSATION_FIELDS}
 
     def _prices(self) -> Mapping[str, Mapping[str, Any]] | None:
         given = read_mapping(self.prices, "prices")
@@ -202,6 +210,13 @@ class ConversationOperator(HasCallLink, BaseOperator):
             )
         if not given:
             return
+        for name in _NAMES_OF_CODE:
+            if not is_literal(getattr(self, name)):
+                raise InvalidInput(
+                    f"{name} names code to run, so it is not templated, and no other task can give it: name the code "
+                    "in the DAG file",
+                    field=name,
+                )
         from airflow_openai_realtime.conversation.parameters import check_conversation_literals
         from airflow_openai_realtime.conversation.transcript_file import check_transcript_path
 
@@ -212,8 +227,8 @@ class ConversationOperator(HasCallLink, BaseOperator):
             check_transcript_path(self.transcript_path)
 
     def _given_for_conversation(self) -> list[str]:
-        by_default = {"silence_seconds": SILENCE_SECONDS, "end_call": True}
-        return [name for name in ConversationOperator.template_fields if getattr(self, name) != by_default.get(name)]
+        names = (*_CONVERSATION_FIELDS, "prices", "transcript_path")
+        return [name for name in names if getattr(self, name) != _BY_DEFAULT.get(name)]
 
 
 def _now() -> datetime:

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_openai_realtime.calls.answer_parameters import check_answer_literals, read_answer_plan, session_as_dict
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
+from airflow_openai_realtime.tasks.template_fields import RenderedTask
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
@@ -36,7 +37,7 @@ _SESSION_FIELDS = (
 )
 
 
-class SessionOperator(AcceptingTask, BaseOperator):
+class SessionOperator(AcceptingTask, RenderedTask, BaseOperator):
     """
     Base of the operators that accept calls.
 
@@ -123,7 +124,7 @@ class SessionOperator(AcceptingTask, BaseOperator):
         self.extra_fields = extra_fields
         self.caller_fields = caller_fields
         self.max_duration_seconds = max_duration_seconds
-        check_answer_literals(self._given(), max_duration_seconds, caller_fields)
+        check_answer_literals(self._given(), max_duration_seconds, caller_fields, self._offered())
 
     def _answer_plan(self) -> AnswerPlan:
         """
@@ -131,7 +132,15 @@ class SessionOperator(AcceptingTask, BaseOperator):
 
         :raises InvalidInput: A value cannot be used.
         """
-        return read_answer_plan(self._given(), self.max_duration_seconds, self.caller_fields)
+        return read_answer_plan(self._given(), self.max_duration_seconds, self.caller_fields, self._offered())
+
+    def _offered(self) -> tuple[str, ...]:
+        """Return the names of tools that the conversation may add; ``answered_with`` checks which it does."""
+        if not getattr(self, "wait_for_end", False):
+            return ()
+        from airflow_openai_realtime.conversation.parameters import offered_names
+
+        return offered_names(getattr(self, "functions", None))
 
     def _given(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in ("session", *_SESSION_FIELDS)}

@@ -10,9 +10,10 @@ from airflow.sdk import BaseOperator
 
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, read_number
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.template_fields import RenderedTask
 
 
-class WaitingOperator(BaseOperator):
+class WaitingOperator(RenderedTask, BaseOperator):
     """
     Base of the operators that wait for a call. Waiting again costs nobody a call, so Airflow tries again soon.
 

@@ -375,7 +375,8 @@ def test_everything_a_dag_author_would_template_is_templated() -> None:
         for name, parameter in inspect.signature(inspect.unwrap(cls.__init__)).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    fixed = {"if_gone", "wait_for_end", "retries", "retry_delay"}
+    names_of_code = {"functions", "result_model"}
+    fixed = {"if_gone", "wait_for_end", "retries", "retry_delay", *names_of_code}
     assert given - fixed == set(AcceptCallOperator.template_fields)
 
 

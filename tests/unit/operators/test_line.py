@@ -137,10 +137,13 @@ def test_what_rendering_spoils_is_refused_before_anything_is_sent(world: World) 
     assert orders(world) == []
 
 
-def test_a_rendered_status_code_of_none_accepts(world: World) -> None:
+def test_a_status_code_that_renders_to_none_opens_no_line_that_accepts(world: World) -> None:
     line = opening(status_code="{{ code }}", instructions="Hi")
     line.status_code = "None"
-    assert run_task(line)["action"] == "accept"
+    with pytest.raises(InvalidInput, match="status_code was given"):
+        run_task(line)
+    with world.client() as client:
+        assert client.remove_order(line.name) is False
 
 
 def test_closing_works_as_a_teardown() -> None:

@@ -1,0 +1,313 @@
+"""Every template field of every operator and sensor: literal, template, native rendering, mapped, emptied, and None."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+from airflow.sdk.definitions._internal.mixins import ResolveMixin
+from airflow_world import run_task
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_openai_realtime import operators
+from airflow_openai_realtime.calls.given import MAY_BE_EMPTY, check_not_emptied
+from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.operators import (
+    AcceptCallOperator,
+    AnswerCallOperator,
+    ClaimCallOperator,
+    ClaimRingingCallsOperator,
+    CloseLineOperator,
+    HangupCallOperator,
+    OpenLineOperator,
+    PlaceCallOperator,
+    ReferCallOperator,
+    RejectCallOperator,
+    StartRunPerCallOperator,
+    TakeCallOperator,
+    WatchCallOperator,
+)
+from airflow_openai_realtime.sensors import IncomingCallSensor
+from airflow_openai_realtime.tasks.template_fields import TEXT_FIELDS, check_rendered
+from airflow_openai_realtime.testing.local_airflow import make_known
+
+#: What each needs besides the field that a test is about.
+NEEDED: dict[type[Any], dict[str, Any]] = {
+    AcceptCallOperator: {"wait_for_end": True},
+    AnswerCallOperator: {"wait_for_end": True},
+    ClaimCallOperator: {},
+    ClaimRingingCallsOperator: {},
+    CloseLineOperator: {"name": "hours"},
+    HangupCallOperator: {},
+    IncomingCallSensor: {"answer": {"instructions": "Hi."}},
+    OpenLineOperator: {"name": "hours"},
+    PlaceCallOperator: {"to": "+14155550142", "campaign": "reminders", "wait_for_end": True},
+    ReferCallOperator: {"target_uri": "tel:+14155550142"},
+    RejectCallOperator: {},
+    StartRunPerCallOperator: {"trigger_dag_id": "talk"},
+    TakeCallOperator: {"order": "hours"},
+    WatchCallOperator: {},
+}
+WAYS = ("plain", "partial", "expand", "expand_kwargs")
+#: Text that Python reads as something else.
+TEXTS = st.one_of(
+    st.sampled_from(
+        ["+14155550142", "0017", "17", "1e5", "1_000", "True", "()", "'x'", "[draft] be nice", "{1, 2}", "0x1F"]
+    ),
+    st.text(st.characters(exclude_categories=["C"], exclude_characters="{}"), min_size=1, max_size=20),
+)
+#: What templates and other tasks give when there is nothing.
+NOTHING = [None, "", "  ", "None", "none", "null", {}, []]
+
+
+class Result(ResolveMixin):
+    """The result of another task."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def iter_references(self) -> Iterator[Any]:
+        """None that a DAG must know."""
+        return iter(())
+
+    def resolve(self, context: Any) -> Any:
+        """Return it."""
+        return self.value
+
+
+@dataclass
+class RunningTask:
+    """The task instance as far as the rendering of mapped tasks goes."""
+
+    task: Any
+    map_index: int = 0
+    is_mapped: bool = True
+
+
+@dataclass
+class Run:
+    """The DAG run as far as the rendering of mapped tasks goes."""
+
+    conf: dict[str, Any] = field(default_factory=dict)
+
+
+def rendered(
+    operator: type[Any], field: str, value: Any, known: dict[str, Any], *, native: bool, way: str = "plain"
+) -> Any:
+    """A task as it runs, rendered by Airflow: plain, or an instance of a mapped one."""
+    needed = {name: each for name, each in NEEDED[operator].items() if name != field}
+    with DAG("d", schedule=None, render_template_as_native_obj=native) as dag:
+        if way == "plain":
+            operator(task_id="t", **needed, **{field: value})
+        elif way == "partial":
+            operator.partial(task_id="t", **needed, **{field: value}).expand(pool=["default_pool"])
+        elif way == "expand":
+            operator.partial(task_id="t", **needed).expand(**{field: [value]})
+        else:
+            operator.partial(task_id="t", **needed).expand_kwargs([{field: value}])
+    running = dag.get_task("t").prepare_for_execution()
+    context: Any = {**known, "ti": RunningTask(running), "dag": dag, "task": running, "dag_run": Run()}
+    running.render_template_fields(context)
+    return context["task"]
+
+
+def test_the_table_of_operators_is_complete() -> None:
+    assert {each.__name__ for each in NEEDED} == {*operators.__all__, "IncomingCallSensor"}
+
+
+def fields_of(operator: type[Any], *, text: bool) -> list[str]:
+    return [name for name in operator.template_fields if (name in TEXT_FIELDS) is text]
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_text_stays_text(operator: type[Any], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(fields_of(operator, text=True)))
+    native, way, text = data.draw(st.booleans()), data.draw(st.sampled_from(WAYS)), data.draw(TEXTS)
+    both = "{{ value }}{{ number }}"
+    templates = {"{{ value }}": text, both: f"{text}17", "+{{ number }}": "+17", "{{ number }}": "17"}
+    template = data.draw(st.sampled_from(sorted(templates)))
+    task = rendered(operator, name, template, {"value": text, "number": 17}, native=native, way=way)
+    assert getattr(task, name) == templates[template]
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_a_phone_number_in_a_template_is_not_made_a_number(operator: type[Any]) -> None:
+    for name in fields_of(operator, text=True):
+        for way in WAYS:
+            task = rendered(operator, name, "{{ value }}", {"value": "+14155550142"}, native=True, way=way)
+            assert getattr(task, name) == "+14155550142"
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize(
+    ("operator", "field", "value"),
+    [
+        (IncomingCallSensor, "headers", {"X-Order": "{{ order }}"}),
+        (OpenLineOperator, "caller_fields", {"order": "headers.{{ order }}"}),
+        (
+            WatchCallOperator,
+            "transfer_to",
+            {"desk": {"target_uri": "tel:+1415555{{ order }}", "description": "1"}},
+        ),
+        (
+            AcceptCallOperator,
+            "session",
+            {"instructions": "{{ order }}", "tools": [{"name": "{{ order }}"}]},
+        ),
+    ],
+)
+def test_text_stays_text_at_any_depth(operator: type[Any], field: str, native: bool, value: Any) -> None:
+    def filled(each: Any) -> Any:
+        if isinstance(each, dict):
+            return {key: filled(item) for key, item in each.items()}
+        return [filled(item) for item in each] if isinstance(each, list) else each.replace("{{ order }}", "0142")
+
+    found = getattr(rendered(operator, field, value, {"order": "0142"}, native=native), field)
+    assert found == filled(value)
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_rendered_natively_an_object_stays_that_object(operator: type[Any]) -> None:
+    for name in fields_of(operator, text=False):
+        for value in ({"a": [1, "2"]}, [1, "2"], 5, 0.5, datetime(2030, 1, 1, tzinfo=timezone.utc), timedelta(1)):
+            found = getattr(rendered(operator, name, "{{ value }}", {"value": value}, native=True), name)
+            assert found == value
+            assert type(found) is type(value)
+        assert getattr(rendered(operator, name, "{{ value }}", {"value": "[1]"}, native=True), name) == "[1]"
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("operator", NEEDED)
+def test_what_comes_out_empty_is_refused_before_anything_is_done(operator: type[Any], native: bool) -> None:
+    for name in set(operator.template_fields) - MAY_BE_EMPTY:
+        for nothing in NOTHING:
+            known = {"value": nothing}
+            assert refused_as_empty(rendered(operator, name, "{{ value }}", known, native=native)) == name
+            assert (
+                refused_as_empty(rendered(operator, name, "{{ value }}", known, native=native, way="partial")) == name
+            )
+            assert refused_as_empty(rendered(operator, name, Result(nothing), {}, native=native)) == name
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_an_explicit_none_is_not_given(operator: type[Any]) -> None:
+    for name in set(operator.template_fields) - set(NEEDED[operator]):
+        for way in WAYS:
+            try:
+                task = rendered(operator, name, None, {}, native=False, way=way)
+            except InvalidInput:
+                continue  # None is no value for it, and is refused by name
+            check_rendered(task)
+
+
+def refused_as_empty(running: Any) -> str | None:
+    """The field for which a task refuses to run since it came out empty; it gets no further than its connection."""
+    try:
+        run_task(running)
+    except InvalidInput as error:
+        return error.field if "there is nothing in it now" in str(error) else None
+    except Exception:
+        return None
+    return None
+
+
+def test_a_part_of_a_condition_that_comes_out_empty_is_named() -> None:
+    sensor = rendered(IncomingCallSensor, "headers", {"X-A": "a", "X-B": "{{ b }}"}, {"b": None}, native=False)
+    with pytest.raises(InvalidInput, match=r"headers\.X-B was given"):
+        run_task(sensor)
+
+
+def test_what_the_author_wrote_empty_is_left_alone() -> None:
+    check_not_emptied({"tools": [], "headers": {}, "uses": None}, {"tools": [], "headers": {}, "uses": None})
+
+
+@pytest.mark.parametrize(("operator", "field"), [(ClaimRingingCallsOperator, "to"), (StartRunPerCallOperator, "to")])
+def test_an_empty_pattern_is_refused_when_the_dag_is_parsed(operator: type[Any], field: str) -> None:
+    with pytest.raises(InvalidInput, match="must be a non-empty text"):
+        operator(task_id="t", **NEEDED[operator], **{field: ""})
+
+
+def test_a_value_of_another_task_is_no_template(airflow_db: object) -> None:
+    """A caller's text with braces in it is not rendered in a task that is mapped over calls."""
+    seen: list[Any] = []
+
+    class Seeing(StartRunPerCallOperator):
+        def execute(self, context: Any) -> Any:
+            seen.append(self.conf)
+            return []
+
+    with DAG("hostile", schedule=None, render_template_as_native_obj=True) as dag:
+
+        @task
+        def calls() -> list[str]:
+            return ["{{ dag.dag_id }}", "plain"]
+
+        Seeing.partial(task_id="t", trigger_dag_id="talk").expand(conf=calls())
+    make_known(dag)
+    assert dag.test().state == "success"
+    assert sorted(seen) == ["plain", "{{ dag.dag_id }}"]
+
+
+@pytest.mark.parametrize("how", ["expand", "expand_kwargs", "plain"])
+def test_a_limit_that_another_task_leaves_out_is_refused(airflow_db: object, how: str) -> None:
+    errors: list[str] = []
+
+    def failed(context: Any) -> None:
+        errors.append(str(context.get("exception")))
+
+    with DAG(f"limits_{how}", schedule=None) as dag:
+
+        @task
+        def limit() -> Any:
+            return {"expand": [None], "expand_kwargs": [{"uses": None}], "plain": None}[how]
+
+        given = {"task_id": "t", "name": "hours", "on_failure_callback": failed}
+        if how == "expand":
+            OpenLineOperator.partial(**given).expand(uses=limit())
+        elif how == "expand_kwargs":
+            OpenLineOperator.partial(**given).expand_kwargs(limit())
+        else:
+            OpenLineOperator(**given, uses=limit())
+    make_known(dag)
+    assert dag.test().state == "failed"
+    assert len(errors) == 1
+    assert "uses was given" in errors[0]
+
+
+@pytest.mark.parametrize("how", ["expand", "expand_kwargs"])
+@pytest.mark.parametrize("field", ["functions", "result_model"])
+def test_another_task_cannot_name_the_code_that_runs_in_a_call(airflow_db: object, how: str, field: str) -> None:
+    errors: list[str] = []
+
+    def failed(context: Any) -> None:
+        errors.append(str(context.get("exception")))
+
+    with DAG(f"code_{how}_{field}", schedule=None) as dag:
+
+        @task
+        def named() -> Any:
+            value = ["os.system"] if field == "functions" else "os.system"
+            return [value] if how == "expand" else [{field: value}]
+
+        given = {"task_id": "t", "call_id": "rtc_1", "wait_for_end": True, "on_failure_callback": failed}
+        mapped = AcceptCallOperator.partial(**given)
+        mapped.expand(**{field: named()}) if how == "expand" else mapped.expand_kwargs(named())
+    make_known(dag)
+    assert dag.test().state == "failed"
+    assert "names code to run and came from another task" in errors[0]
+
+
+@pytest.mark.parametrize(
+    "value", ["{{ params.code }}", ["{{ params.code }}"], [{"path": "{{ params.code }}"}], Result("x")]
+)
+@pytest.mark.parametrize("field", ["functions", "result_model"])
+def test_a_template_cannot_name_the_code_that_runs_in_a_call(field: str, value: Any) -> None:
+    with pytest.raises(InvalidInput, match=f"{field} names code to run"):
+        WatchCallOperator(task_id="t", call_id="rtc_1", **{field: value})
