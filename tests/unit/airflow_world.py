@@ -97,6 +97,8 @@ class World:
         self._served = served
         self._new_app = new_app
         self.token = derived_token(simulator.webhook_secret)
+        #: What a switchboard in Airflow's API server says about any task; ``None``: it runs elsewhere.
+        self.task_state: Any = None
         self._set_env = set_env
         self._clock = clock
         self.connect()
@@ -200,9 +202,15 @@ def world(
     clock = Clock()
     settings = SwitchboardSettings(reaper_interval_seconds=0.1, ring_seconds=RING_SECONDS)
 
+    made: list[World] = []
+
+    def task_states(task: Any) -> Any:
+        return made[0].task_state if made else None
+
     def new_app() -> Any:
-        return switchboard_app(realtime_simulator, tmp_path, settings, now=clock)
+        return switchboard_app(realtime_simulator, tmp_path, settings, now=clock, task_states=task_states)
 
     with ServedApp(new_app()) as served:
         realtime_simulator.webhooks.add(f"{served.url}/webhook")
-        yield World(realtime_simulator, served, new_app, monkeypatch.setenv, clock)
+        made.append(World(realtime_simulator, served, new_app, monkeypatch.setenv, clock))
+        yield made[0]

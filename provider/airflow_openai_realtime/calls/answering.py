@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.accepting import Acceptance
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.claiming import ringing_calls
 from airflow_openai_realtime.calls.listeners import Match, Report
-from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, newest_own
+from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, newest_own, taken_up
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     CallAlreadyDecided,
@@ -72,12 +72,19 @@ class Answering:
         """
         is_own = call.claimed_by == self.claimant
         if is_own and call.state == ACCEPTED:
-            return call
+            return await self._take_up(call) if call.end_is_delayed else call
         self.is_busy = True
         try:
             return await self._accept(call.call_id, is_sole=not is_own)
         finally:
             self.is_busy = False
+
+    async def _take_up(self, call: SwitchboardCall) -> SwitchboardCall | None:
+        """Go on with a call that an earlier try of the task has left behind, so that it does not end."""
+        try:
+            return await self.switchboard.claim(call.call_id, self.claimant)
+        except ClaimLost:
+            return None
 
     async def _accept(self, call_id: str, *, is_sole: bool) -> SwitchboardCall | None:
         told = False
@@ -128,7 +135,9 @@ def answer_now(
     """
     own = newest_own(switchboard.calls(claimed_by=claimant).calls)
     if own is not None and own.state == ACCEPTED:
-        return own
+        own = taken_up(switchboard, own, claimant)
+        if own is not None:
+            return own
     for call in [*([own] if own is not None else []), *ringing_calls(switchboard, match)]:
         try:
             return begin(call.call_id, call is not own).accept(plan.session_for, plan.max_duration_seconds)

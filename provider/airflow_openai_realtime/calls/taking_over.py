@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from airflow_openai_realtime.calls.waiting import Claiming, Sleep, newest_own
+from airflow_openai_realtime.calls.waiting import Claiming, Sleep, newest_own, taken_up
 from airflow_openai_realtime.exceptions import ClaimLost, UnknownCall
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.matching import CallMatch
@@ -63,6 +63,7 @@ def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
     own = newest_own(client.calls(claimed_by=claimant).calls)
+    own = own and taken_up(client, own, claimant)
     if own is not None:
         return own
     for call in client.calls(state=ACCEPTED, claimed_by=claimant_of_order(match.order)).calls:

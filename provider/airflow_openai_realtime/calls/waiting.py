@@ -105,7 +105,7 @@ class Claiming:
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
         """Claim a call; see :meth:`Taker.take`."""
-        if call.claimed_by == self._claimant:
+        if call.claimed_by == self._claimant and not call.end_is_delayed:
             return call
         while True:
             try:
@@ -131,6 +131,7 @@ def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> Swi
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
     own = newest_own(client.calls(claimed_by=claimant).calls)
+    own = own and taken_up(client, own, claimant)
     if own is not None:
         return own
     for call in client.calls(state=RINGING).calls:
@@ -140,6 +141,23 @@ def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> Swi
             except (ClaimLost, UnknownCall):
                 continue
     return None
+
+
+def taken_up(client: SwitchboardClient, own: SwitchboardCall, claimant: str) -> SwitchboardCall | None:
+    """
+    Go on with a call that an earlier try of the task has left behind, so that it does not end.
+
+    :param client: Client of the line at its switchboard.
+    :param own: The claimant's call.
+    :param claimant: Stable name of the task.
+    :return: The call; ``None``: it ends all the same.
+    """
+    if not own.end_is_delayed:
+        return own
+    try:
+        return client.claim(own.call_id, claimant)
+    except (ClaimLost, UnknownCall):
+        return None
 
 
 def newest_own(calls: Iterable[SwitchboardCall]) -> SwitchboardCall | None:

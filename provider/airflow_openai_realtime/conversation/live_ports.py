@@ -26,6 +26,7 @@ def live_ports(
     report: Callable[[str], None],
     *,
     prices: Mapping[str, Mapping[str, Any]] | None = None,
+    opened: Callable[[int], None] = lambda generation: None,
 ) -> CallPorts:
     """
     Make the ports of a call.
@@ -37,6 +38,7 @@ def live_ports(
     :param holder: Stable name of who runs the call: the claimant's.
     :param report: Called with lines for the log of who runs it.
     :param prices: Own prices, checked.
+    :param opened: Told the number of this holder each time that it becomes the holder of a call.
     """
 
     def open_socket(call_id: str, doubt_seconds: float) -> AbstractAsyncContextManager[Sideband]:
@@ -62,7 +64,9 @@ def live_ports(
             report(f"The switchboard could not be told that call {call_id} is over: {error}")
 
     async def open_conversation(call_id: str) -> Conversation:
-        return await progress.open(call_id, holder)
+        conversation = await progress.open(call_id, holder)
+        opened(conversation.generation)
+        return conversation
 
     return CallPorts(
         attach=open_socket,

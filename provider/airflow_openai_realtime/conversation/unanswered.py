@@ -14,6 +14,7 @@ _OUTCOMES = {
     "failed": Outcome.FAILED,
     "canceled": Outcome.FAILED,
     "gone": Outcome.GONE,
+    "killed": Outcome.KILLED,
 }
 
 

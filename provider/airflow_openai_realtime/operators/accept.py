@@ -117,12 +117,14 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
 
     def _accept(self, context: Context, reference: CallReference, plan: AnswerPlan) -> SwitchboardCall:
         from airflow_openai_realtime.calls.accepting import accepting_claimant
+        from airflow_openai_realtime.switchboard.task_states import reference_to
 
         hook = self.hook
         line = hook.line()
         with hook.calls() as calls, hook.switchboard() as switchboard:
             try:
                 claimant = accepting_claimant(reference, context["ti"], switchboard)
+                self._task = reference_to(context["ti"])
                 acceptance = self._acceptance(line, calls, switchboard, reference.call_id, claimant)
                 call = acceptance.accept(plan.session_for, plan.max_duration_seconds)
             except AcceptFailed as error:

@@ -38,7 +38,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.switchboard.errors import ACCEPT_FAILED, CLAIMED_BY_OTHER, HAS_ANOTHER, MoveRefused
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, Announcement, SwitchboardCall
-from airflow_openai_realtime.switchboard.witnesses import GONE
+from airflow_openai_realtime.switchboard.witnesses import GONE, KILLED
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
@@ -49,7 +49,7 @@ T = TypeVar("T")
 DECIDED_ELSEWHERE = "decided_elsewhere"
 #: How often an accept is sent that gets no clear answer. Finding out whether it got through takes seconds each time.
 MOST_DOUBTS = 20
-STOPPED = "stopped"
+STOPPED = KILLED
 
 __all__ = [
     "ACCEPT_FAILED",

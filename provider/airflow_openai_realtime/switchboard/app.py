@@ -25,6 +25,7 @@ from airflow_openai_realtime.switchboard import (
     preflight_route,
     progress_route,
     recent_route,
+    task_routes,
 )
 from airflow_openai_realtime.switchboard.answers import add_error_answers
 from airflow_openai_realtime.switchboard.body_limit import BodyLimit
@@ -34,6 +35,7 @@ from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import MakeClient, reusing_client
 from airflow_openai_realtime.switchboard.shutdown import on_termination
 from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.task_states import AskTaskState
 from airflow_openai_realtime.switchboard.webhook_route import receive_webhook
 
 
@@ -44,6 +46,7 @@ def create_app(
     settings: SwitchboardSettings | None = None,
     now: Callable[[], datetime] = utc_now,
     api_client: MakeClient = reusing_client,
+    task_states: AskTaskState | None = None,
 ) -> FastAPI:
     """
     Make the application; nothing is opened or started before it serves.
@@ -53,9 +56,10 @@ def create_app(
     :param settings: What can be tuned; None for the defaults.
     :param now: The clock, for tests.
     :param api_client: Makes a client for OpenAI, for tests.
+    :param task_states: Says how an Airflow task is; ``None`` where Airflow cannot be asked.
     """
     settings = settings or SwitchboardSettings()
-    service = Service(store, lines, settings, now=now, api_client=api_client)
+    service = Service(store, lines, settings, now=now, api_client=api_client, task_states=task_states)
     app = FastAPI(
         title="switchboard",
         openapi_url=None,
@@ -76,6 +80,7 @@ def create_app(
     app.include_router(recent_route.router)
     app.include_router(attempt_routes.router)
     app.include_router(preflight_route.router)
+    app.include_router(task_routes.router)
     app.include_router(metrics_route.router)
     app.include_router(order_routes.router)
     return app

@@ -23,6 +23,7 @@ from airflow_openai_realtime.switchboard.client_requests import SwitchboardReque
 from airflow_openai_realtime.switchboard.conversation_client import AsyncConversationMethods, ConversationMethods
 from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
+from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
 
 MOST_ANSWER_BYTES = 48 * 1024 * 1024
 """Of one answer; a conversation is kept up to 16 MiB, and its characters may be escaped in an answer."""
@@ -360,6 +361,21 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         """
         self._send(ask.checks_passed(checks))
 
+    def task_state(self, task: TaskReference) -> TaskState | None:
+        """
+        How an Airflow task is, as a switchboard in Airflow's API server sees it.
+
+        :param task: One try of a task instance.
+        :return: ``None``: this switchboard runs elsewhere, or is of an older release.
+        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
+        """
+        try:
+            return ask.as_task_state(self._send(ask.task_state(task)))
+        except SwitchboardRefused as error:
+            if error.status in (404, 405):
+                return None
+            raise
+
     def check(self) -> dict[str, Any]:
         """
         Whether the switchboard can be reached, takes the token, and reaches its store.
@@ -505,6 +521,15 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
     async def checks_passed(self, checks: Iterable[str]) -> None:
         """Let the switchboard remember that checks passed; see :meth:`SwitchboardClient.checks_passed`."""
         await self._send(ask.checks_passed(checks))
+
+    async def task_state(self, task: TaskReference) -> TaskState | None:
+        """How an Airflow task is; see :meth:`SwitchboardClient.task_state`."""
+        try:
+            return ask.as_task_state(await self._send(ask.task_state(task)))
+        except SwitchboardRefused as error:
+            if error.status in (404, 405):
+                return None
+            raise
 
     async def check(self) -> dict[str, Any]:
         """How the switchboard is; see :meth:`SwitchboardClient.check`."""

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -28,6 +28,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED, MoveRefused
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
+from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
 
 _T = TypeVar("_T")
 
@@ -141,6 +142,11 @@ def list_attempts(campaign: str, contact: str | None, after: str | None) -> Swit
     given = {"campaign": campaign, "contact": contact, "after": after}
     body = {key: value for key, value in given.items() if value is not None}
     return SwitchboardRequest("POST", "/v1/attempts/find", body=body)
+
+
+def task_state(task: TaskReference) -> SwitchboardRequest:
+    """How an Airflow task is."""
+    return SwitchboardRequest("POST", "/v1/task-state", body=asdict(task))
 
 
 def status() -> SwitchboardRequest:
@@ -271,6 +277,11 @@ def as_attempt(answer: Mapping[str, Any]) -> Attempt:
 def as_attempts(answer: Mapping[str, Any]) -> tuple[list[Attempt], str | None]:
     """The attempts in an answer, and the cursor of the next page, if there is one."""
     return read_answer(lambda: ([Attempt.from_dict(attempt) for attempt in answer["attempts"]], answer.get("next")))
+
+
+def as_task_state(answer: Mapping[str, Any]) -> TaskState | None:
+    """The task's state in an answer; ``None``: this switchboard does not run in Airflow's API server."""
+    return read_answer(lambda: None if answer["task"] is None else TaskState.from_dict(answer["task"]))
 
 
 def read_answer(read: Callable[[], _T]) -> _T:

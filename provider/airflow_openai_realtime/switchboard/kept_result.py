@@ -11,6 +11,7 @@ from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
 from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome, result_of
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import MISSED, REJECTED, SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import KILLED
 from airflow_openai_realtime.timeline.tally import Tally
 
 NOT_SAVED = "not_saved"
@@ -42,6 +43,8 @@ def result_without_end(
 
 
 def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
+    if call.end_reason == KILLED:
+        return Outcome.KILLED, KILLED
     if call.state == REJECTED:
         return Outcome.REJECTED, f"sip_{call.status_code}"
     if call.end_reason == ACCEPT_FAILED:

@@ -23,6 +23,7 @@ from airflow_openai_realtime.switchboard.out_of_order import out_of_order
 from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.database import store_url
+from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,31 @@ def create_mounted_app() -> FastAPI:
         # No traceback: an error about the store's address may hold its password.
         log.error(logs.line("switchboard.unusable", kind=type(problem).__name__, error=problem))
         return out_of_order()
-    return create_app(store, AirflowLines(), settings=settings)
+    return create_app(store, AirflowLines(), settings=settings, task_states=task_state)
+
+
+def task_state(task: TaskReference) -> TaskState:
+    """
+    How a task is by Airflow's database; from a thread of the API server.
+
+    :param task: One try of a task instance.
+    """
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(TaskInstance.id, TaskInstance.state).where(
+        TaskInstance.dag_id == task.dag_id,
+        TaskInstance.run_id == task.run_id,
+        TaskInstance.task_id == task.task_id,
+        TaskInstance.map_index == task.map_index,
+    )
+    with create_session() as session:
+        row = session.execute(query).one_or_none()
+    if row is None:
+        return TaskState(exists=False)
+    state = None if row.state is None else str(getattr(row.state, "value", row.state))
+    return TaskState(exists=True, state=state, is_same_try=task.try_id in (None, str(row.id)))
 
 
 def configured_store_url() -> str:

@@ -27,6 +27,7 @@ from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import MakeClient, SharedClients, reusing_client
 from airflow_openai_realtime.switchboard.standby import Standby
 from airflow_openai_realtime.switchboard.store import NewCall, Store
+from airflow_openai_realtime.switchboard.task_states import AskTaskState
 from airflow_openai_realtime.switchboard.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Service:
     :param settings: What can be tuned.
     :param now: The clock.
     :param api_client: Makes a client for OpenAI; for tests.
+    :param task_states: Says how an Airflow task is; ``None`` where Airflow cannot be asked.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class Service:
         *,
         now: Callable[[], datetime] = utc_now,
         api_client: MakeClient = reusing_client,
+        task_states: AskTaskState | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
         self.now = now
+        self.task_states = task_states
         self.threads = Threads(settings.store_threads, "switchboard-store")
         self.lines = LineDirectory(lines, settings)
         self.hub = FeedHub(

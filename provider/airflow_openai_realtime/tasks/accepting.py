@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets
+from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS
+from airflow_openai_realtime.switchboard.witnesses import KILLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.accepting import Acceptance
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.task_states import TaskReference
 
 #: Limit for one request while the task is being killed, in seconds: Airflow kills it for good after five.
 KILL_REQUEST_SECONDS = 2.0
@@ -27,20 +30,25 @@ class AcceptingTask:
     _stopped = False
     _line: LineSettings | None = None
     _under_way: Acceptance | None = None
+    _task: TaskReference | None = None
 
     def on_kill(self) -> None:
         """
-        Hang up the call when the task is killed while it accepts it.
+        End the call when the task is killed while it accepts it; a cleared task's call waits for the next try.
 
         Airflow calls this from a signal handler and goes on with what was interrupted: so a flag is left for that, and
         nothing is used that it may hold (clients, the supervisor's channel).
         """
-        self._stopped = True
         if self._under_way is None or self._line is None or not self._under_way.is_ours:
+            self._stopped = True
             return
-        call_id = self._under_way.call_id
-        self.log.warning("The task is killed while it accepts call %s: hanging up.", call_id)
-        _hang_up_now(self._line, call_id, self.report)
+        call_id, claimant = self._under_way.call_id, self._under_way.claimant
+        is_cleared = _end_or_leave(self._line, call_id, claimant, self._task, self.report)
+        self._stopped = not is_cleared
+        if is_cleared:
+            self.log.warning("Cleared while it accepts call %s: the next try has a minute to go on with it.", call_id)
+        else:
+            self.log.warning("The task is killed while it accepts call %s: it is ended.", call_id)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render a value, and keep the credentials of MCP servers in it out of logs and the list of rendered fields."""
@@ -78,16 +86,32 @@ class AcceptingTask:
         return self._under_way
 
 
-def _hang_up_now(line: LineSettings, call_id: str, report: Callable[[str], None]) -> None:
+def _end_or_leave(
+    line: LineSettings, call_id: str, claimant: str, task: TaskReference | None, report: Callable[[str], None]
+) -> bool:
+    """
+    Ask the switchboard to end a call at once, or, when the task was cleared, unless the next try goes on with it.
+
+    :return: Whether the task was cleared. Where the switchboard cannot say, it was killed.
+    """
     from airflow_openai_realtime.api.client import CallsClient
-    from airflow_openai_realtime.calls.accepting import STOPPED, tell_ended
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
 
+    at = line.switchboard
+    try:
+        with SwitchboardClient(
+            at.url, at.token, line=at.line, timeout_seconds=KILL_REQUEST_SECONDS, retries=False
+        ) as switchboard:
+            state = None if task is None else switchboard.task_state(task)
+            is_cleared = state is not None and not state.is_ended
+            seconds = CLEARED_SECONDS if is_cleared else 0.0
+            switchboard.end_call(call_id, reason=KILLED, by=claimant, after_seconds=seconds)
+            return is_cleared
+    except OpenAIRealtimeError as error:
+        report(f"The switchboard cannot be asked to end call {call_id}: {error}")
     try:
         with CallsClient(replace(line.api, timeout_seconds=KILL_REQUEST_SECONDS)) as calls:
             calls.hang_up(call_id)
-        at = line.switchboard
-        with SwitchboardClient(at.url, at.token, line=at.line, timeout_seconds=KILL_REQUEST_SECONDS) as switchboard:
-            tell_ended(switchboard, call_id, STOPPED, report)
     except OpenAIRealtimeError as error:
         report(f"Call {call_id} could not be hung up; the switchboard will when its time is over: {error}")
+    return False

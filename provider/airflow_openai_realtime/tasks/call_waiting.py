@@ -13,6 +13,7 @@ from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import check_match_literals, read_mapping, read_match
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.switchboard.task_states import reference_to
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
 from airflow_openai_realtime.tasks.template_fields import drop_shared_defaults
 
@@ -109,6 +110,7 @@ class CallWaiting(AcceptingTask):
         from airflow_openai_realtime.calls.placed import outcome_before
 
         wanted, placed = self._wanted(), self._placed()
+        self._task = reference_to(context["ti"])
         plan, claimant = self._answer(wanted), claimant_of(context["ti"])
         with self._switchboard() as switchboard:
             over = self._over_before(switchboard, claimant) if wanted is not None else None
@@ -191,6 +193,7 @@ class CallWaiting(AcceptingTask):
                 answer=plan.seal(key) if plan is not None else None,
                 conversation=wanted.seal(key) if wanted is not None else None,
                 connections=self._handed_over(),
+                attempt_id=placed.attempt_id if placed is not None else None,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=seconds),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.simulator.server import Simulator
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
     from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+    from airflow_openai_realtime.switchboard.task_states import AskTaskState
 
 CONN_ID = "openai_realtime_default"
 CARRIER_CONN_ID = "telephony_carrier_default"
@@ -160,6 +161,7 @@ def switchboard_app(
     settings: SwitchboardSettings | None = None,
     *,
     now: Callable[[], datetime] | None = None,
+    task_states: AskTaskState | None = None,
 ) -> Any:
     """
     Make a switchboard whose line is the simulator's.
@@ -168,6 +170,7 @@ def switchboard_app(
     :param directory: Where its database is kept.
     :param settings: Those of the switchboard; its own defaults when left out.
     :param now: Its clock; the time when left out.
+    :param task_states: Says how an Airflow task is, as in Airflow's API server.
     """
     from airflow_openai_realtime.api.endpoints import endpoints_for
     from airflow_openai_realtime.api.settings import ApiSettings
@@ -182,7 +185,13 @@ def switchboard_app(
     api = ApiSettings(api_key=simulator.api_key, endpoints=endpoints_for(base_url=simulator.openai_base_url))
     line = Line(name=CONN_ID, api=api, webhook_secrets=(secret,), token=derived_token(secret))
     store = Store(f"sqlite:///{directory}/calls.db")
-    return create_app(store, StaticLines([line]), settings=settings or SwitchboardSettings(), now=now or utc_now)
+    return create_app(
+        store,
+        StaticLines([line]),
+        settings=settings or SwitchboardSettings(),
+        now=now or utc_now,
+        task_states=task_states,
+    )
 
 
 def _result_of(run: Any, task_id: str) -> Any:

@@ -9,9 +9,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.triggers.carried_through import carry_through
 from airflow_openai_realtime.triggers.pacing import Settling
-from airflow_openai_realtime.triggers.running_call import end_killed_call, error_payload, run_to_its_end
-from airflow_openai_realtime.triggers.task_state import is_killed
+from airflow_openai_realtime.triggers.running_call import error_payload, run_to_its_end
 
 
 class LiveCallTrigger(BaseTrigger):
@@ -21,8 +21,9 @@ class LiveCallTrigger(BaseTrigger):
     - ``over`` and ``call_id``; what came of it stays at the switchboard, since Airflow logs events with their content,
     - ``error`` and ``message``: it cannot be run; the switchboard ends it at its time.
 
-    Moved to another triggerer, the call goes on there from what was saved. Cancelled, the call is left alone. When a
-    user ends the task, it is hung up (Airflow 3.3 and later).
+    Moved to another triggerer, the call goes on there from what was saved. Cancelled, the call is left alone. When the
+    task is marked as failed or successful, or its run is, the call ends; when the task is cleared, the call waits a
+    minute for the next try (Airflow 3.3 and later).
 
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
     :param call_id: The call.
@@ -46,6 +47,7 @@ class LiveCallTrigger(BaseTrigger):
         self.holder = holder
         self.conversation = conversation
         self.connections = connections
+        self._generation = 0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again: JSON primitives, no secret; what may hold one is sealed."""
@@ -76,11 +78,19 @@ class LiveCallTrigger(BaseTrigger):
         yield TriggerEvent(payload)
 
     async def on_kill(self) -> None:
-        """Hang up, when a user ended the task; not when it only moves to another triggerer."""
-        if not await is_killed(self.task_instance):
-            self.log.info("The task is still deferred: call %s goes on.", self.call_id)
-            return
-        await end_killed_call(self._hook(), self.call_id, self.holder, self._report)
+        """End the call, or leave it to the next try or to another triggerer; see ``triggers/killing.py``."""
+        from airflow_openai_realtime.triggers.killing import Kill
+
+        kill = Kill(
+            self._hook(),
+            self.task_instance,
+            self.holder,
+            self._report,
+            call_id=self.call_id,
+            generation=self._generation,
+            returns_result=True,
+        )
+        await carry_through(kill.carry_out())
 
     async def _run_call(self) -> dict[str, Any]:
         from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
@@ -89,7 +99,10 @@ class LiveCallTrigger(BaseTrigger):
         wanted = WantedConversation.unseal(self.conversation, line.api.api_key)
         if wanted.call is None:
             raise SwitchboardError(f"the trigger was not told about call {self.call_id}", call_id=self.call_id)
-        return await run_to_its_end(line, wanted, wanted.call, self.holder, self._report)
+        return await run_to_its_end(line, wanted, wanted.call, self.holder, self._report, self._note_opened)
+
+    def _note_opened(self, generation: int) -> None:
+        self._generation = generation
 
     def _hook(self) -> RealtimeHook:
         return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id, connections=self.connections)

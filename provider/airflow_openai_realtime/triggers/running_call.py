@@ -7,19 +7,17 @@ import importlib
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardError
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
-    from airflow_openai_realtime.hooks.realtime import LineSettings, RealtimeHook
+    from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 #: Status of the event when a call is over.
 OVER = "over"
-#: What the switchboard is told when the task was killed.
-KILLED = "killed"
 
 
 async def run_to_its_end(
@@ -28,6 +26,7 @@ async def run_to_its_end(
     call: SwitchboardCall,
     holder: str,
     report: Callable[[str], None],
+    opened: Callable[[int], None] = lambda generation: None,
 ) -> dict[str, Any]:
     """
     Run an accepted call until it is over.
@@ -37,6 +36,7 @@ async def run_to_its_end(
     :param call: The accepted call.
     :param holder: Stable name of the task.
     :param report: Called with lines for the log.
+    :param opened: Told the number of this holder of the call.
     :return: What the trigger's event says: no more than that the call is over, since Airflow logs events.
     :raises OpenAIRealtimeError: It cannot be run; the switchboard ends it at its time.
     """
@@ -52,32 +52,9 @@ async def run_to_its_end(
         calls = await stack.enter_async_context(shared_calls(line.api))
         switchboard = await stack.enter_async_context(shared_switchboard(line.switchboard))
         progress = await stack.enter_async_context(shared_progress(line.switchboard, switchboard))
-        ports = live_ports(line.api, calls, switchboard, progress, holder, report, prices=wanted.prices)
+        ports = live_ports(line.api, calls, switchboard, progress, holder, report, prices=wanted.prices, opened=opened)
         await run_or_follow(ports, wanted.plan, call, switchboard)
     return {"status": OVER, "call_id": call.call_id}
-
-
-async def end_killed_call(hook: RealtimeHook, call_id: str, holder: str, report: Callable[[str], None]) -> None:
-    """
-    Hang up the call of a task that was killed, and write its result.
-
-    :param hook: The connection.
-    :param call_id: The call.
-    :param holder: Stable name of the task.
-    :param report: Called with lines for the log.
-    :raises CallError: It could not be hung up; the switchboard ends it at its time.
-    """
-    from airflow_openai_realtime.conversation.finished_call import finish_ended_call
-
-    report(f"The task is killed: hanging up call {call_id}.")
-    async with await hook.acalls() as calls:
-        await calls.hang_up(call_id)
-    async with await hook.aswitchboard() as switchboard:
-        try:
-            await switchboard.ended(call_id, KILLED)
-            await finish_ended_call(switchboard, call_id, holder)
-        except SwitchboardError as error:
-            report(f"The switchboard could not be told that call {call_id} is over: {error}")
 
 
 def error_payload(error: OpenAIRealtimeError) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.triggers.carried_through import carry_through
 from airflow_openai_realtime.triggers.pacing import Settling
 
 
@@ -22,7 +23,7 @@ class TakeCallTrigger(BaseTrigger):
     - ``error`` and ``message``: waiting on cannot help.
 
     It shares one long poll with all other waiting triggers of the process. Moved to another triggerer, it waits on
-    there, and a call that it had taken over is found again. Killed, it leaves the call alone: the order's end holds.
+    there, and a call that it had taken over is found again. Killed, it ends a call that it has taken over by then.
 
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
     :param order: Name of the order.
@@ -77,6 +78,13 @@ class TakeCallTrigger(BaseTrigger):
             payload = {"status": "error", "message": str(error)}
         await settling.wait()
         yield TriggerEvent(payload)
+
+    async def on_kill(self) -> None:
+        """End a call that was taken over by now, or leave it to the next try; see ``triggers/killing.py``."""
+        from airflow_openai_realtime.triggers.killing import Kill
+
+        kill = Kill(self._hook(), self.task_instance, self.claimant, self._report)
+        await carry_through(kill.carry_out())
 
     async def _wait(self) -> dict[str, Any]:
         from airflow_openai_realtime.calls.shared_clients import shared_feed

@@ -1,51 +1,29 @@
-"""Whether a trigger is killed, or only moved to another triggerer."""
+"""What a trigger asks of Airflow when it is cancelled, and what it leaves there for a task that was killed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
-DEFERRED = "deferred"
-UNKNOWN = "unknown"
-#: States of a task that is over and will not be tried again by itself.
-ENDED_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
+from airflow_openai_realtime.switchboard.task_states import TaskState
 
 log = logging.getLogger(__name__)
 
 
-async def is_killed(task: Any) -> bool:
+async def ask_airflow(task: Any) -> TaskState | None:
     """
-    Tell whether the task of a trigger was ended by a user.
+    Ask the triggerer's supervisor for the state of a task instance; only once a call is being ended.
 
-    Airflow also calls ``on_kill`` when a triggerer that is slow loses its triggers to another one; the task then still
-    is deferred, and its call must go on. When Airflow cannot be asked, the answer is no: the switchboard ends the call
-    at its time.
+    The first question in the life of a triggerer takes seconds, in which no other trigger starts; so a switchboard in
+    Airflow's API server is asked before. Airflow answers by the task's name and not by its try.
 
-    :param task: The trigger's task instance; without one the answer is no.
-
-    Source: https://github.com/apache/airflow/issues/73454
+    :param task: The trigger's task instance.
+    :return: ``None`` when Airflow does not say.
     """
-    state = await _state_of(task)
-    return state not in (UNKNOWN, DEFERRED)
-
-
-async def is_ended(task: Any) -> bool:
-    """
-    Tell whether the task of a trigger is over for good: marked as failed or successful, not cleared or tried again.
-
-    A task that starts again finds what its trigger has done, and goes on with it. When Airflow cannot be asked, the
-    answer is no.
-
-    :param task: The trigger's task instance; without one the answer is no.
-    """
-    return await _state_of(task) in ENDED_STATES
-
-
-async def _state_of(task: Any) -> str | None:
-    """Return the state of a task instance: ``None`` after it was cleared, ``UNKNOWN`` when Airflow cannot be asked."""
     if task is None:
-        return UNKNOWN
+        return None
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     try:
@@ -58,8 +36,34 @@ async def _state_of(task: Any) -> str | None:
             map_index=task.map_index,
         )
     except Exception as error:
-        # Whatever keeps Airflow from answering, it is no proof that somebody wants the call to end.
+        # Whatever keeps Airflow from answering, it is no proof that the call should end.
         log.warning("Airflow cannot say whether the task is killed: %s", error)
-        return UNKNOWN
-    state = next(iter((states or {}).get(task.run_id, {}).values()), None)
-    return None if state is None else str(getattr(state, "value", state))
+        return None
+    found = (states or {}).get(task.run_id, {})
+    if not found:
+        return TaskState(exists=False)
+    state = next(iter(found.values()))
+    return TaskState(exists=True, state=None if state is None else str(getattr(state, "value", state)))
+
+
+async def push_result(task: Any, result: Mapping[str, Any]) -> None:
+    """
+    Leave the result of a killed task's call where the task would have returned it; Airflow runs that task no more.
+
+    :param task: The trigger's task instance.
+    :param result: What came of the call, as JSON values.
+    """
+    from airflow.sdk.execution_time.xcom import XCom
+
+    try:
+        await asyncio.to_thread(
+            XCom.set,
+            "return_value",
+            dict(result),
+            dag_id=task.dag_id,
+            task_id=task.task_id,
+            run_id=task.run_id,
+            map_index=-1 if task.map_index is None else task.map_index,
+        )
+    except Exception as error:
+        log.warning("The result of the killed task's call could not be left in XCom: %s", error)

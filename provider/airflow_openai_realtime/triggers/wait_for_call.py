@@ -14,15 +14,16 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
+from airflow_openai_realtime.triggers.carried_through import carry_through
 from airflow_openai_realtime.triggers.pacing import Settling
-from airflow_openai_realtime.triggers.running_call import OVER, end_killed_call, error_payload, run_to_its_end
-from airflow_openai_realtime.triggers.task_state import is_ended, is_killed
+from airflow_openai_realtime.triggers.running_call import OVER, error_payload, run_to_its_end
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answering import Answering
     from airflow_openai_realtime.calls.waiting import CarrierWatch, Waited
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
+    from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -55,6 +56,7 @@ class WaitForCallTrigger(BaseTrigger):
     :param conversation: What is to happen in the call once it is accepted, sealed by ``WantedConversation.seal``;
         ``None``: somebody else cares for the call from then on.
     :param connections: The connections, sealed by ``hand_over``; without them they are looked up.
+    :param attempt_id: Row of the placed call in the ledger.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class WaitForCallTrigger(BaseTrigger):
         answer: str | None = None,
         conversation: str | None = None,
         connections: str | None = None,
+        attempt_id: str | None = None,
     ) -> None:
         super().__init__()
         # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
@@ -80,6 +83,8 @@ class WaitForCallTrigger(BaseTrigger):
         self.answer = answer
         self.conversation = conversation
         self.connections = connections
+        self.attempt_id = attempt_id
+        self._generation = 0
         self._live_call_id: str | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -96,6 +101,7 @@ class WaitForCallTrigger(BaseTrigger):
                 "answer": self.answer,
                 "conversation": self.conversation,
                 "connections": self.connections,
+                "attempt_id": self.attempt_id,
             },
         )
 
@@ -117,21 +123,26 @@ class WaitForCallTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """
-        Hang up what it has accepted, when a user ended the task; not when it is tried again or moves elsewhere.
+        End the call and take a placed one back, or leave it to the next try or to another triggerer.
 
-        A call that it runs is hung up when the task is cleared, too.
+        See ``triggers/killing.py``.
         """
-        if self._live_call_id is not None:
-            if await is_killed(self.task_instance):
-                await end_killed_call(self._hook(), self._live_call_id, self.claimant, self._report)
-            return
-        if self.answer is None or not await is_ended(self.task_instance):
-            return
-        from airflow_openai_realtime.calls.ending import end_own_call
+        from airflow_openai_realtime.triggers.killing import Kill, Order
 
-        hook = self._hook()
-        async with await hook.acalls() as calls, await hook.aswitchboard() as switchboard:
-            await end_own_call(calls, switchboard, self.claimant, self._report)
+        order = None
+        if self.telephony_carrier_conn_id and self.carrier_call_id and self._live_call_id is None:
+            order = Order(self._carrier_hook(), self.carrier_call_id, self.attempt_id)
+        kill = Kill(
+            self._hook(),
+            self.task_instance,
+            self.claimant,
+            self._report,
+            call_id=self._live_call_id,
+            generation=self._generation,
+            order=order,
+            returns_result=self.conversation is not None,
+        )
+        await carry_through(kill.carry_out())
 
     async def _wait_and_run(self) -> dict[str, Any]:
         line = await self._hook().aline()
@@ -159,7 +170,7 @@ class WaitForCallTrigger(BaseTrigger):
 
     async def _run_call(self, line: LineSettings, wanted: WantedConversation, call: SwitchboardCall) -> dict[str, Any]:
         self._live_call_id = call.call_id
-        return await run_to_its_end(line, wanted, call, self.claimant, self._report)
+        return await run_to_its_end(line, wanted, call, self.claimant, self._report, self._note_opened)
 
     def _wanted(self, line: LineSettings) -> WantedConversation | None:
         if self.conversation is None:
@@ -206,11 +217,17 @@ class WaitForCallTrigger(BaseTrigger):
             return None
         from airflow_openai_realtime.calls.shared_clients import shared_dialer
         from airflow_openai_realtime.calls.waiting import CarrierWatch
+
+        settings = await self._carrier_hook().asettings()
+        return CarrierWatch(await stack.enter_async_context(shared_dialer(settings)), self.carrier_call_id)
+
+    def _carrier_hook(self) -> TelephonyCarrierHook:
         from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 
-        carrier = TelephonyCarrierHook(self.telephony_carrier_conn_id, self.connections)
-        settings = await carrier.asettings()
-        return CarrierWatch(await stack.enter_async_context(shared_dialer(settings)), self.carrier_call_id)
+        return TelephonyCarrierHook(str(self.telephony_carrier_conn_id), self.connections)
+
+    def _note_opened(self, generation: int) -> None:
+        self._generation = generation
 
     def _hook(self) -> RealtimeHook:
         return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id, connections=self.connections)

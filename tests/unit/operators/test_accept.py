@@ -247,11 +247,38 @@ def test_killed_while_openai_does_not_answer_no_call_is_left(world: World) -> No
     worker.start()
     assert world.simulator.wait_for(lambda: world.is_open(call_id))
     operator.on_kill()
+    assert world.simulator.wait_for(lambda: world.row(call_id).is_over)
     assert not world.is_open(call_id)
-    assert world.row(call_id).end_reason == "stopped"
+    assert world.row(call_id).end_reason == "killed"
     world.simulator.reset()  # breaks the connection of the request that hangs
     worker.join()
     assert isinstance(failures[0], CallError)
+
+
+def test_cleared_while_it_accepts_the_call_waits_for_the_next_try(world: World) -> None:
+    from airflow_openai_realtime.switchboard.task_states import TaskState
+
+    world.connect(timeout_seconds=60)
+    call_id = world.ring(script=FOR_EVER)
+    world.simulator.faults.time_out("accept", carried_out=True)
+    operator = accepting(call=call_id)
+
+    def work() -> None:
+        with pytest.raises(CallError):
+            run_task(operator)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert world.simulator.wait_for(lambda: world.is_open(call_id))
+    world.task_state = TaskState(exists=True, state="restarting", is_same_try=False)
+    operator.on_kill()
+    row = world.row(call_id)
+    assert (row.end_wanted, row.end_is_delayed) == ("killed", True)
+    assert run_task(accepting(call=call_id))["call_id"] == call_id
+    assert world.row(call_id).end_wanted is None
+    assert world.is_open(call_id)
+    world.simulator.reset()  # breaks the connection of the request that hangs
+    worker.join()
 
 
 KILLED_TASK = """
@@ -280,7 +307,7 @@ def test_a_process_that_is_told_to_end_leaves_no_call(world: World, tmp_path: Pa
         assert world.simulator.wait_for(lambda: world.is_open(call_id), timeout_seconds=60)
         process.terminate()
         # Airflow kills a task for good five seconds after it was told to end; a busy test machine takes longer.
-        assert world.simulator.wait_for(lambda: world.row(call_id).end_reason == "stopped")
+        assert world.simulator.wait_for(lambda: world.row(call_id).end_reason == "killed")
     finally:
         process.kill()
         process.wait()

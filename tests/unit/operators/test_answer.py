@@ -247,8 +247,9 @@ def test_killed_while_openai_does_not_answer_no_call_is_left(world: World, make:
     worker.start()
     assert world.simulator.wait_for(lambda: world.is_open(call_id))
     operator.on_kill()
+    assert world.simulator.wait_for(lambda: world.row(call_id).is_over)
     assert not world.is_open(call_id)
-    assert world.row(call_id).end_reason == "stopped"
+    assert world.row(call_id).end_reason == "killed"
     world.simulator.reset()  # breaks the connection of the request that hangs
     worker.join()
     assert isinstance(failures[0], CallError)

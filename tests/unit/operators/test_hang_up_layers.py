@@ -90,6 +90,7 @@ async def test_without_a_deadline_a_killed_task_ends_it(world: World, monkeypatc
     deferral.trigger.task_instance = FakeTask()
     await cut_off(world, deferral)
     await deferral.trigger.on_kill()
+    await until(world, lambda: world.row(call_id).is_over)
     assert (world.row(call_id).end_reason, world.is_open(call_id)) == ("killed", False)
 
 

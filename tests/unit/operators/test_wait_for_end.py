@@ -155,7 +155,7 @@ async def test_a_retried_task_returns_the_result_of_its_call_and_waits_for_no_ot
 async def test_killed_in_the_call_it_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    states = {FakeTask().run_id: {"wait": None}}
+    states = {FakeTask().run_id: {"wait": "failed"}}
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: states))
     deferral = await asyncio.to_thread(deferred, answering())
     trigger = deferral.trigger
@@ -166,6 +166,7 @@ async def test_killed_in_the_call_it_is_hung_up(world: World, monkeypatch: pytes
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await trigger.on_kill()
+    await until(world, lambda: world.row(call_id).is_over)
     assert not world.is_open(call_id)
     assert world.row(call_id).end_reason == "killed"
 

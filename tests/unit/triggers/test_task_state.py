@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-from airflow_openai_realtime.triggers.task_state import is_ended, is_killed
+from airflow_openai_realtime.switchboard.task_states import TaskState, reference_to
+from airflow_openai_realtime.triggers.task_state import ask_airflow
 
-TASK = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+TASK = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, id="0199-try")
 
 
 def airflow_says(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
@@ -21,31 +22,55 @@ def airflow_says(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "ended", "killed"),
+    ("state", "is_ended", "is_moved"),
     [
-        ("deferred", False, False),
-        ("failed", True, True),
-        ("success", True, True),
-        ("skipped", True, True),
-        ("removed", True, True),
-        (None, False, True),
-        ("up_for_retry", False, True),
-        ("scheduled", False, True),
-        ("queued", False, True),
-        ("running", False, True),
+        ("deferred", False, True),
+        ("failed", True, False),
+        ("success", True, False),
+        ("skipped", True, False),
+        ("removed", True, False),
+        (None, False, False),
+        ("up_for_retry", False, False),
+        ("scheduled", False, False),
+        ("queued", False, False),
+        ("running", False, False),
     ],
 )
 async def test_what_the_state_of_a_task_means(
-    monkeypatch: pytest.MonkeyPatch, state: str | None, ended: bool, killed: bool
+    monkeypatch: pytest.MonkeyPatch, state: str | None, is_ended: bool, is_moved: bool
 ) -> None:
     airflow_says(monkeypatch, {"r": {"t": state}})
-    assert (await is_ended(TASK), await is_killed(TASK)) == (ended, killed)
+    found = await ask_airflow(TASK)
+    assert found is not None
+    assert (found.is_ended, found.is_moved) == (is_ended, is_moved)
 
 
-async def test_an_airflow_that_cannot_say_ends_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("state", ["failed", "success", "deferred"])
+def test_the_state_of_another_try_says_nothing_about_this_one(state: str) -> None:
+    found = TaskState(exists=True, state=state, is_same_try=False)
+    assert (found.is_ended, found.is_moved) == (False, False)
+
+
+async def test_a_task_that_airflow_does_not_know_any_more_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow_says(monkeypatch, {})
+    found = await ask_airflow(TASK)
+    assert found is not None
+    assert found.is_ended
+
+
+async def test_an_airflow_that_cannot_say_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     airflow_says(monkeypatch, RuntimeError("no answer"))
-    assert (await is_ended(TASK), await is_killed(TASK)) == (False, False)
+    assert await ask_airflow(TASK) is None
+    assert await ask_airflow(None) is None
 
 
-async def test_without_a_task_nothing_is_ended() -> None:
-    assert (await is_ended(None), await is_killed(None)) == (False, False)
+def test_a_try_is_named_by_its_id() -> None:
+    reference = reference_to(TASK)
+    assert reference is not None
+    assert (reference.task_id, reference.map_index, reference.try_id) == ("t", -1, "0199-try")
+    assert reference_to(None) is None
+
+
+def test_a_state_travels_as_json() -> None:
+    state = TaskState(exists=True, state="failed", is_same_try=False)
+    assert TaskState.from_dict(state.to_dict()) == state

@@ -14,7 +14,7 @@ from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
-from airflow_openai_realtime.triggers import pacing, wait_for_call
+from airflow_openai_realtime.triggers import pacing
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
 
@@ -37,7 +37,9 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_made_again_from_json() -> None:
-    path, kwargs = trigger(telephony_carrier_conn_id=CARRIER_CONN_ID, carrier_call_id="CA1").serialize()
+    path, kwargs = trigger(
+        telephony_carrier_conn_id=CARRIER_CONN_ID, carrier_call_id="CA1", attempt_id="at_1"
+    ).serialize()
     assert path == "airflow_openai_realtime.triggers.wait_for_call.WaitForCallTrigger"
     assert WaitForCallTrigger(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)
 
@@ -263,45 +265,3 @@ async def test_moved_to_another_triggerer_while_its_event_waits_it_fires_again_f
     assert await fired(answering(world)) == {"status": "accepted", "call_id": call_id}
     assert world.count("openai.accepted") == 1
     assert shared_clients._CALLS.open_count() == 0
-
-
-async def killed_after_the_accept(world: World, monkeypatch: pytest.MonkeyPatch, *, is_over: bool) -> str:
-    async def state(task: object) -> bool:
-        return is_over
-
-    monkeypatch.setattr(wait_for_call, "is_ended", state)
-    waiting = answering(world)
-    running = asyncio.create_task(fired(waiting))
-    call_id = await asyncio.to_thread(ring, world)
-    await until(world, lambda: world.row(call_id).state == "accepted")
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await waiting.on_kill()
-    return call_id
-
-
-async def test_when_the_task_is_ended_before_it_has_the_call_the_call_is_hung_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call_id = await killed_after_the_accept(world, monkeypatch, is_over=True)
-    assert not world.is_open(call_id)
-    assert world.row(call_id).end_reason == "killed"
-
-
-async def test_when_the_task_moves_or_is_tried_again_the_call_goes_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call_id = await killed_after_the_accept(world, monkeypatch, is_over=False)
-    assert world.is_open(call_id)
-
-
-async def test_without_an_answer_a_kill_touches_no_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def is_over(task: object) -> bool:
-        return True
-
-    monkeypatch.setattr(wait_for_call, "is_ended", is_over)
-    call_id = await asyncio.to_thread(ring, world)
-    with world.client() as client:
-        client.claim(call_id, "me")
-    await trigger().on_kill()
-    assert world.row(call_id).state == "claimed"

@@ -1,0 +1,90 @@
+"""What Airflow says about a task instance, told by a switchboard that runs in Airflow's API server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ENDED_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States of a task instance that is over and is not tried again by itself."""
+
+DEFERRED = "deferred"
+
+CLEARED_SECONDS = 60.0
+"""How long the call of a cleared task waits for the next try, in seconds."""
+
+
+AskTaskState = Callable[["TaskReference"], "TaskState | None"]
+
+
+@dataclass(frozen=True)
+class TaskReference:
+    """
+    One try of a task instance.
+
+    :param try_id: Airflow's id of the try, a UUID; a cleared task gets a new one. ``None``: any try.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    try_id: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """
+    How a task instance is.
+
+    :param exists: Whether Airflow still has it.
+    :param state: Its state in Airflow's words; ``None``: none yet, as after it was cleared.
+    :param is_same_try: Whether it still is the try that was asked for.
+    """
+
+    exists: bool
+    state: str | None = None
+    is_same_try: bool = True
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the try is over for good: marked as failed or successful, skipped, or deleted."""
+        return not self.exists or (self.is_same_try and self.state in ENDED_STATES)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the try still waits in a triggerer, now in another one."""
+        return self.is_same_try and self.state == DEFERRED
+
+    @property
+    def is_cared_for(self) -> bool:
+        """Whether a worker or a triggerer has the task, in this try or the next."""
+        return self.state in ("running", DEFERRED)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON primitives."""
+        return {"exists": self.exists, "state": self.state, "is_same_try": self.is_same_try}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> TaskState:
+        """
+        Read what :meth:`to_dict` wrote.
+
+        :raises KeyError: A field is missing.
+        """
+        state = value["state"]
+        return cls(bool(value["exists"]), None if state is None else str(state), bool(value["is_same_try"]))
+
+
+def reference_to(task: Any) -> TaskReference | None:
+    """
+    Name the try of a task instance.
+
+    :param task: As Airflow hands it to a task or sets it on a trigger; without one the answer is ``None``.
+    """
+    if task is None:
+        return None
+    map_index = -1 if task.map_index is None else task.map_index
+    try_id = getattr(task, "id", None)
+    return TaskReference(task.dag_id, task.run_id, task.task_id, map_index, None if try_id is None else str(try_id))

@@ -1,0 +1,298 @@
+"""
+What becomes of a call whose task was killed, cleared, or moved to another triggerer.
+
+Marked as failed or successful, or in a run that is, the task's call ends at once. A cleared task's call is kept for the
+next try; when none takes it up within a minute, it ends. A trigger that merely moves leaves its call alone.
+
+Ending a call is one request to the switchboard, which hangs up, writes row, ledger and result, and goes on whoever dies
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_openai_realtime.calls.outcomes import outcome_of
+from airflow_openai_realtime.calls.shared_clients import shared_calls, shared_dialer, shared_switchboard
+from airflow_openai_realtime.calls.taking_back import end_picked_up, take_back
+from airflow_openai_realtime.conversation.unanswered import unanswered_result
+from airflow_openai_realtime.exceptions import (
+    OpenAIRealtimeError,
+    SwitchboardError,
+    SwitchboardUnreachable,
+    UnknownCall,
+)
+from airflow_openai_realtime.switchboard.errors import MoveRefused
+from airflow_openai_realtime.switchboard.kept_result import result_without_end
+from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, ENDED, PLACED, SwitchboardCall
+from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS, TaskState, reference_to
+from airflow_openai_realtime.switchboard.witnesses import KILLED
+from airflow_openai_realtime.triggers.carried_through import despite_shutdown
+from airflow_openai_realtime.triggers.task_state import ask_airflow, push_result
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.hooks.realtime import LineSettings, RealtimeHook
+    from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+    from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+
+#: How long the switchboard may take to say how the task is, in seconds; then Airflow and OpenAI are asked directly.
+ANSWER_SECONDS = 3.0
+#: When a claim or an accept that was under way is looked for, in seconds since the kill.
+LATE_CLAIM_SECONDS = (0.0, 1.0, 4.0)
+#: How long the switchboard is told on what happened while it was away, in seconds, and the pause in between.
+TELL_SECONDS = 60.0
+PAUSE_SECONDS = 2.0
+#: How long a call that was ended may take until its result is written, in seconds, and the pause between two looks.
+RESULT_SECONDS = 40.0
+LOOK_SECONDS = 0.5
+
+
+@dataclass
+class Order:
+    """
+    A placed call that a trigger waits for.
+
+    :param carrier: The carrier's connection.
+    :param carrier_call_id: The carrier's id of the call.
+    :param attempt_id: Row of the ledger; ``None`` when the trigger was made by an older release.
+    """
+
+    carrier: TelephonyCarrierHook
+    carrier_call_id: str
+    attempt_id: str | None = None
+
+
+@dataclass
+class Kill:
+    """
+    One trigger that Airflow has cancelled.
+
+    :param hook: The line's connection.
+    :param task: The trigger's task instance, as Airflow sets it.
+    :param claimant: Stable name of the task.
+    :param report: Called with lines for the log.
+    :param call_id: The call that the trigger runs; ``None``: it waits for one, and may have it by now.
+    :param generation: Number of the trigger as a holder of the call; 0: it was none.
+    :param order: The placed call that it waits for.
+    :param returns_result: Whether the task returns the result of its call, so that a killed one has it as well.
+    """
+
+    hook: RealtimeHook
+    task: Any
+    claimant: str
+    report: Callable[[str], None]
+    call_id: str | None = None
+    generation: int = 0
+    order: Order | None = None
+    returns_result: bool = False
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _ended: list[str] = field(default_factory=list, init=False)
+    _outcome: str | None = field(default=None, init=False)
+
+    async def carry_out(self) -> None:
+        """Find out why the trigger was cancelled, and do what that means for its call."""
+        line = await self.hook.aline()
+        async with shared_switchboard(line.switchboard) as switchboard:
+            state = await self._ask_switchboard(switchboard)
+            is_asked_to_end = state is None
+            if is_asked_to_end:
+                # Whatever Airflow says, and if it says nothing: the call does not outlive its task by more than that.
+                leaving = asyncio.ensure_future(self._leave(switchboard))
+                state = await ask_airflow(self.task)
+                if state is None or not state.is_ended:
+                    await asyncio.wait([leaving])
+            if state is not None and state.is_ended:
+                await self._end(line, switchboard)
+            elif state is not None and state.is_moved:
+                self.report("The task only moved to another triggerer: its call goes on.")
+                if is_asked_to_end:
+                    await self._withdraw_all(switchboard)
+            else:
+                if not is_asked_to_end:
+                    await self._leave(switchboard)
+                if self.order is not None:
+                    await self._watch_order(self.order, switchboard)
+
+    # -- why -------------------------------------------------------------------------------------------------------
+
+    async def _ask_switchboard(self, switchboard: AsyncSwitchboardClient) -> TaskState | None:
+        """Ask a switchboard in Airflow's API server; ``None``: this one is elsewhere, or does not answer."""
+        reference = reference_to(self.task)
+        if reference is None:
+            return None
+        try:
+            return await asyncio.wait_for(switchboard.task_state(reference), ANSWER_SECONDS)
+        except (OpenAIRealtimeError, asyncio.TimeoutError):
+            return None
+
+    # -- cleared ---------------------------------------------------------------------------------------------------
+
+    async def _leave(self, switchboard: AsyncSwitchboardClient) -> None:
+        """Keep the call for the next try of the task, for a minute."""
+        began = asyncio.get_running_loop().time()
+        for call_id in await self._call_ids(switchboard):
+            self.report(f"Call {call_id} waits {CLEARED_SECONDS:g} s for the next try of the task.")
+            await self._repeatedly(partial(self._want_end, switchboard, call_id, CLEARED_SECONDS), began)
+            if self.generation and await self._has_next_holder(switchboard, call_id):
+                # A next try that was quicker than this request had taken the call up before it.
+                await self._withdraw(switchboard, call_id)
+
+    async def _has_next_holder(self, switchboard: AsyncSwitchboardClient, call_id: str) -> bool:
+        try:
+            kept = await switchboard.conversation(call_id)
+        except SwitchboardError:
+            return False
+        return kept is not None and kept.generation > self.generation
+
+    async def _withdraw_all(self, switchboard: AsyncSwitchboardClient) -> None:
+        for call_id in await self._call_ids(switchboard):
+            await self._withdraw(switchboard, call_id)
+
+    async def _withdraw(self, switchboard: AsyncSwitchboardClient, call_id: str) -> None:
+        try:
+            await switchboard.claim(call_id, self.claimant)
+        except (MoveRefused, UnknownCall):
+            return  # it is over, or another task's
+        except SwitchboardError as error:
+            self.report(f"Call {call_id} ends in a minute, though its task goes on: {error}")
+
+    async def _watch_order(self, order: Order, switchboard: AsyncSwitchboardClient) -> None:
+        """Take a placed call back when no next try waits for it after a minute."""
+        await self.sleep(CLEARED_SECONDS)
+        reference = reference_to(self.task)
+        if reference is None:
+            return
+        try:
+            state = await switchboard.task_state(reference) or await ask_airflow(self.task)
+        except OpenAIRealtimeError:
+            state = await ask_airflow(self.task)
+        if state is not None and not state.is_cared_for:
+            await self._take_back(order, switchboard)
+
+    # -- killed ----------------------------------------------------------------------------------------------------
+
+    async def _end(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> None:
+        began = asyncio.get_running_loop().time()
+        if self.call_id is not None:
+            await self._end_call(line, switchboard, self.call_id, began)
+        else:
+            if self.order is not None:
+                await self._take_back(self.order, switchboard)
+            for at in LATE_CLAIM_SECONDS:
+                await self.sleep(max(0.0, began + at - asyncio.get_running_loop().time()))
+                for call in await self._own_calls(switchboard):
+                    await self._end_call(line, switchboard, call.call_id, began)
+        if self.returns_result:
+            result = await self._result(line, switchboard)
+            if result is not None:
+                await push_result(self.task, result)
+
+    async def _end_call(
+        self, line: LineSettings, switchboard: AsyncSwitchboardClient, call_id: str, began: float
+    ) -> None:
+        if call_id in self._ended:
+            return
+        self._ended.append(call_id)
+        self.report(f"The task is killed: ending call {call_id}.")
+        try:
+            await despite_shutdown(lambda: asyncio.wait_for(self._want_end(switchboard, call_id, 0.0), ANSWER_SECONDS))
+        except (SwitchboardError, asyncio.TimeoutError) as error:
+            self.report(f"The switchboard cannot be reached ({type(error).__name__}): hanging up call {call_id}.")
+            is_hung_up = await self._hang_up(line, call_id)
+            tell = self._tell_ended if is_hung_up else self._want_end
+            await self._repeatedly(partial(tell, switchboard, call_id), began)
+
+    async def _want_end(self, switchboard: AsyncSwitchboardClient, call_id: str, after_seconds: float = 0.0) -> None:
+        with suppress(UnknownCall):
+            await switchboard.end_call(call_id, reason=KILLED, by=self.claimant, after_seconds=after_seconds)
+
+    async def _hang_up(self, line: LineSettings, call_id: str) -> bool:
+        try:
+            async with shared_calls(line.api) as calls:
+                await calls.hang_up(call_id)
+        except OpenAIRealtimeError as error:
+            self.report(f"Call {call_id} could not be hung up: {error}")
+            return False
+        return True
+
+    async def _tell_ended(self, switchboard: AsyncSwitchboardClient, call_id: str) -> None:
+        with suppress(UnknownCall):
+            await switchboard.ended(call_id, KILLED)
+
+    async def _repeatedly(self, send: Callable[[], Awaitable[None]], began: float) -> None:
+        """Send until the switchboard answers, for a minute."""
+        while True:
+            try:
+                await send()
+            except SwitchboardUnreachable as error:
+                if asyncio.get_running_loop().time() - began > TELL_SECONDS:
+                    self.report(f"The switchboard could not be told; it ends the call at its time: {error}")
+                    return
+                await self.sleep(PAUSE_SECONDS)
+            else:
+                return
+
+    async def _take_back(self, order: Order, switchboard: AsyncSwitchboardClient) -> None:
+        """Cancel the placed call, whoever picks up in this moment is hung up on; the ledger says that it was killed."""
+        settings = await order.carrier.asettings()
+        async with shared_dialer(settings) as dialer:
+            call = await take_back(dialer, order.carrier_call_id, self.report)
+            if call is not None and not call.final:
+                await end_picked_up(dialer, order.carrier_call_id, self.report)
+        if call is None:
+            return
+        is_ours = not call.final or call.status == "canceled"
+        self._outcome = KILLED if is_ours else outcome_of(call)
+        if order.attempt_id is None:
+            return
+        try:
+            await switchboard.move_attempt(order.attempt_id, PLACED, ENDED, outcome=self._outcome)
+        except MoveRefused:
+            return  # its call came in, and the ledger's row ends with that
+        except SwitchboardError as error:
+            self.report(f"The ledger could not be told that the placed call was taken back: {error}")
+
+    # -- its calls, and what came of them --------------------------------------------------------------------------
+
+    async def _call_ids(self, switchboard: AsyncSwitchboardClient) -> list[str]:
+        if self.call_id is not None:
+            return [self.call_id]
+        return [call.call_id for call in await self._own_calls(switchboard)]
+
+    async def _own_calls(self, switchboard: AsyncSwitchboardClient) -> list[SwitchboardCall]:
+        try:
+            calls = (await switchboard.calls(claimed_by=self.claimant)).calls
+        except SwitchboardError as error:
+            self.report(f"The switchboard cannot say whether the task has a call: {error}")
+            return []
+        return [call for call in calls if call.state in (CLAIMED, ACCEPTED)]
+
+    async def _result(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> dict[str, Any] | None:
+        """Return what came of the call once the switchboard has written it; ``None``: there was none, or it is late."""
+        if not self._ended:
+            return None if self._outcome is None else unanswered_result(self._outcome, line.switchboard.line)
+        until = asyncio.get_running_loop().time() + RESULT_SECONDS
+        while asyncio.get_running_loop().time() < until:
+            try:
+                result = await self._written_result(switchboard, self._ended[-1])
+            except SwitchboardUnreachable:
+                result = None
+            if result is not None:
+                return result
+            await self.sleep(LOOK_SECONDS)
+        return None
+
+    async def _written_result(self, switchboard: AsyncSwitchboardClient, call_id: str) -> dict[str, Any] | None:
+        call = await switchboard.call(call_id)
+        if not call.is_over:
+            return None
+        kept = await switchboard.conversation(call_id)
+        if kept is None:
+            return result_without_end(call, None, datetime.now(timezone.utc)).to_dict()
+        return None if kept.result is None else dict(kept.result)
