@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -59,7 +60,10 @@ class Answering:
         except Refusal as refusal:
             return self._logged(request, operation, record, number, self._say_no(refusal))
         fault = self._world.faults.take(operation, record.number if record else number)
-        if fault is None or fault.kind == "dead_session":
+        if fault is not None and fault.kind == "slow":
+            self._world.log.add("fault.slow", record, number=number, operation=operation, carried_out=True)
+            await asyncio.sleep(fault.seconds)
+        if fault is None or fault.kind in ("dead_session", "slow"):
             return self._logged(request, operation, record, number, await self._try(carry_out, fault))
         self._world.log.add(
             f"fault.{fault.kind}", record, number=number, operation=operation, carried_out=fault.carried_out

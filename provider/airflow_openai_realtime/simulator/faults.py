@@ -15,6 +15,7 @@ _REQUEST_KINDS = ("status", "time_out", "reset")
 KINDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(_REQUESTS, _REQUEST_KINDS),
     "accept": (*_REQUEST_KINDS, "dead_session"),
+    "hangup": (*_REQUEST_KINDS, "slow"),
     "webhook": ("late", "duplicate", "forged", "lost"),
     "sideband": (*_REQUEST_KINDS, "drop"),
 }
@@ -30,6 +31,7 @@ class Fault:
     ``status``          answers with ``status`` and ``code``, and ``retry-after`` when ``retry_after_seconds`` is set
     ``time_out``        takes the request and never answers
     ``reset``           resets the connection instead of answering
+    ``slow``            a *hangup* is carried out and answered ``seconds`` later, in real seconds
     ``dead_session``    *accept* says 200, then the call dies: the caller's leg is refused, the sideband gives 404
     ``late``            the webhook leaves ``seconds`` later
     ``duplicate``       the webhook is delivered ``copies`` times more, with the same ``webhook-id``
@@ -45,7 +47,7 @@ class Fault:
     :param code: For ``status`` at the carrier: Twilio's number, for example 21215; None for the usual one.
     :param retry_after_seconds: For ``status``: value of the ``retry-after`` header.
     :param carried_out: Whether the operation is carried out before the answer goes wrong.
-    :param seconds: Delay of ``late`` and ``drop``, in simulated seconds.
+    :param seconds: Delay of ``late`` and ``drop``, in simulated seconds; of ``slow``, in real ones.
     :param copies: Extra deliveries of ``duplicate``, 1 or more.
     :param times: How many times in a row it happens, 1 or more.
     :param number: Only for calls with this person, by phone number; None for all.
@@ -124,6 +126,10 @@ class FaultControls:
     def reset(self, operation: str, *, carried_out: bool = False, **others: Any) -> None:
         """Reset the connection, before or after carrying it out. ``others``: fields of :class:`Fault`."""
         self.add(Fault(operation, "reset", carried_out=carried_out, **others))
+
+    def slow_hang_up(self, seconds: float, **others: Any) -> None:
+        """Carry out the next hang-up later, in real seconds. ``others``: fields of :class:`Fault`."""
+        self.add(Fault("hangup", "slow", seconds=seconds, **others))
 
     def dead_session(self, **others: Any) -> None:
         """Let *accept* say 200 to a call that then dies. ``others``: fields of :class:`Fault`."""

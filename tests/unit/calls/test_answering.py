@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from airflow_openai_realtime.calls.ending import end_own_call
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
@@ -15,7 +16,6 @@ from airflow_openai_realtime.calls import answering
 from airflow_openai_realtime.calls.accepting import Acceptance
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.answering import Answering, answer_now
-from airflow_openai_realtime.calls.ending import end_own_call
 from airflow_openai_realtime.calls.feed import CallFeed
 from airflow_openai_realtime.calls.waiting import Waited, wait_for_call
 from airflow_openai_realtime.exceptions import AuthenticationError, RequestRefused, SwitchboardUnreachable
