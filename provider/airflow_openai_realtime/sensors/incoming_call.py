@@ -17,6 +17,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.accepting import KILL_REQUEST_SECONDS
 from airflow_openai_realtime.tasks.call_link import HasCallLink
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
+from airflow_openai_realtime.tasks.limits import refuse_execution_timeout
 from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         if answer is None:
             drop_shared_defaults(self, ["caller_fields"])
         self._check_waiting()
+        if deferrable and not self.reschedule:
+            refuse_execution_timeout(self, "timeout, which limits the waiting,")
         if answer is not None:
             check_answer_literals({"session": self.answer}, max_duration_seconds, caller_fields)
         elif self.caller_fields is not None:

@@ -13,6 +13,7 @@ from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DE
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.limits import refuse_execution_timeout
 from airflow_openai_realtime.tasks.template_fields import RenderedTask, drop_shared_defaults, refuse_code_from_tasks
 
 if TYPE_CHECKING:
@@ -201,6 +202,8 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
         """Refuse when the DAG is parsed what no rendering can mend."""
         if not isinstance(self.wait_for_end, bool):
             raise InvalidInput("wait_for_end must be True or False", field="wait_for_end")
+        if self.wait_for_end:
+            refuse_execution_timeout(self, "max_duration_seconds, which limits the call,")
         given = self._given_for_conversation()
         if given and not self.wait_for_end:
             raise InvalidInput(

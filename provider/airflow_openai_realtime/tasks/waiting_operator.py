@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, read_number
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.limits import refuse_execution_timeout
 from airflow_openai_realtime.tasks.template_fields import RenderedTask
 
 
@@ -25,7 +26,7 @@ class WaitingOperator(RenderedTask, BaseOperator):
     :param soft_fail: Whether the task is skipped, and does not fail, when no call came in time.
     :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
-    :raises InvalidInput: ``timeout`` cannot be used.
+    :raises InvalidInput: ``timeout`` cannot be used, or ``execution_timeout`` is given, which would limit nothing.
     """
 
     template_fields: Sequence[str] = ("to", "from_number", "headers", "openai_realtime_conn_id")
@@ -51,3 +52,4 @@ class WaitingOperator(RenderedTask, BaseOperator):
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         self.timeout = read_number(seconds, "timeout", above=0)
         self.soft_fail = soft_fail
+        refuse_execution_timeout(self, "timeout, which limits the waiting,")
