@@ -35,6 +35,8 @@ INSTRUCTIONS = (
     "Ask whether now is a good time. Be brief and friendly; when it is not a good time, say goodbye."
 )
 
+COLUMNS = {"name", "number", "topic", "if_answered", "transfer_to"}
+
 with DAG(
     dag_id="example_callback_campaign",
     # Switched on after nine, Airflow starts today's run at once; PlaceCallOperator skips a run that starts so late.
@@ -50,7 +52,7 @@ with DAG(
         "contacts_file": Param(
             str(Path(__file__).parent / "callback_contacts.csv"),
             type="string",
-            description="CSV: name, number, topic, if_answered (talk or decline), transfer_to (tel:, sip: or empty)",
+            description="CSV: name, number, topic, if_answered (talk, decline), transfer_to (tel:, sip: or empty)",
         ),
         # Longer calls need a longer limit of the carrier, too: max_duration_seconds of PlaceCallOperator (900).
         "max_duration_seconds": Param(120, type="integer", minimum=5, maximum=600),
@@ -62,15 +64,22 @@ with DAG(
 
     def read_contacts(params: dict[str, Any], if_answered: str) -> list[dict[str, str]]:
         """Read those of the list who are treated alike, in the order of the file."""
-        with Path(params["contacts_file"]).open(newline="") as file:
-            return [row for row in csv.DictReader(file) if row["if_answered"] == if_answered]
+        # utf-8-sig: spreadsheets put a byte order mark in front, and many separate by semicolons.
+        with Path(params["contacts_file"]).open(newline="", encoding="utf-8-sig") as file:
+            header = file.readline()
+            file.seek(0)
+            rows = list(csv.DictReader(file, delimiter=max(",;\t", key=header.count), skipinitialspace=True))
+        missing = COLUMNS - set(rows[0] if rows else COLUMNS)
+        if missing:
+            raise ValueError(f"{params['contacts_file']} has no column {', '.join(sorted(missing))}")
+        return [row for row in rows if row["if_answered"].strip() == if_answered]
 
     @task
     def contacts_to_talk_to(params: dict[str, Any]) -> list[dict[str, str]]:
         """One dict of arguments for each person we want to talk to."""
         return [
             {
-                "number": row["number"],
+                "number": row["number"].strip(),
                 "instructions": INSTRUCTIONS.format(shop=params["shop"], topic=row["topic"]),
                 "transfer_to": row["transfer_to"],
             }
@@ -80,7 +89,7 @@ with DAG(
     @task
     def contacts_to_decline(params: dict[str, Any]) -> list[dict[str, str]]:
         """One dict of arguments for each person who is only rung back: their phone shows that we tried."""
-        return [{"number": row["number"]} for row in read_contacts(params, "decline")]
+        return [{"number": row["number"].strip()} for row in read_contacts(params, "decline")]
 
     # [START call_contact]
     @task_group

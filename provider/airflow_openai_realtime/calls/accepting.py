@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.calls.claimant import TaskIdentity, claimant_of, run_prefix
+from airflow_openai_realtime.calls.claimant import TaskIdentity, claimant_of, run_prefixes
 from airflow_openai_realtime.calls.parameters import CallReference
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.acceptance_rules import (
@@ -98,7 +98,7 @@ def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard
         claimed_by = switchboard.call(reference.call_id).claimed_by
     except UnknownCall:
         claimed_by = None
-    if claimed_by is not None and claimed_by.startswith(run_prefix(task)):
+    if claimed_by is not None and claimed_by.startswith(run_prefixes(task)):
         return claimed_by
     return claimant_of(task)
 

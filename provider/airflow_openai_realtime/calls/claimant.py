@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Protocol
+
+LONGEST_CLAIMANT = 500
+"""Longest name that the switchboard takes, in characters. Airflow's ids together may be longer: 250 each."""
+_LONGEST_PART = 110
+_DIGEST = 32
 
 
 class TaskIdentity(Protocol):
@@ -18,12 +24,23 @@ def claimant_of(task: TaskIdentity) -> str:
     """
     Name a task instance as a claimant: ``dag/run/task/map_index``.
 
-    The try number is left out, so that a retried or cleared task is the same claimant and gets its own call again.
+    The try number is left out, so that a retried or cleared task is the same claimant and gets its own call again. In a
+    name longer than :data:`LONGEST_CLAIMANT`, digests stand for the ends of run and task.
     """
     map_index = -1 if task.map_index is None else task.map_index
-    return f"{run_prefix(task)}{task.task_id}/{map_index}"
+    name = f"{task.dag_id}/{task.run_id}/{task.task_id}/{map_index}"
+    if len(name) <= LONGEST_CLAIMANT:
+        return name
+    return f"{task.dag_id}/{_short(task.run_id)}/{_short(task.task_id)}/{map_index}"
 
 
-def run_prefix(task: TaskIdentity) -> str:
-    """Return what the claimants of all tasks of the same DAG run begin with."""
-    return f"{task.dag_id}/{task.run_id}/"
+def run_prefixes(task: TaskIdentity) -> tuple[str, ...]:
+    """Return what the claimants of all tasks of the same DAG run begin with: one of these."""
+    return f"{task.dag_id}/{task.run_id}/", f"{task.dag_id}/{_short(task.run_id)}/"
+
+
+def _short(text: str) -> str:
+    """Return an id as it stands in a claimant that would be too long: a digest stands for its end."""
+    if len(text) <= _LONGEST_PART:
+        return text
+    return f"{text[: _LONGEST_PART - _DIGEST - 1]}~{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]}"

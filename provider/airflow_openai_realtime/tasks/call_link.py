@@ -11,8 +11,12 @@ from airflow.sdk.configuration import conf
 from airflow_openai_realtime.calls_page import path_of_call
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator
+    from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
+
+
+#: XCom key of the call's id.
+CALL_ID_KEY = "call_id"
 
 
 class CallLink(BaseOperatorLink):
@@ -39,8 +43,18 @@ class CallLink(BaseOperatorLink):
 
 
 class HasCallLink:
-    """For operators that have a call: they note it in ``shown_call_id``, and Airflow shows the link."""
+    """
+    For operators that have a call: they note it in ``shown_call_id``, and Airflow shows the link.
+
+    The id is left in XCom as well, under the key ``call_id``, so that ``call_id=accept.output["call_id"]`` works:
+    Airflow reads such an argument as the name of an XCom, not as a key of the returned dict.
+    """
 
     operator_extra_links: Any = (CallLink(),)
     #: OpenAI's id of the call; set when it is known.
     shown_call_id: str | None = None
+
+    def post_execute(self, context: Context, result: Any = None) -> None:
+        """Leave the call's id in XCom; Airflow calls this when the task has succeeded."""
+        if self.shown_call_id and getattr(self, "do_xcom_push", True):
+            context["ti"].xcom_push(key=CALL_ID_KEY, value=self.shown_call_id)

@@ -1,0 +1,55 @@
+"""The list of the example campaign, as spreadsheets write it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "example_dags" / "example_callback_campaign.py"
+SHIPPED = EXAMPLE.with_name("callback_contacts.csv")
+
+READ = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+dag = DagBag(sys.argv[1]).dags["example_callback_campaign"]
+params = {"contacts_file": sys.argv[2], "shop": "us"}
+read = {name: dag.get_task(name).python_callable(params) for name in ("contacts_to_talk_to", "contacts_to_decline")}
+print("found " + json.dumps(read))
+"""
+
+
+def read(path: Path) -> subprocess.CompletedProcess[str]:
+    """Read a list as the DAG's tasks do, in a process of its own."""
+    command = [sys.executable, "-c", READ, str(EXAMPLE), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def written(delimiter: str) -> str:
+    out = io.StringIO()
+    with SHIPPED.open(newline="") as file:
+        csv.writer(out, delimiter=delimiter).writerows(csv.reader(file))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "byte order mark"])
+def test_a_list_that_a_spreadsheet_wrote_is_read_as_the_shipped_one(tmp_path: Path, delimiter: str, mark: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(mark + written(delimiter), encoding="utf-8", newline="")
+    found, shipped = read(path), read(SHIPPED)
+    assert found.returncode == shipped.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[-1] == shipped.stdout.splitlines()[-1]
+    assert "+14155550101" in found.stdout
+
+
+def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("name,number,topic,transfer_to\nAda,+14155550101,x,\n")
+    answer = read(path)
+    assert answer.returncode != 0
+    assert "no column if_answered" in answer.stderr
