@@ -59,6 +59,11 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
+# Airflow's form shows fields in sections that are closed at first; the name of one says that it must be opened.
+_NEEDED_REALTIME = "Needed: switchboard and webhook secret"
+_NEEDED_CARRIER = "Needed: caller number and OpenAI project"
+
+
 def _modules(*names: str) -> list[dict[str, Any]]:
     return [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}]
 
@@ -87,14 +92,16 @@ def _openai_realtime() -> dict[str, Any]:
             "switchboard_url": _field(
                 "Switchboard URL",
                 "Where tasks and triggers reach the switchboard: Airflow's own address followed by "
-                "/openai-realtime, or the address of a switchboard of its own.",
+                "/openai-realtime, or the address of a switchboard of its own. Needed by all but hanging up.",
                 format="url",
+                section=_NEEDED_REALTIME,
             ),
             "webhook_secret": _field(
                 "Webhook secret",
                 "Signing secret of the project's webhook. While it is being replaced: old and new, "
-                "separated by a space.",
+                "separated by a space. Needed where the switchboard is mounted in Airflow.",
                 format="password",
+                section=_NEEDED_REALTIME,
             ),
             "switchboard_token": _field(
                 "Switchboard token",
@@ -146,16 +153,23 @@ def _telephony_carrier() -> dict[str, Any]:
             },
         },
         "conn-fields": {
+            "caller_number": _field(
+                "Caller number",
+                "Number of yours that people see when they are called, E.164: + and digits. Needed unless tasks give "
+                "from_number.",
+                section=_NEEDED_CARRIER,
+            ),
+            "openai_project_id": _field(
+                "OpenAI project",
+                "Project that answered phones are connected to: proj_…. Needed to place calls.",
+                section=_NEEDED_CARRIER,
+            ),
             "carrier": _field("Carrier", "Who rings the phones.", enum=["twilio"], default="twilio"),
             "api_key": _field(
                 "API key",
                 "Twilio: id of an API key of the account (SK…), whose secret is the token. Empty: the token is the "
                 "account's auth token.",
             ),
-            "caller_number": _field(
-                "Caller number", "Number of yours that people see when they are called, E.164: + and digits."
-            ),
-            "openai_project_id": _field("OpenAI project", "Project that answered phones are connected to: proj_…"),
             "openai_sip_host": _field(
                 "OpenAI SIP host", "SIP host of the project's region; empty for sip.api.openai.com."
             ),

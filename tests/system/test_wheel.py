@@ -66,6 +66,11 @@ def test_the_installed_package_is_the_wheels(python: Path) -> None:
     assert Path(where).is_relative_to(python.parents[1])
 
 
+def test_the_switchboard_is_a_program_of_its_own(python: Path) -> None:
+    (script,) = python.parents[1].rglob("bin/openai-realtime-switchboard")
+    assert output(python, str(script), "--version").startswith("switchboard ")
+
+
 def test_airflow_shows_the_provider(python: Path, airflow_db: Path) -> None:
     shown = output(python, "-m", "airflow", "providers", "get", DISTRIBUTION, "--output", "json")
     assert DISTRIBUTION in shown

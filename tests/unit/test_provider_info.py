@@ -96,9 +96,25 @@ def test_the_form_has_all_fields_that_the_hook_reads(info: dict[str, Any]) -> No
     }
 
 
-def test_the_time_limit_says_that_it_holds_for_each_step(info: dict[str, Any]) -> None:
+def test_the_time_limit_says_that_it_holds_for_a_whole_request(info: dict[str, Any]) -> None:
     field = connection_type(info, "openai_realtime")["conn-fields"]["timeout_seconds"]
-    assert field["description"] == "Limit for connecting, sending and waiting for the answer, each."
+    assert "one whole request" in field["description"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        ("openai_realtime", ["switchboard_url", "webhook_secret"]),
+        ("telephony_carrier", ["caller_number", "openai_project_id"]),
+    ],
+)
+def test_fields_that_are_needed_are_first_and_in_a_section_that_says_so(
+    info: dict[str, Any], kind: str, needed: list[str]
+) -> None:
+    fields = connection_type(info, kind)["conn-fields"]
+    assert list(fields)[: len(needed)] == needed
+    sections = {name: field["schema"].get("section", "") for name, field in fields.items()}
+    assert {name for name, section in sections.items() if section.startswith("Needed: ")} == set(needed)
 
 
 def test_choices_are_those_that_the_code_knows(info: dict[str, Any]) -> None:

@@ -30,6 +30,7 @@ MAX_HEADERS_LENGTH = 64 * 1024
 """Most characters of the names and values of a call's headers together; further headers are left out."""
 _MAX_NAME_LENGTH = 200
 _SECRET_PREFIX = "whsec_"  # noqa: S105  a prefix, not a secret
+_SHORTEST_KEY_BYTES = 16
 _LATEST = datetime(9999, 12, 31, tzinfo=timezone.utc).timestamp()
 
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
@@ -124,6 +125,17 @@ def verify_webhook(
 def unusable_secrets(secrets: Sequence[str]) -> int:
     """Return how many of these webhook secrets cannot verify a delivery: empty, or ``whsec_`` without base64."""
     return sum(not (isinstance(secret, str) and secret.strip() and _key(secret)) for secret in secrets)
+
+
+def webhook_secret_problem(secret: str) -> str | None:
+    """
+    Say why a text cannot be a signing secret of OpenAI: those are ``whsec_`` and base64 of at least 16 bytes.
+
+    Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
+    if secret.startswith(_SECRET_PREFIX) and len(_key(secret)) >= _SHORTEST_KEY_BYTES:
+        return None
+    return "it is not whsec_ and base64: copy the endpoint's signing secret again from OpenAI's dashboard"
 
 
 def sign_webhook(body: bytes, *, webhook_id: str, timestamp: int, secret: str) -> dict[str, str]:

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass, field
 
 from airflow_openai_realtime.api.endpoints import DEFAULT_SIP_HOST, check_base_url, check_sip_host
+from airflow_openai_realtime.api.phone_numbers import to_e164
 from airflow_openai_realtime.api.settings import check_header_value
 from airflow_openai_realtime.api.sip import openai_sip_uri
 from airflow_openai_realtime.dialers.port import REFER_URL_SHAPE, AsyncDialer, Dialer, is_https_url
-from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
 
 CARRIERS: tuple[str, ...] = ("twilio",)
 
@@ -62,12 +63,29 @@ class CarrierSettings:
         check_header_value(self.token, "the carrier's token")
         object.__setattr__(self, "base_url", check_base_url(self.base_url))
         check_sip_host(self.sip_host, "openai_sip_host")
-        if self.openai_project_id and not re.fullmatch(r"[A-Za-z0-9_-]+", self.openai_project_id):
+        if self.openai_project_id and not re.fullmatch(r"proj_[A-Za-z0-9_-]+", self.openai_project_id):
             raise ConfigurationError("openai_project_id must be like proj_abc: copy it from OpenAI's project settings")
         if self.refer_url is not None and not is_https_url(self.refer_url):
             raise ConfigurationError(REFER_URL_SHAPE)
         if not 0 < self.timeout_seconds < math.inf:
             raise ConfigurationError("timeout_seconds must be a number above 0, for example 10")
+
+    def check_can_place(self) -> None:
+        """
+        See whether everything that placing a call needs is there and has the right form.
+
+        :raises ConfigurationError: A field is missing or wrong; the message names it.
+        """
+        if not self.caller_number:
+            raise ConfigurationError(
+                "caller_number is missing: set it in the extra of the carrier's connection, a number of yours like "
+                "+14155550100"
+            )
+        try:
+            to_e164(self.caller_number, "caller_number")
+        except InvalidInput as error:
+            raise ConfigurationError(str(error)) from error
+        _ = self.sip_uri
 
     @property
     def sip_uri(self) -> str:

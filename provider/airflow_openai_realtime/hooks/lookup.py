@@ -174,3 +174,22 @@ def _fields(connection: Any, connection_id: str, conn_type: str) -> ConnectionFi
         host=connection.host,
         extra=extra,
     )
+
+
+def is_test_id(connection_id: str) -> bool:
+    """
+    Whether an id can be the random one that Airflow gives to a connection while its *Test* button runs.
+
+    Source: ``airflow.utils.strings.get_random_string`` of Airflow 3.2 and 3.3: eight letters and digits.
+    """
+    return len(connection_id) == _TEST_ID_LENGTH and connection_id.isascii() and connection_id.isalnum()
+
+
+def without_test_id(message: str, connection_id: str) -> str:
+    """A message without Airflow's random id, which people have never seen; other ids stay."""
+    if not is_test_id(connection_id):
+        return message
+    return message.replace(f"connection {connection_id}: ", "").replace(connection_id, "…")
+
+
+_TEST_ID_LENGTH = 8

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
-from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
+from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 from airflow_openai_realtime.hooks.lookup import (
     find_connection,
     find_connection_async,
     hide,
     hide_async,
+    is_test_id,
+    without_test_id,
+)
+from airflow_openai_realtime.switchboard import MOUNTED_AT
+
+_OTHER_PROCESS = (
+    "When the API server runs in several processes, the test may have met another one than the one that runs it: then "
+    "save the connection, and run python -m airflow_openai_realtime.switchboard doctor --airflow"
 )
 
 if TYPE_CHECKING:
@@ -142,29 +150,52 @@ class RealtimeHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Try the key and the switchboard. Places no call and touches none.
+        Try the key, the switchboard and the webhook secrets. Places no call and touches none.
 
-        :return: Whether both work, and one sentence about each.
+        The switchboard is sent an event that it does not store, signed with each secret as OpenAI would sign it.
+
+        :return: Whether all work, and a sentence about each.
         """
-        key_works, about_key = self._try_key()
-        switchboard_works, about_switchboard = self._try_switchboard()
+        key_works, about_key = self._try(self._key_works)
+        switchboard_works, about_switchboard = self._try(self._switchboard_works)
         return key_works and switchboard_works, f"OpenAI: {about_key} Switchboard: {about_switchboard}"
 
-    def _try_key(self) -> tuple[bool, str]:
+    def _try(self, what: Callable[[], str]) -> tuple[bool, str]:
         try:
-            with self.calls() as calls:
-                calls.check_key()
+            return True, f"{what()}."
         except OpenAIRealtimeError as error:
-            return False, f"{error}."
-        return True, "the key works."
+            return False, f"{without_test_id(str(error), self.openai_realtime_conn_id)}."
 
-    def _try_switchboard(self) -> tuple[bool, str]:
+    def _key_works(self) -> str:
+        with self.calls() as calls:
+            calls.check_key()
+        return "the key works"
+
+    def _switchboard_works(self) -> str:
+        from airflow_openai_realtime.api.webhooks import webhook_secret_problem
+        from airflow_openai_realtime.switchboard.doctor import deliver_test_event
+        from airflow_openai_realtime.switchboard.line_settings import webhook_secrets_from_fields
+
+        fields = self._found()
+        at = _address_of(fields)
+        secrets = webhook_secrets_from_fields(fields.extra)
+        if not secrets and at.url.endswith(MOUNTED_AT):
+            raise ConfigurationError("webhook_secret is missing: the mounted switchboard takes no call without it")
+        for problem in filter(None, map(webhook_secret_problem, secrets)):
+            raise ConfigurationError(f"webhook_secret: {problem}")
         try:
             with self.switchboard() as switchboard:
                 status = switchboard.check()
-        except OpenAIRealtimeError as error:
-            return False, f"{error}."
-        return True, f"reached, line {status.get('line')}, version {status.get('version')}."
+        except SwitchboardRefused as error:
+            if error.status == 401 and at.url.endswith(MOUNTED_AT) and is_test_id(self.openai_realtime_conn_id):
+                raise ConfigurationError(f"{error}. {_OTHER_PROCESS}") from error
+            raise
+        line = status.get("line")
+        for secret in secrets:
+            deliver_test_event(f"{at.url}/webhook/{line}", secret)
+        named = "" if is_test_id(str(line)) else f"line {line}, "
+        taken = ", takes deliveries signed with the webhook secret" if secrets else ""
+        return f"reached, {named}version {status.get('version')}{taken}"
 
 
 def _line_of(fields: ConnectionFields) -> LineSettings:

@@ -13,6 +13,7 @@ from airflow_openai_realtime.hooks.lookup import (
     find_connection_async,
     hide,
     hide_async,
+    without_test_id,
 )
 
 if TYPE_CHECKING:
@@ -98,16 +99,19 @@ class TelephonyCarrierHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Try account and token, or API key and secret. Dials nothing.
+        Try account and token, or API key and secret, and look at what placing a call needs. Dials nothing.
 
-        :return: Whether they work, and a sentence.
+        :return: Whether calls can be placed with this connection as far as that can be known, and a sentence.
         """
         try:
+            settings = self.settings()
+            settings.check_can_place()
             with self.dialer() as dialer:
                 dialer.check()
         except OpenAIRealtimeError as error:
-            return False, str(error)
-        return True, f"The carrier accepted account and {'API key' if self.settings().api_key else 'token'}."
+            return False, without_test_id(str(error), self.telephony_carrier_conn_id)
+        signed_in = "API key" if settings.api_key else "token"
+        return True, f"The carrier accepted account and {signed_in}. Caller number and OpenAI project look right."
 
 
 def _settings_of(fields: ConnectionFields) -> CarrierSettings:

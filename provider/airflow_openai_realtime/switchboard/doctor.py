@@ -6,7 +6,6 @@ Touches no call: OpenAI is asked for its models, and the switchboard gets events
 
 from __future__ import annotations
 
-import base64
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,7 @@ from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import check_base_url
 from airflow_openai_realtime.api.error_text import json_object
 from airflow_openai_realtime.api.transport import Answer, Transport
-from airflow_openai_realtime.api.webhooks import sign_webhook
+from airflow_openai_realtime.api.webhooks import sign_webhook, webhook_secret_problem
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.configuration import (
@@ -37,9 +36,7 @@ from airflow_openai_realtime.switchboard.store import Store
 TIMEOUT_SECONDS = 10.0
 MOST_SKEW_SECONDS = 10.0
 SHORTEST_TOKEN = 16
-SHORTEST_KEY_BYTES = 16
 
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 _TEST_EVENT = b'{"object":"event","id":"evt_doctor","type":"switchboard.doctor","created_at":0,"data":{}}'
 
 
@@ -60,13 +57,46 @@ class Finding:
     detail: str
     is_ok: bool
 
+    def to_dict(self) -> dict[str, object]:
+        """As JSON primitives."""
+        return {"check": self.check, "ok": self.is_ok, "detail": self.detail}
+
     def __str__(self) -> str:
         return f"{'ok   ' if self.is_ok else 'WRONG'}  {self.check}: {self.detail}"
 
 
+@dataclass(frozen=True)
+class ExaminedLine:
+    """
+    A line to look at.
+
+    :param name: Its name.
+    :param line: ``None``: it cannot be used, and ``problem`` says why.
+    :param url: Where tasks reach its switchboard; ``None``: where the doctor is told.
+    """
+
+    name: str
+    line: Line | None
+    url: str | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ExaminedAirflow:
+    """
+    The switchboard that is mounted in an Airflow.
+
+    :param lines: Its connections.
+    :param store_url: Its store, not opened yet.
+    """
+
+    lines: tuple[ExaminedLine, ...]
+    store_url: Callable[[], str]
+
+
 def examine(environment: Mapping[str, str], url: str, webhook_url: str | None) -> Iterator[Finding]:
     """
-    Look at everything, one after the other.
+    Look at everything of a standalone switchboard, one after the other.
 
     :param environment: As a standalone switchboard reads it.
     :param url: Where the switchboard is reached from here.
@@ -81,16 +111,50 @@ def examine(environment: Mapping[str, str], url: str, webhook_url: str | None) -
         yield Finding("settings", str(error), is_ok=False)
         return
     yield Finding("settings", f"{len(lines)} line(s): {', '.join(line.name for line in lines)}", is_ok=True)
-    yield _look("store", partial(_store, environment))
+    yield _look("store", partial(_store, partial(configured_store_url, environment)))
     yield _look("switchboard", partial(_switchboard, url))
     for line in lines:
-        yield _look(f"clock ({line.name})", partial(_clock, line))
-        yield _look(f"webhook secret ({line.name})", partial(_secret, line))
-        yield _look(f"API key ({line.name})", partial(_key, line))
-        yield _look(f"token ({line.name})", partial(_token, line, url))
-        of_line = webhook_url if len(lines) == 1 else f"{webhook_url}/{line.name}"
-        yield _look(f"signed delivery ({line.name})", partial(_delivery, line, of_line))
-        yield _look(f"forged delivery ({line.name})", partial(_forgery, of_line))
+        yield from _of_line(line, url, webhook_url if len(lines) == 1 else f"{webhook_url}/{line.name}")
+
+
+def examine_airflow(airflow: ExaminedAirflow, url: str | None, webhook_url: str | None) -> Iterator[Finding]:
+    """
+    Look at everything of a switchboard that is mounted in Airflow's API server.
+
+    :param airflow: Its connections and its store.
+    :param url: Where it is reached from here, with ``/openai-realtime`` at the end; None: where each connection says.
+    :param webhook_url: Where OpenAI reaches its webhook, without the line; None for ``/webhook`` at ``url``.
+    """
+    names = ", ".join(each.name for each in airflow.lines)
+    if not airflow.lines:
+        yield Finding("settings", "no connection of type openai_realtime is mounted here: make one", is_ok=False)
+        return
+    yield Finding("settings", f"{len(airflow.lines)} connection(s): {names}", is_ok=True)
+    yield _look("store", partial(_store, airflow.store_url))
+    looked_at: set[str] = set()
+    for each in airflow.lines:
+        try:
+            at = check_base_url(url or each.url or "", "--url" if url else "switchboard_url")
+            webhook = check_base_url(webhook_url or f"{at}/webhook", "--webhook-url")
+        except OpenAIRealtimeError as error:
+            yield Finding(f"connection ({each.name})", each.problem or str(error), is_ok=False)
+            continue
+        if each.line is None:
+            yield Finding(f"connection ({each.name})", each.problem, is_ok=False)
+            continue
+        if at not in looked_at:
+            looked_at.add(at)
+            yield _look("switchboard", partial(_switchboard, at))
+        yield from _of_line(each.line, at, f"{webhook}/{each.name}")
+
+
+def _of_line(line: Line, url: str, webhook_url: str) -> Iterator[Finding]:
+    yield _look(f"clock ({line.name})", partial(_clock, line))
+    yield _look(f"webhook secret ({line.name})", partial(_secret, line))
+    yield _look(f"API key ({line.name})", partial(_key, line))
+    yield _look(f"token ({line.name})", partial(_token, line, url))
+    yield _look(f"signed delivery ({line.name})", partial(_delivery, line, webhook_url))
+    yield _look(f"forged delivery ({line.name})", partial(_forgery, webhook_url))
 
 
 def _look(check: str, look: Callable[[], str]) -> Finding:
@@ -100,8 +164,8 @@ def _look(check: str, look: Callable[[], str]) -> Finding:
         return Finding(check, str(error), is_ok=False)
 
 
-def _store(environment: Mapping[str, str]) -> str:
-    store = Store(configured_store_url(environment))
+def _store(store_url: Callable[[], str]) -> str:
+    store = Store(store_url())
     try:
         store.prepare()
         version = store.probe(datetime.now(timezone.utc))
@@ -124,14 +188,8 @@ def _clock(line: Line) -> str:
 
 
 def _secret(line: Line) -> str:
-    for secret in line.webhook_secrets:
-        encoded = secret.removeprefix(_SECRET_PREFIX)
-        try:
-            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except ValueError:
-            key = b""
-        if encoded == secret or len(key) < SHORTEST_KEY_BYTES:
-            raise Wrong("it is not whsec_ and base64: copy the endpoint's signing secret again from OpenAI's dashboard")
+    for problem in filter(None, map(webhook_secret_problem, line.webhook_secrets)):
+        raise Wrong(problem)
     return f"{len(line.webhook_secrets)} that can be one of OpenAI's"
 
 
@@ -160,14 +218,24 @@ def _token(line: Line, url: str) -> str:
 
 def _delivery(line: Line, url: str) -> str:
     for secret in line.webhook_secrets:
-        webhook_id = f"wh_doctor_{uuid.uuid4().hex}"
-        headers = sign_webhook(_TEST_EVENT, webhook_id=webhook_id, timestamp=int(time.time()), secret=secret)
-        status = _deliver(url, headers)
-        if status == 401:
-            raise Wrong(f"{url} refused it: another secret or clock there, or no such line; see the switchboard's log")
-        if status != 200:
-            raise Wrong(f"{url} answered {status}: {_what_to_do(status)}")
+        deliver_test_event(url, secret)
     return f"taken at {url}{_as_openai_reaches(url)}"
+
+
+def deliver_test_event(url: str, secret: str) -> None:
+    """
+    Deliver an event that the switchboard does not store.
+
+    :param url: The line's webhook.
+    :param secret: One of the line's webhook secrets.
+    :raises Wrong: It was not taken; the message says why and what to do.
+    """
+    webhook_id = f"wh_doctor_{uuid.uuid4().hex}"
+    status = _deliver(url, sign_webhook(_TEST_EVENT, webhook_id=webhook_id, timestamp=int(time.time()), secret=secret))
+    if status == 401:
+        raise Wrong(f"{url} refused it: another secret or clock there, or no such line; see the switchboard's log")
+    if status != 200:
+        raise Wrong(f"{url} answered {status}: {_what_to_do(status)}")
 
 
 def _forgery(url: str) -> str:

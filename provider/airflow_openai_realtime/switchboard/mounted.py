@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.switchboard import logs
+from airflow_openai_realtime.switchboard import MOUNTED_AT, logs
 from airflow_openai_realtime.switchboard.app import create_app
+from airflow_openai_realtime.switchboard.doctor import ExaminedAirflow, ExaminedLine
 from airflow_openai_realtime.switchboard.line_settings import line_from_fields, secrets_from_fields
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.out_of_order import out_of_order
@@ -145,6 +147,33 @@ def connection_ids() -> list[str]:
     in_environment = [name[len(_ENV_PREFIX) :].lower() for name in os.environ if name.startswith(_ENV_PREFIX)]
     named = conf.get(SECTION, CONNECTIONS_OPTION, fallback="").split(",")
     return sorted({DEFAULT_CONN_ID, *stored, *in_environment, *(name.strip() for name in named if name.strip())})
+
+
+def examined_airflow(conn_ids: Sequence[str] | None = None) -> ExaminedAirflow:
+    """
+    What the doctor looks at.
+
+    :param conn_ids: These connections; ``None``: all whose ``switchboard_url`` is that of a mounted switchboard.
+    """
+    from airflow import settings
+
+    settings.initialize()
+    lines = [_examined(conn_id, is_named=bool(conn_ids)) for conn_id in conn_ids or connection_ids()]
+    return ExaminedAirflow(tuple(filter(None, lines)), configured_store_url)
+
+
+def _examined(conn_id: str, *, is_named: bool) -> ExaminedLine | None:
+    try:
+        found = find_fields(conn_id)
+        if found is None:
+            missing = f"there is no connection {conn_id} of type {CONN_TYPE}"
+            return ExaminedLine(conn_id, None, problem=missing) if is_named else None
+        url = str(found.extra.get("switchboard_url") or "").strip().rstrip("/")
+        if not is_named and not url.endswith(MOUNTED_AT):
+            return None
+        return ExaminedLine(conn_id, line_from_fields(conn_id, found.password, found.host, found.extra), url)
+    except ConfigurationError as error:
+        return ExaminedLine(conn_id, None, problem=str(error))
 
 
 @dataclass(frozen=True)

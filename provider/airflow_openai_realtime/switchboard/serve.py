@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import inspect
 import socket
@@ -13,17 +14,45 @@ import urllib.request
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard.connection_limits import allow_many_files
 
 APPLICATION = "airflow_openai_realtime.switchboard.worker:app_from_environment"
 GRACEFUL_SECONDS = 10
 
 
-def serve(host: str, port: int, workers: int) -> int:
+def listen(host: str, port: int) -> socket.socket:
+    """
+    Take an address to listen on.
+
+    :param host: Name or address.
+    :param port: 0 to 65535; 0 for any free one.
+    :raises ConfigurationError: It cannot be had; the message says why.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        why = getattr(error, "strerror", None) or str(error)
+        hint = "; another process has it: choose another by --port" if _is_taken(error) else ""
+        raise ConfigurationError(f"cannot listen on {_in_url(host)}:{port}: {why}{hint}") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _is_taken(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
+def serve(host: str, bound: socket.socket, workers: int) -> int:
     """
     Serve until told to stop; prints one line to stdout when the first request would be answered.
 
-    :param port: 0 for any free one.
+    :param host: What the line names.
+    :param bound: From :func:`listen`.
     :param workers: Number of processes.
     :returns: The exit code.
     """
@@ -32,7 +61,7 @@ def serve(host: str, port: int, workers: int) -> int:
         APPLICATION,
         factory=True,
         host=host,
-        port=port,
+        port=bound.getsockname()[1],
         workers=workers,
         log_config=None,
         access_log=False,
@@ -41,7 +70,6 @@ def serve(host: str, port: int, workers: int) -> int:
         ws="none",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    bound = config.bind_socket()
     threading.Thread(target=_say_when_ready, args=(host, bound), daemon=True).start()
     server = uvicorn.Server(config)
     if workers > 1:

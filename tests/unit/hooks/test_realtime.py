@@ -139,6 +139,35 @@ def test_testing_the_connection_tells_about_both_parts(world: World) -> None:
     assert not [secret for secret in world.secrets if secret in message]
 
 
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtYW5vdGhlcg==", "refused it: another secret"),
+        ("my-secret", "it is not whsec_ and base64"),
+        ("", "webhook_secret is missing"),
+    ],
+)
+def test_testing_a_connection_with_a_wrong_webhook_secret_says_so(world: World, secret: str, said: str) -> None:
+    url = world.url if secret else f"{world.url}/openai-realtime"
+    world.connect(webhook_secret=secret, switchboard_token=world.token, switchboard_url=url)
+    works, message = RealtimeHook().test_connection()
+    assert not works
+    assert said in message
+    assert not secret or secret not in message
+
+
+def test_testing_a_connection_says_nothing_of_airflow_s_random_id(world: World) -> None:
+    world.connect("aB3dE6gH")
+    works, message = RealtimeHook(openai_realtime_conn_id="aB3dE6gH").test_connection()
+    assert works
+    assert "reached, version" in message or "reached, line openai_realtime_default" in message
+    world.connect("aB3dE6gH", switchboard_url="nonsense")
+    works, wrong = RealtimeHook(openai_realtime_conn_id="aB3dE6gH").test_connection()
+    assert not works
+    assert "switchboard_url" in wrong
+    assert "aB3dE6gH" not in message + wrong
+
+
 def test_testing_a_connection_with_half_the_fields_tells_which_half_works(world: World) -> None:
     world.connect(switchboard_url="")
     works, message = RealtimeHook().test_connection()

@@ -79,16 +79,20 @@ def test_the_token_is_masked(connect: Any) -> None:
 
 
 def test_testing_the_connection_rings_nobody(world: World) -> None:
-    assert TelephonyCarrierHook().test_connection() == (True, "The carrier accepted account and token.")
+    works, message = TelephonyCarrierHook().test_connection()
+    assert works
+    assert message.startswith("The carrier accepted account and token.")
     assert not world.simulator.log.calls
 
 
 def test_an_api_key_signs_in_for_its_account(world: World, connect: Any) -> None:
     simulator = world.simulator
-    extra = {"api_key": simulator.api_key_sid}
+    extra = {"api_key": simulator.api_key_sid, "caller_number": "+14155550100", "openai_project_id": "proj_x"}
     host, login = simulator.twilio_base_url, simulator.account_sid
     connect(host=host, login=login, password=simulator.api_key_secret, extra=extra)
-    assert TelephonyCarrierHook().test_connection() == (True, "The carrier accepted account and API key.")
+    works, message = TelephonyCarrierHook().test_connection()
+    assert works
+    assert message.startswith("The carrier accepted account and API key.")
     connect(host=host, login=login, password=simulator.auth_token, extra=extra)
     works, message = TelephonyCarrierHook().test_connection()
     assert not works
@@ -114,6 +118,27 @@ def test_testing_an_incomplete_connection_says_what_is_missing(connect: Any) -> 
     works, message = TelephonyCarrierHook().test_connection()
     assert not works
     assert "login" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"caller_number": ""}, "caller_number is missing"),
+        ({"caller_number": "4155550100"}, "caller_number"),
+        ({"caller_number": "+15550123"}, "caller_number"),
+        ({"openai_project_id": ""}, "openai_project_id is missing"),
+        ({"openai_project_id": "foo"}, "openai_project_id must be like proj_abc"),
+    ],
+)
+def test_testing_a_connection_that_can_place_no_call_says_so(
+    world: World, connect: Any, changes: dict[str, str], said: str
+) -> None:
+    simulator = world.simulator
+    extra = {"caller_number": "+14155550100", "openai_project_id": "proj_x", **changes}
+    connect(host=simulator.twilio_base_url, login=simulator.account_sid, password=simulator.auth_token, extra=extra)
+    works, message = TelephonyCarrierHook().test_connection()
+    assert not works
+    assert said in message
 
 
 async def test_a_dialer_for_triggers(world: World) -> None:
