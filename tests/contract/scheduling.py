@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 DAGS = """
-from airflow.sdk import DAG, Asset, task
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, task
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.operators.dag_runs import check_not_paused, start_run
@@ -27,6 +30,14 @@ for dag_id, schedule in {
         @task
         def look(): ...
         look()
+
+a_while_ago = datetime.now(timezone.utc) - timedelta(minutes=40)
+daily = CronTriggerTimetable(f"{a_while_ago.minute} {a_while_ago.hour} * * *", timezone="UTC", run_immediately=False)
+for dag_id, more in {"missed": {"start_date": datetime(2026, 1, 1, tzinfo=timezone.utc)}, "missed_undated": {}}.items():
+    with DAG(dag_id, schedule=daily, catchup=False, **more):
+        @task
+        def call(): ...
+        call()
 
 with DAG("of_a_call", schedule=None):
     @task
@@ -104,6 +115,21 @@ def events_of_runs() -> dict[str, list[int]]:
         }
 
 
+def minutes_late() -> dict[str, list[int]]:
+    """How late the runs are that the scheduler starts of DAGs unpaused after their time; the events' look made them."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    now = datetime.now(timezone.utc)
+    with create_session() as session:
+        runs = session.scalars(select(DagRun).where(DagRun.run_type == "scheduled")).all()
+        return {
+            dag_id: [round((now - run.run_after).total_seconds() / 60) for run in runs if run.dag_id == dag_id]
+            for dag_id in ("missed", "missed_undated")
+        }
+
+
 def runs_of_calls(bag: Any) -> dict[str, Any]:
     """Run the task that starts runs, against Airflow's own Execution API in this process."""
     from airflow.models.dagrun import DagRun
@@ -121,5 +147,5 @@ def runs_of_calls(bag: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     loaded = load(Path(sys.argv[1]))
-    seen = {"events_of_runs": events_of_runs(), **runs_of_calls(loaded)}
+    seen = {"events_of_runs": events_of_runs(), "minutes_late": minutes_late(), **runs_of_calls(loaded)}
     print("\n" + json.dumps(seen, default=str))

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
-from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, SwitchboardRefused
+from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, InvalidPhoneNumber, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
@@ -275,6 +275,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         )
 
     def _dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
+        from airflow_openai_realtime.api.phone_numbers import to_e164
         from airflow_openai_realtime.dialers.port import DialRequest
 
         connection = f"connection {self.telephony_carrier_conn_id}"
@@ -282,8 +283,10 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         if not from_number:
             raise ConfigurationError(f"{connection}: caller_number is missing; set it, or give from_number")
         try:
+            if not self.from_number:
+                from_number = to_e164(from_number, "caller_number")
             sip_uri = settings.sip_uri
-        except ConfigurationError as error:
+        except (ConfigurationError, InvalidPhoneNumber) as error:
             raise ConfigurationError(f"{connection}: {error}") from error
         return DialRequest(
             to=to,

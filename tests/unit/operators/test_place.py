@@ -434,6 +434,18 @@ def test_a_missing_field_of_the_carrier_is_named_before_anything_is_written(
         assert client.attempts("reminders") == []
 
 
+@pytest.mark.parametrize("number", ["+44 20 7183 8750", "4155550100", "+1415"])
+def test_a_caller_number_that_is_none_is_told_with_its_connection_before_anything_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    settings = replace(TelephonyCarrierHook().settings(), caller_number=number)
+    monkeypatch.setattr(TelephonyCarrierHook, "settings", lambda _: settings)
+    with pytest.raises(ConfigurationError, match=rf"{CARRIER_CONN_ID}.*caller_number"):
+        run_task(placing())
+    with world.client() as client:
+        assert client.attempts("reminders") == []
+
+
 def test_the_log_holds_neither_number_nor_token(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     operator = placing()
     run_task(operator)
