@@ -1,8 +1,8 @@
 """
 Every route, with hostile input: whatever comes in, nothing breaks, nothing gets in, nothing is stored unsigned.
 
-``FUZZ_REQUESTS`` is the number of requests (``make fuzz`` sends 20,000 to each kind of store), ``FUZZ_SEED`` repeats
-a run.
+``FUZZ_REQUESTS`` is the number of requests (``make fuzz`` sends 20,000 to each kind of store, standalone and mounted),
+``FUZZ_SEED`` repeats a run.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter
@@ -26,11 +28,15 @@ from tests.fuzz.hostile import METHODS, Headers, Hostile
 from tests.unit.switchboard.routes import PUBLIC, routes_of
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, a_line, event_body, signed
 
+from airflow_openai_realtime.calls_page.access import SeenCall
+from airflow_openai_realtime.calls_page.shown import shown_call, shown_conversation
 from airflow_openai_realtime.switchboard.app import create_app
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.lines import StaticLines
+from airflow_openai_realtime.switchboard.mounted import AirflowLines
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
-from airflow_openai_realtime.switchboard.store.tables import calls, metadata
+from airflow_openai_realtime.switchboard.store.tables import attempts, calls, metadata, orders
 from airflow_openai_realtime.switchboard.tokens import derived_token
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
@@ -74,9 +80,10 @@ class Request:
 class Sender:
     """Sends requests to an application and keeps what came of them."""
 
-    app: FastAPI
+    app: Any
     answers: Counter[int] = field(default_factory=Counter)
     ids: list[bytes] = field(default_factory=list)  # of calls and attempts that answers told of
+    prefix: str = ""  # where the application is mounted
 
     async def send(self, request: Request) -> int:
         """The status; 500 for an exception that the application let through as well."""
@@ -85,8 +92,8 @@ class Sender:
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "method": request.method,
-            "path": unquote(request.raw_path.decode("ascii")),
-            "raw_path": request.raw_path,
+            "path": self.prefix + unquote(request.raw_path.decode("ascii")),
+            "raw_path": self.prefix.encode() + request.raw_path,
             "query_string": request.query,
             "root_path": "",
             "scheme": "http",
@@ -156,14 +163,53 @@ def store(store_url: str) -> Store:
     return Store(store_url)
 
 
+LINES = StaticLines([a_line(), a_line("sales", OTHER_SECRET)])
+SETTINGS = SwitchboardSettings(long_poll_seconds=0.005, max_body_bytes=MOST_BYTES, reaper_interval_seconds=3600)
+
+
 @pytest.fixture
 async def app(store: Store) -> AsyncIterator[FastAPI]:
     """A switchboard with two lines, whose long polls are short."""
-    settings = SwitchboardSettings(long_poll_seconds=0.005, max_body_bytes=MOST_BYTES, reaper_interval_seconds=3600)
-    lines = StaticLines([a_line(), a_line("sales", OTHER_SECRET)])
-    made = create_app(store, lines, settings=settings, now=Clock())
+    made = create_app(store, LINES, settings=SETTINGS, now=Clock())
     async with made.router.lifespan_context(made):
         yield made
+
+
+@dataclass(frozen=True)
+class Served:
+    """A switchboard as it is served."""
+
+    app: FastAPI
+    outer: FastAPI
+    prefix: str
+    default_line: str
+
+    def sender(self) -> Sender:
+        return Sender(self.outer, prefix=self.prefix)
+
+    def client(self) -> AsyncSwitchboardClient:
+        transport = httpx.ASGITransport(self.outer)
+        return AsyncSwitchboardClient(f"http://sb{self.prefix}", TOKEN, transport=transport)
+
+
+@pytest.fixture(params=["standalone", "mounted"])
+async def served(
+    request: pytest.FixtureRequest, store: Store, monkeypatch: pytest.MonkeyPatch, airflow_db: Path
+) -> AsyncIterator[Served]:
+    """A switchboard on its own, and one that is mounted beside Airflow's connections."""
+    if request.param == "standalone":
+        lone = create_app(store, LINES, settings=SETTINGS, now=Clock())
+        async with lone.router.lifespan_context(lone):
+            yield Served(lone, lone, "", "support")
+        return
+    for name, secret in (("openai_realtime_default", SECRET), ("sales", OTHER_SECRET)):
+        value = {"conn_type": "openai_realtime", "password": "sk-test", "extra": {"webhook_secret": secret}}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(value))
+    made = create_app(store, AirflowLines(), settings=SETTINGS, now=Clock())
+    airflow = FastAPI()
+    airflow.mount("/openai-realtime", made)
+    async with made.router.lifespan_context(made):
+        yield Served(made, airflow, "/openai-realtime", "openai_realtime_default")
 
 
 async def all_at_once(amount: int, one: Any) -> None:
@@ -187,8 +233,8 @@ def rows(store: Store) -> dict[str, int]:
     return store.database.read(count)
 
 
-async def test_strangers_break_nothing_get_nowhere_and_leave_nothing(app: FastAPI, store: Store) -> None:
-    hostile, sender, every = Hostile(SEED), Sender(app), targets(app)
+async def test_strangers_break_nothing_get_nowhere_and_leave_nothing(served: Served, store: Store) -> None:
+    hostile, sender, every = Hostile(SEED), served.sender(), targets(served.app)
     doors: list[Headers] = [
         [],
         [(b"authorization", b"Bearer ")],
@@ -224,8 +270,10 @@ async def test_strangers_break_nothing_get_nowhere_and_leave_nothing(app: FastAP
     assert sender.answers[401] > REQUESTS // 8, sender.answers
 
 
-async def test_whoever_has_the_token_or_the_secret_breaks_nothing_either(app: FastAPI, store: Store) -> None:
-    hostile, sender, every = Hostile(SEED + 1), Sender(app), targets(app)
+async def test_whoever_has_the_token_or_the_secret_breaks_nothing_and_what_is_stored_is_read_back(
+    served: Served, store: Store
+) -> None:
+    hostile, sender, every = Hostile(SEED + 1), served.sender(), targets(served.app)
     signed_ids: set[str] = set()
     answered: Counter[tuple[str, str, int]] = Counter()
 
@@ -236,6 +284,10 @@ async def test_whoever_has_the_token_or_the_secret_breaks_nothing_either(app: Fa
         if target.path.startswith("/webhook"):
             request = signed_delivery(hostile, number)
             signed_ids.add(f"wh_{number}")
+        if (target.method, target.path) == ("POST", "/v1/attempts") and hostile.chance(0.6):
+            request.chunks = [reservation(hostile)]
+            request.headers = [each for each in request.headers if each[0] not in (b"content-length", b"content-type")]
+            request.headers.append((b"content-type", b"application/json"))
         status = await sender.send(request)
         answered[target.method, target.path, status] += 1
         assert status < 500, f"{status} with FUZZ_SEED={SEED}: {request!r}"
@@ -247,7 +299,51 @@ async def test_whoever_has_the_token_or_the_secret_breaks_nothing_either(app: Fa
     assert {(each.method, each.path) for each in every} <= behind_the_door | {("HEAD", "/health")}
     done = {(method, path) for method, path, status in answered if status == 200}
     assert len(done) > 0.7 * len(every), sorted({(each.method, each.path) for each in every} - done)
-    assert len(store.calls.select("support", CallFilter(), 10, Clock()())) > 5
+    assert len(store.calls.select(served.default_line, CallFilter(), 10, Clock()())) > 5
+    async with served.client() as client:
+        await read_back(client, store, served.default_line)
+
+
+async def read_back(client: AsyncSwitchboardClient, store: Store, line: str) -> None:
+    """Everything that is stored is read by the clients of tasks and triggers, and shown by the Calls page."""
+
+    def keys(connection: Any) -> tuple[set[str], set[str], set[str]]:
+        of_line = [
+            connection.execute(select(column).where(column.table.c.line == line)).scalars()
+            for column in (calls.c.call_id, attempts.c.campaign, orders.c.name)
+        ]
+        return tuple(map(set, of_line))  # type: ignore[return-value]
+
+    call_ids, campaigns, names = store.database.read(keys)
+    assert call_ids
+    assert campaigns
+    listed = {call.call_id for call in (await client.calls(state="all", limit=1000)).calls}
+    assert listed <= call_ids
+    for call_id in sorted(call_ids):
+        assert (await client.call(call_id)).call_id == call_id
+        conversation = await client.conversation(call_id)
+        if conversation is not None:
+            json.dumps(shown_conversation(conversation), allow_nan=False)
+    before, seen = None, set()
+    while True:
+        page = await client.recent_calls(before=before, limit=100)
+        for recent in page.calls:
+            seen.add(recent.call.call_id)
+            json.dumps(shown_call(SeenCall(recent, None, True), Clock()()), allow_nan=False)
+        if (before := page.next) is None:
+            break
+    assert seen == call_ids
+    for campaign in sorted(campaigns):
+        assert await client.attempts(campaign)
+    assert {order.name for order in await client.orders()} <= names
+    assert (await client.check())["line"] == line
+
+
+def reservation(hostile: Hostile) -> bytes:
+    """An attempt to ring a phone that there is, with hostile names."""
+    names = {"campaign": hostile.text()[:200] or "x", "contact": hostile.text()[:200] or "x"}
+    number = f"+1415555{hostile.random.randrange(10_000):04}"
+    return json.dumps({**names, "attempt": hostile.random.randrange(1, 5), "to_number": number}).encode()
 
 
 def signed_delivery(hostile: Hostile, number: int) -> Request:
