@@ -23,6 +23,7 @@ from airflow_openai_realtime.switchboard.records import SwitchboardCall
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
     from airflow_openai_realtime.switchboard.acceptance_rules import Session
+    from airflow_openai_realtime.switchboard.matching import CallMatch
 
 __all__ = ["STOPPED", "Acceptance", "accepting_claimant", "tell_ended"]
 
@@ -39,6 +40,7 @@ class Acceptance:
     :param report: Called with lines for the task's log.
     :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
     :param is_sole: Whether the claimant must have no other open call.
+    :param sole_match: Which other calls count for that; ``None``: all.
     """
 
     calls: CallsClient
@@ -48,10 +50,13 @@ class Acceptance:
     report: Callable[[str], None]
     is_stopped: Callable[[], bool] = lambda: False
     is_sole: bool = False
+    sole_match: CallMatch | None = None
     _rules: AcceptanceRules = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._rules = AcceptanceRules(self.call_id, self.claimant, self.report, self.is_stopped, self.is_sole)
+        self._rules = AcceptanceRules(
+            self.call_id, self.claimant, self.report, self.is_stopped, self.is_sole, self.sole_match
+        )
 
     @property
     def is_ours(self) -> bool:

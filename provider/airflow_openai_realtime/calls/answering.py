@@ -18,7 +18,8 @@ from airflow_openai_realtime.calls.accepting import Acceptance
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.claiming import ringing_calls
 from airflow_openai_realtime.calls.listeners import Match, Report
-from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, newest_own, taken_up
+from airflow_openai_realtime.calls.own_calls import newest_own
+from airflow_openai_realtime.calls.waiting import CLAIM_AGAIN_SECONDS, Sleep, taken_up
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     CallAlreadyDecided,
@@ -29,6 +30,7 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.switchboard.acceptance_rules import AcceptanceRules, Step, run_steps_async
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused
+from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall
 
 #: After these the call is over or another claimant's, and the next one may be wanted.
@@ -49,6 +51,7 @@ class Answering:
     :param claimant: Stable name of who waits.
     :param report: Called with lines for the log of who waits.
     :param sleep: Waits between attempts; for tests.
+    :param match: What is asked for: the claimant has one such call at a time. ``None``: one call, whichever.
     """
 
     plan: AnswerPlan
@@ -57,6 +60,7 @@ class Answering:
     claimant: str
     report: Report
     sleep: Sleep = asyncio.sleep
+    match: CallMatch | None = None
     status: str = field(default=ACCEPTED, init=False)
     is_busy: bool = field(default=False, init=False)
     is_last: bool = field(default=False, init=False)
@@ -89,7 +93,9 @@ class Answering:
     async def _accept(self, call_id: str, *, is_sole: bool) -> SwitchboardCall | None:
         told = False
         while True:
-            rules = AcceptanceRules(call_id, self.claimant, self.report, is_sole=is_sole)
+            rules = AcceptanceRules(
+                call_id, self.claimant, self.report, is_sole=is_sole, sole_match=self.match if is_sole else None
+            )
             steps = rules.accepting(self.plan.session_for, self.plan.max_duration_seconds)
             try:
                 return await run_steps_async(steps, self._perform)
@@ -133,7 +139,7 @@ def answer_now(
     :raises SwitchboardUnreachable: The switchboard did not answer.
     :raises CallError: A call was not accepted and rings on, or nobody can tell and it is kept for a retry.
     """
-    own = newest_own(switchboard.calls(claimed_by=claimant).calls)
+    own = newest_own(switchboard.calls(claimed_by=claimant).calls, match)
     if own is not None and own.state == ACCEPTED:
         own = taken_up(switchboard, own, claimant)
         if own is not None:

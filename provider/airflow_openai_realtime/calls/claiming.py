@@ -38,7 +38,8 @@ def claim_ringing(
     :param most: How many calls to have at most; the others go on ringing.
     :raises SwitchboardUnreachable: The switchboard did not answer, and nothing is claimed.
     """
-    claimed = [call for call in client.calls(claimed_by=claimant).calls if call.state in (CLAIMED, ACCEPTED)]
+    own = client.calls(claimed_by=claimant).calls
+    claimed = [call for call in own if call.state in (CLAIMED, ACCEPTED) and match.meets(call)]
     try:
         for call in ringing_calls(client, match):
             if len(claimed) >= most:

@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 
 from airflow_openai_realtime.calls.listeners import Match, Observer, Report, Waiter
+from airflow_openai_realtime.calls.own_calls import newest_own
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.orders import order_of_claimant
@@ -68,7 +69,8 @@ class CallFeed:
         self._sleep = sleep
         self._ringing: dict[str, SwitchboardCall] = {}
         self._answered: dict[str, SwitchboardCall] = {}  # by standing orders, and not taken over
-        self._taken: dict[str, SwitchboardCall] = {}
+        self._taken: dict[str, dict[str, SwitchboardCall]] = {}  # by claimant, then by call id
+        self._taker_of: dict[str, str] = {}
         self._offered: dict[str, Waiter] = {}
         self._waiters: dict[Waiter, None] = {}
         self._observers: dict[Observer, None] = {}
@@ -120,10 +122,9 @@ class CallFeed:
 
     def refuse(self, waiter: Waiter) -> None:
         """Forget the call on offer to this waiter: it cannot have it. Then offer it another."""
-        own = self._taken.get(waiter.claimant)
-        if own is not None and own is waiter.offer:
-            # Else it would be offered again at once, until the switchboard says that it is over.
-            del self._taken[waiter.claimant]
+        if waiter.offer is not None:
+            # Else an own call would be offered again at once, until the switchboard says that it is over.
+            self._forget_taken(waiter.offer.call_id)
         self._settle(waiter, forget=True)
         self._match_all()
 
@@ -173,6 +174,7 @@ class CallFeed:
             self._ringing.clear()
             self._answered.clear()
             self._taken.clear()
+            self._taker_of.clear()
         else:
             page = await self.client.calls(after=cursor, wait_seconds=POLL_SECONDS, limit=PAGE_LIMIT)
         if self.trouble is not None:
@@ -190,7 +192,9 @@ class CallFeed:
 
     def _note(self, call: SwitchboardCall) -> None:
         """Keep what is new about a call."""
+        self._forget_taken(call.call_id)
         if call.state == RINGING:
+            # Perhaps again: a claim that came to nothing was given back.
             self._ringing[call.call_id] = call
             return
         self._ringing.pop(call.call_id, None)
@@ -198,21 +202,23 @@ class CallFeed:
         if order_of_claimant(call.claimed_by) is not None:
             if call.state == ACCEPTED:
                 self._answered[call.call_id] = call
-            return
-        if call.claimed_by is None:
-            return
-        known = self._taken.get(call.claimed_by)
-        if not call.is_over and (known is None or known.received_at <= call.received_at):
-            self._taken[call.claimed_by] = call
-        elif call.is_over and known is not None and known.call_id == call.call_id:
-            del self._taken[call.claimed_by]
+        elif call.claimed_by is not None and not call.is_over:
+            self._taken.setdefault(call.claimed_by, {})[call.call_id] = call
+            self._taker_of[call.call_id] = call.claimed_by
+
+    def _forget_taken(self, call_id: str) -> None:
+        claimant = self._taker_of.pop(call_id, None)
+        if claimant is not None:
+            del self._taken[claimant][call_id]
+            if not self._taken[claimant]:
+                del self._taken[claimant]
 
     # -- offers ---------------------------------------------------------------------------------------------------
 
     def _match_all(self) -> None:
         idle = [waiter for waiter in self._waiters if waiter.offer is None]
         for waiter in list(idle):
-            own = self._taken.get(waiter.claimant)
+            own = newest_own(self._taken.get(waiter.claimant, {}).values(), waiter.match)
             if own is not None:
                 self._offer(own, waiter, idle)
         self._match(self._ringing, [waiter for waiter in idle if not waiter.takes_answered])

@@ -24,7 +24,15 @@ class Match(Protocol):
     """What a waiter looks for."""
 
     def matches(self, call: SwitchboardCall, /) -> bool:
-        """Tell whether this call is wanted."""
+        """Tell whether this call, on offer, is wanted."""
+
+    def meets(self, call: SwitchboardCall, /) -> bool:
+        """
+        Tell whether a call that the claimant has already is the one that is asked for.
+
+        A claimant is named by the place of its task, and another contact may stand there by now: a mapped task whose
+        list was read again.
+        """
 
 
 Report = Callable[[str], None]

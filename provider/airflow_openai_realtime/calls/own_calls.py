@@ -8,11 +8,22 @@ from collections.abc import Awaitable, Callable, Iterable
 from airflow_openai_realtime.calls.listeners import Match
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, SwitchboardCall
 
 #: Pauses while the switchboard is away, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
+
+
+def newest_own(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
+    """
+    Of the calls of one claimant, the one that is alive and asked for; the newest if there are several.
+
+    :param calls: The claimant's calls.
+    :param match: What is asked for now. Calls of another contact, who stood in the task's place before, do not count.
+    """
+    alive = [call for call in calls if call.state in (CLAIMED, ACCEPTED) and match.meets(call)]
+    return max(alive, key=lambda call: call.received_at, default=None)
 
 
 def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
@@ -22,7 +33,7 @@ def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> Switchboa
     :param calls: The claimant's calls in any state.
     :param match: What is looked for now: a task that was cleared may be told to want another call than before.
     """
-    accepted = [call for call in calls if call.accepted_at is not None and match.matches(call)]
+    accepted = [call for call in calls if call.accepted_at is not None and match.meets(call)]
     return max(accepted, key=lambda call: call.received_at, default=None)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from airflow_openai_realtime.calls.waiting import Claiming, Sleep, newest_own, taken_up
+from airflow_openai_realtime.calls.own_calls import newest_own
+from airflow_openai_realtime.calls.waiting import Claiming, Sleep, taken_up
 from airflow_openai_realtime.exceptions import ClaimLost, UnknownCall
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.matching import CallMatch
@@ -30,6 +31,10 @@ class AnsweredMatch:
         """Tell whether this call is wanted."""
         is_the_orders = call.state == ACCEPTED and call.claimed_by == claimant_of_order(self.order)
         return is_the_orders and self.match.matches(call)
+
+    def meets(self, call: SwitchboardCall, /) -> bool:
+        """Tell whether a call that was taken over before is the one that is asked for."""
+        return self.match.matches(call)
 
 
 class TakingOver(Claiming):
@@ -62,7 +67,7 @@ def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str
     :return: The call, or ``None`` when there is none.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    own = newest_own(client.calls(claimed_by=claimant).calls)
+    own = newest_own(client.calls(claimed_by=claimant).calls, match)
     own = own and taken_up(client, own, claimant)
     if own is not None:
         return own

@@ -8,12 +8,13 @@ process that made it: a waiter that starts again first looks for the call it alr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_openai_realtime.calls import outcomes
 from airflow_openai_realtime.calls.feed import CallFeed, Match, Report, Waiter
+from airflow_openai_realtime.calls.own_calls import newest_own
 from airflow_openai_realtime.calls.taking_back import end_picked_up, take_back
 from airflow_openai_realtime.dialers.port import AsyncDialer
 from airflow_openai_realtime.exceptions import (
@@ -24,7 +25,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
 from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused
-from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, RINGING, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import CLAIMED, RINGING, SwitchboardCall
 
 #: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
 CLAIM_AGAIN_SECONDS = 0.5
@@ -130,7 +131,7 @@ def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> Swi
     :return: The claimed call, or None when none rings that is wanted.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    own = newest_own(client.calls(claimed_by=claimant).calls)
+    own = newest_own(client.calls(claimed_by=claimant).calls, match)
     own = own and taken_up(client, own, claimant)
     if own is not None:
         return own
@@ -158,12 +159,6 @@ def taken_up(client: SwitchboardClient, own: SwitchboardCall, claimant: str) -> 
         return client.claim(own.call_id, claimant)
     except (ClaimLost, UnknownCall):
         return None
-
-
-def newest_own(calls: Iterable[SwitchboardCall]) -> SwitchboardCall | None:
-    """Of the calls of one claimant, the one that is still alive; the newest if there are several."""
-    alive = [call for call in calls if call.state in (CLAIMED, ACCEPTED)]
-    return max(alive, key=lambda call: call.received_at, default=None)
 
 
 async def wait_for_call(
@@ -243,7 +238,7 @@ async def _wait(
         await asyncio.gather(*tasks, return_exceptions=True)
     if taken is None:
         # A claim may have been under way when the waiting ended; then the call is ours after all.
-        own = await _own_call(feed.client, claimant)
+        own = await _own_call(feed.client, claimant, match)
         taken = await taker.take(own) if own is not None else None
     if taken is not None:
         return Waited(taker.status, call=taken)
@@ -262,7 +257,7 @@ async def _take_one(
             # Raised out of the waiter, so that the call that was on offer goes to somebody else who waits here.
             if error.code != HAS_ANOTHER:
                 raise
-        own = await _own_call(feed.client, claimant)
+        own = await _own_call(feed.client, claimant, match)
         taken = await taker.take(own) if own is not None else None
         if taken is not None or taker.is_last:
             return taken
@@ -276,9 +271,9 @@ async def _take_offered(waiter: Waiter, taker: Taker) -> SwitchboardCall | None:
             return taken
 
 
-async def _own_call(client: AsyncSwitchboardClient, claimant: str) -> SwitchboardCall | None:
+async def _own_call(client: AsyncSwitchboardClient, claimant: str, match: Match) -> SwitchboardCall | None:
     try:
-        return newest_own((await client.calls(claimed_by=claimant)).calls)
+        return newest_own((await client.calls(claimed_by=claimant)).calls, match)
     except SwitchboardUnreachable:
         return None
 

@@ -42,6 +42,7 @@ from airflow_openai_realtime.switchboard.witnesses import GONE, KILLED
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.switchboard.matching import CallMatch
 
 T = TypeVar("T")
 
@@ -147,6 +148,7 @@ class AcceptanceRules:
     :param report: Called with lines for the task's log.
     :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
     :param is_sole: Whether the claimant must have no other open call.
+    :param sole_match: Which other calls count for that; ``None``: all.
     :param now: The clock.
     """
 
@@ -155,6 +157,7 @@ class AcceptanceRules:
     report: Callable[[str], None]
     is_stopped: Callable[[], bool] = lambda: False
     is_sole: bool = False
+    sole_match: CallMatch | None = None
     now: Callable[[], datetime] = utc_now
     is_ours: bool = field(default=False, init=False)
     """Whether the claimant has the call, so that it may be hung up."""
@@ -201,7 +204,9 @@ class AcceptanceRules:
     def _announce(self, max_duration_seconds: float) -> Steps[Announcement]:
         try:
             announced: Announcement = yield Step(
-                "switchboard", "announce", (self.call_id, self.claimant, max_duration_seconds, self.is_sole)
+                "switchboard",
+                "announce",
+                (self.call_id, self.claimant, max_duration_seconds, self.is_sole, self.sole_match),
             )
         except MoveRefused as error:
             if error.code in (CLAIMED_BY_OTHER, HAS_ANOTHER):

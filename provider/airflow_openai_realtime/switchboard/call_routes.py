@@ -17,6 +17,7 @@ from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.client_requests import LONGEST_WAIT_SECONDS
 from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.lines import Line
+from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.moves import Change
 from airflow_openai_realtime.switchboard.orders import CLAIMANT_PREFIX, ORDER_NAME
 from airflow_openai_realtime.switchboard.private_route import CallerLine, PrivateRoute
@@ -24,6 +25,7 @@ from airflow_openai_realtime.switchboard.records import CALL_STATES, RINGING, Sw
 from airflow_openai_realtime.switchboard.service import Service, service_of
 from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS
 from airflow_openai_realtime.switchboard.store import CallFilter, NewCall
+from airflow_openai_realtime.switchboard.store.calls import SoleCall
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
@@ -49,6 +51,7 @@ class Accepting(Claim):
 
     max_duration_seconds: float = Field(gt=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
     sole: bool = False
+    sole_match: dict[str, Any] | None = None
 
 
 class Release(Claim):
@@ -136,8 +139,9 @@ async def accepting(request: Request, line: CallerLine, call_id: str, body: Acce
         asked_before = call.hangup_at is not None
         return moves.accepting(call, body.claimant, now, body.max_duration_seconds)
 
-    sole = body.claimant if body.sole else None
-    answer = await _move(request, line, call_id, rule, register=True, sole_claimant=sole)
+    match = None if body.sole_match is None else CallMatch.from_dict(body.sole_match)
+    sole = SoleCall(body.claimant, match) if body.sole else None
+    answer = await _move(request, line, call_id, rule, register=True, sole=sole)
     return {**answer, "asked_before": asked_before}
 
 
@@ -235,12 +239,12 @@ async def _move(
     rule: Callable[[SwitchboardCall], Change],
     *,
     register: bool = False,
-    sole_claimant: str | None = None,
+    sole: SoleCall | None = None,
 ) -> Answer:
     service = service_of(request)
     call_id = checked_id(call_id)
     unknown = _unheard_of(service, line, call_id) if register else None
-    move = partial(service.store.calls.move, if_unknown=unknown, sole_claimant=sole_claimant)
+    move = partial(service.store.calls.move, if_unknown=unknown, sole=sole)
     call = await service.threads.run(move, line.name, call_id, rule, service.now())
     service.hub.ring(line.name)
     return {"call": call.to_dict()}

@@ -21,6 +21,7 @@ from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUn
 from airflow_openai_realtime.switchboard import client_requests as ask
 from airflow_openai_realtime.switchboard.client_requests import SwitchboardRequest
 from airflow_openai_realtime.switchboard.conversation_client import AsyncConversationMethods, ConversationMethods
+from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
 from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
@@ -191,7 +192,14 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         """
         return self.announce(call_id, claimant, max_duration_seconds).call
 
-    def announce(self, call_id: str, claimant: str, max_duration_seconds: float, is_sole: bool = False) -> Announcement:
+    def announce(
+        self,
+        call_id: str,
+        claimant: str,
+        max_duration_seconds: float,
+        is_sole: bool = False,
+        sole_match: CallMatch | None = None,
+    ) -> Announcement:
         """
         As :meth:`accepting`, and learn whether OpenAI may have been asked before.
 
@@ -199,9 +207,10 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         :param claimant: Who accepts it.
         :param max_duration_seconds: Above 0, at most 3,600, in seconds.
         :param is_sole: Whether the claimant must have no other open call; then it is refused as ``has_another``.
+        :param sole_match: Which other calls count for that; ``None``: all.
         :raises MoveRefused: Another claimant has it, or it is over: do not accept it.
         """
-        request = ask.announce(call_id, claimant, max_duration_seconds, is_sole)
+        request = ask.announce(call_id, claimant, max_duration_seconds, is_sole, sole_match)
         return ask.as_announcement(self._send(request))
 
     def accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
@@ -453,10 +462,15 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
         return (await self.announce(call_id, claimant, max_duration_seconds)).call
 
     async def announce(
-        self, call_id: str, claimant: str, max_duration_seconds: float, is_sole: bool = False
+        self,
+        call_id: str,
+        claimant: str,
+        max_duration_seconds: float,
+        is_sole: bool = False,
+        sole_match: CallMatch | None = None,
     ) -> Announcement:
         """Say by when the call must be over; see :meth:`SwitchboardClient.announce`."""
-        request = ask.announce(call_id, claimant, max_duration_seconds, is_sole)
+        request = ask.announce(call_id, claimant, max_duration_seconds, is_sole, sole_match)
         return ask.as_announcement(await self._send(request))
 
     async def accepted(self, call_id: str, claimant: str) -> SwitchboardCall:

@@ -27,6 +27,7 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED, MoveRefused
+from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
 from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
 
@@ -100,10 +101,16 @@ def move_call(call_id: str, move: str, **body: Any) -> SwitchboardRequest:
     return SwitchboardRequest("POST", f"/v1/calls/{_quoted(call_id)}/{move}", body=body, call_id=call_id)
 
 
-def announce(call_id: str, claimant: str, max_duration_seconds: float, is_sole: bool) -> SwitchboardRequest:
+def announce(
+    call_id: str, claimant: str, max_duration_seconds: float, is_sole: bool, sole_match: CallMatch | None = None
+) -> SwitchboardRequest:
     """An accept that is about to be sent."""
     body: dict[str, Any] = {"claimant": claimant, "max_duration_seconds": max_duration_seconds}
-    return move_call(call_id, "accepting", **body, **({"sole": True} if is_sole else {}))
+    if is_sole:
+        body["sole"] = True
+        if sole_match is not None:
+            body["sole_match"] = sole_match.to_dict()
+    return move_call(call_id, "accepting", **body)
 
 
 def end_call(call_id: str, reason: str, by: str, after_seconds: float) -> SwitchboardRequest:

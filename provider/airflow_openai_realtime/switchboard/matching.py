@@ -58,6 +58,10 @@ class CallMatch:
             and all(_header_holds(pattern, call.header(name.strip())) for name, pattern in self.headers.items())
         )
 
+    def meets(self, call: SwitchboardCall) -> bool:
+        """Whether an own call is the one that is asked for: as :meth:`matches`."""
+        return self.matches(call)
+
     def _names_correlation(self) -> bool:
         return any(name.strip().lower() == CORRELATION_HEADER.lower() for name in self.headers)
 

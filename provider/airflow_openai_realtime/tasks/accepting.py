@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.accepting import Acceptance
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.matching import CallMatch
     from airflow_openai_realtime.switchboard.task_states import TaskReference
 
 #: Limit for one request while the task is being killed, in seconds: Airflow kills it for good after five.
@@ -69,6 +70,7 @@ class AcceptingTask:
         claimant: str,
         *,
         is_sole: bool = False,
+        sole_match: CallMatch | None = None,
     ) -> Acceptance:
         """Begin to accept a call; from now on a kill is about it."""
         from airflow_openai_realtime.calls.accepting import Acceptance
@@ -82,6 +84,7 @@ class AcceptingTask:
             report=self.report,
             is_stopped=lambda: self._stopped,
             is_sole=is_sole,
+            sole_match=sole_match,
         )
         return self._under_way
 

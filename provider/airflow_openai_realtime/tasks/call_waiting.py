@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, A
 
 from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import check_match_literals, read_mapping, read_match
-from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
+from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.switchboard.task_states import reference_to
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
@@ -69,17 +69,39 @@ class CallWaiting(AcceptingTask):
             raise AirflowSensorTimeout(f"no call came within {self.timeout:g} s")
         if status == "not_answered":
             return self._not_answered(context, str(event.get("outcome")))
-        if status == OVER:
-            with self._switchboard() as switchboard:
-                return self._over(context, switchboard, switchboard.call(event["call_id"]))
-        if status not in (CLAIMED, ACCEPTED):
+        if status not in (CLAIMED, ACCEPTED, OVER):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
         with self._switchboard() as switchboard:
-            call = switchboard.call(event["call_id"])
-            if status == ACCEPTED and call.state == CLAIMED:
+            call: SwitchboardCall | None = switchboard.call(event["call_id"])
+            if call is not None and not self._match().meets(call):
+                self._report(f"Call {call.call_id} is not the one that this task waits for now; waiting for that.")
+                call = None
+            elif call is not None and status == OVER:
+                return self._over(context, switchboard, call)
+            elif call is not None and status == ACCEPTED and call.state == CLAIMED:
                 # The trigger could not tell the switchboard.
                 call = switchboard.accepted(call.call_id, claimant_of(context["ti"]))
-            return self._taken(switchboard, call)
+            elif call is not None and status == CLAIMED:
+                call = self._claimed_still(switchboard, call, claimant_of(context["ti"]))
+            if call is not None:
+                return self._taken(switchboard, call)
+        found = self._look(context)
+        return found if found is not None else self._defer(context)
+
+    def _claimed_still(
+        self, switchboard: SwitchboardClient, call: SwitchboardCall, claimant: str
+    ) -> SwitchboardCall | None:
+        """
+        Return the call that the trigger has claimed, if it can still be had.
+
+        Time may have passed since then, hours while the DAG was paused: a claim that no accept follows lapses.
+        """
+        try:
+            # Also when it seems to be ours: that costs one request, and tells for certain.
+            return switchboard.claim(call.call_id, claimant)
+        except ClaimLost as error:
+            self._report(f"Call {call.call_id} was claimed, but not accepted in time; waiting for another one. {error}")
+            return None
 
     def _over(self, context: Context, switchboard: SwitchboardClient, call: SwitchboardCall) -> dict[str, Any]:
         """Return the result of a call that this task has run."""
@@ -152,7 +174,7 @@ class CallWaiting(AcceptingTask):
         with hook.calls() as calls:
 
             def begin(call_id: str, is_sole: bool) -> Any:
-                return self._acceptance(line, calls, switchboard, call_id, claimant, is_sole=is_sole)
+                return self._acceptance(line, calls, switchboard, call_id, claimant, is_sole=is_sole, sole_match=match)
 
             return answer_now(switchboard, match, claimant, plan, begin, self.report)
 

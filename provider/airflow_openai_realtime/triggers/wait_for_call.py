@@ -204,13 +204,15 @@ class WaitForCallTrigger(BaseTrigger):
         from airflow_openai_realtime.calls.answer_plan import AnswerPlan
         from airflow_openai_realtime.calls.answering import Answering
         from airflow_openai_realtime.calls.shared_clients import shared_calls
+        from airflow_openai_realtime.switchboard.matching import CallMatch
 
         plan = AnswerPlan.unseal(self.answer, line.api.api_key)
         await hide_session_secrets_async(plan.session)
         # Slow to load: not when a phone rings, and not in the event loop.
         await asyncio.to_thread(importlib.import_module, "airflow_openai_realtime.api.session")
         calls = await stack.enter_async_context(shared_calls(line.api))
-        return Answering(plan, calls, switchboard, self.claimant, self._report)
+        match = CallMatch.from_dict(self.match)
+        return Answering(plan, calls, switchboard, self.claimant, self._report, match=match)
 
     async def _carrier_watch(self, stack: AsyncExitStack) -> CarrierWatch | None:
         if not self.telephony_carrier_conn_id or not self.carrier_call_id:

@@ -85,7 +85,9 @@ class World:
         self.row = replace(self.row, **rule(self.row, *arguments).values)
         return self.row
 
-    def _announce(self, call_id: str, claimant: str, seconds: float, is_sole: bool) -> Announcement:
+    def _announce(
+        self, call_id: str, claimant: str, seconds: float, is_sole: bool, sole_match: object = None
+    ) -> Announcement:
         asked_before = self.row.hangup_at is not None
         return Announcement(self._move(moves.accepting, claimant, self.now, seconds), asked_before)
 

@@ -12,6 +12,7 @@ from tests.unit.switchboard.support import START, Switchboard, a_call
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused
 from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.store.calls import SoleCall
 
 AT = START + timedelta(seconds=1)
 
@@ -87,7 +88,7 @@ def test_of_many_at_once_with_the_same_claimant_one_gets_a_call(store: Store) ->
     def announce(number: int) -> None:
         start.wait()
         try:
-            store.calls.move("support", f"rtc_{number}", rule, AT, sole_claimant="me")
+            store.calls.move("support", f"rtc_{number}", rule, AT, sole=SoleCall("me"))
         except MoveRefused as error:
             refused.append(error.code)
         else:

@@ -16,6 +16,7 @@ from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.errors import HAS_ANOTHER, MoveRefused, StoreUnavailable
+from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.moves import Change
 from airflow_openai_realtime.switchboard.records import (
     ACCEPTED,
@@ -76,6 +77,19 @@ class CallFilter:
     states: tuple[str, ...] = CALL_STATES
     claimed_by: str | None = None
     call_ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SoleCall:
+    """
+    A claimant that has one call at a time.
+
+    :param claimant: Who.
+    :param match: Which of its other open calls count; ``None``: all.
+    """
+
+    claimant: str
+    match: CallMatch | None = None
 
 
 @dataclass(frozen=True)
@@ -175,20 +189,20 @@ class Calls:
         rule: Callable[[SwitchboardCall], Change],
         now: datetime,
         if_unknown: NewCall | None = None,
-        sole_claimant: str | None = None,
+        sole: SoleCall | None = None,
     ) -> SwitchboardCall:
         """
         Apply a rule to a call by compare-and-set; the rule is asked again when somebody else was quicker.
 
         :param if_unknown: Stored first when the line has never seen the call.
-        :param sole_claimant: Refuse when this claimant has another open call.
+        :param sole: Refuse when this claimant has another such call.
         :returns: The call after the move.
         :raises UnknownCall: There is no such call, and ``if_unknown`` is not given.
         :raises MoveRefused: The rule does not allow it.
         """
         for _ in range(_MOST_TRIES):
             moved = self._database.write(
-                lambda connection: self._move(connection, line, call_id, rule, now, if_unknown, sole_claimant)
+                lambda connection: self._move(connection, line, call_id, rule, now, if_unknown, sole)
             )
             if moved is not None:
                 return moved
@@ -202,11 +216,11 @@ class Calls:
         rule: Callable[[SwitchboardCall], Change],
         now: datetime,
         if_unknown: NewCall | None,
-        sole_claimant: str | None,
+        sole: SoleCall | None,
     ) -> SwitchboardCall | None:
         """The call after the move, or None when it changed between the look and the move."""
-        if sole_claimant is not None:
-            _require_no_other(connection, self._database.dialect, line, call_id, sole_claimant)
+        if sole is not None:
+            _require_no_other(connection, self._database.dialect, line, call_id, sole)
         try:
             call, version = _find(connection, line, call_id)
         except UnknownCall:
@@ -274,7 +288,7 @@ def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardC
     return read_call(row), row.version
 
 
-def _require_no_other(connection: Connection, dialect: str, line: str, call_id: str, claimant: str) -> None:
+def _require_no_other(connection: Connection, dialect: str, line: str, call_id: str, sole: SoleCall) -> None:
     """
     Whoever comes second with the same claimant waits here until the first has committed.
 
@@ -284,16 +298,16 @@ def _require_no_other(connection: Connection, dialect: str, line: str, call_id: 
     :raises MoveRefused: The claimant has another open call.
     """
     if dialect == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{line}\n{claimant}", 0))))
-    others = select(calls.c.call_id).where(
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{line}\n{sole.claimant}", 0))))
+    others = select(*CALL_FIELDS).where(
         calls.c.line == line,
-        calls.c.claimed_by == claimant,
+        calls.c.claimed_by == sole.claimant,
         calls.c.call_id != call_id,
         calls.c.state.in_((CLAIMED, ACCEPTED)),
     )
     if dialect in ("mysql", "mariadb"):
         others = others.with_for_update()
-    if connection.execute(others.limit(1)).first() is not None:
+    if any(sole.match is None or sole.match.meets(read_call(row)) for row in connection.execute(others)):
         raise MoveRefused(
             f"call {call_id} is not for a claimant that has another open call", code=HAS_ANOTHER, call_id=call_id
         )
