@@ -2,8 +2,8 @@
 What may happen to a call: each move as a pure rule, from the call as it is to the values that change.
 
 ``ringing → claimed → accepted → ended``, or to ``rejected`` or ``missed``; from ``claimed`` back to ``ringing`` when
-nothing was accepted. A final state is never left: the first one wins. The store applies a rule by compare-and-set, and
-asks again when the call changed meanwhile.
+nothing was accepted, or nobody is about to. A final state is never left: the first one wins. The store applies a rule
+by compare-and-set, and asks again when the call changed meanwhile.
 """
 
 from __future__ import annotations
@@ -78,6 +78,24 @@ def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, r
     no_holder = END_WANTED if call.end_is_delayed else ()
     given_back = dict.fromkeys(("claimed_by", "claimed_at", "hangup_at", *no_holder))
     return Change({"state": RINGING, **given_back, "end_reason": reason}, RINGING)
+
+
+def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
+    """
+    Let a claimed call ring for others again that its claimant does not accept: its DAG is paused, or its task is gone.
+
+    The claimant may only be slow, and can still accept the call while no other has taken it. A claim that was made late
+    holds for as long as the call had been ringing by then: so a call is not passed around for ever among claimants that
+    are all slow.
+
+    :param claim_seconds: How long a claim holds at least, above 0.
+    """
+    if call.state != CLAIMED or call.hangup_at is not None or call.claimed_at is None or call.expires_at <= now:
+        return NOTHING
+    holds = max(timedelta(seconds=claim_seconds), call.claimed_at - call.received_at)
+    if call.claimed_at + holds > now:
+        return NOTHING
+    return Change({"state": RINGING, "claimed_by": None, "claimed_at": None}, RINGING)
 
 
 def accept_in_doubt(call: SwitchboardCall, claimant: str) -> Change:

@@ -32,7 +32,7 @@ from airflow_openai_realtime.switchboard.counters import REAPER_ACTIONS, Counter
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.lines import Line
-from airflow_openai_realtime.switchboard.records import ACCEPTED, SwitchboardCall
+from airflow_openai_realtime.switchboard.records import ACCEPTED, RINGING, SwitchboardCall
 from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS, SwitchboardSettings
 from airflow_openai_realtime.switchboard.store import OverdueCall, Store
 from airflow_openai_realtime.switchboard.store.statistics import OTHER, REASONS
@@ -121,6 +121,7 @@ class Reaper:
             if key not in self._busy and self._busy_on(call.line) < self._settings.reaper_concurrency:
                 self._busy[key] = asyncio.ensure_future(self._watched(self._end(call), call))
                 self._busy[key].add_done_callback(partial(self._forget, key))
+        await self._let_claims_lapse()
         grace = self._settings.claim_grace_seconds
         for line, call_id in await self._threads.run(self._store.reaping.rung_out, self._now(), grace):
             await self._move(line, call_id, lambda call: moves.missed(call, self._now(), grace))
@@ -130,6 +131,13 @@ class Reaper:
             self._on_change(line)
             log.warning(logs.line("reaper.result_written", line=line, call_id=call_id))
         self.last_sweep_at = self._now()
+
+    async def _let_claims_lapse(self) -> None:
+        seconds = self._settings.claim_seconds
+        for line, call_id in await self._threads.run(self._store.reaping.lapsed, self._now(), seconds):
+            moved = await self._move(line, call_id, lambda call: moves.lapse(call, self._now(), seconds))
+            if moved.state == RINGING:
+                log.warning(logs.line("call.claim_lapsed", line=line, call_id=call_id))
 
     async def settled(self) -> None:
         """Wait for the hang-ups that were begun."""

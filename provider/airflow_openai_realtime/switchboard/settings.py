@@ -24,6 +24,8 @@ class SwitchboardSettings:
 
     :param ring_seconds: How long after OpenAI's event a call counts as ringing. The real limit is not published; it is
         what the carrier waits, often 30 to 60 s.
+    :param claim_seconds: How long a claim keeps a ringing call from others while no accept of it is announced; longer
+        when the call had been ringing for longer before it was claimed.
     :param claim_grace_seconds: How long past that a claimed call may still be accepted before it counts as missed.
     :param default_max_duration_seconds: For a call that is said to be accepted without a duration.
     :param reaper_interval_seconds: How often overdue calls are looked for.
@@ -66,6 +68,7 @@ class SwitchboardSettings:
     """
 
     ring_seconds: float = 60.0
+    claim_seconds: float = 10.0
     claim_grace_seconds: float = 60.0
     default_max_duration_seconds: float = 600.0
     reaper_interval_seconds: float = 1.0

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.hooks.realtime import LineSettings, RealtimeHook
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+    from airflow_openai_realtime.switchboard.matching import CallMatch
 
 #: How long the switchboard may take to say how the task is, in seconds; then Airflow and OpenAI are asked directly.
 ANSWER_SECONDS = 3.0
@@ -80,6 +81,7 @@ class Kill:
     :param call_id: The call that the trigger runs; ``None``: it waits for one, and may have it by now.
     :param generation: Number of the trigger as a holder of the call; 0: it was none.
     :param order: The placed call that it waits for.
+    :param match: What the task waits for; other calls of its name are not its own. ``None``: all are.
     :param returns_result: Whether the task returns the result of its call, so that a killed one has it as well.
     """
 
@@ -90,6 +92,7 @@ class Kill:
     call_id: str | None = None
     generation: int = 0
     order: Order | None = None
+    match: CallMatch | None = None
     returns_result: bool = False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _ended: list[str] = field(default_factory=list, init=False)
@@ -271,7 +274,11 @@ class Kill:
         except SwitchboardError as error:
             self.report(f"The switchboard cannot say whether the task has a call: {error}")
             return []
-        return [call for call in calls if call.state in (CLAIMED, ACCEPTED)]
+        return [
+            call
+            for call in calls
+            if call.state in (CLAIMED, ACCEPTED) and (self.match is None or self.match.meets(call))
+        ]
 
     async def _result(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> dict[str, Any] | None:
         """Return what came of the call once the switchboard has written it; ``None``: there was none, or it is late."""

@@ -127,6 +127,7 @@ class WaitForCallTrigger(BaseTrigger):
 
         See ``triggers/killing.py``.
         """
+        from airflow_openai_realtime.switchboard.matching import CallMatch
         from airflow_openai_realtime.triggers.killing import Kill, Order
 
         order = None
@@ -140,6 +141,7 @@ class WaitForCallTrigger(BaseTrigger):
             call_id=self._live_call_id,
             generation=self._generation,
             order=order,
+            match=CallMatch.from_dict(self.match),
             returns_result=self.conversation is not None,
         )
         await carry_through(kill.carry_out())

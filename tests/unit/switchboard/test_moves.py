@@ -47,6 +47,46 @@ def test_a_claimant_has_its_call_already(state: str) -> None:
     assert moves.claim(call(state), "me", START) == moves.NOTHING
 
 
+def test_a_claim_is_given_back_and_the_call_rings_for_others() -> None:
+    before = call("claimed", hangup_at=START + timedelta(seconds=600))
+    change = moves.release(before, "me", START, "accept_failed")
+    assert change.kind == "ringing"
+    rings = after(before, change)
+    assert (rings.state, rings.claimed_by, rings.hangup_at) == ("ringing", None, None)
+    assert moves.missed(rings, START + timedelta(seconds=60), 60).values["state"] == "missed"
+    assert after(rings, moves.accepted(rings, "you", START, 600)).end_reason is None
+
+
+@pytest.mark.parametrize(
+    ("before", "claimant", "claimed_at"),
+    [
+        (call("claimed"), "you", START),
+        (call("claimed", claimed_at=START + timedelta(seconds=1)), "me", START),
+        (call("accepted"), "me", START),
+        (call("ringing"), "me", START),
+        (call("ended"), "me", START),
+    ],
+)
+def test_what_is_not_that_claim_any_more_is_not_given_back(
+    before: SwitchboardCall, claimant: str, claimed_at: Any
+) -> None:
+    assert moves.release(before, claimant, claimed_at, "accept_failed") == moves.NOTHING
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        call("claimed", hangup_at=START + timedelta(seconds=600)),
+        call("claimed", expires_at=START + timedelta(seconds=10)),
+        call("accepted"),
+        call("ringing"),
+        call("missed"),
+    ],
+)
+def test_only_a_claim_that_nobody_acts_on_lapses(before: SwitchboardCall) -> None:
+    assert moves.lapse(before, START + timedelta(seconds=10), 10) == moves.NOTHING
+
+
 @pytest.mark.parametrize("state", ["claimed", "accepted"])
 def test_a_claimed_call_is_not_another_claimants(state: str) -> None:
     for move in (

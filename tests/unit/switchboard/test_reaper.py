@@ -293,9 +293,10 @@ async def test_a_call_that_somebody_else_ended_meanwhile_keeps_that_reason(
 
 async def test_what_rang_out_is_missed(reaper: Reaper, store: Store, clock: Clock) -> None:
     store.calls.add([a_call(1), a_call(2), a_call(3)])
-    store.calls.move("support", "rtc_2", partial(moves.claim, claimant="me", now=clock()), clock())
     announce(store, clock, 4, seconds=3600)
-    clock.move(59)
+    clock.move(55)
+    store.calls.move("support", "rtc_2", partial(moves.claim, claimant="me", now=clock()), clock())
+    clock.move(4)
     await sweep(reaper)
     assert [look(store, number).state for number in (1, 2, 3, 4)] == ["ringing", "claimed", "ringing", "claimed"]
     clock.move(1)
@@ -304,6 +305,30 @@ async def test_what_rang_out_is_missed(reaper: Reaper, store: Store, clock: Cloc
     clock.move(60)
     await sweep(reaper)
     assert [look(store, number).state for number in (1, 2, 3, 4)] == ["missed", "missed", "missed", "claimed"]
+
+
+async def test_a_claim_that_no_accept_follows_lapses_and_one_that_is_announced_does_not(
+    reaper: Reaper, store: Store, clock: Clock
+) -> None:
+    store.calls.add([a_call(1)])
+    announce(store, clock, 2, seconds=3600)
+    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=clock()), clock())
+    clock.move(9)
+    await sweep(reaper)
+    assert look(store, 1).state == "claimed"
+    clock.move(1)
+    await sweep(reaper)
+    assert (look(store, 1).state, look(store, 1).claimed_by) == ("ringing", None)
+    assert look(store, 2).state == "claimed"
+    # Another one who is slow, too, has longer.
+    clock.move(5)
+    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="you", now=clock()), clock())
+    clock.move(14)
+    await sweep(reaper)
+    assert look(store, 1).claimed_by == "you"
+    clock.move(1)
+    await sweep(reaper)
+    assert look(store, 1).state == "ringing"
 
 
 async def test_a_store_that_is_away_or_a_bug_does_not_end_the_reaper(

@@ -120,6 +120,22 @@ class Reaping:
 
         return [key for key in found if self._database.write(partial(work, line=key[0], call_id=key[1]))]
 
+    def lapsed(self, now: datetime, claim_seconds: float) -> list[tuple[str, str]]:
+        """(line, call id) of ringing calls that a task has claimed for so long without announcing an accept."""
+        query = (
+            select(calls.c.line, calls.c.call_id)
+            .where(
+                calls.c.state == CLAIMED,
+                calls.c.hangup_at.is_(None),
+                calls.c.order_lease_until.is_(None),
+                calls.c.expires_at > now,
+                calls.c.claimed_at <= now - timedelta(seconds=claim_seconds),
+            )
+            .order_by(calls.c.claimed_at)
+            .limit(SWEEP)
+        )
+        return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
+
     def rung_out(self, now: datetime, grace_seconds: float) -> list[tuple[str, str]]:
         """(line, call id) of calls that nobody claimed, or that were claimed but never accepted, in time."""
         late = now - timedelta(seconds=grace_seconds)
