@@ -50,6 +50,14 @@ def output(python: Path, *arguments: str) -> str:
     return answer.stdout
 
 
+def test_who_has_only_the_wheel_finds_the_examples_that_the_guide_copies(python: Path, tmp_path: Path) -> None:
+    where = output(python, "-c", "import airflow_openai_realtime as it; print(it.__path__[0])").strip()
+    examples = {path.name: path.read_bytes() for path in (Path(where) / "example_dags").iterdir() if path.is_file()}
+    kept = {path.name: path.read_bytes() for path in (ROOT / "example_dags").iterdir() if path.is_file()}
+    assert examples == kept
+    assert {"example_call_now.py", "example_inbound_line.py", "callback_contacts.csv"} <= set(examples)
+
+
 def test_the_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "airflow_openai_realtime/py.typed" in names
