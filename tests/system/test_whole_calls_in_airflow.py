@@ -61,6 +61,33 @@ def test_one_task_rings_asks_and_returns_what_was_found_out(stage: Stage) -> Non
     assert links["Call"].endswith(result["call_id"])
 
 
+def test_a_live_call_is_linked_from_its_task_which_shows_no_number(stage: Stage) -> None:
+    number = "+14155550474"
+    stage.simulator.phones.add(number, PhoneScript.answers(after_seconds=1, talks_for_seconds=600))
+    run_id = start(stage, "example_survey_call", number=number)
+    wait_until(
+        lambda: any(record.open and record.accepted for record in stage.simulator.log.calls_with(number)),
+        "the call",
+        timeout_seconds=RUN_SECONDS,
+    )
+    (record,) = stage.simulator.log.calls_with(number)
+    path = f"/api/v2/dags/example_survey_call/dagRuns/{run_id}/taskInstances/call"
+    link = stage.airflow.request("GET", f"{path}/links").json()["extra_links"]["Call"]
+    kind, conn_id, attempt_id = link.partition("#/")[2].split("/")
+    assert kind == "attempt"
+    params = {"conn_id": conn_id, "attempt_id": attempt_id}
+    page = stage.airflow.request("GET", "/openai-realtime-calls/api/attempt", params=params).json()
+    assert page["call"]["call_id"] == record.call_id
+    task = stage.airflow.request("GET", path).json()
+    assert task["state"] == "deferred"
+    assert task["rendered_fields"]["to"] == "+1***0474"
+    assert number not in str(task)
+    stage.simulator.phones.hang_up(number)
+    assert finish(stage, "example_survey_call", run_id) == "success"
+    result = result_of(stage, "example_survey_call", run_id, "call")
+    assert (result["contact"], result["campaign"], result["attempt"]) == (run_id, "survey", 1)
+
+
 def test_who_is_busy_is_rung_again_and_the_asset_tells_other_dags(stage: Stage) -> None:
     number = "+14155550472"
     stage.simulator.phones.add(number, PhoneScript.busy(), PhoneScript.answers(after_seconds=1, talks_for_seconds=30))

@@ -23,6 +23,7 @@ _IN_TEXT = re.compile(
     r"|(?P<bare>(?<![\w%])\(?(?:[0-9][ ().\-/]{0,2}){6,20}[0-9])(?![A-Za-z_])"
 )
 _BARE_WITH_SEPARATORS_DIGITS = 10
+_LOCAL_DIGITS = 6
 
 
 def to_e164(number: str, field: str = "to") -> str:
@@ -144,6 +145,21 @@ def mask_numbers(text: str) -> str:
     Dates, IP addresses and UUIDs are left alone. Without a ``+``, seven digits in a row or ten with separators count.
     """
     return _IN_TEXT.sub(_masked, text)
+
+
+def mask_contact(contact: str, number: str | None) -> str:
+    """
+    Return a contact's key as it may be shown: phone numbers in it are masked, a customer's id is not.
+
+    :param contact: The key, as the author of the DAG gave it; often the number itself.
+    :param number: The contact's number, E.164; ``None`` when it is not known: then whatever may be a number is masked.
+    """
+    if number is None:
+        return mask_numbers(contact)
+    digits = re.sub(r"[^0-9]", "", contact).lstrip("0")
+    if len(digits) >= _LOCAL_DIGITS and re.sub(r"[^0-9]", "", number).endswith(digits):
+        return mask_number(number)
+    return _IN_TEXT.sub(lambda found: found.group(0) if found["plus"] is None else _masked(found), contact)
 
 
 def _masked(found: re.Match[str]) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number
 from airflow_openai_realtime.calls import outcomes
 from airflow_openai_realtime.calls.parameters import read_mapping
-from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.records import ENDED
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.dialers.port import Dialer
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.records import Attempt
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class PlacedReference:
     :param contact: Contact of the attempt.
     :param carrier_conn_id: Airflow connection of the carrier.
     :param carrier_call_id: The carrier's id of the call.
+    :param about: What results say of the attempt: those of :data:`ABOUT` that are known.
     """
 
     attempt_id: str
@@ -35,6 +39,27 @@ class PlacedReference:
     contact: str | None = None
     carrier_conn_id: str | None = None
     carrier_call_id: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: What results and calls in XCom say of the attempt from which a call came.
+ABOUT = ("attempt_id", "campaign", "contact", "attempt", "to_masked")
+
+
+def about_given(value: object) -> dict[str, Any]:
+    """Return what a dict from XCom, such as ``placed`` or ``call``, says of the attempt; an empty dict if nothing."""
+    return {key: value[key] for key in ABOUT if key in value} if isinstance(value, Mapping) else {}
+
+
+def about_attempt(row: Attempt) -> dict[str, Any]:
+    """Return what is said of an attempt in XCom; the person's number is masked, also where it is the contact's key."""
+    return {
+        "attempt_id": row.attempt_id,
+        "campaign": row.campaign,
+        "contact": mask_contact(row.contact, row.to_number),
+        "attempt": row.attempt,
+        "to_masked": mask_number(row.to_number or ""),
+    }
 
 
 def read_placed(value: object) -> PlacedReference | None:
@@ -53,7 +78,8 @@ def read_placed(value: object) -> PlacedReference | None:
         if not placed.get(key):
             raise InvalidInput(f"placed has no {key}; give what PlaceCallOperator returned", field="placed")
     known = ("attempt_id", "correlation_id", "campaign", "contact", "carrier_conn_id", "carrier_call_id")
-    return PlacedReference(**{key: str(placed[key]) for key in known if placed.get(key) is not None})
+    given: dict[str, Any] = {key: str(placed[key]) for key in known if placed.get(key) is not None}
+    return PlacedReference(**given, about=about_given(placed))
 
 
 def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> str | None:
@@ -62,11 +88,11 @@ def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> s
 
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    if placed.campaign is None:
+    try:
+        row = switchboard.attempt(placed.attempt_id)
+    except UnknownCall:
         return None
-    rows = switchboard.attempts(placed.campaign, contact=placed.contact)
-    row = next((row for row in rows if row.attempt_id == placed.attempt_id), None)
-    if row is None or row.state != ENDED:
+    if row.state != ENDED:
         return None
     return row.outcome or outcomes.ANSWERED
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
 from airflow_openai_realtime.calls.outcomes import FAILED
+from airflow_openai_realtime.calls.placed import about_attempt
 from airflow_openai_realtime.dialers.port import Dialer, DialRequest, PlacedCall
 from airflow_openai_realtime.exceptions import (
     CarrierRefused,
@@ -51,14 +52,10 @@ class Placement:
         """
         row = self.attempt
         return {
-            "attempt_id": row.attempt_id,
-            "campaign": row.campaign,
-            "contact": row.contact,
-            "attempt": row.attempt,
+            **about_attempt(row),
             "correlation_id": row.correlation_id,
             "carrier_call_id": row.carrier_call_id,
             "carrier_conn_id": carrier_conn_id,
-            "to_masked": mask_number(row.to_number or ""),
             "status": self.status,
             "placed_at": row.updated_at.isoformat(),
         }

@@ -190,6 +190,15 @@ class CallDirectory:
         """
         return self._first_of(conn_id, lambda source: source.find(conn_id, call_id))
 
+    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+        """
+        Id of the newest call of a claimant.
+
+        :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
+        """
+        found = self._first_of(conn_id, lambda source: source.find_claimed(conn_id, claimant))
+        return None if found is None else found[1]
+
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
         """
         An attempt, also one that has become a call.

@@ -44,6 +44,7 @@ User = Annotated[Permissions, Depends(user_at_the_door)]
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # what every database can be asked for
 ConnId = Annotated[str, Query(max_length=250, pattern=PRINTABLE)]
 CallId = Annotated[str, Query(max_length=255, pattern=PRINTABLE)]
+Claimant = Annotated[str, Query(max_length=800, pattern=PRINTABLE)]
 Answer = dict[str, Any]
 
 
@@ -123,6 +124,21 @@ def _attempt(page: CallsPage, user: Permissions, conn_id: str, attempt_id: str) 
     if not seen:
         raise HTTPException(404, "there is no such attempt, or you may not see it")
     return {"now": page.now().isoformat(), "call": shown_attempt(seen[0])}
+
+
+@router.get("/claimed")
+async def claimed(request: Request, user: User, conn_id: ConnId, claimant: Claimant) -> Answer:
+    """The newest call of a task that waits for one; ``null`` when it has none yet, or the user may not see it."""
+    page = page_of(request)
+    return await page.work.run(user.user_name, _claimed, page, user, conn_id, claimant)
+
+
+def _claimed(page: CallsPage, user: Permissions, conn_id: str, claimant: str) -> Answer:
+    call_id = page.directory.find_claimed(conn_id, claimant)
+    located = None if call_id is None else page.directory.find(conn_id, call_id)
+    seen = visible([located[1].recent], user) if located is not None else []
+    now = page.now()
+    return {"now": now.isoformat(), "call": shown_call(seen[0], now) if seen else None}
 
 
 @router.post("/hang-up", dependencies=[Depends(check_same_site)])

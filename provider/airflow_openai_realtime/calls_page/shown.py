@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_openai_realtime.api.instants import instant_text
-from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
+from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number, mask_numbers
 from airflow_openai_realtime.calls_page.access import SeenAttempt, SeenCall
 from airflow_openai_realtime.calls_page.owners import OwningTask, task_named
 from airflow_openai_realtime.switchboard.conversations import Conversation
@@ -96,7 +96,7 @@ def _placed(attempt: Attempt | None) -> dict[str, Any]:
     if attempt is None:
         return {"direction": INCOMING, "contact": None, "campaign": None, "attempt": None}
     number = attempt.to_number and mask_number(attempt.to_number)
-    contact = mask_numbers(attempt.contact)
+    contact = mask_contact(attempt.contact, attempt.to_number)
     return {
         "direction": OUTGOING,
         "to": number,

@@ -25,7 +25,7 @@ from airflow_openai_realtime.switchboard.recent import (
     RecentPage,
     UnreachedAttempt,
 )
-from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.store import CallFilter, Store
 
 CLIENT_TIMEOUT_SECONDS = 3.0
 _AFTER_ALL_NAMES = "~" * 255
@@ -61,6 +61,10 @@ class Source(Protocol):
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
         """One attempt, also one that has become a call; ``None`` when it is not here."""
+        ...  # pragma: no cover
+
+    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+        """Id of the newest call of a claimant; ``None`` when it has none here."""
         ...  # pragma: no cover
 
     def ended(self, conn_id: str, call_id: str, reason: str) -> None:
@@ -101,6 +105,12 @@ class StoreSource:
             return UnreachedAttempt.of(conn_id, self._prepared().attempts.find(conn_id, attempt_id), self._now())
         except UnknownCall:
             return None
+
+    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+        """Id of the newest call of a claimant."""
+        wanted = CallFilter(claimed_by=claimant)
+        found = self._prepared().calls.select(conn_id, wanted, 1, self._now())
+        return found[-1].call_id if found else None
 
     def ended(self, conn_id: str, call_id: str, reason: str) -> None:
         """Note that the call is over; the switchboard's workers read it from the feed."""
@@ -162,6 +172,14 @@ class ClientSource:
             except UnknownCall:
                 return None
         return UnreachedAttempt.of(self.conn_id, attempt, datetime.now(timezone.utc))
+
+    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+        """Id of the newest call of a claimant."""
+        if conn_id != self.conn_id:
+            return None
+        with self._client() as client:
+            found = client.calls(state="all", claimed_by=claimant, limit=1).calls
+        return found[-1].call_id if found else None
 
     def ended(self, conn_id: str, call_id: str, reason: str) -> None:
         """Note that the call is over."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_openai_realtime.calls.placed import about_given
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     CallAlreadyDecided,
@@ -89,11 +90,12 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
         plan = self._answer_plan()
         self.shown_call_id = reference.call_id
         if not self.wait_for_end:
+            call = self._plain("call")
             try:
-                return self._accept(context, reference, plan).to_dict()
+                return {**self._accept(context, reference, plan).to_dict(), **about_given(call)}
             except CallGone as error:
                 self.settle_gone(error)
-                given = self.call if isinstance(self.call, dict) else {}
+                given = call if isinstance(call, dict) else {}
                 return {**given, "call_id": reference.call_id, "state": "ended", "end_reason": "gone"}
         wanted = self._conversation()
         return self._accept_and_wait(context, reference, wanted.answered_with(plan), wanted)

@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_openai_realtime.calls.parameters import CallReference, is_literal, read_call
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.call_link import LABEL, HasCallLink
+from airflow_openai_realtime.tasks.masked_fields import MaskedFields
 from airflow_openai_realtime.tasks.template_fields import RenderedTask, drop_shared_defaults
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 IfGone = Literal["succeed", "skip", "fail"]
 
 
-class CallOperator(HasCallLink, RenderedTask, BaseOperator):
+class CallOperator(MaskedFields, HasCallLink, RenderedTask, BaseOperator):
     """
     Base of the operators that do something with one call.
 
@@ -29,10 +30,12 @@ class CallOperator(HasCallLink, RenderedTask, BaseOperator):
     :param call_id: Its id alone (``rtc_u1_abc``), instead of ``call``. Templated.
     :param if_gone: What to do when the call is over: ``succeed``, ``skip`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :param map_index_template: What a mapped task is called in Airflow; contact and masked number unless given.
     :raises InvalidInput: A value that needs no rendering cannot be used.
     """
 
     template_fields: Sequence[str] = ("call", "call_id", "openai_realtime_conn_id")
+    masked_fields = ("call",)
     ui_color = "#e8f3ee"
 
     def __init__(
@@ -42,9 +45,10 @@ class CallOperator(HasCallLink, RenderedTask, BaseOperator):
         call_id: str | None = None,
         if_gone: IfGone,
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        map_index_template: str | None = LABEL,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
         self.call = call
         self.call_id = call_id
         self.if_gone = if_gone
@@ -72,7 +76,7 @@ class CallOperator(HasCallLink, RenderedTask, BaseOperator):
 
         :raises InvalidInput: There is none.
         """
-        reference = read_call(self.call, self.call_id)
+        reference = read_call(self._plain("call"), self.call_id)
         if reference is None:
             raise InvalidInput(
                 "there is no call: give call (the result of IncomingCallSensor) or call_id. If the task before may be "

@@ -50,7 +50,7 @@ class HangupCallOperator(CallOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Hang up; see the class."""
         check_rendered(self)
-        reference = read_call(self.call, self.call_id)
+        reference = read_call(self._plain("call"), self.call_id)
         if reference is None:
             self.skip("There is no call to hang up: the task that would have given it was skipped or returned none.")
         call_id = self.shown_call_id = reference.call_id

@@ -13,7 +13,9 @@ from airflow_openai_realtime.calls.parameters import is_literal, read_integer, r
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, InvalidPhoneNumber, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+from airflow_openai_realtime.tasks.call_link import person_label
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
+from airflow_openai_realtime.tasks.masked_fields import MaskedFields
 from airflow_openai_realtime.tasks.placed_call import (
     CARRIER_MARGIN_SECONDS,
     COMING_IN_SECONDS,
@@ -43,7 +45,7 @@ CALL_SECONDS = 600
 MAX_LATENESS_SECONDS = 300.0
 
 
-class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator):
+class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, ConversationOperator):
     """
     Ring a person's phone through a carrier, and connect it to OpenAI when it is answered.
 
@@ -95,7 +97,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``. With
         ``wait_for_end`` the result of the call, as
         :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it, with ``attempt_id``,
-        ``campaign`` and ``attempt``; ``call_id`` is ``None`` when it never came in.
+        ``campaign``, ``contact``, ``attempt`` and ``to_masked``; ``call_id`` is ``None`` when it never came in.
     :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
     :raises AuthenticationError: OpenAI refused the key; nothing was dialed. ``RequestRefused``: it has no such model.
     :raises ConfigurationError: A connection lacks something, or the switchboard could take no call; nothing was dialed.
@@ -122,6 +124,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         **SessionOperator.template_fields_renderers,
         **ConversationOperator.template_fields_renderers,
     }
+    masked_fields = ("to", "contact")
     ui_color = "#e8f3ee"
     to: str
     telephony_carrier_conn_id: str
@@ -164,6 +167,11 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         self._check_literals()
         self._written = as_written(self)
 
+    @property
+    def call_label(self) -> str:
+        """Contact and masked number."""
+        return person_label(self._plain("contact"), self._plain("to"))
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Ring the phone, if nobody has before; see the class."""
         check_rendered(self)
@@ -188,7 +196,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         from airflow_openai_realtime.calls.placing import Placing, may_dial
         from airflow_openai_realtime.calls.preflight import check_before_dialing, openai_check
 
-        to = to_e164(self.to, "to")
+        to = to_e164(self._plain("to"), "to")
         campaign, contact, attempt = self._ledger_key()
         carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
         settings = carrier.settings()
@@ -210,6 +218,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
 
     def _result(self, placement: Placement) -> dict[str, Any]:
         result = placement.to_dict(self.telephony_carrier_conn_id)
+        self.shown_attempt_id = placement.attempt.attempt_id
         self.log.info(
             "Attempt %s to reach %s: %s, carrier's call %s.",
             result["attempt"],
@@ -246,7 +255,10 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         from airflow_openai_realtime.api.phone_numbers import canonical_number, to_e164
 
         # A contact may be named by a number other than the one to ring, so it has one spelling, too.
-        contact = canonical_number(self._key("contact")) if self.contact is not None else to_e164(self.to, "to")
+        if self.contact is not None:
+            contact = canonical_number(self._key("contact"))
+        else:
+            contact = to_e164(self._plain("to"), "to")
         return self._key("campaign"), contact, self._attempt()
 
     def _plan(self) -> AnswerPlan:
@@ -299,7 +311,7 @@ class PlaceCallOperator(PlacedCallWaiting, SessionOperator, ConversationOperator
         )
 
     def _key(self, field: str) -> str:
-        value = getattr(self, field)
+        value = self._plain(field)
         text = value.strip() if isinstance(value, str) else ""
         if not text:
             raise InvalidInput(f"{field} must be a non-empty text that stays the same between runs", field=field)

@@ -97,6 +97,7 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
         return call.to_dict()
 
     def _wait(self, match: AnsweredMatch, claimant: str) -> NoReturn:
+        self.waits_for_call = True
         from airflow_openai_realtime.hooks.handing_over import hand_over
         from airflow_openai_realtime.triggers.take_call import TakeCallTrigger
 

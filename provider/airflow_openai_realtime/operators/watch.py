@@ -10,13 +10,14 @@ from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DE
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
+from airflow_openai_realtime.tasks.masked_fields import MaskedFields
 from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class WatchCallOperator(ConversationOperator):
+class WatchCallOperator(MaskedFields, ConversationOperator):
     """
     Stay with an accepted call until it is over, in the triggerer, and return what came of it.
 
@@ -55,6 +56,7 @@ class WatchCallOperator(ConversationOperator):
         *ConversationOperator.template_fields,
         "openai_realtime_conn_id",
     )
+    masked_fields = ("call",)
     ui_color = "#e8f3ee"
 
     def __init__(
@@ -94,7 +96,7 @@ class WatchCallOperator(ConversationOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Look whether the call is over already, else stay with it in the triggerer; see the class."""
         check_rendered(self)
-        reference = read_call(self.call, self.call_id)
+        reference = read_call(self._plain("call"), self.call_id)
         if reference is None:
             raise InvalidInput(
                 "there is no call: give call (the result of AcceptCallOperator) or call_id", field="call"

@@ -15,7 +15,7 @@ from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DE
 from airflow_openai_realtime.exceptions import DialError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.accepting import KILL_REQUEST_SECONDS
-from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.call_link import LABEL, HasCallLink
 from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
 from airflow_openai_realtime.tasks.limits import refuse_execution_timeout
 from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered, drop_shared_defaults
@@ -78,6 +78,7 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         call, and a busy scheduler can fail a task whose trigger fires soon after it deferred.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second, since a phone may be
         ringing.
+    :param map_index_template: What a mapped task is called in Airflow; contact and masked number unless given.
     :return: The call as a dict: ``call_id``, ``from_number``, ``to_number``, ``headers`` (names in lower case),
         ``received_at``, ``claimed_by`` and more; with ``answer`` also ``accepted_at`` and ``hangup_at``.
     :raises InvalidInput: A pattern, ``placed``, ``answer`` or ``caller_fields`` cannot be used.
@@ -119,10 +120,16 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         poke_interval: timedelta | float = 1,
         retries: int | None = SAFE_RETRIES,
         retry_delay: timedelta | float = SAFE_RETRY_DELAY,
+        map_index_template: str | None = LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            timeout=timeout, poke_interval=poke_interval, retries=retries, retry_delay=retry_delay, **kwargs
+            timeout=timeout,
+            poke_interval=poke_interval,
+            retries=retries,
+            retry_delay=retry_delay,
+            map_index_template=map_index_template,
+            **kwargs,
         )
         self.to = to
         self.from_number = from_number

@@ -56,6 +56,7 @@ class CallWaiting(AcceptingTask):
     timeout: float
     soft_fail: bool
     shown_call_id: str | None
+    waits_for_call: bool
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take what the trigger found."""
@@ -185,7 +186,8 @@ class CallWaiting(AcceptingTask):
         else:
             self.log.info("Call %s is %s; it is ended at %s at the latest.", call.call_id, call.state, call.hangup_at)
         self.shown_call_id = call.call_id
-        return call.to_dict()
+        placed = self._placed()
+        return {**call.to_dict(), **(placed.about if placed is not None else {})}
 
     def _note_answered(self, switchboard: SwitchboardClient, call: SwitchboardCall) -> None:
         placed = self._placed()
@@ -198,6 +200,7 @@ class CallWaiting(AcceptingTask):
     def _defer(self, context: Context) -> NoReturn:
         from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
+        self.waits_for_call = True
         wanted, placed = self._wanted(), self._placed()
         plan = self._answer(wanted)
         key = self._hook().api().api_key if plan is not None else ""

@@ -10,9 +10,10 @@ from airflow.sdk import BaseOperator
 
 from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_mapping
+from airflow_openai_realtime.calls.placed import about_given
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.tasks.call_link import HasCallLink
+from airflow_openai_realtime.tasks.call_link import LABEL, HasCallLink
 from airflow_openai_realtime.tasks.limits import refuse_execution_timeout
 from airflow_openai_realtime.tasks.template_fields import RenderedTask, drop_shared_defaults, refuse_code_from_tasks
 
@@ -66,6 +67,7 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
     :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A retry finds the call
         that the task has, and accepts and dials nothing twice.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
+    :param map_index_template: What a mapped task is called in Airflow; contact and masked number unless given.
     :raises InvalidInput: A value that needs no rendering cannot be used.
     """
 
@@ -92,9 +94,10 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
         # In the signature: ``partial`` reads the defaults of a mapped task there, and never runs this.
         retries: int | None = SAFE_RETRIES,
         retry_delay: timedelta | float = SAFE_RETRY_DELAY,
+        map_index_template: str | None = LABEL,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        super().__init__(retries=retries, retry_delay=retry_delay, map_index_template=map_index_template, **kwargs)
         self.wait_for_end = wait_for_end
         self.greeting = greeting
         self.silence_seconds = silence_seconds
@@ -181,6 +184,7 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
         """Tell log and assets of a result, and return it."""
         from airflow_openai_realtime.tasks.finishing import tell_assets
 
+        result = {**result, **self._about_attempt()}
         self.shown_call_id = result.get("call_id")
         self.log.info(
             "Call %s is over: %s (%s), %s s.",
@@ -191,6 +195,10 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
         )
         tell_assets(self.outlets, context.get("outlet_events"), result)
         return result
+
+    def _about_attempt(self) -> dict[str, Any]:
+        """Return what is known of the attempt from which the call came: whom it was to reach."""
+        return about_given(getattr(self, "call", None)) or about_given(getattr(self, "placed", None))
 
     def _conn_id(self) -> str:
         return str(getattr(self, "openai_realtime_conn_id"))  # noqa: B009 - each operator has it, with its own default

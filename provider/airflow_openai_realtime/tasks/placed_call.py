@@ -32,11 +32,13 @@ class PlacedCallWaiting(CallWaiting):
     """For the task that rings a phone: waits for just that call, answers it, and stays with it."""
 
     if_not_answered: IfPlacedNotAnswered  # type: ignore[assignment]
+    shown_attempt_id: str | None
     _attempt_row: Attempt | None = None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what came of the call."""
         self._attempt_row = self._find_attempt()
+        self.shown_attempt_id = self._attempt_row.attempt_id
         if event and event.get("status") == TIMEOUT:
             return self._not_answered(context, str(event.get("outcome") or TIMEOUT))
         return super().execute_complete(context, event)
@@ -97,7 +99,7 @@ class PlacedCallWaiting(CallWaiting):
         from airflow_openai_realtime.conversation.unanswered import unanswered_result
 
         result = unanswered_result(outcome, self._hook().line().switchboard.line)
-        return self._told(context, result)
+        return self._told(context, result)  # type: ignore[attr-defined]
 
     def _answered_before(self, context: Context) -> dict[str, Any]:
         """Return the result of a call that another run of the same attempt has had."""
@@ -120,7 +122,7 @@ class PlacedCallWaiting(CallWaiting):
             calls = switchboard.calls(state=f"{ENDED},{MISSED}").calls
         return next((call for call in calls if call.end_reason == ACCEPT_FAILED and match.matches(call)), None)
 
-    def _told(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
-        row = self._attempt_row
-        about = {} if row is None else {name: getattr(row, name) for name in ("attempt_id", "campaign", "attempt")}
-        return super()._told(context, {**result, **about})  # type: ignore[misc]
+    def _about_attempt(self) -> dict[str, Any]:
+        from airflow_openai_realtime.calls.placed import about_attempt
+
+        return {} if self._attempt_row is None else about_attempt(self._attempt_row)

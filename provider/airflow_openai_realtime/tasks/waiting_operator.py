@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, read_number
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.tasks.call_link import LABEL
 from airflow_openai_realtime.tasks.limits import refuse_execution_timeout
 from airflow_openai_realtime.tasks.template_fields import RenderedTask
 
@@ -42,9 +43,10 @@ class WaitingOperator(RenderedTask, BaseOperator):
         soft_fail: bool = False,
         retries: int | None = SAFE_RETRIES,
         retry_delay: timedelta | float = SAFE_RETRY_DELAY,
+        map_index_template: str | None = LABEL,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        super().__init__(retries=retries, retry_delay=retry_delay, map_index_template=map_index_template, **kwargs)
         self.to = to
         self.from_number = from_number
         self.headers = headers

@@ -132,3 +132,22 @@ def test_a_stranger_who_makes_up_a_correlation_id_is_taken_for_no_contact(page: 
     for number, forged in enumerate(["0" * 32, "", "x" * 32, "' or 1=1 --", "\x00" * 32]):
         page.store.calls.add([a_call(number, at=page.clock(), headers={"x-correlation-id": forged})])
     assert {row["direction"] for row in shown(page) if row["call_id"]} == {"incoming"}
+
+
+def test_a_link_to_a_task_that_waits_leads_to_its_call_once_it_has_one(page: PageWorld) -> None:
+    def claimed(by: str) -> Any:
+        params = {"conn_id": "support", "claimant": by}
+        answer = page.http.get("/openai-realtime-calls/api/claimed", params=params)
+        assert answer.status_code == 200
+        return answer.json()["call"]
+
+    assert claimed(claimant()) is None
+    for number in (1, 2):
+        page.clock.move(1)
+        page.ring(number)
+        page.accept(number)
+        page.end(number)
+    assert claimed(claimant())["call_id"] == "rtc_2"
+    page.ring(3)
+    page.accept(3, claimant("other"))
+    assert claimed(claimant("other")) is None  # the user may not read that DAG, and is not told that there is a call

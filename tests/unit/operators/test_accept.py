@@ -405,7 +405,7 @@ def test_everything_a_dag_author_would_template_is_templated() -> None:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     names_of_code = {"functions", "result_model"}
-    fixed = {"if_gone", "wait_for_end", "retries", "retry_delay", *names_of_code}
+    fixed = {"if_gone", "map_index_template", "wait_for_end", "retries", "retry_delay", *names_of_code}
     assert given - fixed == set(AcceptCallOperator.template_fields)
 
 

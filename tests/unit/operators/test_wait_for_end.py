@@ -94,7 +94,7 @@ def test_what_happens_in_a_call_needs_wait_for_end(given: dict[str, Any]) -> Non
 
 def test_waiting_has_safe_retries_unless_told_otherwise() -> None:
     assert accepting("rtc_1").retries == 3
-    assert AcceptCallOperator(task_id="talk", call="rtc_1").retries == 0
+    assert AcceptCallOperator(task_id="talk", call="rtc_1").retries == 3
     with DAG("d", schedule=None, default_args={"retries": 7}):
         assert placing().retries == 7
 

@@ -11,8 +11,8 @@ import {
 
 export class CallView {
   /**
-   * @param {{conn_id: string, call_id?: string, attempt_id?: string}} named a call, or an attempt, which gives way to
-   *   its call as soon as there is one
+   * @param {{conn_id: string, call_id?: string, attempt_id?: string, claimant?: string}} named a call; or an attempt, or
+   *   a task that waits for a call: these give way to the call as soon as there is one
    * @param {function} hangUp hangs a call up, after asking
    * @param {string} listAddress where the list is that one goes back to
    */
@@ -39,12 +39,17 @@ export class CallView {
   }
 
   question() {
-    const { conn_id, call_id, attempt_id } = this.named;
+    const { conn_id, call_id, attempt_id, claimant } = this.named;
+    if (claimant !== undefined) return `api/claimed?${new URLSearchParams({ conn_id, claimant })}`;
     if (call_id === undefined) return `api/attempt?${new URLSearchParams({ conn_id, attempt_id })}`;
     return `api/call?${new URLSearchParams({ conn_id, call_id, known: String(this.known) })}`;
   }
 
   show(body, now) {
+    if (body.call === null) {
+      setText(this.empty, "This task has no call yet, or you may not see it.");
+      return;
+    }
     this.call = body.call;
     if (this.named.call_id === undefined && body.call.call_id !== null) {
       window.location.replace(addressOf(body.call));

@@ -135,11 +135,15 @@ function hangUp(call) {
 let list = null; // kept while one call is shown, so that its rows, its filter and its height are there again
 let cameFrom = null; // the call that was opened from the list
 
-/** What an address names: one call (#/connection/call), an attempt (#/attempt/connection/id), or the list (#/?q=filter). */
+/**
+ * What an address names: one call (#/connection/call), an attempt (#/attempt/connection/id), a task that waits for its
+ * call (#/task/connection/claimant), or the list (#/?q=filter).
+ */
 function placeOf(hash) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
   const parts = path.split("/").map(decoded);
   if (parts.length === 3 && parts[0] === "attempt") return { conn_id: parts[1], attempt_id: parts[2] };
+  if (parts.length === 3 && parts[0] === "task") return { conn_id: parts[1], claimant: parts[2] };
   if (parts.length === 2 && parts[0] && parts[1]) return { conn_id: parts[0], call_id: parts[1] };
   return { filter: new URLSearchParams(query ?? "").get("q") ?? "" };
 }
