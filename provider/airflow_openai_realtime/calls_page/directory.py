@@ -69,7 +69,7 @@ class Remembered(Generic[_T]):
     def __init__(self, now: Callable[[], float], fresh_seconds: float = FRESH_SECONDS) -> None:
         self._now = now
         self._fresh_seconds = fresh_seconds
-        self._turn = threading.Lock()  # never held while somebody is asked
+        self._turn = threading.Lock()  # never held while a source is asked
         self._answer: _T | Missing | None = None
         self._asking: Future[_T | Missing] | None = None
         self._good_until = 0.0
@@ -79,7 +79,7 @@ class Remembered(Generic[_T]):
         The answer, asked for when there is none that is fresh.
 
         :param ask: Raises nothing.
-        :param conn_id: For what is told when the first answer takes too long.
+        :param conn_id: For the message when the first answer takes too long.
         """
         with self._turn:
             if self._answer is not None and (self._now() < self._good_until or self._asking is not None):

@@ -1,5 +1,5 @@
 """
-Limits for the connections of a standalone switchboard: none stays open for ever, and strangers cannot use them up.
+Limits for the connections of a standalone switchboard: each ends in time, and strangers cannot use them up.
 
 Uvicorn limits how long an idle connection is kept, and nothing else: a request whose head or body comes one byte a
 minute keeps its connection, also when it was answered long before with 401, and so does a peer that does not read its
@@ -184,7 +184,7 @@ class LimitedConnection:
         raise NotImplementedError
 
     def connection_made(self, transport: Any) -> None:
-        """Wait for the first request, but not for ever."""
+        """Wait a limited time for the first request."""
         super().connection_made(transport)  # type: ignore[misc]
         if self._connections.opened(self):
             self.look()
