@@ -46,6 +46,8 @@ READ_BY_AIRFLOW = (
 )
 ANYTHING = {"type": "object"}
 
+#: A busy machine is no failure.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 #: JSON as the model can write it, with what hurts more often than chance would have it.
 HOSTILE_TEXT = st.text(
     st.one_of(st.sampled_from("\x00\x1b\u202e\u2066\u200b\ufeff\ud800\udfff\n\t"), st.characters()), max_size=30
@@ -105,6 +107,7 @@ def test_one_hostile_caller_does_not_cost_the_others_of_a_batch_their_calls(worl
     assert {call["call_id"] for call in between_tasks(calls)} == set(ringing)
 
 
+@UNTIMED
 @given(st.lists(st.tuples(HOSTILE_NAME, st.one_of(HOSTILE_TEXT, st.integers())), max_size=8))
 def test_whatever_headers_a_caller_sends_the_call_is_plain_data(pairs: list[tuple[str, Any]]) -> None:
     headers = [{"name": name, "value": value} for name, value in pairs]
@@ -184,6 +187,7 @@ def test_of_two_fields_that_would_get_the_same_name_both_are_kept() -> None:
     assert tame({"__type": 1, "x__type": 2}) == {"x__type": 2, "x__type_2": 1}
 
 
+@UNTIMED
 @given(HOSTILE)
 def test_whatever_the_model_records_the_result_is_plain_data(value: Any) -> None:
     answer = check_result(ConversationPlan(result_schema=ANYTHING), json.dumps({"value": value}))
@@ -192,6 +196,7 @@ def test_whatever_the_model_records_the_result_is_plain_data(value: Any) -> None
     assert between_tasks(detail) == detail
 
 
+@UNTIMED
 @given(HOSTILE)
 def test_whatever_is_written_on_the_timeline_is_plain_data_and_stays_as_it_is(value: Any) -> None:
     made = entry_of(CALLER, NOW, "1", text=value)
@@ -202,6 +207,7 @@ def test_whatever_is_written_on_the_timeline_is_plain_data_and_stays_as_it_is(va
     assert replace(made, key="caller:1").check() == checked
 
 
+@UNTIMED
 @given(HOSTILE)
 def test_the_gate_changes_nothing_that_has_passed_it(value: Any) -> None:
     passed = tame(value)
@@ -210,7 +216,7 @@ def test_the_gate_changes_nothing_that_has_passed_it(value: Any) -> None:
     assert between_tasks(passed) == passed
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@UNTIMED
 @given(HOSTILE_TEXT)
 def test_a_line_is_one_line(text: str) -> None:
     line = clean_line(text, 20)
