@@ -67,6 +67,20 @@ def canonical_number(text: str) -> str:
     return _one_spelling(text) or text
 
 
+def number_with_plus(text: str) -> str | None:
+    """
+    Return digits that a trunk sent without the ``+`` in the one spelling of a phone number.
+
+    Only for comparing: a number without its country code can look like one of another country, so it is not to be
+    dialed.
+
+    :param text: ``14155550123`` or ``0014155550123``. Untrusted.
+    :returns: ``+14155550123``; ``None`` when it is no number, or not possible as a whole number with a country code.
+    """
+    digits = text.removeprefix("00")
+    return _one_spelling(f"+{digits}") if _E164.fullmatch(f"+{digits}") else None
+
+
 def canonical_pattern(pattern: str) -> str:
     """
     Return a pattern for phone numbers as it is compared with numbers in their one spelling.

@@ -20,7 +20,11 @@ CORRELATION_HEADER = "X-Correlation-Id"
 """SIP header by which a placed call is recognised when it comes in. Carriers pass on only what starts with X-."""
 
 _MAX_USER_LENGTH = 128
-_NOBODY = frozenset({"", "anonymous", "unavailable", "restricted", "unknown", "private"})
+_HIDDEN = ("anonymous", "unavailable", "restricted", "unknown", "private", "blocked")
+_NOBODY = frozenset({"", *_HIDDEN})
+# Source: letters of the keys, ITU-T E.161. Some carriers send such digits in place of the word.
+_KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+_HIDDEN_ON_KEYPAD = frozenset(word.translate(_KEYS) for word in _HIDDEN)
 _TEL_PREFIX = "tel:+"
 _BEHIND_USER = re.compile(r"[;:?]")
 _SEPARATORS = re.compile(r"[().\s-]")
@@ -63,6 +67,17 @@ def number_in(header_value: str) -> str | None:
     if _DIGITS.fullmatch(digits):
         user = canonical_number(digits)
     return user[:_MAX_USER_LENGTH]
+
+
+def caller_in(header_value: str) -> str | None:
+    """
+    Read who calls from a From header, as :func:`number_in` does.
+
+    :returns: ``None`` also when the number is one of the words for a hidden caller as typed on a keypad: ``266696687``
+        is *anonymous*.
+    """
+    caller = number_in(header_value)
+    return None if caller is not None and caller.removeprefix("+") in _HIDDEN_ON_KEYPAD else caller
 
 
 def header_values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.api.sip import PROJECT_PREFIX, check_call_id, header_values, number_in
+from airflow_openai_realtime.api.sip import PROJECT_PREFIX, caller_in, check_call_id, header_values, number_in
 from airflow_openai_realtime.api.untrusted import clean_line, header_name
 from airflow_openai_realtime.exceptions import InvalidInput, WebhookVerificationError
 
@@ -67,7 +67,7 @@ class IncomingCall:
     @property
     def from_number(self) -> str | None:
         """The caller's number or SIP user, from the From header; ``None`` when anonymous. Anybody can forge it."""
-        return number_in(self.header("From") or "")
+        return caller_in(self.header("From") or "")
 
     @property
     def to_number(self) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_openai_realtime.api.phone_numbers import canonical_pattern
+from airflow_openai_realtime.api.phone_numbers import canonical_pattern, number_with_plus
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
@@ -27,7 +27,8 @@ class CallMatch:
     One thing is never matched by accident: a call that carries a correlation header was placed for somebody, and only
     a condition that names this header can match it. So a general inbound line takes no call of a campaign.
 
-    :param to: Pattern for the number that was dialled, E.164, for example ``+14155550123`` or ``+1415*``.
+    :param to: Pattern for the number that was dialled, E.164, for example ``+14155550123`` or ``+1415*``. It fits a
+        number that the trunk sent without its ``+``, too.
     :param from_number: Pattern for the caller's number, E.164.
     :param headers: Patterns for SIP headers by name (any case). A header that came several times matches when one of
         its values does, or all of them joined by ``", "``.
@@ -113,7 +114,14 @@ def fits(pattern: str, text: str) -> bool:
 def _number_holds(pattern: str | None, number: str | None) -> bool:
     if pattern is None:
         return True
-    return number is not None and fits(canonical_pattern(pattern), number)
+    if number is None:
+        return False
+    wanted = canonical_pattern(pattern)
+    if fits(wanted, number):
+        return True
+    # Some trunks send the whole number without its plus.
+    whole = number_with_plus(number) if wanted.startswith("+") else None
+    return whole is not None and fits(wanted, whole)
 
 
 def _header_holds(pattern: str, value: str | None) -> bool:

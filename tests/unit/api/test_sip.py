@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_openai_realtime.api.sip import (
+    caller_in,
     canonical_target_uri,
     check_call_id,
     check_status_code,
@@ -48,6 +49,32 @@ from airflow_openai_realtime.exceptions import InvalidInput
 )
 def test_the_number_is_read_from_hostile_headers(header, number):
     assert number_in(header) == number
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "anonymous",
+        "Restricted",
+        "unavailable",
+        "private",
+        "unknown",
+        "blocked",
+        *("+266696687", "+7378742833", "+86282452253", "+7748283", "+8656696", "+2562533"),
+        *("266696687", "7378742833", "86282452253"),
+    ],
+)
+def test_a_caller_who_hides_is_nobody_in_words_and_as_keypad_digits(user):
+    assert caller_in(f'"Bob" <sip:{user}@carrier.example>') is None
+
+
+@pytest.mark.parametrize("user", ["+14155550123", "4155550123", "sales", "+17378742833", "anonymous1"])
+def test_a_caller_who_does_not_hide_is_told(user):
+    assert caller_in(f"<sip:{user}@carrier.example>") == user
+
+
+def test_keypad_digits_are_a_number_when_they_were_dialed():
+    assert number_in("<sip:7378742833@carrier.example>") == "7378742833"
 
 
 @given(st.text() | st.from_regex(r'"?.*"? ?<?(sip|tel):[%+0-9a-f@;:.]*>?.*', fullmatch=True))

@@ -358,3 +358,15 @@ async def test_neither_secret_nor_number_shows_in_trigger_event_or_log(
     seen = repr(events) + repr(trigger) + "".join(capsys.readouterr())
     assert not [text for text in (*world.secrets, CALLER, OUR_NUMBER) if text in seen]
     assert CONN_ID in repr(trigger)
+
+
+def test_a_trunk_that_leaves_the_plus_out_reaches_the_sensor(world: World) -> None:
+    call_id = world.ring(to=OUR_NUMBER.removeprefix("+"))
+    assert run_task(waiting(to=OUR_NUMBER))["call_id"] == call_id
+
+
+def test_a_caller_who_hides_behind_keypad_digits_is_nobody(world: World) -> None:
+    world.ring("+266696687")
+    with pytest.raises(TaskDeferred):
+        run_task(waiting(from_number="*"))
+    assert run_task(waiting())["from_number"] is None

@@ -52,6 +52,36 @@ def test_a_pattern_fits_a_number_however_its_trunk_zero_is_written(pattern: str)
 
 
 @pytest.mark.parametrize(
+    ("sent", "pattern"),
+    [
+        ("14155550199", "+14155550199"),
+        ("14155550199", "+1415*"),
+        ("14155550199", "+1415555019?"),
+        ("0014155550199", "+14155550199"),
+        ("442071838750", "+4402071838750"),
+        ("4402071838750", "+442071838750"),
+    ],
+)
+def test_a_number_that_the_trunk_sends_without_its_plus_fits_all_the_same(sent: str, pattern: str) -> None:
+    assert CallMatch(to=pattern).matches(replace(CALL, to_number=sent))
+    assert CallMatch(from_number=pattern).matches(replace(CALL, from_number=sent))
+
+
+@pytest.mark.parametrize(
+    ("sent", "pattern"),
+    [
+        ("4155550199", "+41*"),  # American without its country code: no Swiss number is so short
+        ("14155550199", "+14155550198"),
+        ("0415550199", "+*"),
+        ("sales", "+*"),
+        ("100", "+1*"),
+    ],
+)
+def test_a_number_without_its_country_code_fits_no_pattern_with_one(sent: str, pattern: str) -> None:
+    assert not CallMatch(to=pattern).matches(replace(CALL, to_number=sent))
+
+
+@pytest.mark.parametrize(
     "condition",
     [
         {"to": "+14155550123"},
