@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "waiting": "bench.waiting:measure",
     "answer_in_airflow": "bench.answer_in_airflow:measure",
     "live_calls": "bench.live_calls:measure",
+    "fresh_triggerer": "bench.fresh_triggerer:measure",
 }
 RESULT = Path("build/bench.json")
 
@@ -40,6 +41,7 @@ TARGETS = {
     "intake_share_of_floor_sqlite": ("≥", 0.6),
     "intake_share_of_floor_postgres": ("≥", 0.6),
     "intake_vs_inbound_webhooks": ("≥", 4),
+    "fresh_triggerer_database_vs_environment": ("≤", 1.5),
     "live_200_loop_lag_p99_ms": ("≤", 50),
     "waiting_500_connections": ("≤", 1),
     "waiting_500_extra_mb": ("≤", 60),

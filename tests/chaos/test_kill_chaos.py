@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -20,6 +21,8 @@ from tests.chaos.scene import calls_made, calls_of
 from tests.chaos.test_live_call_chaos import LONG_SECONDS, SESSION, chatting, is_held
 from tests.chaos.test_triggerer_chaos import send, start_triggerer
 
+from airflow_openai_realtime.exceptions import SwitchboardUnreachable
+from airflow_openai_realtime.simulator import PhoneScript
 from airflow_openai_realtime.simulator.faults import Fault
 from airflow_openai_realtime.switchboard.records import DIALING, PLACED, RESERVED
 
@@ -32,6 +35,8 @@ pytestmark = [
 DAG_ID = "hold_calls"
 TRIGGERER = "triggerer@a"
 MAPPED, PLAIN = 30, 4
+#: Task and map index of all tasks.
+TASKS = [*(("mapped", index) for index in range(MAPPED)), *((f"plain_{index}", -1) for index in range(PLAIN))]
 CLEARED = 10
 #: How soon the call of a killed task is over, in seconds since Airflow has noted the kill.
 SOON_SECONDS = 5.0
@@ -54,6 +59,19 @@ with DAG("hold_calls", schedule=None, max_active_tasks=100, is_paused_upon_creat
     for number in range(PLAIN):
         WatchCallOperator(task_id=f"plain_{number}", call_id=CALL % (MAPPED + number))
 """.replace("PLAIN", str(PLAIN)).replace("MAPPED", str(MAPPED))
+SHORT_DAG_ID = "short_run"
+SHORT_SECONDS = 45
+_SHORT_DAG = f"""\
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from airflow_openai_realtime.operators import WatchCallOperator
+
+limit = timedelta(seconds={SHORT_SECONDS})
+with DAG({SHORT_DAG_ID!r}, schedule=None, dagrun_timeout=limit, is_paused_upon_creation=False):
+    WatchCallOperator(task_id="plain_0", call_id="{{{{ dag_run.conf['call_ids'][0] }}}}")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +79,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """An Airflow with one triggerer, fresh, for all trials."""
     dags = tmp_path_factory.mktemp("dags")
     (dags / f"{DAG_ID}.py").write_text(_DAG, encoding="utf-8")
+    (dags / f"{SHORT_DAG_ID}.py").write_text(_SHORT_DAG, encoding="utf-8")
     made = Stage(tmp_path_factory.mktemp("kills"), dags, env=SETTINGS, ring_seconds=300)
     start = made.airflow.start
     made.airflow.start = lambda *_: start("api-server", "scheduler", "dag-processor")  # type: ignore[method-assign]
     with made:
         start_triggerer(made, TRIGGERER)
-        made.airflow.wait_for_dag(DAG_ID)
+        for dag_id in (DAG_ID, SHORT_DAG_ID):
+            made.airflow.wait_for_dag(dag_id)
         yield made
         send(made, TRIGGERER, signal.SIGCONT)
 
@@ -88,22 +108,23 @@ class Held:
     map_index: int
 
 
-def placed_calls(stage: Stage, trial: int) -> list[Held]:
+def placed_calls(stage: Stage, trial: int, tasks: Sequence[tuple[str, int]] = TASKS) -> list[Held]:
     """Accepted calls of a campaign: the ledger's rows say that they were placed."""
     rng = random.Random(trial)
     found = []
     with stage.switchboard() as switchboard, calls_of(stage.simulator) as calls:
-        for index in range(MAPPED + PLAIN):
+        for index, task in enumerate(tasks):
             number = f"+1415{200 + trial % 800:03}{2000 + index:04}"
             row = switchboard.reserve_attempt(campaign_of(trial), number, 1, number)
             switchboard.move_attempt(row.attempt_id, RESERVED, DIALING)
             switchboard.move_attempt(row.attempt_id, DIALING, PLACED, carrier_call_id=f"CA{trial}x{index}")
             headers = {"X-Correlation-Id": row.correlation_id}
-            call_id = stage.simulator.call_in(number, "+14155550100", headers, chatting(rng))
+            # Some talk with the model all the time, the others listen.
+            script = chatting(rng) if index % 3 == 0 else PhoneScript.talks_for_ever()
+            call_id = stage.simulator.call_in(number, "+14155550100", headers, script)
             switchboard.accepting(call_id, "chaos", LONG_SECONDS)
             calls.accept(call_id, SESSION)
             switchboard.accepted(call_id, "chaos")
-            task = ("mapped", index) if index < MAPPED else (f"plain_{index - MAPPED}", -1)
             found.append(Held(call_id, number, *task))
     calls_made[_test_name()] += len(found)
     return found
@@ -118,9 +139,9 @@ def campaign_of(trial: int) -> str:
     return f"kills-{trial}"
 
 
-def run_with(stage: Stage, held: Sequence[Held]) -> str:
+def run_with(stage: Stage, held: Sequence[Held], dag_id: str = DAG_ID) -> str:
     """Let tasks hold these calls; returns the run when each is heard."""
-    run_id = stage.airflow.trigger(DAG_ID, {"call_ids": [each.call_id for each in held]})
+    run_id = stage.airflow.trigger(dag_id, {"call_ids": [each.call_id for each in held]})
     wait_for_holder(stage, held, 1)
     return run_id
 
@@ -130,7 +151,8 @@ def wait_for_holder(stage: Stage, held: Sequence[Held], generation: int) -> None
     missing = list(held)
 
     def is_so() -> bool:
-        with stage.switchboard() as switchboard:
+        # A busy API server may take longer than the client waits; then this looks again.
+        with suppress(SwitchboardUnreachable), stage.switchboard() as switchboard:
             while missing and (
                 is_held(switchboard.conversation(missing[-1].call_id), generation)
                 or switchboard.call(missing[-1].call_id).is_over
@@ -182,7 +204,7 @@ def xcom_of(stage: Stage, run_id: str, held: Held) -> dict[str, Any] | None:
 def outcomes(stage: Stage, trial: int, run_id: str, held: Sequence[Held]) -> Counter[tuple[Any, ...]]:
     """Of each call: why it ended by its row, by its result, by the ledger, and by XCom."""
     told: Counter[tuple[Any, ...]] = Counter()
-    with stage.switchboard() as switchboard:
+    with suppress(SwitchboardUnreachable), stage.switchboard() as switchboard:
         ledger = {row.contact: row.outcome for row in switchboard.attempts(campaign_of(trial))}
         for each in held:
             kept = switchboard.conversation(each.call_id)
@@ -263,6 +285,20 @@ def test_cleared_tasks_calls_are_kept_by_the_next_try_or_end(trial: int, stage: 
         "all calls to end",
         timeout_seconds=120,
     )
+
+
+def test_the_call_of_a_run_whose_time_is_over_ends(stage: Stage) -> None:
+    trial = random.randrange(1_000_000)
+    (held,) = placed_calls(stage, trial, TASKS[-PLAIN:][:1])
+    run_id = run_with(stage, [held], SHORT_DAG_ID)
+    wait_until(lambda: stage.airflow.run_state(SHORT_DAG_ID, run_id) == "failed", "the limit", timeout_seconds=180)
+    failed_at = datetime.now(timezone.utc)
+    log: Any = stage.simulator.log
+    wait_until(lambda: not log.call(call_id=held.call_id).open, "the call to end", timeout_seconds=60)
+    (ended,) = log.of_kind("openai.ended", call_id=held.call_id)
+    assert (ended.at - failed_at).total_seconds() <= SOON_SECONDS
+    with stage.switchboard() as switchboard:
+        wait_until(lambda: switchboard.call(held.call_id).end_reason == "killed", "its row", timeout_seconds=30)
 
 
 def listeners(stage: Stage, call_id: str) -> int:

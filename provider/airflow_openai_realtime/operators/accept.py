@@ -43,7 +43,8 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
 
     No call is left running that nobody watches: before OpenAI is asked, the switchboard knows when the call must be
-    over, and ends it then whatever dies. When the task is killed while it accepts the call, the call is hung up.
+    over, and ends it then whatever dies. When the task is killed while it accepts the call, the call ends;
+    cleared, the call waits a minute for the next try.
 
     When OpenAI refuses the accept (a wrong key, a session that it does not take), the task fails and the phone rings
     on: a retry, another sensor or a fallback order may take the call. On 429, 5xx and without a connection it is asked

@@ -28,7 +28,8 @@ class WatchCallOperator(MaskedFields, ConversationOperator):
 
     One task at a time runs a call. When another one attaches to it, this one waits for the result of that.
 
-    When the task is killed or cleared while it waits (Airflow 3.3 and later), the call is hung up.
+    When the task is marked as failed or successful while it waits, or its run fails, the call ends; when it is cleared,
+    the call waits a minute for the next try (Airflow 3.3 and later).
 
     Retries: it attaches to the call again and goes on from what was saved; of a call that is over it returns the
     result.
