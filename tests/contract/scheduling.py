@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,39 @@ def minutes_late() -> dict[str, list[int]]:
         }
 
 
+def states_of_a_task() -> dict[str, Any]:
+    """What the mounted switchboard says about a task that defers and is cleared, and whose next try is marked."""
+    from airflow.models.taskinstance import TaskInstance, clear_task_instances
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    from airflow_openai_realtime.switchboard.mounted import task_state
+    from airflow_openai_realtime.switchboard.task_states import TaskReference, reference_to
+
+    def change(how: Callable[[Any, Any], object]) -> TaskReference:
+        """Change the task; returns its try. Airflow's sessions are one for each thread, so each change has its own."""
+        with create_session() as session:
+            query = select(TaskInstance).where(TaskInstance.run_id == "call__rtc_1", TaskInstance.task_id == "talk")
+            instance = session.scalars(query).one()
+            how(instance, session)
+            session.flush()
+            reference = reference_to(instance)
+            assert reference is not None
+            return reference
+
+    first = change(lambda instance, _: setattr(instance, "state", "deferred"))
+    seen = {"deferred": task_state(first)}
+    change(lambda instance, session: clear_task_instances([instance], session))
+    seen["cleared"] = task_state(first)
+    change(lambda instance, _: setattr(instance, "state", "deferred"))
+    seen["next try deferred"] = task_state(first)
+    second = change(lambda instance, _: setattr(instance, "state", "failed"))
+    seen |= {"next try failed": task_state(first), "failed": task_state(second)}
+    change(lambda instance, session: session.delete(instance))
+    seen["deleted"] = task_state(first)
+    return {name: [state.is_ended, state.is_moved, state.is_cared_for] for name, state in seen.items()}
+
+
 def runs_of_calls(bag: Any) -> dict[str, Any]:
     """Run the task that starts runs, against Airflow's own Execution API in this process."""
     from airflow.models.dagrun import DagRun
@@ -147,5 +181,10 @@ def runs_of_calls(bag: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     loaded = load(Path(sys.argv[1]))
-    seen = {"events_of_runs": events_of_runs(), "minutes_late": minutes_late(), **runs_of_calls(loaded)}
+    seen = {
+        "events_of_runs": events_of_runs(),
+        "minutes_late": minutes_late(),
+        **runs_of_calls(loaded),
+        "states": states_of_a_task(),
+    }
     print("\n" + json.dumps(seen, default=str))

@@ -70,3 +70,15 @@ def test_a_dag_that_is_paused_or_missing_is_refused(seen: dict[str, Any]) -> Non
     paused, missing = seen["refused"]
     assert "paused is paused" in paused
     assert "no_such_dag" in missing
+
+
+def test_the_mounted_switchboard_says_how_a_task_is_by_its_try(seen: dict[str, Any]) -> None:
+    """For each: whether the try that was asked for is over, has moved, and whether its task is in somebody's hands."""
+    assert seen["states"] == {
+        "deferred": [False, True, True],
+        "cleared": [False, False, False],
+        "next try deferred": [False, False, True],
+        "next try failed": [False, False, False],
+        "failed": [True, False, False],
+        "deleted": [True, False, False],
+    }

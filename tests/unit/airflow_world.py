@@ -99,6 +99,8 @@ class World:
         self.token = derived_token(simulator.webhook_secret)
         #: What a switchboard in Airflow's API server says about any task; ``None``: it runs elsewhere.
         self.task_state: Any = None
+        #: What such a switchboard has left in XCom.
+        self.left: list[dict[str, Any]] = []
         self._set_env = set_env
         self._clock = clock
         self.connect()
@@ -208,7 +210,14 @@ def world(
         return made[0].task_state if made else None
 
     def new_app() -> Any:
-        return switchboard_app(realtime_simulator, tmp_path, settings, now=clock, task_states=task_states)
+        return switchboard_app(
+            realtime_simulator,
+            tmp_path,
+            settings,
+            now=clock,
+            task_states=task_states,
+            leave_result=lambda _, result: made[0].left.append(dict(result)),
+        )
 
     with ServedApp(new_app()) as served:
         realtime_simulator.webhooks.add(f"{served.url}/webhook")

@@ -35,7 +35,7 @@ from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import MakeClient, reusing_client
 from airflow_openai_realtime.switchboard.shutdown import on_termination
 from airflow_openai_realtime.switchboard.store import Store
-from airflow_openai_realtime.switchboard.task_states import AskTaskState
+from airflow_openai_realtime.switchboard.task_states import AskTaskState, LeaveResult
 from airflow_openai_realtime.switchboard.webhook_route import receive_webhook
 
 
@@ -47,6 +47,7 @@ def create_app(
     now: Callable[[], datetime] = utc_now,
     api_client: MakeClient = reusing_client,
     task_states: AskTaskState | None = None,
+    leave_result: LeaveResult | None = None,
 ) -> FastAPI:
     """
     Make the application; nothing is opened or started before it serves.
@@ -57,9 +58,11 @@ def create_app(
     :param now: The clock, for tests.
     :param api_client: Makes a client for OpenAI, for tests.
     :param task_states: Says how an Airflow task is; ``None`` where Airflow cannot be asked.
+    :param leave_result: Leaves the result of a killed task's call in Airflow; ``None`` likewise.
     """
     settings = settings or SwitchboardSettings()
     service = Service(store, lines, settings, now=now, api_client=api_client, task_states=task_states)
+    service.leave_result = leave_result
     app = FastAPI(
         title="switchboard",
         openapi_url=None,

@@ -545,6 +545,22 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
                 return None
             raise
 
+    async def leave_result(self, task: TaskReference, call_id: str | None) -> bool:
+        """
+        Leave the result of a killed task's call in Airflow, where the task would have returned it.
+
+        :param task: The try that was killed.
+        :param call_id: Its call; ``None``: it had none yet.
+        :return: Whether it is there now; not while the result is not written, and not by a standalone switchboard.
+        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
+        """
+        try:
+            return bool((await self._send(ask.leave_result(task, call_id))).get("left"))
+        except SwitchboardRefused as error:
+            if error.status in (404, 405):
+                return False
+            raise
+
     async def check(self) -> dict[str, Any]:
         """How the switchboard is; see :meth:`SwitchboardClient.check`."""
         return await self._send(ask.status())

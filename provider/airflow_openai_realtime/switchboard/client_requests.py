@@ -156,6 +156,11 @@ def task_state(task: TaskReference) -> SwitchboardRequest:
     return SwitchboardRequest("POST", "/v1/task-state", body=asdict(task))
 
 
+def leave_result(task: TaskReference, call_id: str | None) -> SwitchboardRequest:
+    """Leave the result of a killed task's call in Airflow."""
+    return SwitchboardRequest("POST", "/v1/task-result", body={**asdict(task), "call_id": call_id}, call_id=call_id)
+
+
 def status() -> SwitchboardRequest:
     """How the switchboard is."""
     return SwitchboardRequest("GET", "/v1/status")

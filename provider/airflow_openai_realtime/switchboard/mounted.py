@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def create_mounted_app() -> FastAPI:
         # No traceback: an error about the store's address may hold its password.
         log.error(logs.line("switchboard.unusable", kind=type(problem).__name__, error=problem))
         return out_of_order()
-    return create_app(store, AirflowLines(), settings=settings, task_states=task_state)
+    return create_app(store, AirflowLines(), settings=settings, task_states=task_state, leave_result=leave_result)
 
 
 def task_state(task: TaskReference) -> TaskState:
@@ -82,6 +82,24 @@ def task_state(task: TaskReference) -> TaskState:
         return TaskState(exists=False)
     state = None if row.state is None else str(getattr(row.state, "value", row.state))
     return TaskState(exists=True, state=state, is_same_try=task.try_id in (None, str(row.id)))
+
+
+def leave_result(task: TaskReference, result: Mapping[str, Any]) -> None:
+    """
+    Leave a result in XCom where a task would have returned it, unless something is there; from a thread.
+
+    :param task: A task that Airflow does not run any more.
+    :param result: Of JSON values.
+    """
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    where = {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index}
+    is_there = select(XComModel.key).where(XComModel.key == "return_value").filter_by(**where)
+    with create_session() as session:
+        if session.execute(is_there).first() is None:
+            XComModel.set("return_value", dict(result), serialize=False, session=session, **where)
 
 
 def configured_store_url() -> str:

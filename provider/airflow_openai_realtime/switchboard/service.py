@@ -27,7 +27,7 @@ from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
 from airflow_openai_realtime.switchboard.shared_clients import MakeClient, SharedClients, reusing_client
 from airflow_openai_realtime.switchboard.standby import Standby
 from airflow_openai_realtime.switchboard.store import NewCall, Store
-from airflow_openai_realtime.switchboard.task_states import AskTaskState
+from airflow_openai_realtime.switchboard.task_states import AskTaskState, LeaveResult
 from airflow_openai_realtime.switchboard.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class Service:
         self.settings = settings
         self.now = now
         self.task_states = task_states
+        #: Leaves the result of a killed task's call in Airflow; ``None`` where Airflow is elsewhere.
+        self.leave_result: LeaveResult | None = None
         self.threads = Threads(settings.store_threads, "switchboard-store")
         self.lines = LineDirectory(lines, settings)
         self.hub = FeedHub(

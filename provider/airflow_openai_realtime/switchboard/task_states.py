@@ -16,6 +16,7 @@ CLEARED_SECONDS = 60.0
 
 
 AskTaskState = Callable[["TaskReference"], "TaskState | None"]
+LeaveResult = Callable[["TaskReference", Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.simulator.server import Simulator
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
     from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-    from airflow_openai_realtime.switchboard.task_states import AskTaskState
+    from airflow_openai_realtime.switchboard.task_states import AskTaskState, LeaveResult
 
 CONN_ID = "openai_realtime_default"
 CARRIER_CONN_ID = "telephony_carrier_default"
@@ -162,6 +162,7 @@ def switchboard_app(
     *,
     now: Callable[[], datetime] | None = None,
     task_states: AskTaskState | None = None,
+    leave_result: LeaveResult | None = None,
 ) -> Any:
     """
     Make a switchboard whose line is the simulator's.
@@ -171,6 +172,7 @@ def switchboard_app(
     :param settings: Those of the switchboard; its own defaults when left out.
     :param now: Its clock; the time when left out.
     :param task_states: Says how an Airflow task is, as in Airflow's API server.
+    :param leave_result: Leaves the result of a killed task's call in Airflow, likewise.
     """
     from airflow_openai_realtime.api.endpoints import endpoints_for
     from airflow_openai_realtime.api.settings import ApiSettings
@@ -191,6 +193,7 @@ def switchboard_app(
         settings=settings or SwitchboardSettings(),
         now=now or utc_now,
         task_states=task_states,
+        leave_result=leave_result,
     )
 
 

@@ -97,6 +97,7 @@ class Kill:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _ended: list[str] = field(default_factory=list, init=False)
     _outcome: str | None = field(default=None, init=False)
+    _knows_airflow: bool = field(default=False, init=False)
 
     async def carry_out(self) -> None:
         """Find out why the trigger was cancelled, and do what that means for its call."""
@@ -104,6 +105,7 @@ class Kill:
         async with shared_switchboard(line.switchboard) as switchboard:
             state = await self._ask_switchboard(switchboard)
             is_asked_to_end = state is None
+            self._knows_airflow = state is not None
             if is_asked_to_end:
                 # Whatever Airflow says, and if it says nothing: the call does not outlive its task by more than that.
                 leaving = asyncio.ensure_future(self._leave(switchboard))
@@ -191,10 +193,8 @@ class Kill:
                 await self.sleep(max(0.0, began + at - asyncio.get_running_loop().time()))
                 for call in await self._own_calls(switchboard):
                     await self._end_call(line, switchboard, call.call_id, began)
-        if self.returns_result:
-            result = await self._result(line, switchboard)
-            if result is not None:
-                await push_result(self.task, result)
+        if self.returns_result and (self._ended or self._outcome is not None):
+            await self._leave_result(line, switchboard)
 
     async def _end_call(
         self, line: LineSettings, switchboard: AsyncSwitchboardClient, call_id: str, began: float
@@ -280,20 +280,28 @@ class Kill:
             if call.state in (CLAIMED, ACCEPTED) and (self.match is None or self.match.meets(call))
         ]
 
-    async def _result(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> dict[str, Any] | None:
-        """Return what came of the call once the switchboard has written it; ``None``: there was none, or it is late."""
-        if not self._ended:
-            return None if self._outcome is None else unanswered_result(self._outcome, line.switchboard.line)
+    async def _leave_result(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> None:
+        """
+        Leave the result in XCom once it is written.
+
+        A switchboard in Airflow's API server does that. Else the triggerer's supervisor is asked, which was asked for
+        the task's state before: only its first question takes long, and keeps other triggers from being handed out.
+        """
+        call_id = self._ended[-1] if self._ended else None
+        reference = reference_to(self.task)
         until = asyncio.get_running_loop().time() + RESULT_SECONDS
-        while asyncio.get_running_loop().time() < until:
-            try:
-                result = await self._written_result(switchboard, self._ended[-1])
-            except SwitchboardUnreachable:
-                result = None
-            if result is not None:
-                return result
+        while reference is not None and asyncio.get_running_loop().time() < until:
+            with suppress(SwitchboardUnreachable):
+                if self._knows_airflow:
+                    if await switchboard.leave_result(reference, call_id):
+                        return
+                elif call_id is None:
+                    await push_result(self.task, unanswered_result(str(self._outcome), line.switchboard.line))
+                    return
+                elif (result := await self._written_result(switchboard, call_id)) is not None:
+                    await push_result(self.task, result)
+                    return
             await self.sleep(LOOK_SECONDS)
-        return None
 
     async def _written_result(self, switchboard: AsyncSwitchboardClient, call_id: str) -> dict[str, Any] | None:
         call = await switchboard.call(call_id)

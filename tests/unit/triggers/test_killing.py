@@ -39,15 +39,14 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def xcom(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What is left in XCom; Airflow's own way is tried in the chaos tests."""
-    pushed: list[dict[str, Any]] = []
+def xcom(world: World, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is left in XCom, by the switchboard or through the supervisor; Airflow's own is tried in the chaos tests."""
 
     async def push(task: Any, result: Any) -> None:
-        pushed.append(dict(result))
+        world.left.append(dict(result))
 
     monkeypatch.setattr(killing, "push_result", push)
-    return pushed
+    return world.left
 
 
 async def run(trigger: Any) -> None:
