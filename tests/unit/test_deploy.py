@@ -154,6 +154,19 @@ def test_the_proxy_lets_deliveries_through_and_nothing_else(proxy: str) -> None:
 
 
 @needs_nginx
+def test_an_address_that_sends_too_much_is_told_to_come_back_and_reaches_nothing(proxy: str) -> None:
+    statuses: set[int] = set()
+    with httpx.Client(verify=False, base_url=proxy) as http:
+        for _ in range(20_000):
+            answer = http.get("/health")
+            statuses.add(answer.status_code)
+            if answer.status_code != 200:
+                break
+    assert statuses == {200, 429}
+    assert "nginx" in answer.text
+
+
+@needs_nginx
 def test_the_doctor_finds_the_webhook_behind_the_proxy(proxy: str, standalone: Standalone, tmp_path: Path) -> None:
     env = environment(OPENAI_REALTIME_STORE_URL=f"sqlite:///{tmp_path}/switchboard.db")
     env["SSL_CERT_FILE"] = str(tmp_path / "nginx" / "calls.pem")
