@@ -12,23 +12,32 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_openai_realtime.calls.sharing import SharedResources
 from airflow_openai_realtime.conversation.patience import wait_for_any
-from airflow_openai_realtime.exceptions import ConversationSuperseded, OpenAIRealtimeError, SwitchboardRefused
+from airflow_openai_realtime.exceptions import (
+    ConversationSuperseded,
+    OpenAIRealtimeError,
+    SwitchboardRefused,
+    SwitchboardUnreachable,
+)
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.conversations import Conversation, Progress
 from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
+from airflow_openai_realtime.switchboard.progress_requests import Saved
 from airflow_openai_realtime.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 
 #: How often a process shows that it is there, in seconds; the switchboard misses it after two.
 BEAT_SECONDS = 0.5
 #: How long progress waits for that of other conversations, in seconds.
 LINGER_SECONDS = 0.02
+#: How long one request may take, in seconds. All conversations of the process wait for it; what was saved is not known
+#: then, and is saved again.
+SEND_SECONDS = 2.0
 #: How long a process that leaves calls behind may take to say so, in seconds.
 LEAVE_SECONDS = 1.0
 #: How long an older switchboard, which knows nothing of processes, is not asked again, in seconds.
@@ -204,7 +213,9 @@ class ProgressSender:
 
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
-            answers = await self._switchboard.save_progress(self.process, [each.progress for each in batch])
+            answers = await self._in_time(
+                self._switchboard.save_progress(self.process, [each.progress for each in batch])
+            )
             for each, answer in zip(batch, answers, strict=True):
                 each.settle(answer)
         except SwitchboardRefused as error:
@@ -216,6 +227,21 @@ class ProgressSender:
             # Also what nobody has foreseen: whoever waits is told, and the next request is sent.
             for each in batch:
                 each.settle(error)
+
+    async def _in_time(self, request: Coroutine[Any, Any, list[Saved]]) -> list[Saved]:
+        """
+        Send a request that others wait for.
+
+        :raises SwitchboardUnreachable: There was no answer in time.
+        """
+        sending = asyncio.ensure_future(request)
+        try:
+            await wait_for_any({sending}, SEND_SECONDS, self._sleep)
+            if not sending.done():
+                raise SwitchboardUnreachable(f"the switchboard did not answer within {SEND_SECONDS:g} s")
+            return sending.result()
+        finally:
+            sending.cancel()
 
     async def _send_each(self, batch: list[_Waiting]) -> None:
         answers = await asyncio.gather(

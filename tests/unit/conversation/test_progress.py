@@ -125,6 +125,19 @@ async def test_while_one_request_is_under_way_the_next_ones_gather(
     assert [[call_id for call_id, _ in each] for each in board.sent] == [["rtc_1"], ["rtc_2", "rtc_3"]]
 
 
+async def test_a_request_that_hangs_holds_up_the_saves_of_all_calls_for_two_seconds(
+    sender: ProgressSender, board: Board, clock: Time
+) -> None:
+    board.holds_back = asyncio.Event()
+    (hanging,) = appending(sender, "rtc_1")
+    await clock.go_on(1)
+    board.holds_back = None  # the switchboard answers what comes from now on
+    (other,) = appending(sender, "rtc_2")
+    await clock.go_on(1.5)
+    assert isinstance(hanging.exception(), SwitchboardUnreachable)  # saved again by whoever waits for it
+    assert other.result() == frozenset({"caller:1"})
+
+
 async def test_one_call_is_in_a_request_at_most_once(sender: ProgressSender, board: Board, clock: Time) -> None:
     appending(sender, "rtc_1", "rtc_2")
     appending(sender, "rtc_1", number=2)
