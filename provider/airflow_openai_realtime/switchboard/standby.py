@@ -14,6 +14,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from airflow_openai_realtime.api import sideband
@@ -77,6 +78,8 @@ class Standby:
         self._closing: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
         self._looked_for = asyncio.Event()
+        #: Whether this switchboard or its store was away, so that no process could show a sign of life.
+        self._was_away = True
         self.last_look_at: datetime | None = None
 
     def listening_to(self, line: str) -> int:
@@ -146,6 +149,9 @@ class Standby:
 
     async def _look(self) -> None:
         self._looked_for.clear()
+        if self._was_away:
+            self._was_away = False
+            self._lease = replace(self._lease, up_since=self._now())
         await self.look()
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._looked_for.wait(), self._settings.standby_look_seconds)
@@ -161,6 +167,7 @@ class Standby:
                 self._tell("store_unavailable", False)
                 continue
             except StoreUnavailable as error:
+                self._was_away = True
                 self._tell("store_unavailable", True, error=error)
             except Exception:
                 log.exception("standby.round_failed")

@@ -530,6 +530,46 @@ async def test_switched_off_it_does_nothing(scene: Scene) -> None:
     await asyncio.wait_for(scene.worker(standby_after_seconds=0).run(), 30)
 
 
+async def test_a_switchboard_that_was_away_waits_until_processes_could_show_themselves(scene: Scene) -> None:
+    call_id = await scene.held()
+    await scene.silence(30)  # the switchboard was away: nobody could tell it anything
+    worker = scene.worker(standby_look_seconds=0.01, standby_write_seconds=0.01)
+    running = asyncio.ensure_future(worker.run())
+    try:
+        await looked_twice(worker, scene)
+        assert worker.listening_to("support") == 0
+        scene.lives("p1")
+        scene.clock.move(1.9)
+        await looked_twice(worker, scene)
+        assert worker.listening_to("support") == 0
+        scene.clock.move(0.2)
+        await until(lambda: worker.listening_to("support") == 1)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    assert scene.sockets() <= 1, call_id
+
+
+async def test_a_call_that_was_given_up_while_the_switchboard_was_away_is_listened_to_at_once(scene: Scene) -> None:
+    await scene.held()
+    scene.lives("p1", leaving=True)
+    await scene.silence(30)
+    worker = scene.worker(standby_look_seconds=0.01, standby_write_seconds=0.01)
+    running = asyncio.ensure_future(worker.run())
+    try:
+        await until(lambda: worker.listening_to("support") == 1)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def looked_twice(worker: Standby, scene: Scene) -> None:
+    """Wait until a worker has looked at everything as it is now."""
+    for _ in range(2):
+        worker.last_look_at = None
+        await until(lambda: worker.last_look_at is not None)
+
+
 async def test_it_runs_by_itself_and_looks_at_once_when_a_process_leaves(scene: Scene) -> None:
     call_id = await scene.held(Move.says("Hello?"))
     worker = scene.worker(standby_look_seconds=600, standby_write_seconds=0.01)

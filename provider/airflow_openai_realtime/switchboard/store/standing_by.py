@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, false, func, or_, select
 
 from airflow_openai_realtime.switchboard.records import ACCEPTED
 from airflow_openai_realtime.switchboard.store.database import Database
@@ -118,16 +118,22 @@ class Lease:
     :param seconds: How long a lease holds.
     :param rest_seconds: How long nobody listens to what has ended.
     :param silent_after: After how many seconds without a sign of life a process is taken for silent.
+    :param up_since: Since when processes could show signs of life here, aware; before that their silence says nothing.
+        ``None``: long since.
     """
 
     worker: str
     seconds: float
     rest_seconds: float
     silent_after: float
+    up_since: datetime | None = None
 
     def is_silent(self, seen_at: datetime | None, now: datetime) -> bool:
         """Whether a process is silent that was seen last at a time, or never."""
-        return seen_at is None or seen_at <= now - timedelta(seconds=self.silent_after)
+        if seen_at is None:
+            return True  # it has left
+        last = now - timedelta(seconds=self.silent_after)
+        return seen_at <= last and (self.up_since is None or self.up_since <= last)
 
 
 class StandingBy:
@@ -141,9 +147,9 @@ class StandingBy:
         same_call = and_(conversations.c.line == calls.c.line, conversations.c.call_id == calls.c.call_id)
         same_process = and_(processes.c.line == conversations.c.line, processes.c.process == conversations.c.process)
         last = now - timedelta(seconds=lease.silent_after)
-        is_silent = and_(
-            conversations.c.process.is_not(None), or_(processes.c.seen_at.is_(None), processes.c.seen_at <= last)
-        )
+        may_be_silent = lease.up_since is None or lease.up_since <= last
+        is_missed = processes.c.seen_at <= last if may_be_silent else false()
+        is_silent = and_(conversations.c.process.is_not(None), or_(processes.c.seen_at.is_(None), is_missed))
         query = (
             select(conversations.c.line, conversations.c.call_id)
             .select_from(calls.join(conversations, same_call).outerjoin(processes, same_process))
