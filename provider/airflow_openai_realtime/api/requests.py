@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Operation = Literal["accept", "reject", "refer", "hang_up", "check_key", "attach"]
 
 _GONE_CODES = frozenset({"call_id_not_found", "session_id_not_found"})
-_DECIDED_CODE = "decision_already_made"
+DECIDED_CODE = "decision_already_made"
 # A 404 with one of these is about the address or the model, not about the call.
 _OTHER_404_CODES = frozenset({"model_not_found", "deploymentnotfound", "unknown_url", "404"})
 
@@ -208,7 +208,7 @@ def _meaning(
         return ServiceUnavailable, "OpenAI has a problem; try again, and see status.openai.com"
     if 300 <= status < 400:
         return RequestRefused, "the address redirects, which is never followed; correct the base URL"
-    if 400 <= status < 500 and code == _DECIDED_CODE:
+    if 400 <= status < 500 and code == DECIDED_CODE:
         return CallAlreadyDecided, "somebody accepted or rejected it before"
     if status in (401, 403):
         return AuthenticationError, "the API key was refused; check the key, its project and its permissions"

@@ -12,6 +12,7 @@ from airflow_openai_realtime.calls import outcomes
 from airflow_openai_realtime.calls.parameters import read_mapping
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.records import ENDED
+from airflow_openai_realtime.switchboard.witnesses import KILLED
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.dialers.port import Dialer
@@ -94,7 +95,9 @@ def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> s
         return None
     if row.state != ENDED:
         return None
-    return row.outcome or outcomes.ANSWERED
+    # A call that came in before it was killed has its result at the switchboard.
+    came_in = row.outcome is None or (row.outcome == KILLED and row.call_id is not None)
+    return outcomes.ANSWERED if came_in else row.outcome
 
 
 def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:

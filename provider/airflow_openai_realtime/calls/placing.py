@@ -123,10 +123,11 @@ class Placing:
         return self._settle(dialing, placed)
 
     def _settle(self, dialing: Attempt, placed: PlacedCall) -> Placement:
-        for from_state in (DIALING, UNKNOWN):  # unknown, when the task was told to stop meanwhile
+        # Unknown, when the task was told to stop meanwhile; ended, when the call came in and is over already.
+        for from_state, to_state in ((DIALING, PLACED), (UNKNOWN, PLACED), (ENDED, ENDED)):
             try:
                 row = self.switchboard.move_attempt(
-                    dialing.attempt_id, from_state, PLACED, carrier_call_id=placed.carrier_call_id
+                    dialing.attempt_id, from_state, to_state, carrier_call_id=placed.carrier_call_id
                 )
             except MoveRefused:
                 continue

@@ -47,7 +47,8 @@ class AirflowOffice:
             raise ConfigurationError(f"there is no connection {conn_id} of type {CONN_TYPE} any more")
         settings = api_settings_from_fields(password=found.password, host=found.host, extra=found.extra)
         with CallsClient(settings) as client:
-            return client.hang_up(call_id).gone
+            result = client.hang_up(call_id)
+        return result.gone and not result.maybe_by_us
 
     def note(self, user_name: str, task: OwningTask | None, conn_id: str, call_id: str) -> None:
         """Write to Airflow's audit log, where it shows with the DAG; a failure is logged, and no more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -28,6 +29,7 @@ from airflow_openai_realtime.calls_page.sources import FoundCall, Source
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.switchboard import logs
 from airflow_openai_realtime.switchboard.records import ACCEPTED
+from airflow_openai_realtime.switchboard.witnesses import GONE, HUNG_UP, Account, Witness
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +38,6 @@ router = APIRouter(prefix="/api")
 PAGE_SIZE = 50
 MOST_ROUNDS = 5
 """How many pages are looked through for calls that a user may see, before the user is asked to go on."""
-
-HUNG_UP = "hung_up"
-GONE = "gone"
 
 User = Annotated[Permissions, Depends(user_at_the_door)]
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # what every database can be asked for
@@ -157,8 +156,11 @@ def _hang_up(page: CallsPage, user: Permissions, body: WantedHangUp) -> Answer:
     if not seen.may_hang_up:
         raise HTTPException(403, "hanging up needs the right to edit the DAG (for calls of no DAG: the connection)")
     page.office.note(user.user_name, seen.owner, body.conn_id, body.call_id)
+    by = f"user {user.user_name}"
+    _tell(source, body, lambda: source.end(body.conn_id, body.call_id, HUNG_UP, by))
     gone = page.office.hang_up(body.conn_id, body.call_id)
-    _tell(source, body.conn_id, body.call_id, GONE if gone else HUNG_UP)
+    account = Account(Witness.FOUND_GONE, GONE) if gone else Account(Witness.API, HUNG_UP, by)
+    _tell(source, body, lambda: source.ended(body.conn_id, body.call_id, account, by if gone else None))
     page.directory.forget()
     return {"gone": gone}
 
@@ -177,12 +179,12 @@ def _seen_call(page: CallsPage, user: Permissions, conn_id: str, call_id: str) -
     return seen[0], located[0], located[1]
 
 
-def _tell(source: Source, conn_id: str, call_id: str, reason: str) -> None:
+def _tell(source: Source, call: WantedHangUp, move: Callable[[], None]) -> None:
     try:
-        source.ended(conn_id, call_id, reason)
+        move()
     except OpenAIRealtimeError as error:
         # It is hung up all the same; whoever watches the call notices, and so does the switchboard at its time.
-        log.warning(logs.line("calls_page.end_not_noted", conn_id=conn_id, call_id=call_id, error=error))
+        log.warning(logs.line("calls_page.end_not_noted", conn_id=call.conn_id, call_id=call.call_id, error=error))
 
 
 def _notes(missing: list[Missing], user: Permissions) -> list[str]:

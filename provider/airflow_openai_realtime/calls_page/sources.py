@@ -26,6 +26,7 @@ from airflow_openai_realtime.switchboard.recent import (
     UnreachedAttempt,
 )
 from airflow_openai_realtime.switchboard.store import CallFilter, Store
+from airflow_openai_realtime.switchboard.witnesses import Account
 
 CLIENT_TIMEOUT_SECONDS = 3.0
 _AFTER_ALL_NAMES = "~" * 255
@@ -67,8 +68,12 @@ class Source(Protocol):
         """Id of the newest call of a claimant; ``None`` when it has none here."""
         ...  # pragma: no cover
 
-    def ended(self, conn_id: str, call_id: str, reason: str) -> None:
-        """Note that the call is over."""
+    def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
+        """Note that somebody is about to end the call; the switchboard does when nothing more is heard."""
+        ...  # pragma: no cover
+
+    def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
+        """Note that the call is over, and who had wanted that and came too late."""
         ...  # pragma: no cover
 
 
@@ -112,10 +117,17 @@ class StoreSource:
         found = self._prepared().calls.select(conn_id, wanted, 1, self._now())
         return found[-1].call_id if found else None
 
-    def ended(self, conn_id: str, call_id: str, reason: str) -> None:
+    def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
+        """Note that somebody is about to end the call."""
+        now = self._now()
+        rule = partial(moves.want_end, now=now, reason=reason, by=by, acting_seconds=moves.ACTING_SECONDS)
+        self._prepared().calls.move(conn_id, call_id, rule, now)
+
+    def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
         """Note that the call is over; the switchboard's workers read it from the feed."""
         now = self._now()
-        self._prepared().calls.move(conn_id, call_id, partial(moves.ended, now=now, reason=reason), now)
+        rule = partial(moves.ended, now=now, reason=account, too_late_for=too_late_for)
+        self._prepared().calls.move(conn_id, call_id, rule, now)
 
     def _prepared(self) -> Store:
         """The store; the switchboard may not have made its tables yet."""
@@ -181,10 +193,15 @@ class ClientSource:
             found = client.calls(state="all", claimed_by=claimant, limit=1).calls
         return found[-1].call_id if found else None
 
-    def ended(self, conn_id: str, call_id: str, reason: str) -> None:
+    def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
+        """Note that somebody is about to end the call."""
+        with self._client() as client:
+            client.end_call(call_id, reason=reason, by=by, acting=True)
+
+    def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
         """Note that the call is over."""
         with self._client() as client:
-            client.ended(call_id, reason)
+            client.ended(call_id, account, too_late_for=too_late_for)
 
     def _client(self) -> SwitchboardClient:
         url, token, line = self.address.url, self.address.token, self.address.line

@@ -7,16 +7,12 @@ from datetime import datetime, timedelta
 from airflow_openai_realtime.conversation.ports import CallPorts
 from airflow_openai_realtime.exceptions import CallError, SwitchboardError
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import Account
 
 #: How long after ``hangup_at`` a hang-up that fails is tried again, in seconds; the switchboard does so as well.
 HANG_UP_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 8.0
-#: This close to ``hangup_at`` (in seconds), the end of a call may be the switchboard's doing; it is asked again.
-REAPER_MARGIN_SECONDS = 5.0
-#: How often, and with what pause, the switchboard is then asked for the reason.
-REASON_ATTEMPTS = 4
-REASON_PAUSE_SECONDS = 0.5
 
 
 class CallEnding:
@@ -34,10 +30,8 @@ class CallEnding:
         self._hangup_at = hangup_at
         #: Whether OpenAI said that it is over. Once it is marked as ended nobody looks after it, so this must be so.
         self.is_certain = False
-        #: Whether it was over before we hung up.
+        #: Whether it was certainly over before we hung up.
         self.was_over = False
-        #: The switchboard's row, once it was seen to be over.
-        self.row: SwitchboardCall | None = None
 
     async def hang_up(self) -> None:
         """Hang up, trying until some time after ``hangup_at``. Nothing is raised."""
@@ -53,25 +47,20 @@ class CallEnding:
         """Hang up once a call that seems to be over; when that fails, it is left to the switchboard."""
         await self._hang_up_once("seems to be over, but OpenAI does not say so")
 
-    async def look_at_row(self) -> None:
-        """Find out whether the switchboard knows how the call ended."""
-        near_deadline = (self._hangup_at - self._ports.now()).total_seconds() <= REAPER_MARGIN_SECONDS
-        for attempt in range(REASON_ATTEMPTS if near_deadline else 1):
-            if attempt:
-                # The reaper hangs up first and writes the reason after.
-                await self._ports.sleep(REASON_PAUSE_SECONDS)
-            try:
-                row = await self._ports.find(self._call_id)
-            except SwitchboardError:
-                continue
-            if row is not None and row.is_over:
-                self.row = row
-                return
+    async def tell(self, account: Account, ended_at: datetime) -> SwitchboardCall | None:
+        """
+        Tell the switchboard how the call ended, if it is certain that it did.
 
-    async def tell(self, outcome: str) -> None:
-        """Tell the switchboard, if it is certain."""
+        :param account: As its holder saw it.
+        :param ended_at: When it ended, aware.
+        :return: The switchboard's row, where a stronger witness's account may stand; ``None``: it is not known.
+        """
         if self.is_certain:
-            await self._ports.ended(self._call_id, outcome)
+            return await self._ports.ended(self._call_id, account, ended_at)
+        try:
+            return await self._ports.find(self._call_id)
+        except SwitchboardError:
+            return None
 
     async def _hang_up_once(self, trouble: str) -> bool:
         """Return whether there is nothing more to try."""
@@ -80,5 +69,5 @@ class CallEnding:
         except CallError as error:
             self._ports.report(f"Call {self._call_id} {trouble}; the switchboard ends it at its time: {error}")
             return not error.safe_to_retry
-        self.is_certain, self.was_over = True, hung_up.gone
+        self.is_certain, self.was_over = True, hung_up.gone and not hung_up.maybe_by_us
         return True

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 
 from airflow_openai_realtime.api.sideband_commands import cancel_response, clear_audio
 from airflow_openai_realtime.conversation.effects import HangUp, Refer
-from airflow_openai_realtime.conversation.offered_tools import TRANSFER_CALL
 from airflow_openai_realtime.conversation.state import ConversationState, LastWords
 from airflow_openai_realtime.conversation.turn_taking import GOODBYE, Wanted
 from airflow_openai_realtime.switchboard import call_outcome
+from airflow_openai_realtime.switchboard.witnesses import MAX_DURATION
 from airflow_openai_realtime.timeline.entries import ENDING, NOTE, entry_of
+from airflow_openai_realtime.timeline.tally import TRANSFER_CALL
 
 #: How long the last words may take to be heard, in seconds.
 LAST_WORDS_SECONDS = 10.0
@@ -46,7 +47,7 @@ def say_goodbye(state: ConversationState) -> None:
         state.send(clear_audio(), event_id="clear_1")
     state.turns.drop_wanted()
     state.turns.want(Wanted(GOODBYE, SAY_THIS + str(state.plan.goodbye), "none"))
-    state.ending = LastWords(call_outcome.MAX_DURATION, state.deadline)
+    state.ending = LastWords(MAX_DURATION, state.deadline)
 
 
 def act_when_heard(state: ConversationState, now: datetime) -> None:
@@ -68,7 +69,7 @@ def hang_up(state: ConversationState, why: str, now: datetime) -> None:
         was heard may have been heard by one whom another has replaced.
     """
     note = entry_of(NOTE, now, ENDING, why, what=ENDING, why=why)
-    is_noted = state.keep(note, at_once=True) and why != call_outcome.MAX_DURATION
+    is_noted = state.keep(note, at_once=True) and why != MAX_DURATION
     state.hung_up_for = why
     state.ending = state.transfer = state.goodbye_at = None
     state.turns.drop_wanted()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
@@ -15,6 +16,7 @@ from airflow_openai_realtime.exceptions import SwitchboardError, UnknownCall
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import Account
 
 
 def live_ports(
@@ -45,6 +47,7 @@ def live_ports(
         return attach(api, call_id, retry_seconds=doubt_seconds)
 
     async def refer(call_id: str, target_uri: str) -> None:
+        # That it is about to be transferred stands on the timeline: tools are noted before they run.
         await calls.refer(call_id, target_uri)
         try:
             await switchboard.referred(call_id, target_uri)
@@ -57,11 +60,12 @@ def live_ports(
         except UnknownCall:
             return None
 
-    async def ended(call_id: str, reason: str) -> None:
+    async def ended(call_id: str, told: Account, ended_at: datetime) -> SwitchboardCall | None:
         try:
-            await switchboard.ended(call_id, reason)
+            return await switchboard.ended(call_id, told, ended_at=ended_at)
         except SwitchboardError as error:
             report(f"The switchboard could not be told that call {call_id} is over: {error}")
+            return None
 
     async def open_conversation(call_id: str) -> Conversation:
         conversation = await progress.open(call_id, holder)

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_openai_realtime.conversation.plan import ConversationPlan
+from airflow_openai_realtime.timeline.tally import TRANSFER_CALL
 
 END_CALL = "end_call"
 RECORD_RESULT = "record_result"
-TRANSFER_CALL = "transfer_call"
 #: Names that no function of a DAG author may have.
 RESERVED_NAMES = (END_CALL, RECORD_RESULT, TRANSFER_CALL)
 

@@ -15,6 +15,7 @@ from airflow_openai_realtime.conversation.function_running import run_function
 from airflow_openai_realtime.conversation.plan import FunctionSpec
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import Account
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 
@@ -46,7 +47,8 @@ class CallPorts:
     :param hang_up: Ends a call; ending one that is over is success.
     :param refer: Asks for a transfer of a call to a target.
     :param find: The switchboard's row of a call; None when it has none.
-    :param ended: Tells the switchboard why a call ended; must not raise when it cannot be reached.
+    :param ended: Tells the switchboard that a call is over since a time, as its holder saw it; returns the row with the
+        account that stands. Must not raise when it cannot be reached; returns None then.
     :param open: Opens the conversation of a call, for the holder.
     :param read: Reads the conversation of a call as it is now; None when it has none.
     :param append: Saves timeline entries under a generation; returns the keys that were new.
@@ -63,7 +65,7 @@ class CallPorts:
     hang_up: Callable[[str], Awaitable[HangUpResult]]
     refer: Callable[[str, str], Awaitable[None]]
     find: Callable[[str], Awaitable[SwitchboardCall | None]]
-    ended: Callable[[str, str], Awaitable[None]]
+    ended: Callable[[str, Account, datetime], Awaitable[SwitchboardCall | None]]
     open: Callable[[str], Awaitable[Conversation]]
     read: Callable[[str], Awaitable[Conversation | None]]
     append: Callable[[str, int, Sequence[TimelineEntry]], Awaitable[frozenset[str]]]

@@ -20,6 +20,7 @@ from airflow_openai_realtime.conversation.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.state import ConversationState
 from airflow_openai_realtime.conversation.turn_taking import Wanted
 from airflow_openai_realtime.switchboard import call_outcome
+from airflow_openai_realtime.switchboard.witnesses import MAX_DURATION
 from airflow_openai_realtime.timeline.entries import ATTACHED, GREETED, NOTE, OPENED_LATE, TimelineEntry, entry_of
 from airflow_openai_realtime.timeline.listening import Listening
 from airflow_openai_realtime.timeline.tally import Tally
@@ -142,7 +143,7 @@ class ConversationRules:
         if state.hung_up_for is None:
             quiet_until = state.quiet.ends_at
             if now >= state.deadline:
-                last_words.hang_up(state, state.ending.why if state.ending else call_outcome.MAX_DURATION, now)
+                last_words.hang_up(state, state.ending.why if state.ending else MAX_DURATION, now)
             elif state.goodbye_at is not None and now >= state.goodbye_at:
                 last_words.say_goodbye(state)
             elif quiet_until is not None and now >= quiet_until:

@@ -27,10 +27,11 @@ from airflow_openai_realtime.conversation.rules import ConversationRules
 from airflow_openai_realtime.conversation.saving import Saving
 from airflow_openai_realtime.conversation.tool_tasks import ToolTasks
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput
-from airflow_openai_realtime.switchboard.call_outcome import MAX_DURATION, End, outcome_of
+from airflow_openai_realtime.switchboard.call_outcome import End, account_of, outcome_of, restated
 from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome, result_of
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import MAX_DURATION, intended, kept_account
 from airflow_openai_realtime.timeline.tally import Tally
 
 #: How long the call waits for its conversation to be opened, in seconds; then it goes on without.
@@ -123,10 +124,9 @@ class _RunningCall:
         await self._catching_up.make_sure(is_due=rules.is_taken_over)
         await self._tools.wait(TOOLS_SECONDS)
         self._carry_out(rules.ended(ended_at))
-        if self._hanging_up is None or self._end.was_over:
-            await self._end.look_at_row()
         outcome = outcome_of(self._what_is_known(rules, socket_end, ended_at))
-        return await self._finish(rules, outcome, ended_at)
+        row = await self._end.tell(account_of(*outcome), ended_at)
+        return await self._finish(rules, outcome, ended_at, row)
 
     async def leave(self) -> None:
         """Save what is not saved yet, quickly; from now on the switchboard listens, until the next holder does."""
@@ -165,24 +165,29 @@ class _RunningCall:
             was_refused=socket_end is not None,
             is_expired=rules.is_expired,
             fatal_error=rules.fatal_error(ended_at),
-            transfer_requested=rules.tally.transfer is not None,
-            row_reason=self._end.row.end_reason if self._end.row is not None else None,
+            transfer_requested=rules.tally.may_be_transferred,
             has_valid_result=bool(rules.tally.result_valid),
         )
 
-    async def _finish(self, rules: ConversationRules, outcome: tuple[Outcome, str], ended_at: datetime) -> CallResult:
+    async def _finish(
+        self,
+        rules: ConversationRules,
+        outcome: tuple[Outcome, str],
+        ended_at: datetime,
+        row: SwitchboardCall | None,
+    ) -> CallResult:
         opened = self._saving.conversation
         resumed = opened is not None and opened.generation > 1 and bool(opened.entries)
-        prices, row = self._ports.prices, self._end.row
         if row is not None and row.ended_at is not None:
             ended_at = min(ended_at, row.ended_at)
-        result = result_of(self._call, rules.tally, outcome, ended_at=ended_at, resumed=resumed, prices=prices)
+        call, prices = self._call, self._ports.prices
+        result = result_of(call, rules.tally, outcome, ended_at=ended_at, resumed=resumed, prices=prices)
+        if row is not None:
+            result = restated(result, kept_account(row) if row.is_over else intended(row, ended_at))
         # What saves progress must not do so at the same time.
         await self._tasks.stop()
         until = max(self._hangup_at, ended_at) + timedelta(seconds=FINISH_SECONDS)
-        kept = await self._saving.finish(result, until)
-        await self._end.tell(kept.outcome)
-        return kept
+        return await self._saving.finish(result, until)
 
     # -- what happens meanwhile ------------------------------------------------------------------------------------
 
@@ -241,7 +246,7 @@ class _RunningCall:
         await self._end.hang_up()
         if self._rules is not None and self._rules.hung_up_for == MAX_DURATION and not self._end.was_over:
             # At this moment the switchboard hangs up as well; it is to find the reason.
-            await self._end.tell(MAX_DURATION)
+            await self._end.tell(account_of(Outcome.MAX_DURATION, MAX_DURATION), self._ports.now())
 
     # -- the parts -------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from airflow_openai_realtime.conversation.effects import CheckResult, Refer, Run
 from airflow_openai_realtime.conversation.state import ConversationState
 from airflow_openai_realtime.conversation.turn_taking import Wanted
 from airflow_openai_realtime.timeline.entries import TOOL_CALL, TOOL_RESULT, UNKNOWN, entry_of
-from airflow_openai_realtime.timeline.tally import ToolTrace
+from airflow_openai_realtime.timeline.tally import TRANSFER_CALL, ToolTrace
 
 
 def tools_called(state: ConversationState, calls: Iterable[FunctionCall], now: datetime) -> None:
@@ -87,7 +87,7 @@ def begin_asked(state: ConversationState, now: datetime) -> None:
         has_gone_on = last_caller_at is not None and last_caller_at > trace.began_at
         if latest[trace.name, trace.arguments] != trace.tool_call_id:
             _decline(state, call, tool_rounds.CALLED_AGAIN, now)
-        elif has_gone_on and trace.name in (tools.END_CALL, tools.TRANSFER_CALL):
+        elif has_gone_on and trace.name in (tools.END_CALL, TRANSFER_CALL):
             _decline(state, call, tool_rounds.GONE_ON, now)
         else:
             wanted.append(call)
@@ -131,7 +131,7 @@ def _tool_called(state: ConversationState, call: FunctionCall, now: datetime) ->
     elif call.name == tools.END_CALL and plan.end_call:
         state.tools.end(call.tool_call_id, is_reply_due=False)
         last_words.end_after_words(state, now)
-    elif call.name == tools.TRANSFER_CALL and plan.transfer_targets:
+    elif call.name == TRANSFER_CALL and plan.transfer_targets:
         _transfer_called(state, call, now)
     elif spec is not None:
         state.effects.append(RunFunction(call.tool_call_id, spec, call.arguments))
@@ -162,7 +162,7 @@ def _was_invalid_before(state: ConversationState) -> bool:
 
 def _unknown(trace: ToolTrace) -> ToolAnswer:
     # A transfer that may have been asked for counts as asked for.
-    target = _target_in(trace.arguments) if trace.name == tools.TRANSFER_CALL else ""
+    target = _target_in(trace.arguments) if trace.name == TRANSFER_CALL else ""
     return ToolAnswer(UNKNOWN, tool_rounds.UNKNOWN_OUTPUT, detail={"target": target} if target else {})
 
 

@@ -15,6 +15,7 @@ _OUTCOMES = {
     "canceled": Outcome.FAILED,
     "gone": Outcome.GONE,
     "killed": Outcome.KILLED,
+    "rejected": Outcome.REJECTED,
 }
 
 

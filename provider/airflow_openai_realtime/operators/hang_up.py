@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import read_call
 from airflow_openai_realtime.exceptions import CallGone, OpenAIRealtimeError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
@@ -12,11 +13,12 @@ from airflow_openai_realtime.tasks.template_fields import as_written, check_rend
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_openai_realtime.calls.ending_now import EndedNow
     from airflow_openai_realtime.hooks.realtime import RealtimeHook
+    from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 #: What the switchboard is told as the reason.
 HUNG_UP = "hung_up"
-GONE = "gone"
 
 
 class HangupCallOperator(CallOperator):
@@ -26,7 +28,11 @@ class HangupCallOperator(CallOperator):
         accept = AcceptCallOperator(task_id="accept", call=sensor.output)
         HangupCallOperator(task_id="hang_up", call=accept.output).as_teardown(setups=accept)
 
-    A switchboard that cannot be reached does not keep the call from being ended.
+    A call that only rings is declined with 603: the phone stops ringing, and nobody answers it any more.
+
+    The switchboard is told first who ends the call and why. So a task that watches the call sees ``completed`` with the
+    reason ``hung_up``, and when this task dies on the way, the switchboard ends the call. A switchboard that cannot be
+    reached does not keep the call from being ended.
 
     Retries: hanging up twice is harmless; a call that is over counts as hung up.
 
@@ -35,10 +41,10 @@ class HangupCallOperator(CallOperator):
     :param call_id: Its id alone, instead of ``call``. Templated.
     :param if_gone: When the call is over already: ``succeed`` (default), ``skip`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
-    :return: ``call_id``; ``gone``, whether it was over before; ``end_reason``, why it ended as the switchboard knows it
-        (``hung_up`` by this task, ``max_duration``, …), or ``None``.
+    :return: ``call_id``; ``gone``, whether it was over before; ``declined``, whether it only rang; ``end_reason``, why
+        it ended as the switchboard knows it (``hung_up`` by this task, ``max_duration``, …), or ``None``.
     :raises AuthenticationError: The key was refused.
-    :raises ServiceUnavailable: OpenAI did not answer; the switchboard ends the call at its ``hangup_at``.
+    :raises ServiceUnavailable: OpenAI did not answer; the switchboard goes on trying.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/hangup
     """
@@ -54,22 +60,42 @@ class HangupCallOperator(CallOperator):
         if reference is None:
             self.skip("There is no call to hang up: the task that would have given it was skipped or returned none.")
         call_id = self.shown_call_id = reference.call_id
-        hook = self.hook
-        with hook.calls() as calls:
-            result = calls.hang_up(call_id)
-        self.log.info("Call %s %s.", call_id, "was over already" if result.gone else "is hung up")
-        end_reason = self._tell_switchboard(hook, call_id, GONE if result.gone else HUNG_UP)
-        if result.gone:
+        hook, by = self.hook, claimant_of(context["ti"])
+        row = self._intend(hook, call_id, by)
+        ended = self._end(hook, call_id, row)
+        told = self._tell_end(hook, call_id, by, ended) if row is None or not row.is_over else row
+        end_reason = told.end_reason if told is not None else None
+        if ended.gone:
             self.settle_gone(CallGone(f"call {call_id} is over", call_id=call_id))
-        return {"call_id": call_id, "gone": result.gone, "end_reason": end_reason}
+        return {"call_id": call_id, "gone": ended.gone, "declined": ended.declined, "end_reason": end_reason}
 
-    def _tell_switchboard(self, hook: RealtimeHook, call_id: str, reason: str) -> str | None:
-        from airflow_openai_realtime.calls.accepting import tell_ended
+    def _intend(self, hook: RealtimeHook, call_id: str, by: str) -> SwitchboardCall | None:
+        """Say who ends the call, before it is ended; ``None``: the switchboard does not know the call, or is away."""
+        try:
+            with hook.switchboard() as switchboard:
+                return switchboard.end_call(call_id, reason=HUNG_UP, by=by, acting=True)
+        except OpenAIRealtimeError as error:
+            self.log.warning("The switchboard could not be told that call %s is being ended: %s", call_id, error)
+            return None
+
+    def _end(self, hook: RealtimeHook, call_id: str, row: SwitchboardCall | None) -> EndedNow:
+        from airflow_openai_realtime.calls.ending_now import EndedNow, end_now
+
+        if row is not None and row.is_over:
+            self.log.info("Call %s was over already.", call_id)
+            return EndedNow(gone=True)
+        with hook.calls() as calls:
+            ended = end_now(calls, call_id, row)
+        what = "only rang: it is declined" if ended.declined else "was over already" if ended.gone else "is hung up"
+        self.log.info("Call %s %s.", call_id, what)
+        return ended
+
+    def _tell_end(self, hook: RealtimeHook, call_id: str, by: str, ended: EndedNow) -> SwitchboardCall | None:
+        from airflow_openai_realtime.calls.ending_now import tell_ended_now
 
         try:
             with hook.switchboard() as switchboard:
-                row = tell_ended(switchboard, call_id, reason, self.report)
+                return tell_ended_now(switchboard, call_id, ended, HUNG_UP, by)
         except OpenAIRealtimeError as error:
             self.log.warning("The switchboard could not be told that call %s is over: %s", call_id, error)
             return None
-        return row.end_reason if row is not None else None

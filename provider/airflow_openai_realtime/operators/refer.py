@@ -11,8 +11,9 @@ from airflow_openai_realtime.api.phone_numbers import mask_numbers
 from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
 from airflow_openai_realtime.calls.given import is_empty
 from airflow_openai_realtime.calls.parameters import is_literal
-from airflow_openai_realtime.exceptions import CallGone, OutcomeUnknown, SwitchboardError
+from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnknown, SwitchboardError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+from airflow_openai_realtime.switchboard.witnesses import GONE, TRANSFER_WANTED
 from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ class ReferCallOperator(CallOperator):
     A transfer is only *requested*: OpenAI hands it to the carrier and hears no more. Nobody learns here whether anybody
     answered there. Twilio trunks must allow call transfer.
 
-    Retries: a transfer that was requested is not requested again. When no clear answer came, the task fails for good,
-    whatever its ``retries``: a second request could transfer the call twice.
+    That it is about to be requested is noted at the switchboard first, so that a call that ends at once is known to be
+    transferred.
+
+    Retries: a transfer that was requested is not requested again. When no clear answer came, or the task died before it
+    got one, it fails for good, whatever its ``retries``: a second request could transfer the call twice.
 
     :param call: The call as ``AcceptCallOperator`` returns it, or its id. Templated.
     :param call_id: Its id alone, instead of ``call``. Templated.
@@ -70,21 +74,38 @@ class ReferCallOperator(CallOperator):
             if self._was_requested(switchboard, call_id, target_uri):
                 self.log.info("The transfer of call %s was requested before; not again.", call_id)
                 return result
+            self._tell(lambda: switchboard.want_transfer(call_id, target_uri), call_id)
             try:
                 calls.refer(call_id, target_uri)
-            except CallGone as error:
-                self._tell(lambda: switchboard.ended(call_id, "gone"), call_id)
-                self.settle_gone(error)
-                return {**result, "transfer": None}
             except OutcomeUnknown as error:
                 # Airflow must not try again.
                 raise AirflowFailException(str(error)) from error
+            except CallError as error:
+                self._tell(lambda: switchboard.referred(call_id, target_uri, requested=False), call_id)
+                if not isinstance(error, CallGone):
+                    raise
+                self._tell(lambda: switchboard.ended(call_id, GONE), call_id)
+                self.settle_gone(error)
+                return {**result, "transfer": None}
             self._tell(lambda: switchboard.referred(call_id, target_uri), call_id)
         self.log.info("The transfer of call %s to %s is requested.", call_id, result["target"])
         return result
 
     def _was_requested(self, switchboard: SwitchboardClient, call_id: str, target_uri: str) -> bool:
+        """
+        Tell whether an earlier try requested this transfer.
+
+        :raises AirflowFailException: It was about to, and died: the transfer may have left.
+        """
         try:
-            return switchboard.call(call_id).target_uri == target_uri
+            row = switchboard.call(call_id)
         except SwitchboardError:
             return False
+        if row.target_uri != target_uri:
+            return False
+        if row.transfer_state == TRANSFER_WANTED:
+            raise AirflowFailException(
+                f"the transfer of call {call_id} may have been requested by an earlier try of this task, which died "
+                "before it knew; it is not requested again, since that could transfer the call twice"
+            )
+        return True

@@ -6,22 +6,34 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
+from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer
-from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallGone, SwitchboardError
+from airflow_openai_realtime.exceptions import (
+    CallAlreadyDecided,
+    CallError,
+    CallGone,
+    OutcomeUnknown,
+    SwitchboardError,
+)
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
+from airflow_openai_realtime.switchboard.witnesses import GONE, REJECTED, Account, Witness
 from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 
 class RejectCallOperator(CallOperator):
     """
     Decline a ringing call with a SIP status.
 
-    Retries: a second try finds the call decided; when the switchboard knows that it was declined, the task succeeds.
+    The switchboard is told first who declines the call. So when OpenAI's answer is lost, the task, or its retry, finds
+    that and succeeds; and when this task dies on the way, the switchboard declines the call.
+
+    Retries: a second try finds the call decided; when it was declined, the task succeeds.
 
     :param call: The call as ``IncomingCallSensor`` returns it, or its id. Templated.
     :param call_id: Its id alone, instead of ``call``. Templated.
@@ -48,33 +60,54 @@ class RejectCallOperator(CallOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Decline the call; see the class."""
+        from airflow_openai_realtime.api.requests import DECIDED_CODE
+
         check_rendered(self)
         call_id = self.reference().call_id
-        status_code = self._status_code()
+        status_code, by = self._status_code(), claimant_of(context["ti"])
         hook = self.hook
         hook.line()
         with hook.calls() as calls, hook.switchboard() as switchboard:
+            before = self._find(switchboard, call_id)
+            if before is not None and before.state == REJECTED:
+                self.log.info("Call %s was declined before.", call_id)
+                return {"call_id": call_id, "status_code": status_code, "gone": False}
+            tried_before = before is not None and (before.end_wanted, before.end_wanted_by) == (REJECTED, by)
+            self._tell(lambda: switchboard.decline_call(call_id, by=by, status_code=status_code), call_id)
             try:
                 calls.reject(call_id, status_code)
             except CallGone as error:
-                self._tell(lambda: switchboard.ended(call_id, "gone"), call_id)
+                gone = Account(Witness.FOUND_GONE, GONE)
+                self._tell(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id)
                 self.settle_gone(error)
                 return {"call_id": call_id, "status_code": status_code, "gone": True}
-            except CallAlreadyDecided:
-                if not self._was_rejected(switchboard, call_id):
+            except (CallAlreadyDecided, OutcomeUnknown) as error:
+                is_decided = isinstance(error, CallAlreadyDecided) or error.code == DECIDED_CODE
+                may_be_ours = tried_before or isinstance(error, OutcomeUnknown)
+                if not (is_decided and may_be_ours and self._is_declined(switchboard, call_id)):
+                    if isinstance(error, CallAlreadyDecided):
+                        self._tell(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id)
                     raise
-                self.log.info("Call %s was declined by an earlier try of this task.", call_id)
+                self.log.info("Call %s was declined; the answer to an earlier request was lost.", call_id)
+            except CallError:
+                self._tell(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id)
+                raise
             else:
                 self.log.info("Call %s is declined with %s.", call_id, status_code)
-                self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
+            self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
         return {"call_id": call_id, "status_code": status_code, "gone": False}
 
     def _status_code(self) -> int:
         return read_integer(self.status_code, "status_code", at_least=300, at_most=699)
 
-    def _was_rejected(self, switchboard: SwitchboardClient, call_id: str) -> bool:
+    def _find(self, switchboard: SwitchboardClient, call_id: str) -> SwitchboardCall | None:
         try:
-            return switchboard.call(call_id).state == "rejected"
+            return switchboard.call(call_id)
         except SwitchboardError as error:
             self.log.warning("The switchboard does not know how call %s was decided: %s", call_id, error)
-            return False
+            return None
+
+    def _is_declined(self, switchboard: SwitchboardClient, call_id: str) -> bool:
+        """Whether a call that OpenAI says is decided was declined: it was not accepted, as far as is known."""
+        row = self._find(switchboard, call_id)
+        return row is not None and (row.state == REJECTED or (not row.is_over and row.accepted_at is None))

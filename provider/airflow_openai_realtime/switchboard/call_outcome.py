@@ -1,20 +1,33 @@
 """
-How a call ended, as one pure rule over what is known about its end.
+How a call ended: what the holder of a call saw, as an account, and an account as an outcome. Pure.
 
-OpenAI tells nothing but that the socket closed. So: what we did ourselves is known; what the switchboard did stands in
-its row; what an error said a moment before the end is believed; and what is left was the caller.
+OpenAI tells nothing but that the socket closed. So: what we did ourselves is known; what an error said a moment before
+the end is believed; and what is left was the caller. Which account stands when there are several is decided in
+:mod:`~airflow_openai_realtime.switchboard.witnesses`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from airflow_openai_realtime.switchboard.call_result import Outcome
+from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome
+from airflow_openai_realtime.switchboard.witnesses import (
+    AGENT,
+    CALLER,
+    CARRIER_FAILED,
+    GONE,
+    KILLED,
+    LIMIT,
+    MAX_DURATION,
+    OPENAI,
+    REJECTED,
+    TRANSFER_REQUESTED,
+    Account,
+    Witness,
+)
 
 END_CALL = "end_call"
 SILENCE = "silence"
-MAX_DURATION = "max_duration"
-GONE = "gone"
 SESSION_EXPIRED = "session_expired"
 SOCKET_CLOSED = "socket_closed"
 #: There was nothing to attach to within seconds of the accept: the caller has left, or the session never lived.
@@ -23,24 +36,30 @@ NO_SESSION = "no_session"
 OVER_BEFORE = "over_before_attaching"
 NEVER_ATTACHED = "never_attached"
 
-#: Reasons that the switchboard writes when a task or a user of ours hung up, and what that makes of the call.
-ENDED_BY_US = {"hung_up": Outcome.COMPLETED, "killed": Outcome.KILLED, "stopped": Outcome.KILLED}
+#: What ending a call for a reason of ours makes of it; any other reason is that of a task that had what it wanted.
+_ENDED_BY_US = {
+    KILLED: Outcome.KILLED,
+    "stopped": Outcome.KILLED,
+    MAX_DURATION: Outcome.MAX_DURATION,
+    SILENCE: Outcome.SILENCE,
+    REJECTED: Outcome.REJECTED,
+}
+_BY_CARRIER = {CARRIER_FAILED: Outcome.FAILED, "busy": Outcome.BUSY, "no_answer": Outcome.NO_ANSWER}
 
 
 @dataclass(frozen=True)
 class End:
     """
-    What is known about the end of a call.
+    What the holder of a call knows about its end.
 
     :param ended_by: Why we hung up: ``end_call``, ``silence`` or ``max_duration``; ``None``: the call ended without us.
-    :param was_over: Whether it was over already when we did.
+    :param was_over: Whether it was certainly over already when we did.
     :param lived: Whether the session was ever seen.
     :param was_new: Whether the socket was first tried within seconds of the accept.
     :param was_refused: Whether OpenAI said that there is no such call, or closed the socket, before that.
     :param is_expired: Whether OpenAI said that the session's 60 minutes are over.
     :param fatal_error: Code of an error of the session a moment before its end.
     :param transfer_requested: Whether a transfer was asked for.
-    :param row_reason: Why it ended by the switchboard's row, when that is over.
     :param has_valid_result: Whether the result was recorded, and fits.
     """
 
@@ -52,13 +71,12 @@ class End:
     is_expired: bool = False
     fatal_error: str | None = None
     transfer_requested: bool = False
-    row_reason: str | None = None
     has_valid_result: bool = False
 
 
 def outcome_of(end: End) -> tuple[Outcome, str]:
     """
-    Say how a call ended.
+    Say how a call ended, as far as its holder knows.
 
     :return: The outcome, and the reason in raw words.
     """
@@ -66,33 +84,80 @@ def outcome_of(end: End) -> tuple[Outcome, str]:
         return Outcome.COMPLETED, END_CALL
     if end.is_expired:
         return Outcome.MAX_DURATION, SESSION_EXPIRED
-    if end.row_reason == MAX_DURATION or (end.ended_by == MAX_DURATION and not end.was_over):
-        return Outcome.MAX_DURATION, MAX_DURATION
-    if end.ended_by == SILENCE and not end.was_over:
-        return Outcome.SILENCE, SILENCE
-    if end.row_reason in ENDED_BY_US:
-        return ENDED_BY_US[end.row_reason], end.row_reason
+    if end.ended_by in (MAX_DURATION, SILENCE) and not end.was_over:
+        return _ENDED_BY_US[end.ended_by], end.ended_by
+    if end.transfer_requested:
+        return Outcome.TRANSFER_REQUESTED, SOCKET_CLOSED
     if not end.lived:
         return _never_lived(end)
-    return _ended_without_us(end)
+    if end.has_valid_result:
+        return Outcome.COMPLETED, end.fatal_error or SOCKET_CLOSED
+    if end.fatal_error is not None:
+        return Outcome.FAILED, end.fatal_error
+    return Outcome.CALLER_HUNG_UP, SOCKET_CLOSED
+
+
+def account_of(outcome: Outcome, reason: str) -> Account:
+    """
+    Return the account that the holder of a call gives.
+
+    :param outcome: What :func:`outcome_of` said.
+    :param reason: The same.
+    """
+    if reason == END_CALL:
+        return Account(Witness.API, END_CALL, AGENT)
+    if reason in (SILENCE, MAX_DURATION):
+        return Account(Witness.API, reason, LIMIT)
+    if outcome is Outcome.TRANSFER_REQUESTED:
+        return Account(Witness.TRANSFER, TRANSFER_REQUESTED)
+    if outcome is Outcome.GONE:
+        return Account(Witness.FOUND_GONE, GONE)
+    if outcome is Outcome.UNKNOWN:
+        return Account(Witness.FOUND_GONE, outcome.value)
+    if outcome in (Outcome.MAX_DURATION, Outcome.FAILED):
+        return Account(Witness.SOCKET, outcome.value, OPENAI)
+    return Account(Witness.SOCKET, outcome.value, CALLER)
+
+
+def outcome_by(account: Account) -> Outcome | None:
+    """
+    Return what an account makes of a call.
+
+    :param account: The account that stands.
+    :return: ``None``: the account is a weak witness's, and says no more than the holder of the call does.
+    """
+    if account.witness is Witness.API:
+        return _ENDED_BY_US.get(account.reason, Outcome.COMPLETED)
+    if account.witness is Witness.TRANSFER:
+        return Outcome.TRANSFER_REQUESTED
+    if account.witness is Witness.CARRIER:
+        return _BY_CARRIER.get(account.reason, Outcome.FAILED)
+    return None
+
+
+def restated(result: CallResult, account: Account | None) -> CallResult:
+    """
+    Return a result as the account that stands has it.
+
+    :param result: As the holder of the call, or whoever wrote it in its place, saw it.
+    :param account: The account that stands; ``None``: nobody else has given one.
+    """
+    if account is None:
+        return result
+    outcome = outcome_by(account)
+    if outcome is not None and outcome.value != result.outcome:
+        result = replace(result, outcome=outcome.value, reason=account.reason)
+    elif account.witness is Witness.API and outcome is not Outcome.REJECTED:
+        result = replace(result, reason=account.reason)
+    if account.talk_seconds is not None:
+        result = replace(result, talk_seconds=round(account.talk_seconds, 3))
+    return result
 
 
 def _never_lived(end: End) -> tuple[Outcome, str]:
-    if end.row_reason == GONE:
-        return Outcome.GONE, GONE
     if end.fatal_error is not None:
         return Outcome.FAILED, end.fatal_error
     if not end.was_refused:
         return Outcome.UNKNOWN, NEVER_ATTACHED
     # A caller who has left, and a session that OpenAI takes and then cannot use, look the same: 200, and no such call.
     return Outcome.GONE, NO_SESSION if end.was_new else OVER_BEFORE
-
-
-def _ended_without_us(end: End) -> tuple[Outcome, str]:
-    if end.transfer_requested:
-        return Outcome.TRANSFER_REQUESTED, SOCKET_CLOSED
-    if end.has_valid_result:
-        return Outcome.COMPLETED, end.fatal_error or SOCKET_CLOSED
-    if end.fatal_error is not None:
-        return Outcome.FAILED, end.fatal_error
-    return Outcome.CALLER_HUNG_UP, SOCKET_CLOSED

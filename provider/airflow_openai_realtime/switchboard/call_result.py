@@ -61,11 +61,12 @@ class CallResult:
     :param reason: The same in raw words, for example ``end_call``, ``socket_closed``, ``session_expired``.
     :param accepted_at: When it was accepted, aware, UTC; ``None`` when nobody told.
     :param ended_at: When its end was noticed, aware, UTC.
-    :param talk_seconds: From accepting it to its end, in seconds.
+    :param talk_seconds: How long it lasted, in seconds: as the carrier counted it, where one told, else from accepting
+        it to its end. ``None``: it was accepted, and nobody knows how long it lived.
     :param result: What the model recorded; as it was given when it is not valid.
     :param result_valid: Whether that fits the schema; ``None``: nothing was recorded.
     :param result_problems: What does not fit.
-    :param turns: How often the ``caller`` and the ``agent`` spoke.
+    :param turns: How often the ``caller`` and the ``agent`` spoke; ``None`` for both when nobody has listened.
     :param keys: The keys of the phone that the caller pressed, in order.
     :param tools: ``name`` and ``status`` of each tool call: ``ok, failed, timed_out, bad_arguments, unusable, invalid,
         requested, not_run, unknown``.
@@ -85,11 +86,11 @@ class CallResult:
     reason: str
     ended_at: datetime
     accepted_at: datetime | None = None
-    talk_seconds: float = 0.0
+    talk_seconds: float | None = 0.0
     result: Any = field(default=None, repr=False)
     result_valid: bool | None = None
     result_problems: tuple[str, ...] = field(default=(), repr=False)
-    turns: Mapping[str, int] = field(default_factory=lambda: {"caller": 0, "agent": 0})
+    turns: Mapping[str, int | None] = field(default_factory=lambda: {"caller": 0, "agent": 0})
     keys: str = field(default="", repr=False)
     tools: tuple[Mapping[str, str], ...] = ()
     transfer: str | None = None
@@ -143,7 +144,7 @@ def result_of(
     """
     cost = estimate(tally.usage, tally.model, transcription_model=tally.transcription_model, prices=prices)
     lived = tally.attachments > 0
-    talked = (ended_at - call.accepted_at).total_seconds() if call.accepted_at and lived else 0.0
+    is_heard = lived or call.accepted_at is None
     return CallResult(
         call_id=call.call_id,
         line=call.line,
@@ -151,11 +152,11 @@ def result_of(
         reason=outcome[1],
         ended_at=ended_at,
         accepted_at=call.accepted_at,
-        talk_seconds=round(max(0.0, talked), 3),
+        talk_seconds=_talked(call, ended_at) if is_heard else call.talk_seconds,
         result=tally.result,
         result_valid=tally.result_valid,
         result_problems=tally.result_problems,
-        turns={"caller": tally.caller_turns, "agent": tally.agent_turns},
+        turns={"caller": tally.caller_turns, "agent": tally.agent_turns} if is_heard else _NOT_HEARD,
         keys="".join(tally.pressed),
         tools=tuple(
             {"name": tool.name, "status": tool.status} for tool in (*tally.tools.values(), *tally.never_begun())
@@ -167,3 +168,13 @@ def result_of(
         resumed=resumed or tally.attachments > 1,
         gap_seconds=round(tally.gap_seconds, 3),
     )
+
+
+_NOT_HEARD: Mapping[str, int | None] = {"caller": None, "agent": None}
+
+
+def _talked(call: SwitchboardCall, ended_at: datetime) -> float:
+    """How long a call lasted, in seconds."""
+    if call.talk_seconds is not None:
+        return call.talk_seconds
+    return round(max(0.0, (ended_at - call.accepted_at).total_seconds()), 3) if call.accepted_at else 0.0

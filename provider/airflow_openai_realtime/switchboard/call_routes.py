@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from starlette.requests import Request
 
 from airflow_openai_realtime import __version__
-from airflow_openai_realtime.api.sip import check_call_id
+from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.client_requests import LONGEST_WAIT_SECONDS
@@ -26,12 +26,18 @@ from airflow_openai_realtime.switchboard.service import Service, service_of
 from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS
 from airflow_openai_realtime.switchboard.store import CallFilter, NewCall
 from airflow_openai_realtime.switchboard.store.calls import SoleCall
+from airflow_openai_realtime.switchboard.witnesses import Account, Witness
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"  # what every database can store and every log show
 Claimant = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
 Answer = dict[str, Any]
+
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+
+LONGEST_BY = 500
 
 
 class Claim(BaseModel):
@@ -67,24 +73,50 @@ class Rejected(BaseModel):
     status_code: int = Field(ge=300, le=699)
 
 
+class WantedDecline(BaseModel):
+    """Who is about to decline a call and with what SIP status; or that he certainly did not."""
+
+    by: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
+    status_code: int = Field(default=DEFAULT_REJECT_STATUS, ge=300, le=699)
+    wanted: bool = True
+
+
 class Referred(BaseModel):
     """Where a call was transferred to."""
 
     target_uri: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=PRINTABLE)]
+    requested: bool = True
 
 
 class WantedEnd(BaseModel):
-    """Why a call is to end, who wants that, and how long a call that has lost its holder waits for another one."""
+    """
+    Why a call is to end and who wants that.
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
-    by: Claimant
+    ``after_seconds``: how long a call that has lost its holder waits for another one. ``acting``: whoever asks ends it
+    himself now; the switchboard does only when it hears nothing more.
+    """
+
+    reason: Reason
+    by: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
     after_seconds: float = Field(default=0.0, ge=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+    acting: bool = False
 
 
 class Ended(BaseModel):
-    """Why a call is over."""
+    """Why a call is over, and all that a witness of its end knows."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+    reason: Reason
+    witness: Witness | None = None
+    by: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)] | None = None
+    talk_seconds: float | None = Field(default=None, ge=0, le=10 * LONGEST_CALL_SECONDS, allow_inf_nan=False)
+    ended_at: AwareDatetime | None = None
+    too_late_for: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)] | None = None
+
+    def account(self) -> str | Account:
+        """As a witness's account; a reason alone says by itself who may have told it."""
+        if self.witness is None:
+            return self.reason
+        return Account(self.witness, self.reason, self.by and shortened(self.by), self.talk_seconds)
 
 
 @router.get("/calls")
@@ -177,17 +209,41 @@ async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejec
     return await _move(request, line, call_id, partial(moves.rejected, now=now, status_code=body.status_code))
 
 
+@router.post("/calls/{call_id:path}/decline")
+async def decline(request: Request, line: CallerLine, call_id: str, body: WantedDecline) -> Answer:
+    """Note that somebody is about to decline a call; the switchboard does when it hears nothing more."""
+    now, by = service_of(request).now(), shortened(body.by)
+    rule = partial(
+        moves.want_decline, now=now, by=by, status_code=body.status_code, acting_seconds=moves.ACTING_SECONDS
+    )
+    return await _move(request, line, call_id, rule if body.wanted else partial(moves.not_declined, by=by))
+
+
+@router.post("/calls/{call_id:path}/refer")
+async def refer(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
+    """Note that a transfer is about to be requested."""
+    return await _move(request, line, call_id, partial(moves.want_transfer, target_uri=body.target_uri))
+
+
 @router.post("/calls/{call_id:path}/referred")
 async def referred(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
-    """Note that a transfer was requested."""
-    return await _move(request, line, call_id, partial(moves.referred, target_uri=body.target_uri))
+    """Note that a transfer was requested, or certainly was not."""
+    rule = moves.referred if body.requested else moves.not_referred
+    return await _move(request, line, call_id, partial(rule, target_uri=body.target_uri))
 
 
 @router.post("/calls/{call_id:path}/end")
 async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd) -> Answer:
     """Note who wants a call to end and why; the switchboard ends it, whoever dies meanwhile."""
     service = service_of(request)
-    rule = partial(moves.want_end, now=service.now(), reason=body.reason, by=body.by, after_seconds=body.after_seconds)
+    rule = partial(
+        moves.want_end,
+        now=service.now(),
+        reason=body.reason,
+        by=shortened(body.by),
+        after_seconds=body.after_seconds,
+        acting_seconds=moves.ACTING_SECONDS if body.acting else 0.0,
+    )
     answer = await _move(request, line, call_id, rule)
     service.reaper.wake()
     return answer
@@ -195,9 +251,15 @@ async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd)
 
 @router.post("/calls/{call_id:path}/ended")
 async def ended(request: Request, line: CallerLine, call_id: str, body: Ended) -> Answer:
-    """Note that the call is over."""
-    now = service_of(request).now()
-    return await _move(request, line, call_id, partial(moves.ended, now=now, reason=body.reason))
+    """Note that the call is over; of one that is over already, only a stronger witness changes what is told."""
+    rule = partial(
+        moves.ended,
+        now=service_of(request).now(),
+        reason=body.account(),
+        ended_at=body.ended_at,
+        too_late_for=body.too_late_for and shortened(body.too_late_for),
+    )
+    return await _move(request, line, call_id, rule)
 
 
 @router.get("/status")
@@ -215,6 +277,11 @@ async def status(request: Request, line: CallerLine) -> Answer:
         "reaper_last_sweep_at": None if last_sweep is None else last_sweep.isoformat(),
         "waiting_polls": service.hub.waiting,
     }
+
+
+def shortened(by: str) -> str:
+    """Who wanted or did something, as the store keeps it: names of tasks may be longer than its column."""
+    return by if len(by) <= LONGEST_BY else f"{by[: LONGEST_BY - 1]}…"
 
 
 def checked_id(call_id: str) -> str:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import tenacity
 
+from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.api.transport import AsyncTransport, Transport
 from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard import client_requests as ask
@@ -25,6 +26,9 @@ from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
 from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.switchboard.witnesses import Account
 
 MOST_ANSWER_BYTES = 48 * 1024 * 1024
 """Of one answer; a conversation is kept up to 16 MiB, and its characters may be escaped in an answer."""
@@ -254,44 +258,93 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         """
         return ask.as_call(self._send(ask.move_call(call_id, "rejected", status_code=status_code)))
 
-    def referred(self, call_id: str, target_uri: str) -> SwitchboardCall:
+    def decline_call(
+        self, call_id: str, *, by: str, status_code: int = DEFAULT_REJECT_STATUS, wanted: bool = True
+    ) -> SwitchboardCall:
         """
-        Say that a transfer was requested. The call stays open until it is said to have ended.
+        Say that a call is about to be declined. When nothing more is heard for five seconds, the switchboard does it.
+
+        :param call_id: The call.
+        :param by: Who declines it, 1 to 2,000 characters.
+        :param status_code: SIP status, 300 to 699.
+        :param wanted: Whether it is to be; ``False``: it certainly was not declined, and rings on.
+        :raises MoveRefused: ``not_ringing``: it was accepted.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.decline_call(call_id, by, status_code, wanted)))
+
+    def want_transfer(self, call_id: str, target_uri: str) -> SwitchboardCall:
+        """
+        Say that a transfer is about to be requested, so that an end that follows is known to be the transfer's.
 
         :raises MoveRefused: ``not_accepted``: nobody has accepted it.
         :raises UnknownCall: The line has never seen it.
         """
-        return ask.as_call(self._send(ask.move_call(call_id, "referred", target_uri=target_uri)))
+        return ask.as_call(self._send(ask.move_call(call_id, "refer", target_uri=target_uri)))
 
-    def end_call(self, call_id: str, *, reason: str, by: str, after_seconds: float = 0.0) -> SwitchboardCall:
+    def referred(self, call_id: str, target_uri: str, *, requested: bool = True) -> SwitchboardCall:
+        """
+        Say that a transfer was requested. The call stays open until it is said to have ended.
+
+        :param call_id: The call.
+        :param target_uri: Where to.
+        :param requested: Whether it was; ``False``: it certainly was not.
+        :raises MoveRefused: ``not_accepted``: nobody has accepted it.
+        :raises UnknownCall: The line has never seen it.
+        """
+        return ask.as_call(self._send(ask.referred(call_id, target_uri, requested)))
+
+    def end_call(
+        self,
+        call_id: str,
+        *,
+        reason: str,
+        by: str,
+        after_seconds: float = 0.0,
+        acting: bool = False,
+    ) -> SwitchboardCall:
         """
         Ask the switchboard to end a call. The answer comes at once; the call is over a moment later.
 
-        The wish is committed before anything is done. From then on the switchboard hangs up, as often as it takes,
-        declines the call when it only rings, and writes the end, the result and the ledger: whoever dies meanwhile.
+        Who wants the end, and why, is committed before anything is done. From then on the switchboard hangs up, as
+        often as it takes, declines the call when it only rings, and writes the end, the result and the ledger: whoever
+        dies meanwhile.
 
         :param call_id: The call.
         :param reason: Why, for example ``hung_up``, 1 to 200 characters. The first one that asked is told.
-        :param by: Who wants it, 1 to 500 characters.
+        :param by: Who wants it, 1 to 2,000 characters.
         :param after_seconds: 0: now. Above, at most 3,600: the call has lost its holder, and ends then unless a holder
             takes it up before.
+        :param acting: Whether the caller of this method ends the call itself right after; the switchboard does so only
+            when it is told nothing more for five seconds.
         :return: The call as it is now; one that is over already stays as it is.
         :raises UnknownCall: The line has never seen it.
         :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
 
         Retries: up to 5 within 5 s; a repeated request has no second effect.
         """
-        return ask.as_call(self._send(ask.end_call(call_id, reason, by, after_seconds)))
+        request = ask.end_call(call_id, reason, by, after_seconds, acting)
+        return ask.as_call(self._send(request))
 
-    def ended(self, call_id: str, reason: str) -> SwitchboardCall:
+    def ended(
+        self,
+        call_id: str,
+        told: str | Account,
+        *,
+        ended_at: datetime | None = None,
+        too_late_for: str | None = None,
+    ) -> SwitchboardCall:
         """
-        Say that the call is over; a call that is over already keeps its first state and reason.
+        Say that the call is over. What a stronger witness has said before stays.
 
         :param call_id: The call.
-        :param reason: For example ``hung_up``, up to 200 characters.
+        :param told: Why, for example ``hung_up``, up to 200 characters; or all that a witness of its end knows.
+        :param ended_at: When it was over, aware; ``None``: now.
+        :param too_late_for: Who had asked for its end, by ``by`` of :meth:`end_call`, and certainly came too late.
+        :return: The call, with the account of its end that stands.
         :raises UnknownCall: The line has never seen it.
         """
-        return ask.as_call(self._send(ask.move_call(call_id, "ended", reason=reason)))
+        return ask.as_call(self._send(ask.ended(call_id, told, ended_at, too_late_for=too_late_for)))
 
     def reserve_attempt(
         self, campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None
@@ -489,17 +542,43 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
         """Say that the call was rejected; see :meth:`SwitchboardClient.rejected`."""
         return ask.as_call(await self._send(ask.move_call(call_id, "rejected", status_code=status_code)))
 
-    async def referred(self, call_id: str, target_uri: str) -> SwitchboardCall:
+    async def decline_call(
+        self, call_id: str, *, by: str, status_code: int = DEFAULT_REJECT_STATUS, wanted: bool = True
+    ) -> SwitchboardCall:
+        """Say that a call is about to be declined; see :meth:`SwitchboardClient.decline_call`."""
+        return ask.as_call(await self._send(ask.decline_call(call_id, by, status_code, wanted)))
+
+    async def want_transfer(self, call_id: str, target_uri: str) -> SwitchboardCall:
+        """Say that a transfer is about to be requested; see :meth:`SwitchboardClient.want_transfer`."""
+        return ask.as_call(await self._send(ask.move_call(call_id, "refer", target_uri=target_uri)))
+
+    async def referred(self, call_id: str, target_uri: str, *, requested: bool = True) -> SwitchboardCall:
         """Say that a transfer was requested; see :meth:`SwitchboardClient.referred`."""
-        return ask.as_call(await self._send(ask.move_call(call_id, "referred", target_uri=target_uri)))
+        return ask.as_call(await self._send(ask.referred(call_id, target_uri, requested)))
 
-    async def end_call(self, call_id: str, *, reason: str, by: str, after_seconds: float = 0.0) -> SwitchboardCall:
+    async def end_call(
+        self,
+        call_id: str,
+        *,
+        reason: str,
+        by: str,
+        after_seconds: float = 0.0,
+        acting: bool = False,
+    ) -> SwitchboardCall:
         """Ask the switchboard to end a call; see :meth:`SwitchboardClient.end_call`."""
-        return ask.as_call(await self._send(ask.end_call(call_id, reason, by, after_seconds)))
+        request = ask.end_call(call_id, reason, by, after_seconds, acting)
+        return ask.as_call(await self._send(request))
 
-    async def ended(self, call_id: str, reason: str) -> SwitchboardCall:
+    async def ended(
+        self,
+        call_id: str,
+        told: str | Account,
+        *,
+        ended_at: datetime | None = None,
+        too_late_for: str | None = None,
+    ) -> SwitchboardCall:
         """Say that the call is over; see :meth:`SwitchboardClient.ended`."""
-        return ask.as_call(await self._send(ask.move_call(call_id, "ended", reason=reason)))
+        return ask.as_call(await self._send(ask.ended(call_id, told, ended_at, too_late_for=too_late_for)))
 
     async def reserve_attempt(
         self, campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None

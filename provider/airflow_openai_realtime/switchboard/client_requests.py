@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from airflow_openai_realtime.api.endpoints import check_base_url
@@ -30,6 +30,9 @@ from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED, Mov
 from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
 from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.switchboard.witnesses import Account
 
 _T = TypeVar("_T")
 
@@ -113,9 +116,31 @@ def announce(
     return move_call(call_id, "accepting", **body)
 
 
-def end_call(call_id: str, reason: str, by: str, after_seconds: float) -> SwitchboardRequest:
+def end_call(call_id: str, reason: str, by: str, after_seconds: float, acting: bool) -> SwitchboardRequest:
     """That a call is to end."""
-    return move_call(call_id, "end", reason=reason, by=by, after_seconds=after_seconds)
+    return move_call(call_id, "end", reason=reason, by=by, after_seconds=after_seconds, acting=acting)
+
+
+def decline_call(call_id: str, by: str, status_code: int, wanted: bool) -> SwitchboardRequest:
+    """That a call is about to be declined, or certainly was not."""
+    return move_call(call_id, "decline", by=by, status_code=status_code, wanted=wanted)
+
+
+def referred(call_id: str, target_uri: str, requested: bool) -> SwitchboardRequest:
+    """That a transfer was requested, or certainly was not."""
+    return move_call(call_id, "referred", target_uri=target_uri, **({} if requested else {"requested": False}))
+
+
+def ended(
+    call_id: str, told: str | Account, ended_at: datetime | None, *, too_late_for: str | None
+) -> SwitchboardRequest:
+    """That a call is over."""
+    body: dict[str, Any] = {"reason": told} if isinstance(told, str) else asdict(told)
+    if ended_at is not None:
+        body["ended_at"] = instant_text(ended_at)
+    if too_late_for is not None:
+        body["too_late_for"] = too_late_for
+    return move_call(call_id, "ended", **{name: value for name, value in body.items() if value is not None})
 
 
 def release(call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardRequest:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from airflow_openai_realtime.switchboard import witnesses
 from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
-from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
+from airflow_openai_realtime.switchboard.call_outcome import End, account_of, outcome_of, restated
 from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome, result_of
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import MISSED, REJECTED, SwitchboardCall
-from airflow_openai_realtime.switchboard.witnesses import KILLED
+from airflow_openai_realtime.switchboard.witnesses import GONE, KILLED, Account, Witness
 from airflow_openai_realtime.timeline.tally import Tally
 
 NOT_SAVED = "not_saved"
@@ -31,8 +32,8 @@ def result_without_end(
     :param now: The time, aware, for a call whose end nobody noted.
     :param prices: Own prices, checked.
     """
-    tally = Tally.of(conversation.entries, conversation.heard_until) if conversation is not None else Tally()
-    return result_of(
+    tally = _tally(conversation)
+    result = result_of(
         call,
         tally,
         _outcome(call, tally),
@@ -40,6 +41,32 @@ def result_without_end(
         resumed=conversation is not None and conversation.generation > 1 and bool(conversation.entries),
         prices=prices,
     )
+    return restated(result, standing_account(call, conversation)) if call.is_over else result
+
+
+def standing_account(call: SwitchboardCall, conversation: Conversation | None) -> Account | None:
+    """
+    Return the account of a call's end that stands once its timeline is read: a holder notes there, before it acts, that
+    it ends the call or transfers it.
+
+    :param call: The call, over.
+    :param conversation: What was saved of it.
+    """
+    kept = witnesses.kept_account(call)
+    tally = _tally(conversation)
+    noted: Account | None = None
+    if tally.ending is not None and not tally.went_on:
+        noted = account_of(Outcome.UNKNOWN, tally.ending)
+        noted = noted if noted.witness is Witness.API else None
+    if noted is None and (tally.may_be_transferred or call.target_uri is not None):
+        noted = Account(Witness.TRANSFER, witnesses.TRANSFER_REQUESTED)
+    if kept is None or noted is None:
+        return kept or noted
+    return witnesses.standing(kept, noted)
+
+
+def _tally(conversation: Conversation | None) -> Tally:
+    return Tally.of(conversation.entries, conversation.heard_until) if conversation is not None else Tally()
 
 
 def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
@@ -54,15 +81,8 @@ def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
     if not call.is_over:
         return Outcome.UNKNOWN, NOT_SAVED
     reason = call.end_reason or NOT_SAVED
-    if reason in {each.value for each in Outcome}:
+    if reason in {each.value for each in Outcome} and reason != GONE:
         return Outcome(reason), reason
     lived = tally.attachments > 0
-    requested = tally.transfer is not None or call.target_uri is not None
-    known = End(
-        lived=lived,
-        was_refused=not lived,
-        transfer_requested=requested,
-        row_reason=reason,
-        has_valid_result=bool(tally.result_valid),
-    )
+    known = End(lived=lived, was_refused=not lived, has_valid_result=bool(tally.result_valid))
     return outcome_of(known)[0], reason

@@ -23,10 +23,23 @@ from airflow_openai_realtime.switchboard.errors import (
 )
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, MISSED, REJECTED, RINGING, SwitchboardCall
 from airflow_openai_realtime.switchboard.records import ENDED as ENDED_STATE
-from airflow_openai_realtime.switchboard.witnesses import Account, Witness, account_of, intended, kept_account, standing
+from airflow_openai_realtime.switchboard.witnesses import REJECTED as REJECTED_REASON
+from airflow_openai_realtime.switchboard.witnesses import (
+    TRANSFER_REQUESTED,
+    TRANSFER_WANTED,
+    Account,
+    Witness,
+    account_of,
+    intended,
+    kept_account,
+    standing,
+)
 
 END_WANTED = ("end_wanted", "end_wanted_by", "end_wanted_at", "end_due_at")
 """The fields of a call that say who wants its end."""
+
+ACTING_SECONDS = 5.0
+"""How long whoever says that he ends a call himself is left to it, in seconds."""
 
 REFERRED = "referred"
 """What the feed calls a requested transfer; the call's state stays as it is."""
@@ -39,10 +52,12 @@ class Change:
 
     :param values: Fields that get new values; none when the move was made before.
     :param kind: What the feed says; None when it need not say anything.
+    :param columns: Columns that only the store knows, and their new values.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     kind: str | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 NOTHING = Change()
@@ -157,13 +172,14 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
         _require_claimant(call, claimant)
     if call.state == ACCEPTED:
         return Change(_taken_up(call, now))
+    on = _rings_on() if call.end_wanted == REJECTED_REASON else Change(_taken_up(call, now))
     # A failure that was noted while it rang is of no account any more.
-    values: dict[str, Any] = {"state": ACCEPTED, "accepted_at": now, "end_reason": None, **_taken_up(call, now)}
+    values: dict[str, Any] = {"state": ACCEPTED, "accepted_at": now, "end_reason": None, **on.values}
     if call.state == RINGING:
         values |= {"claimed_by": claimant, "claimed_at": now}
     if call.hangup_at is None:
         values["hangup_at"] = now + timedelta(seconds=default_duration_seconds)
-    return Change(values, ACCEPTED)
+    return Change(values, ACCEPTED, on.columns)
 
 
 def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Account | None = None) -> Change:
@@ -178,10 +194,40 @@ def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Ac
     if call.state == ACCEPTED:
         raise _refused(call, NOT_RINGING, "was accepted, so it cannot have been rejected")
     told = account or intended(call, now)
-    why: dict[str, Any] = {"end_reason": None}
-    if told is not None:
-        why = {"end_reason": told.reason, "ended_by": told.by, "end_witness": told.witness.value}
+    why: dict[str, Any] = {"end_reason": None} if told is None else told_by(told)
     return Change({"state": REJECTED, "status_code": status_code, "ended_at": now, **why}, REJECTED)
+
+
+def want_decline(
+    call: SwitchboardCall, now: datetime, by: str, status_code: int, acting_seconds: float = 0.0
+) -> Change:
+    """
+    Note that somebody is about to decline a call. One that is accepted all the same goes on.
+
+    :param by: Who.
+    :param status_code: SIP status, 300 to 699.
+    :param acting_seconds: How long whoever asks declines the call himself, in seconds; then the switchboard does.
+    :raises MoveRefused: It was accepted.
+    """
+    if call.state == ACCEPTED:
+        raise _refused(call, NOT_RINGING, "was accepted, so it cannot be declined")
+    return want_end(call, now, REJECTED_REASON, by, status_code=status_code, acting_seconds=acting_seconds)
+
+
+def not_declined(call: SwitchboardCall, by: str) -> Change:
+    """Note that a call that somebody was about to decline certainly was not declined by him."""
+    if call.is_over or (call.end_wanted, call.end_wanted_by) != (REJECTED_REASON, by):
+        return NOTHING
+    return _rings_on()
+
+
+def want_transfer(call: SwitchboardCall, target_uri: str) -> Change:
+    """
+    Note that a transfer is about to be requested.
+
+    :raises MoveRefused: Nobody has accepted it.
+    """
+    return _transferred(call, target_uri, TRANSFER_WANTED)
 
 
 def referred(call: SwitchboardCall, target_uri: str) -> Change:
@@ -190,35 +236,59 @@ def referred(call: SwitchboardCall, target_uri: str) -> Change:
 
     :raises MoveRefused: Nobody has accepted it.
     """
-    if call.is_over or call.target_uri == target_uri:
+    return _transferred(call, target_uri, TRANSFER_REQUESTED)
+
+
+def not_referred(call: SwitchboardCall, target_uri: str) -> Change:
+    """Note that a transfer that was to be requested certainly was not."""
+    if call.transfer_state != TRANSFER_WANTED or call.target_uri != target_uri:
         return NOTHING
-    if call.state == RINGING:
-        raise _refused(call, NOT_ACCEPTED, "was not accepted, so it cannot have been transferred")
-    return Change({"target_uri": target_uri}, REFERRED)
+    return Change({"target_uri": None, "transfer_state": None})
 
 
-def ended(call: SwitchboardCall, now: datetime, reason: str | Account, *, was_too_late: bool = False) -> Change:
+def ended(
+    call: SwitchboardCall,
+    now: datetime,
+    reason: str | Account,
+    *,
+    ended_at: datetime | None = None,
+    too_late_for: str | None = None,
+) -> Change:
     """
     Note that the call is over; of a call that is over already, only a stronger witness changes what is told.
 
-    That a call was found gone says nothing about its caller once an accept of ours had failed.
+    Whoever had asked for its end, or for a transfer, before it was over is taken at his word. That a
+    call was found gone says nothing about its caller once an accept of ours had failed.
 
     :param reason: Why, or all that a witness says.
-    :param was_too_late: Whether the end that was asked for certainly came after the call's own end. Otherwise whoever
-        asked for it has ended it.
+    :param ended_at: When it was over, aware; ``None``: now.
+    :param too_late_for: Who asked for its end and certainly came after the call's own end; ``None``: nobody.
     """
     new = reason if isinstance(reason, Account) else account_of(reason)
+    at = min(now, ended_at or now)
     if call.is_over:
         return _corrected(call, new)
     if new.witness is Witness.FOUND_GONE and call.state != ACCEPTED and call.end_reason == ACCEPT_FAILED:
         new = account_of(ACCEPT_FAILED)
-    wanted = None if was_too_late else intended(call, now)
-    # Of equals, who has carried it out stands before who was about to.
-    told = new if wanted is None else standing(new, wanted)
-    return Change({"state": ENDED_STATE, "ended_at": now, **_told(told)}, ENDED_STATE)
+    if call.target_uri is not None:
+        new = standing(new, Account(Witness.TRANSFER, TRANSFER_REQUESTED))
+    wanted = intended(call, at)
+    if wanted is not None and wanted.by != too_late_for:
+        # Of equals, who has carried it out stands before who was about to.
+        new = standing(new, wanted)
+    return Change({"state": ENDED_STATE, "ended_at": at, **told_by(new)}, ENDED_STATE)
 
 
-def want_end(call: SwitchboardCall, now: datetime, reason: str, by: str, after_seconds: float = 0.0) -> Change:
+def want_end(
+    call: SwitchboardCall,
+    now: datetime,
+    reason: str,
+    by: str,
+    after_seconds: float = 0.0,
+    *,
+    status_code: int | None = None,
+    acting_seconds: float = 0.0,
+) -> Change:
     """
     Note that somebody wants the call to end, before anything is done about it.
 
@@ -228,6 +298,8 @@ def want_end(call: SwitchboardCall, now: datetime, reason: str, by: str, after_s
     :param reason: Why, 1 to 200 characters.
     :param by: Who.
     :param after_seconds: 0: now. Above: the call has lost its holder, and ends then unless one takes it up before.
+    :param status_code: SIP status for a call that only rings; ``None``: the usual one.
+    :param acting_seconds: How long whoever asks ends the call himself, in seconds; then the switchboard does.
     """
     is_decided = call.end_wanted is not None and not call.end_is_delayed
     if call.is_over or is_decided:
@@ -235,8 +307,16 @@ def want_end(call: SwitchboardCall, now: datetime, reason: str, by: str, after_s
     if after_seconds > 0 and call.hangup_at is None:
         # It only rings, and rings out by itself.
         return NOTHING
-    due = now + timedelta(seconds=after_seconds)
-    return Change({"end_wanted": reason, "end_wanted_by": by, "end_wanted_at": now, "end_due_at": due})
+    values: dict[str, Any] = {
+        "end_wanted": reason,
+        "end_wanted_by": by,
+        "end_wanted_at": now,
+        "end_due_at": now + timedelta(seconds=after_seconds),
+    }
+    if status_code is not None and call.state != ACCEPTED:
+        values["status_code"] = status_code
+    acting = {"hangup_not_before": now + timedelta(seconds=acting_seconds), "hangup_sent_at": now}
+    return Change(values, columns=acting if acting_seconds > 0 else {})
 
 
 def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change:
@@ -249,21 +329,39 @@ def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change
     return Change({"state": MISSED, "ended_at": now}, MISSED)
 
 
-def _corrected(call: SwitchboardCall, new: Account) -> Change:
-    kept = kept_account(call)
-    if call.state != ENDED_STATE or kept is None:
-        return NOTHING
-    told = standing(kept, new)
-    return NOTHING if told == kept else Change(_told(told), ENDED_STATE)
+def told_by(account: Account) -> dict[str, Any]:
+    """
+    Return the fields of a call that hold an account of its end.
 
-
-def _told(account: Account) -> dict[str, Any]:
+    :param account: The account that stands.
+    """
     return {
         "end_reason": account.reason,
         "ended_by": account.by,
         "end_witness": account.witness.value,
         "talk_seconds": account.talk_seconds,
     }
+
+
+def _transferred(call: SwitchboardCall, target_uri: str, state: str) -> Change:
+    if call.is_over or (call.target_uri == target_uri and call.transfer_state in (state, TRANSFER_REQUESTED)):
+        return NOTHING
+    if call.state == RINGING:
+        raise _refused(call, NOT_ACCEPTED, "was not accepted, so it cannot have been transferred")
+    return Change({"target_uri": target_uri, "transfer_state": state}, REFERRED)
+
+
+def _corrected(call: SwitchboardCall, new: Account) -> Change:
+    kept = kept_account(call)
+    if call.state != ENDED_STATE or kept is None:
+        return NOTHING
+    told = standing(kept, new)
+    return NOTHING if told == kept else Change(told_by(told), ENDED_STATE)
+
+
+def _rings_on() -> Change:
+    free = dict.fromkeys(("hangup_not_before", "hangup_sent_at"))
+    return Change({**dict.fromkeys(END_WANTED), "status_code": None}, columns=free)
 
 
 def _taken_up(call: SwitchboardCall, now: datetime) -> dict[str, Any]:

@@ -37,12 +37,11 @@ from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS, S
 from airflow_openai_realtime.switchboard.store import OverdueCall, Store
 from airflow_openai_realtime.switchboard.store.statistics import OTHER, REASONS
 from airflow_openai_realtime.switchboard.threads import Threads
-from airflow_openai_realtime.switchboard.witnesses import GONE, Account, Witness
+from airflow_openai_realtime.switchboard.witnesses import GONE, REJECTED, Account, Witness
 
 log = logging.getLogger(__name__)
 
 HANG_UP_FAILED = "hang_up_failed"
-REJECTED = "rejected"
 
 UNCONFIRMED_SECONDS = 30.0
 """How long after its end was due an accept request may still be on its way, so that "gone" may mean "not there yet"."""
@@ -165,7 +164,7 @@ class Reaper:
         if taken is None:
             return
         try:
-            if taken.may_be_accepted:
+            if taken.may_be_accepted and taken.reason != REJECTED:
                 await self._hang_up(taken)
             else:
                 await self._decline(taken)
@@ -198,7 +197,7 @@ class Reaper:
         """
         try:
             async with self._client(await self._line(call)) as client:
-                await client.reject(call.call_id, DEFAULT_REJECT_STATUS)
+                await client.reject(call.call_id, call.status_code or DEFAULT_REJECT_STATUS)
         except CallGone:
             if call.state != ACCEPTED and call.may_be_accepted and not self._is_overdue_for_long(call):
                 await self._look_again(call)
@@ -206,7 +205,11 @@ class Reaper:
                 await self._ended(call, Account(Witness.FOUND_GONE, GONE), was_too_late=True)
         except CallAlreadyDecided:
             if call.may_be_accepted:
-                await self._look_again(call)  # it was accepted a moment ago: the next try hangs up
+                await self._look_again(call)  # it was accepted a moment ago: the next try hangs up, if it is to end
+            elif call.reason == REJECTED and call.maybe_hung_up:
+                await self._rejected(call)  # by an earlier request whose answer was lost
+            elif call.reason == REJECTED:
+                await self._move(call.line, call.call_id, partial(moves.not_declined, by=call.by))
             else:
                 await self._hang_up(replace(call, may_be_accepted=True, state=ACCEPTED))
         else:
@@ -255,7 +258,7 @@ class Reaper:
 
     async def _ended(self, call: OverdueCall, account: Account, *, was_too_late: bool = False) -> None:
         def rule(current: SwitchboardCall) -> moves.Change:
-            return moves.ended(current, self._now(), account, was_too_late=was_too_late)
+            return moves.ended(current, self._now(), account, too_late_for=call.by if was_too_late else None)
 
         ended = await self._move(call.line, call.call_id, rule)
         self._counters.add(REAPER_ACTIONS, account.reason if account.reason in REASONS else OTHER, call.line)
@@ -263,7 +266,7 @@ class Reaper:
 
     async def _rejected(self, call: OverdueCall) -> None:
         def rule(current: SwitchboardCall) -> moves.Change:
-            return moves.rejected(current, self._now(), DEFAULT_REJECT_STATUS, call.account)
+            return moves.rejected(current, self._now(), call.status_code or DEFAULT_REJECT_STATUS, call.account)
 
         await self._move(call.line, call.call_id, rule)
         self._counters.add(REAPER_ACTIONS, REJECTED, call.line)

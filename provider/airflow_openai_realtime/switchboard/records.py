@@ -77,6 +77,8 @@ class SwitchboardCall:
     :param ended_by: Who ended it, in the words of :mod:`~airflow_openai_realtime.switchboard.witnesses`; None when
         that is not known.
     :param end_witness: How the end is known: ``api``, ``transfer``, ``carrier``, ``socket`` or ``found_gone``.
+    :param transfer_state: ``wanted`` when a transfer to ``target_uri`` is about to be requested, or may have been;
+        ``transfer_requested`` when it was; None when none was wanted.
     :param talk_seconds: How long the carrier counted, in seconds; None when no carrier told.
     """
 
@@ -104,6 +106,7 @@ class SwitchboardCall:
     ended_by: str | None = None
     end_witness: str | None = None
     talk_seconds: float | None = None
+    transfer_state: str | None = None
 
     @property
     def is_over(self) -> bool:

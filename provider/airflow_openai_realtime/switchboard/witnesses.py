@@ -21,14 +21,21 @@ AGENT = "agent"
 CALLER = "caller"
 CARRIER = "carrier"
 OPENAI = "openai"
-SWITCHBOARD = "switchboard"
-"""Who ended a call, besides tasks and users, who are named by what they gave as ``by``."""
+LIMIT = "limit"
+"""Who ended a call, besides tasks and users, who are named by what they gave as ``by``. ``limit``: its own time, or too
+long a silence."""
 
 MAX_DURATION = "max_duration"
 KILLED = "killed"
 HUNG_UP = "hung_up"
+TRANSFER_REQUESTED = "transfer_requested"
+CARRIER_FAILED = "carrier_failed"
+REJECTED = "rejected"
 GONE = "gone"
 """Reasons that several parts write."""
+
+TRANSFER_WANTED = "wanted"
+"""State of a transfer that is about to be requested, or may have been."""
 
 
 class Witness(str, enum.Enum):
@@ -78,7 +85,7 @@ def account_of(reason: str) -> Account:
     """
     if reason in _OURS:
         return Account(Witness.API, reason)
-    if reason == "transfer_requested":
+    if reason == TRANSFER_REQUESTED:
         return Account(Witness.TRANSFER, reason)
     return Account(Witness.FOUND_GONE if reason in _FOUND_GONE else Witness.SOCKET, reason)
 
@@ -104,16 +111,19 @@ def kept_account(call: SwitchboardCall) -> Account | None:
     return Account(witness_of(call), call.end_reason, call.ended_by, call.talk_seconds)
 
 
-def intended(call: SwitchboardCall, now: datetime) -> Account | None:
-    """Return the account of whoever asked for the end of a call, once it is due; ``None`` when nobody did."""
-    if call.end_wanted is None or call.end_due_at is None or call.end_due_at > now:
+def intended(call: SwitchboardCall, at: datetime) -> Account | None:
+    """
+    Return the account of whoever asked for the end of a call; ``None`` when nobody had by then.
+
+    :param at: When the call was over, aware.
+    """
+    if call.end_wanted is None or call.end_due_at is None or call.end_due_at > at:
         return None
     return Account(Witness.API, call.end_wanted, call.end_wanted_by)
 
 
 def witness_of(call: SwitchboardCall) -> Witness:
-    """Return how the end of a call is known; rows written before witnesses were noted count as the socket's word."""
-    try:
-        return Witness(call.end_witness or "")
-    except ValueError:
-        return Witness.SOCKET
+    """Return how the end of a call is known; where that was not noted, by its reason."""
+    if call.end_witness is None:
+        return account_of(call.end_reason or "").witness
+    return Witness(call.end_witness)

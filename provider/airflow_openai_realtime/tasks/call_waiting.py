@@ -106,8 +106,20 @@ class CallWaiting(AcceptingTask):
 
     def _over(self, context: Context, switchboard: SwitchboardClient, call: SwitchboardCall) -> dict[str, Any]:
         """Return the result of a call that this task has run."""
+        call = self._with_carriers_word(switchboard, call)
         self._note_answered(switchboard, call)
         return self._finished(context, switchboard, call)  # type: ignore[attr-defined]
+
+    def _with_carriers_word(self, switchboard: SwitchboardClient, call: SwitchboardCall) -> SwitchboardCall:
+        """Let the carrier of a placed call say how long it lasted, and how it ended where it knows that."""
+        placed, conn_id = self._placed(), self._carrier_conn_id()
+        if placed is None or placed.carrier_call_id is None or conn_id is None or not call.is_over:
+            return call
+        from airflow_openai_realtime.calls.carriers_word import carriers_word
+        from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+
+        hook = TelephonyCarrierHook(telephony_carrier_conn_id=conn_id)
+        return carriers_word(switchboard, hook.dialer, call, placed.carrier_call_id, self._report)
 
     def _wanted(self) -> WantedConversation | None:
         """Read what is to happen in the call; ``None`` when the task hands it on."""

@@ -186,12 +186,13 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
 
         result = {**result, **self._about_attempt()}
         self.shown_call_id = result.get("call_id")
+        seconds = result["talk_seconds"]
         self.log.info(
-            "Call %s is over: %s (%s), %s s.",
+            "Call %s is over: %s (%s), %s.",
             result.get("call_id"),
             result["outcome"],
             result["reason"],
-            result["talk_seconds"],
+            "not known how long" if seconds is None else f"{seconds} s",
         )
         tell_assets(self.outlets, context.get("outlet_events"), result)
         return result

@@ -78,13 +78,13 @@ class PlacedCallWaiting(CallWaiting):
         return CallMatch(headers={CORRELATION_HEADER: self._attempt_row.correlation_id})
 
     def _not_answered(self, context: Context, outcome: str) -> dict[str, Any]:
-        from airflow_openai_realtime.calls.outcomes import ANSWERED, GONE
+        from airflow_openai_realtime.calls.outcomes import ANSWERED, FAILED, GONE
 
         if outcome == ANSWERED:
             return self._answered_before(context)
         if outcome != TIMEOUT:
             self._note_not_answered(outcome)
-        failed = self._failed_call() if outcome == GONE else None
+        failed = self._failed_call() if outcome in (FAILED, GONE) else None
         if failed is not None:
             with self._switchboard() as switchboard:
                 return self._finished(context, switchboard, failed)  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from airflow_openai_realtime.timeline.entries import (
     ASKED,
     ATTACHED,
     CALLER,
+    ENDING,
     ERROR,
     GREETED,
     KEY,
@@ -33,6 +34,8 @@ from airflow_openai_realtime.timeline.gaps import Gaps
 from airflow_openai_realtime.timeline.usage import Usage
 
 MOST_ERRORS = 10
+#: The tool with which the model transfers a call.
+TRANSFER_CALL = "transfer_call"
 #: Of a tool that the model called and nobody began.
 NOT_RUN = "not_run"
 
@@ -56,6 +59,7 @@ class Tally:
     What a timeline adds up to.
 
     :param asked: Tools that the model called while only the switchboard listened, begun since or not.
+    :param ending: Why a holder was about to hang up.
     :param attachments: How often somebody was attached to the call, the switchboard included.
     """
 
@@ -69,6 +73,7 @@ class Tally:
     result_valid: bool | None = None
     result_problems: tuple[str, ...] = ()
     transfer: str | None = None
+    ending: str | None = None
     attachments: int = 0
     gaps: Gaps = field(default_factory=Gaps)
     model: str | None = None
@@ -77,6 +82,7 @@ class Tally:
     last_caller_at: datetime | None = None
     last_agent_at: datetime | None = None
     last_at: datetime | None = None
+    ending_at: datetime | None = None
     keys: set[str] = field(default_factory=set)
     _pressed: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -96,6 +102,17 @@ class Tally:
     def pressed(self) -> list[str]:
         """The keys of the phone, in the order in which they were pressed."""
         return [key for _, key in sorted(self._pressed, key=lambda each: each[0])]
+
+    @property
+    def went_on(self) -> bool:
+        """Whether the caller has spoken after a holder was about to hang up."""
+        return self.ending_at is not None and self.last_caller_at is not None and self.last_caller_at > self.ending_at
+
+    @property
+    def may_be_transferred(self) -> bool:
+        """Whether a transfer was asked for, or may have been."""
+        begun = (trace for trace in self.tools.values() if trace.name == TRANSFER_CALL and trace.status == UNKNOWN)
+        return self.transfer is not None or any(begun)
 
     @property
     def gap_seconds(self) -> float:
@@ -190,6 +207,8 @@ def _add_note(tally: Tally, entry: TimelineEntry) -> None:
         tool_call_id = str(body.get("tool_call_id"))
         name, arguments = str(body.get("name")), str(body.get("arguments") or "")
         tally.asked.setdefault(tool_call_id, ToolTrace(tool_call_id, name, entry.at, arguments, NOT_RUN))
+    elif what == ENDING:
+        tally.ending, tally.ending_at = str(body.get("why")), entry.at
     elif what == STOOD_DOWN:
         tally.gaps.not_missed(entry.at, str(body.get("lease")))
     elif what in (ATTACHED, STOOD_BY):

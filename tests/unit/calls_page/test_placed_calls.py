@@ -36,6 +36,7 @@ def test_it_shows_whom_it_called_after_the_ledger_row_has_ended(page: PageWorld)
     page.come_in(1, attempt)
     page.accept(1)
     page.end(1, "hung_up")
+    assert page.store.attempts.find("support", attempt.attempt_id).state == "ended"
     (call,) = shown(page)
     assert (call["contact"], call["state"], call["outcome"]) == ("ann", "ended", "hung_up")
 

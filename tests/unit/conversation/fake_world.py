@@ -21,6 +21,7 @@ from airflow_openai_realtime.exceptions import CallGone, ConversationSuperseded,
 from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import Account
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 CALL = "rtc_1"
@@ -215,8 +216,9 @@ class FakeWorld:
         self._board()
         return self.row
 
-    async def _ended(self, call_id: str, reason: str) -> None:
-        self.reasons.append(reason)
+    async def _ended(self, call_id: str, told: Account, ended_at: datetime) -> SwitchboardCall | None:
+        self.reasons.append(told.reason)
+        return self.row
 
     async def _open(self, call_id: str) -> Conversation:
         self._board()

@@ -52,7 +52,12 @@ def heard(*entries: Any, generation: int = 1) -> Conversation:
         (call(reason="killed"), heard(ATTACHED), "killed", "killed"),
         (call(reason="silence"), heard(ATTACHED), "silence", "silence"),
         (call(reason="ended"), heard(ATTACHED), "caller_hung_up", "ended"),
-        (call(reason="ended", target_uri="tel:+14155550199"), heard(ATTACHED), "transfer_requested", "ended"),
+        (
+            call(reason="ended", target_uri="tel:+14155550199"),
+            heard(ATTACHED),
+            "transfer_requested",
+            "transfer_requested",
+        ),
         (call("accepted", None, ended_at=None), heard(ATTACHED), "unknown", "not_saved"),
     ],
 )

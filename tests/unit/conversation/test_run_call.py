@@ -144,26 +144,36 @@ async def test_when_the_switchboard_hung_up_first_it_was_the_time() -> None:
     world = FakeWorld(LISTENING, seconds=20)
     task = world.start()
     await world.time.go_on(18)
+    # Why it hangs up is committed before it does.
+    due = START + timedelta(seconds=17.9)
+    wanted = replace(
+        row("accepted"), ended_at=None, end_wanted="max_duration", end_wanted_by="limit", end_wanted_at=due
+    )
+    world.row = replace(wanted, end_due_at=due)
     world.end()
-    await world.time.go_on(1)
-    world.row = row("ended", "max_duration", 18.5)
     result = await result_of(world, task)
     assert (result.outcome, result.talk_seconds) == ("max_duration", 18.0)
 
 
-async def test_far_from_its_time_the_switchboard_is_asked_once() -> None:
-    world = FakeWorld(LISTENING)
-    asked: list[str] = []
-
-    async def find(call_id: str) -> SwitchboardCall:
-        asked.append(call_id)
-        return row("accepted")
-
-    task = world.start(find=find)
-    await world.time.settle()
+async def test_a_task_that_was_about_to_hang_up_when_the_socket_closed_has_hung_up() -> None:
+    """OpenAI closes the socket before it answers the hang-up: the switchboard's row says who wanted the end."""
+    wanted = replace(row("accepted"), ended_at=None, end_wanted="hung_up", end_wanted_by="a task", end_wanted_at=START)
+    world = FakeWorld(LISTENING, row=replace(wanted, end_due_at=START))
+    task = world.start()
+    await world.time.go_on(1)
     world.end()
-    await result_of(world, task)
-    assert asked == [CALL]
+    result = await result_of(world, task)
+    assert (result.outcome, result.reason) == ("completed", "hung_up")
+
+
+async def test_a_task_that_wanted_to_hang_up_after_the_caller_had_left_did_not() -> None:
+    later = START + timedelta(seconds=5)
+    wanted = replace(row("accepted"), ended_at=None, end_wanted="hung_up", end_wanted_by="a task", end_wanted_at=later)
+    world = FakeWorld(LISTENING, row=replace(wanted, end_due_at=later))
+    task = world.start()
+    await world.time.go_on(1)
+    world.end()
+    assert (await result_of(world, task)).outcome == "caller_hung_up"
 
 
 async def test_a_call_that_was_over_long_ago_ended_then() -> None:
@@ -185,7 +195,8 @@ async def test_of_an_accept_that_led_to_nothing_no_more_is_said_than_that() -> N
     """The caller left before anybody was attached, or OpenAI could not use the session: nobody can tell."""
     world = FakeWorld(LISTENING, is_alive=False)
     result = await result_of(world, world.start())
-    assert (result.outcome, result.reason, result.talk_seconds) == ("gone", "no_session", 0.0)
+    assert (result.outcome, result.reason, result.talk_seconds) == ("gone", "no_session", None)
+    assert result.turns == {"caller": None, "agent": None}
 
 
 async def test_a_socket_that_dies_before_the_session_is_there_is_such_a_call() -> None:

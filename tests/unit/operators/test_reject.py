@@ -4,9 +4,16 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_world import CALLER, World, run_task
 
-from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallGone, InvalidInput
+from airflow_openai_realtime.exceptions import (
+    AuthenticationError,
+    CallAlreadyDecided,
+    CallGone,
+    InvalidInput,
+    OutcomeUnknown,
+)
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.reject import RejectCallOperator
+from airflow_openai_realtime.simulator.faults import Fault
 from airflow_openai_realtime.simulator.phones import PhoneScript
 
 
@@ -60,6 +67,50 @@ def test_an_accepted_call_cannot_be_rejected_and_goes_on(world: World) -> None:
     with pytest.raises(CallAlreadyDecided):
         run_task(rejecting(call=call_id))
     assert world.is_open(call_id)
+
+
+def test_a_decline_whose_answer_is_lost_succeeds(world: World) -> None:
+    call_id = world.ring()
+    world.simulator.faults.add(Fault("reject", "reset", carried_out=True))
+    assert run_task(rejecting(call=call_id))["gone"] is False
+    row = world.row(call_id)
+    assert (row.state, row.end_reason, world.record(call_id).sip_status) == ("rejected", "rejected", 603)
+
+
+def test_the_retry_of_a_decline_all_of_whose_answers_were_lost_succeeds(world: World) -> None:
+    call_id = world.ring()
+    world.simulator.faults.add(Fault("reject", "reset", carried_out=True, times=2))
+    with pytest.raises(OutcomeUnknown):
+        run_task(rejecting(call=call_id))
+    assert run_task(rejecting(call=call_id))["gone"] is False
+    assert world.row(call_id).state == "rejected"
+
+
+def test_a_task_that_dies_while_it_declines_leaves_that_to_the_switchboard(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = world.ring()
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("airflow_openai_realtime.api.client.CallsClient.reject", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_task(rejecting(call=call_id, status_code=486))
+    world.let_pass(6)
+    assert world.simulator.wait_for(lambda: world.row(call_id).is_over)
+    assert (world.row(call_id).status_code, world.record(call_id).sip_status) == (486, 486)
+
+
+def test_a_call_that_openai_would_not_decline_rings_on_and_may_be_accepted(world: World) -> None:
+    call_id = world.ring(script=PhoneScript.talks_for_ever())
+    world.simulator.faults.add(Fault("reject", "status", status=401))
+    with pytest.raises(AuthenticationError):
+        run_task(rejecting(call=call_id))
+    run_task(AcceptCallOperator(task_id="accept", call=call_id))
+    world.let_pass(6)
+    assert world.is_open(call_id)
+    assert world.row(call_id).state == "accepted"
 
 
 @pytest.mark.parametrize("status_code", [200, 700, "busy", 486.5, None])

@@ -276,6 +276,6 @@ async def test_an_accept_that_failed_is_told_and_a_retry_rings_nobody(world: Wor
     with pytest.raises((RequestRefused, SwitchboardRefused)):
         await whole(placing())
     world.simulator.phones.hang_up(PHONE)
-    result = await whole(placing())
+    result = await asyncio.to_thread(run_task, placing())
     assert (result["outcome"], result["reason"]) == ("failed", "accept_failed")
     assert len(world.simulator.log.dials(PHONE)) == 1

@@ -83,7 +83,7 @@ def test_a_call_that_is_over_needs_no_waiting(world: World) -> None:
     call = accept(world)
     run_task(HangupCallOperator(task_id="hang_up", call=call))
     result = run_task(watching(call=call))
-    assert (result["outcome"], result["reason"]) == ("gone", "hung_up")
+    assert (result["outcome"], result["reason"]) == ("completed", "hung_up")
 
 
 async def test_a_retried_task_returns_the_result_that_is_kept(world: World) -> None:
@@ -142,7 +142,7 @@ def test_the_asset_s_event_says_which_call_and_how_it_ended_and_nothing_personal
     assert given["outlet_events"][calls].extra == {
         "call_id": call["call_id"],
         "line": "openai_realtime_default",
-        "outcome": "gone",
+        "outcome": "completed",
     }
 
 

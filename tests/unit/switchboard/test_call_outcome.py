@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
+from airflow_openai_realtime.switchboard.call_outcome import (
+    End,
+    account_of,
+    outcome_by,
+    outcome_of,
+)
+from airflow_openai_realtime.switchboard.witnesses import Witness
 
 
 @pytest.mark.parametrize(
@@ -17,8 +23,6 @@ from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
         (End(ended_by="silence", was_over=True), "caller_hung_up", "socket_closed"),
         (End(ended_by="max_duration"), "max_duration", "max_duration"),
         (End(ended_by="max_duration", was_over=True), "caller_hung_up", "socket_closed"),
-        (End(ended_by="max_duration", was_over=True, row_reason="max_duration"), "max_duration", "max_duration"),
-        (End(row_reason="max_duration"), "max_duration", "max_duration"),
         (End(is_expired=True), "max_duration", "session_expired"),
         (End(is_expired=True, has_valid_result=True), "max_duration", "session_expired"),
         (End(transfer_requested=True), "transfer_requested", "socket_closed"),
@@ -27,13 +31,13 @@ from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
         (End(transfer_requested=True, ended_by="silence"), "silence", "silence"),
         (End(fatal_error="server_error"), "failed", "server_error"),
         (End(fatal_error="server_error", has_valid_result=True), "completed", "server_error"),
-        (End(row_reason="hung_up"), "completed", "hung_up"),
-        (End(row_reason="killed"), "killed", "killed"),
-        (End(row_reason="caller_hung_up"), "caller_hung_up", "socket_closed"),
         (End(lived=False, was_refused=True, was_new=True), "gone", "no_session"),
         (End(lived=False, was_refused=True), "gone", "over_before_attaching"),
-        (End(lived=False, was_refused=True, was_new=True, row_reason="gone"), "gone", "gone"),
-        (End(lived=False, was_refused=True, was_new=True, row_reason="killed"), "killed", "killed"),
+        (
+            End(lived=False, was_refused=True, was_new=True, transfer_requested=True),
+            "transfer_requested",
+            "socket_closed",
+        ),
         (End(lived=False, was_refused=True, fatal_error="bad_config"), "failed", "bad_config"),
         (End(lived=False, ended_by="max_duration", was_over=True), "unknown", "never_attached"),
         (End(lived=False, ended_by="max_duration"), "max_duration", "max_duration"),
@@ -42,3 +46,17 @@ from airflow_openai_realtime.switchboard.call_outcome import End, outcome_of
 def test_how_a_call_ended(end: End, outcome: str, reason: str) -> None:
     found = outcome_of(end)
     assert (found[0].value, found[1]) == (outcome, reason)
+
+
+@pytest.mark.parametrize("end", [End(ended_by="end_call"), End(ended_by="silence"), End(ended_by="max_duration")])
+def test_what_the_holder_did_itself_is_told_as_done_by_us(end: End) -> None:
+    outcome, reason = outcome_of(end)
+    account = account_of(outcome, reason)
+    assert (account.witness, account.reason, outcome_by(account)) == (Witness.API, reason, outcome)
+
+
+@pytest.mark.parametrize("end", [End(), End(has_valid_result=True), End(fatal_error="server_error")])
+def test_what_the_holder_only_saw_is_told_as_the_sockets_word(end: End) -> None:
+    outcome, reason = outcome_of(end)
+    account = account_of(outcome, reason)
+    assert (account.witness, account.reason, outcome_by(account)) == (Witness.SOCKET, outcome.value, None)

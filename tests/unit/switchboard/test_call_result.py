@@ -56,9 +56,9 @@ def test_a_result_shows_nothing_of_what_was_said() -> None:
     assert "agreed" not in repr(result())
 
 
-def test_a_call_that_never_lived_was_not_talked_in() -> None:
+def test_how_long_a_call_lived_that_nobody_heard_is_not_known() -> None:
     found = result_of(CALL, Tally(), END, ended_at=START + timedelta(seconds=42), resumed=False)
-    assert (found.talk_seconds, found.cost, found.result_valid) == (0.0, None, None)
+    assert (found.talk_seconds, found.cost, found.result_valid) == (None, None, None)
 
 
 def test_a_socket_that_was_attached_again_counts_as_resumed() -> None:
@@ -80,6 +80,7 @@ def test_the_outcomes_are_a_closed_list() -> None:
     assert [outcome.value for outcome in Outcome] == [
         "completed",
         "caller_hung_up",
+        "killed",
         "max_duration",
         "silence",
         "transfer_requested",

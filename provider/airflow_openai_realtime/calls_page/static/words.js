@@ -130,6 +130,7 @@ export function waited(call, now) {
 /** How long a call was talked, in seconds, as far as it is known; null when it was not accepted. */
 export function talked(call, now) {
   if (call.accepted_at === null) return null;
+  // What the carrier counted is known better than when the end was noticed here.
   if (typeof call.talk_seconds === "number") return call.talk_seconds;
   return secondsBetween(call.accepted_at, call.ended_at ?? call.silent_since, now);
 }

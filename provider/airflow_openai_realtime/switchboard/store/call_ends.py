@@ -7,6 +7,7 @@ Every path that writes a call's end goes through here, so that no death in betwe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,20 +15,28 @@ from sqlalchemy import Connection, and_, or_, select
 
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.api.untrusted import read_stored
+from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.acceptance_rules import ACCEPT_FAILED
+from airflow_openai_realtime.switchboard.call_outcome import restated
+from airflow_openai_realtime.switchboard.call_result import CallResult
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation
-from airflow_openai_realtime.switchboard.kept_result import result_without_end
+from airflow_openai_realtime.switchboard.kept_result import result_without_end, standing_account
+from airflow_openai_realtime.switchboard.moves import told_by
 from airflow_openai_realtime.switchboard.records import ENDED, OPEN_CALL_STATES, REJECTED, SwitchboardCall
 from airflow_openai_realtime.switchboard.store.processes import NOBODY
 from airflow_openai_realtime.switchboard.store.tables import attempts, calls, conversations, processes, timeline
-from airflow_openai_realtime.switchboard.witnesses import KILLED
+from airflow_openai_realtime.switchboard.witnesses import KILLED, kept_account
 from airflow_openai_realtime.timeline.entries import TimelineEntry, as_json
 
 SWEEP = 100
 """How many results one sweep writes; the next one writes the rest."""
 
-LATE = timedelta(seconds=15)
-"""How long after the end of a call its holder may still be writing the result."""
+LATE = timedelta(seconds=120)
+"""How long after the end of a call a holder may still write the result: the next one, too, after a triggerer's death.
+It knows what the switchboard does not, for example whether what was recorded fits."""
+
+KILLED_LATE = timedelta(seconds=15)
+"""The same for a killed call, which no other holder takes up."""
 
 SILENT = timedelta(seconds=5)
 """A process without a sign of life for so long holds nothing any more."""
@@ -37,14 +46,50 @@ ANSWERED = "answered"
 
 def settle(connection: Connection, call: SwitchboardCall, now: datetime) -> None:
     """
-    End what ends with a call.
+    End what ends with a call; or, when a stronger witness has told how it ended, tell it so everywhere.
 
     :param call: The call as it is now, over; its conversation is locked, if it has one.
     """
-    end_attempt(connection, call, now)
     row = lock_conversation(connection, call.line, call.call_id)
-    if row is not None and row.finished_at is None and not _has_holder(connection, row, now):
-        write_result(connection, call, row, now)
+    if row is not None and row.finished_at is not None:
+        restate(connection, call, row)
+    elif row is not None and call.end_reason == KILLED and not _has_holder(connection, row, now):
+        call = write_result(connection, call, row, now)
+    end_attempt(connection, call, now)
+
+
+def restate(connection: Connection, call: SwitchboardCall, row: Any) -> None:
+    """
+    Let a result that is written say what the account says that stands now.
+
+    :param call: The call as it is now, over.
+    :param row: Its conversation, locked and finished.
+    """
+    if row.result is None:
+        return
+    written = read_stored(row.result)
+    told = restated_result(written, call)
+    if told == written:
+        return
+    text = as_json(told, field="result", most_bytes=MOST_RESULT_BYTES)
+    same = (conversations.c.line == row.line) & (conversations.c.call_id == row.call_id)
+    connection.execute(conversations.update().where(same).values(outcome=told["outcome"], result=text))
+
+
+def restated_result(written: Mapping[str, Any], call: SwitchboardCall) -> dict[str, Any]:
+    """
+    A result as the account that stands has it. One that is no result of a call, as clients of the API may write, stays.
+
+    :param written: As it was written, of JSON values.
+    :param call: The call, over.
+    """
+    try:
+        result = CallResult.from_dict(written)
+    except (TypeError, InvalidInput):
+        return dict(written)
+    told = restated(result, kept_account(call))
+    changed = {name: getattr(told, name) for name in ("outcome", "reason", "talk_seconds")}
+    return {**written, **{name: value for name, value in changed.items() if value != getattr(result, name)}}
 
 
 def lock_conversation(connection: Connection, line: str, call_id: str) -> Any:
@@ -82,17 +127,27 @@ def ledger_outcome(call: SwitchboardCall) -> str:
     return "failed" if call.end_reason == ACCEPT_FAILED else "gone"
 
 
-def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: datetime) -> None:
+def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: datetime) -> SwitchboardCall:
     """
     Write the result of a call that has no holder any more.
 
+    :param call: The call as it is now, over.
     :param row: Its conversation, locked and not finished.
+    :returns: The call; its timeline may know better how it ended.
     """
-    result = result_without_end(call, read_conversation(connection, row), now)
+    conversation = read_conversation(connection, row)
+    account = standing_account(call, conversation)
+    if account is not None and account != kept_account(call) and call.state == ENDED:
+        told = told_by(account)
+        same_call = (calls.c.line == call.line) & (calls.c.call_id == call.call_id)
+        connection.execute(calls.update().where(same_call).values({**told, "version": calls.c.version + 1}))
+        call = replace(call, **told)
+    result = result_without_end(call, conversation, now)
     text = as_json(result.to_dict(), field="result", most_bytes=MOST_RESULT_BYTES)
     values: dict[str, Any] = {"saved_at": now, "finished_at": now, "outcome": result.outcome, "result": text}
     same = (conversations.c.line == row.line) & (conversations.c.call_id == row.call_id)
     connection.execute(conversations.update().where(same).values(values))
+    return call
 
 
 def without_result(connection: Connection, now: datetime) -> list[tuple[str, str]]:
@@ -103,13 +158,14 @@ def without_result(connection: Connection, now: datetime) -> list[tuple[str, str
         conversations.c.process.is_not(None),
         or_(processes.c.seen_at.is_(None), processes.c.seen_at <= now - SILENT),
     )
+    is_killed = and_(calls.c.end_reason == KILLED, or_(is_gone, calls.c.ended_at <= now - KILLED_LATE))
     query = (
         select(calls.c.line, calls.c.call_id)
         .select_from(conversations.join(calls, same_call).outerjoin(processes, same_process))
         .where(
             conversations.c.finished_at.is_(None),
             calls.c.state.not_in(OPEN_CALL_STATES),
-            or_(is_gone, calls.c.ended_at <= now - LATE),
+            or_(calls.c.ended_at <= now - LATE, is_killed),
         )
         .limit(SWEEP)
     )

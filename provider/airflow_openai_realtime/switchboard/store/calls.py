@@ -230,13 +230,13 @@ class Calls:
             call, version = _find(connection, line, call_id)
         change = rule(call)
         after = replace(call, **change.values)
-        is_end = after.is_over and not call.is_over
+        is_end = after.is_over and bool(change.values)
         if is_end:
             # Before the call: conversations are locked first everywhere.
             lock_conversation(connection, line, call_id)
-        if change.values:
+        if change.values or change.columns:
             same = (calls.c.line == line) & (calls.c.call_id == call_id) & (calls.c.version == version)
-            values = {**change.values, "version": version + 1}
+            values = {**change.values, **change.columns, "version": version + 1}
             if connection.execute(calls.update().where(same).values(values)).rowcount != 1:
                 return None
         if is_end:

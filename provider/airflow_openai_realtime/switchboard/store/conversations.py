@@ -19,7 +19,8 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.switchboard.conversations import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.switchboard.errors import FINISHED, SUPERSEDED
 from airflow_openai_realtime.switchboard.moves import END_WANTED
-from airflow_openai_realtime.switchboard.store.call_ends import read_conversation
+from airflow_openai_realtime.switchboard.store.call_ends import read_conversation, restated_result
+from airflow_openai_realtime.switchboard.store.calls import CALL_FIELDS, read_call
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.processes import give_up, held_by, left, saw
 from airflow_openai_realtime.switchboard.store.tables import calls, conversations
@@ -138,12 +139,13 @@ class Conversations:
         """
         checked = check_entries(entries)
         text = None if result is None else as_json(result, field="result", most_bytes=MOST_RESULT_BYTES)
-        values = {"saved_at": now, "finished_at": now, "outcome": outcome, "result": text}
+        values: dict[str, Any] = {"saved_at": now, "finished_at": now, "outcome": outcome, "result": text}
 
         def work(connection: Connection) -> Conversation:
             row = _locked(connection, line, call_id)
             if row.finished_at is None:
                 _require_holder(row, generation)
+                values.update(_as_it_stands(connection, line, call_id, result))
                 addition = Addition(row, checked, values)
                 find_new(connection, [addition])
                 addition.make_fit()
@@ -249,6 +251,19 @@ def _require_holder(row: Any, generation: int) -> None:
 def _read(connection: Connection, line: str, call_id: str) -> Conversation:
     row = _required(connection.execute(_one(line, call_id)).one_or_none(), line, call_id)
     return read_conversation(connection, row)
+
+
+def _as_it_stands(connection: Connection, line: str, call_id: str, result: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What changes in a result because a stronger witness than its writer has told how the call ended."""
+    same = (calls.c.line == line) & (calls.c.call_id == call_id)
+    call = read_call(connection.execute(select(*CALL_FIELDS).where(same)).one())
+    if result is None or not call.is_over:
+        return {}
+    told = restated_result(result, call)
+    if told == result:
+        return {}
+    text = as_json(told, field="result", most_bytes=MOST_RESULT_BYTES)
+    return {"outcome": told["outcome"], "result": text}
 
 
 def _take_up(connection: Connection, line: str, call_id: str, now: datetime) -> None:

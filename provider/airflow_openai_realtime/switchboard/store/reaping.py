@@ -14,7 +14,7 @@ from airflow_openai_realtime.switchboard.store.call_ends import lock_conversatio
 from airflow_openai_realtime.switchboard.store.calls import CALL_FIELDS, read_call
 from airflow_openai_realtime.switchboard.store.database import Database
 from airflow_openai_realtime.switchboard.store.tables import calls
-from airflow_openai_realtime.switchboard.witnesses import MAX_DURATION, SWITCHBOARD, Account, Witness
+from airflow_openai_realtime.switchboard.witnesses import LIMIT, MAX_DURATION, Account, Witness
 
 SWEEP = 1000
 """How many calls one sweep takes on; the next one takes the rest."""
@@ -30,6 +30,7 @@ class OverdueCall:
     :param tries: How often ending it was tried before.
     :param reason: Why it is ended.
     :param by: Who wants that.
+    :param status_code: SIP status to decline it with while it rings; ``None``: the usual one.
     :param may_be_accepted: Whether an accept request may have left.
     :param maybe_hung_up: Whether an earlier hang-up left whose answer nobody has.
     """
@@ -40,7 +41,8 @@ class OverdueCall:
     due_at: datetime
     tries: int
     reason: str = MAX_DURATION
-    by: str = SWITCHBOARD
+    by: str = LIMIT
+    status_code: int | None = None
     may_be_accepted: bool = True
     maybe_hung_up: bool = False
 
@@ -174,7 +176,8 @@ def _read(row: Any, now: datetime) -> OverdueCall:
         due_at=row.end_due_at if is_wanted else row.hangup_at,
         tries=row.hangup_tries,
         reason=row.end_wanted if is_wanted else MAX_DURATION,
-        by=row.end_wanted_by if is_wanted else SWITCHBOARD,
+        by=row.end_wanted_by if is_wanted else LIMIT,
+        status_code=row.status_code,
         may_be_accepted=row.hangup_at is not None,
         maybe_hung_up=row.hangup_sent_at is not None,
     )
@@ -192,6 +195,7 @@ _FIELDS = [
         "end_wanted",
         "end_wanted_by",
         "end_due_at",
+        "status_code",
     )
 ]
 

@@ -29,6 +29,11 @@ REASONS = (
     "stopped",
     "killed",
     "decided_elsewhere",
+    "reject_failed",
+    "end_call",
+    "busy",
+    "no_answer",
+    "carrier_failed",
     # How whoever ran the call says that it ended, see call_result.py.
     "completed",
     "caller_hung_up",

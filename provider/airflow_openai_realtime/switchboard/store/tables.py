@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 """Alembic revision of the tables below."""
 
 VERSION_TABLE = "openai_realtime_alembic_version"
@@ -91,6 +91,7 @@ calls = Table(
     Column("end_due_at", Instant),  # later than end_wanted_at: only if no holder takes the call up before
     Column("ended_by", exact_text(500)),
     Column("end_witness", exact_text(16)),  # how the end is known: see witnesses.py
+    Column("transfer_state", exact_text(20)),
     Column("talk_seconds", Double),  # as the carrier counted; null: not known
     Column("hangup_sent_at", Instant),  # a hang-up left whose answer nobody has
     UniqueConstraint("line", "webhook_id", name="uq_openai_realtime_call_webhook"),
