@@ -28,6 +28,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
     UnknownCall,
 )
+from airflow_openai_realtime.switchboard import MOUNTED_AT
 from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.kept_result import result_without_end
 from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, ENDED, PLACED, SwitchboardCall
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 #: How long the switchboard may take to say how the task is, in seconds; then Airflow and OpenAI are asked directly.
 ANSWER_SECONDS = 3.0
+#: How much longer one that runs in Airflow's API server may take, in seconds, before Airflow is asked another way.
+BUSY_SECONDS = 15.0
 #: When a claim or an accept that was under way is looked for, in seconds since the kill.
 LATE_CLAIM_SECONDS = (0.0, 1.0, 4.0)
 #: How long the switchboard is told on what happened while it was away, in seconds, and the pause in between.
@@ -103,13 +106,15 @@ class Kill:
         """Find out why the trigger was cancelled, and do what that means for its call."""
         line = await self.hook.aline()
         async with shared_switchboard(line.switchboard) as switchboard:
-            state = await self._ask_switchboard(switchboard)
+            state = await self._ask_switchboard(switchboard, ANSWER_SECONDS)
             is_asked_to_end = state is None
-            self._knows_airflow = state is not None
             if is_asked_to_end:
                 # Whatever Airflow says, and if it says nothing: the call does not outlive its task by more than that.
                 leaving = asyncio.ensure_future(self._leave(switchboard))
-                state = await ask_airflow(self.task)
+                if line.switchboard.url.rstrip("/").endswith(MOUNTED_AT):
+                    # It lives, since Airflow's API server has taken the kill; it is only busy.
+                    state = await self._ask_switchboard(switchboard, BUSY_SECONDS)
+                state = state or await ask_airflow(self.task)
                 if state is None or not state.is_ended:
                     await asyncio.wait([leaving])
             if state is not None and state.is_ended:
@@ -126,15 +131,17 @@ class Kill:
 
     # -- why -------------------------------------------------------------------------------------------------------
 
-    async def _ask_switchboard(self, switchboard: AsyncSwitchboardClient) -> TaskState | None:
+    async def _ask_switchboard(self, switchboard: AsyncSwitchboardClient, seconds: float) -> TaskState | None:
         """Ask a switchboard in Airflow's API server; ``None``: this one is elsewhere, or does not answer."""
         reference = reference_to(self.task)
         if reference is None:
             return None
         try:
-            return await asyncio.wait_for(switchboard.task_state(reference), ANSWER_SECONDS)
+            state = await asyncio.wait_for(switchboard.task_state(reference), seconds)
         except (OpenAIRealtimeError, asyncio.TimeoutError):
             return None
+        self._knows_airflow = state is not None
+        return state
 
     # -- cleared ---------------------------------------------------------------------------------------------------
 
