@@ -49,7 +49,7 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
     :param wait_for_end: Whether the task stays with the call until it is over and returns its result. Without it what
         follows cannot be given. It stays in the triggerer and takes no worker slot.
     :param greeting: What the model says first; ``None``: it waits until the caller speaks. Templated, as all that
-        follow.
+        follow but ``result_model`` and ``functions``, which name code to run.
     :param silence_seconds: How long nobody may speak, in seconds above 0, before the call is hung up; ``None``: for
         ever.
     :param end_call: Whether the model may end the call itself when the conversation is over.

@@ -53,8 +53,8 @@ class SessionOperator(AcceptingTask, RenderedTask, BaseOperator):
     :param tools: Functions and MCP servers that the model may use.
     :param tool_choice: ``auto``, ``none``, ``required`` or one tool.
     :param parallel_tool_calls: Whether several tools may be called at once; only reasoning models.
-    :param transcription_model: Switches the transcript of the caller's words on; for example ``gpt-4o-transcribe``.
-    :param transcription_language: ISO 639-1, for example ``en``.
+    :param transcription_model: Switches the transcript of the caller's words on; for example ``gpt-transcribe``.
+    :param transcription_language: A code of ISO 639-1, for example ``en``.
     :param turn_detection: ``server_vad``, ``semantic_vad`` or a dict.
     :param noise_reduction: ``near_field``, ``far_field`` or a dict.
     :param max_output_tokens: 1 to 4096, or ``inf``.
