@@ -85,7 +85,8 @@ class RealtimeAirflow:
         """
         if isinstance(dag, str):
             dag = self.dag(dag)
-        make_known(dag)
+        else:
+            make_known(dag)
         run = dag.test(run_conf=conf)
         states = {task.task_id: str(getattr(task.state, "value", task.state)) for task in run.get_task_instances()}
         results = {task_id: _result_of(run, task_id) for task_id in states}
