@@ -58,6 +58,8 @@ class Rendered:
     @property
     def label(self) -> str:
         """As ``_render_map_index`` of Airflow's task runner makes it."""
+        if self.template is None:
+            pytest.skip("Airflow 3.2 takes no defaults of mapped tasks from an operator's signature")
         made: str = self.environment.from_string(self.template).render(self.context)
         return made
 
