@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -20,6 +21,10 @@ AirflowId = Annotated[str, StringConstraints(min_length=1, max_length=250, patte
 Check = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=PRINTABLE)]
 
 
+# Far outside of it an instant cannot be read back from the store.
+_EARLIEST, _LATEST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2200))
+
+
 class RunStart(BaseModel):
     """A DAG run, and when it started as its tasks know it now: a clear starts it anew."""
 
@@ -27,7 +32,7 @@ class RunStart(BaseModel):
 
     dag_id: AirflowId
     run_id: AirflowId
-    started_at: AwareDatetime
+    started_at: Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 
 
 class Wanted(BaseModel):

@@ -116,8 +116,7 @@ class Service:
     async def _look_after_calls(self, is_ready: bool) -> None:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
-            await self.threads.run(load_number_rules)
-        is_ready = await self._prepare()
+            is_ready = await self._prepare()
         await asyncio.gather(self.reaper.run(), self.orders.run(), self.standby.run(), self.retention.run())
 
     async def _prepare(self) -> bool:

@@ -77,6 +77,10 @@ async def test_a_line_without_a_usable_secret_is_told_before_a_phone_rings(sqlit
         ("/v1/preflight", {"run": {"dag_id": "", "run_id": "r", "started_at": START.isoformat()}}, "dag_id"),
         ("/v1/preflight", {"run": {"dag_id": "d", "run_id": "r" * 251, "started_at": START.isoformat()}}, "run_id"),
         ("/v1/preflight", {"run": {"dag_id": "d", "run_id": "r", "started_at": "2026-11-30T09:00:00"}}, "started_at"),
+        *(
+            ("/v1/preflight", {"run": {"dag_id": "d", "run_id": "r", "started_at": at}}, "started_at")
+            for at in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "1e300")
+        ),
         ("/v1/preflight", {"checks": ["a\x00"]}, "checks"),
         ("/v1/preflight", {"checks": ["a"] * 21}, "checks"),
         ("/v1/preflight/passed", {"checks": []}, "checks"),
