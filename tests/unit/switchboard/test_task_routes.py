@@ -1,0 +1,97 @@
+"""What a switchboard in Airflow's API server says about tasks, and leaves for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from airflow_world import CONN_ID, World
+
+from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client_requests import LINE_HEADER
+from airflow_openai_realtime.switchboard.task_states import TaskState
+
+TASK = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3}
+NAME = "d/r/t/3"
+FAILED = TaskState(exists=True, state="failed")
+
+
+def post(world: World, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
+    given = {"Authorization": f"Bearer {world.token}", LINE_HEADER: CONN_ID, **headers}
+    return httpx.post(f"{world.url}{path}", json=body, headers=given, timeout=30)
+
+
+def left(world: World, call_id: str | None) -> bool:
+    answer = post(world, "/v1/task-result", {**TASK, "call_id": call_id})
+    assert answer.status_code == 200
+    return bool(answer.json()["left"])
+
+
+def killed_call(world: World, by: str = NAME) -> str:
+    """A call that a task has had until it was killed."""
+    call_id = world.ring(script=PhoneScript.talks_for_ever())
+    with world.client() as client:
+        client.claim(call_id, "somebody")
+        client.end_call(call_id, reason="killed", by=by)
+    assert world.simulator.wait_for(lambda: world.row(call_id).is_over)
+    return call_id
+
+
+@pytest.mark.parametrize("path", ["/v1/task-state", "/v1/task-result"])
+def test_both_need_the_token(world: World, path: str) -> None:
+    assert post(world, path, TASK, Authorization="Bearer wrong").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dag_id": ""}, {"map_index": -2}, {"task_id": "t\x00"}, {"try_id": "no uuid"}, {"run_id": "r" * 251}]
+)
+@pytest.mark.parametrize("path", ["/v1/task-state", "/v1/task-result"])
+def test_what_names_no_task_is_refused(world: World, path: str, wrong: dict[str, Any]) -> None:
+    assert post(world, path, {**TASK, **wrong}).status_code in (400, 422)
+
+
+def test_a_state_is_told_and_elsewhere_nothing(world: World) -> None:
+    assert post(world, "/v1/task-state", TASK).json() == {"task": None}
+    world.task_state = FAILED
+    told = post(world, "/v1/task-state", TASK).json()
+    assert told == {"task": {"exists": True, "state": "failed", "is_same_try": True}}
+
+
+def test_the_result_of_a_killed_call_is_left_for_its_task(world: World) -> None:
+    call_id = killed_call(world)
+    world.task_state = FAILED
+    assert left(world, call_id)
+    assert [(result["call_id"], result["outcome"]) for result in world.left] == [(call_id, "killed")]
+
+
+def test_a_task_that_was_killed_before_it_had_a_call_has_a_result_as_well(world: World) -> None:
+    world.task_state = FAILED
+    assert left(world, None)
+    assert [(result["call_id"], result["outcome"]) for result in world.left] == [(None, "killed")]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        TaskState(exists=True, state="deferred"),
+        TaskState(exists=True, state="running"),
+        TaskState(exists=True, state="failed", is_same_try=False),
+        TaskState(exists=False),
+    ],
+)
+def test_nothing_is_left_for_a_task_that_airflow_still_runs_or_does_not_know(
+    world: World, state: TaskState | None
+) -> None:
+    call_id = killed_call(world)
+    world.task_state = state
+    assert not left(world, call_id)
+    assert world.left == []
+
+
+def test_nothing_is_left_of_a_call_that_another_task_has_killed_or_that_goes_on(world: World) -> None:
+    world.task_state = FAILED
+    assert not left(world, killed_call(world, by="d/r/t/4"))
+    assert not left(world, world.ring(script=PhoneScript.talks_for_ever()))
+    assert world.left == []
