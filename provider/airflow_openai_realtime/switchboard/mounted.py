@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from airflow_openai_realtime.api.webhooks import webhook_secret_problem
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import MOUNTED_AT, logs
 from airflow_openai_realtime.switchboard.app import create_app
@@ -34,6 +35,7 @@ CONN_TYPE = "openai_realtime"
 DEFAULT_CONN_ID = "openai_realtime_default"
 STORE_FILE = "openai_realtime.db"
 CONNECTIONS_OPTION = "calls_page_connections"
+MOST_WARNED = 1000  # a stranger may spell a name that stands in the environment in many ways
 _ENV_PREFIX = "AIRFLOW_CONN_"
 
 
@@ -133,6 +135,9 @@ class AirflowLines:
 
     is_in_memory = False
 
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
+
     def listed_names(self) -> list[str]:
         """Ids of all connections that may be lines; see :func:`connection_ids`."""
         return connection_ids()
@@ -147,7 +152,18 @@ class AirflowLines:
         found = find_fields(connection_id)
         if found is None:
             return None
-        return line_from_fields(connection_id, found.password, found.host, found.extra)
+        line = line_from_fields(connection_id, found.password, found.host, found.extra)
+        self._warn_of_secrets(line)
+        return line
+
+    def _warn_of_secrets(self, line: Line) -> None:
+        """Log once for each connection that a secret cannot be one of OpenAI's: its deliveries would be refused."""
+        problem = next(filter(None, map(webhook_secret_problem, line.webhook_secrets)), None)
+        if problem is None:
+            self._warned.discard(line.name)
+        elif line.name not in self._warned and len(self._warned) < MOST_WARNED:
+            self._warned.add(line.name)
+            log.warning(logs.line("line.webhook_secret_unlikely", line=line.name, problem=problem))
 
 
 def connection_ids() -> list[str]:

@@ -69,6 +69,20 @@ def test_each_secret_of_a_line_and_its_derived_token_are_masked(monkeypatch: pyt
         assert redact(f"it is {text}.") == "it is ***."
 
 
+def test_a_webhook_secret_of_a_wrong_form_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection(monkeypatch, "support", "my-own-secret")
+    lines = AirflowLines()
+    for _ in range(3):
+        assert lines.find("support") is not None
+    said = [record.getMessage() for record in caplog.records if "webhook_secret_unlikely" in record.getMessage()]
+    assert len(said) == 1
+    assert "line=support" in said[0]
+    assert "whsec_ and base64" in said[0]
+    assert "my-own-secret" not in caplog.text
+
+
 def test_other_connections_are_no_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     connection(monkeypatch, "database", conn_type="postgres")
     assert AirflowLines().find("database") is None
