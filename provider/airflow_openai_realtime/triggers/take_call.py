@@ -81,9 +81,11 @@ class TakeCallTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """End a call that was taken over by now, or leave it to the next try; see ``triggers/killing.py``."""
+        from airflow_openai_realtime.switchboard.matching import CallMatch
         from airflow_openai_realtime.triggers.killing import Kill
 
-        kill = Kill(self._hook(), self.task_instance, self.claimant, self._report)
+        match = CallMatch.from_dict(self.match)
+        kill = Kill(self._hook(), self.task_instance, self.claimant, self._report, match=match)
         await carry_through(kill.carry_out())
 
     async def _wait(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from airflow_openai_realtime.calls.ending import end_own_call
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
@@ -467,6 +466,12 @@ async def test_a_retried_task_and_the_trigger_of_its_first_try_take_one_call(
 # -- the task is over -------------------------------------------------------------------------------------------------
 
 
+async def end_own_calls(switchboard: AsyncSwitchboardClient) -> None:
+    """What a killed task asks for."""
+    for call in (await switchboard.calls(claimed_by="me")).calls:
+        await switchboard.end_call(call.call_id, reason="killed", by="me")
+
+
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("method", STEPS)
 async def test_ended_anywhere_no_call_is_left(
@@ -478,19 +483,10 @@ async def test_ended_anywhere_no_call_is_left(
     await hangs.wait()
     await cancel(task)
     async with AsyncSwitchboardClient(world.url, world.token, line=CONN_ID) as switchboard:
-        await end_own_call(triggerer.calls, switchboard, "me", print)
-    assert not world.is_open(call_id)
-
-
-async def test_an_accept_that_comes_through_after_the_end_is_hung_up(world: World, triggerer: Triggerer) -> None:
-    call_id = await ring(world)
-    await triggerer.feed.client.accepting(call_id, "me", 600)
-    await end_own_call(triggerer.calls, triggerer.feed.client, "me", print)
-    await triggerer.calls.accept(call_id, {})
-    assert world.record(call_id).accepted == 1
+        await end_own_calls(switchboard)
     await until(world, lambda: not world.is_open(call_id))
 
 
 async def test_without_a_call_there_is_nothing_to_end(world: World, triggerer: Triggerer) -> None:
-    await end_own_call(triggerer.calls, triggerer.feed.client, "me", print)
+    await end_own_calls(triggerer.feed.client)
     assert world.count("openai.hangup") == 0

@@ -295,6 +295,22 @@ async def test_a_killed_sensor_declines_the_call_that_it_has_claimed(world: Worl
     assert (world.row(call_id).state, world.row(call_id).end_reason) == ("rejected", "killed")
 
 
+async def test_a_killed_task_leaves_the_call_of_the_contact_who_stood_in_its_place_before(world: World) -> None:
+    """Marked as failed is the task for the second contact; the first one's call has been handed on."""
+    call_id = await asyncio.to_thread(world.ring, script=FOR_EVER, headers=[("X-Contact", "ann")])
+    first = AnswerCallOperator(task_id="wait", headers={"X-Contact": "ann"})
+    assert (await asyncio.to_thread(run_task, first))["call_id"] == call_id
+    second = AnswerCallOperator(task_id="wait", headers={"X-Contact": "bob"})
+    trigger = (await asyncio.to_thread(deferred, second)).trigger
+    trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
+    running = asyncio.create_task(run(trigger))
+    world.task_state = FAILED
+    await cancelled_as_airflow_does(trigger, running)
+    await carried_out()
+    row = world.row(call_id)
+    assert (row.state, row.end_wanted, world.is_open(call_id)) == ("accepted", None, True)
+
+
 async def test_a_killed_task_ends_the_call_that_it_has_just_taken_over(world: World) -> None:
     taking = TakeCallOperator(task_id="wait", order="desk")
     trigger = (await asyncio.to_thread(deferred, taking)).trigger
