@@ -37,7 +37,7 @@ from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS, S
 from airflow_openai_realtime.switchboard.store import OverdueCall, Store
 from airflow_openai_realtime.switchboard.store.statistics import OTHER, REASONS
 from airflow_openai_realtime.switchboard.threads import Threads
-from airflow_openai_realtime.switchboard.witnesses import GONE, REJECTED, Account, Witness
+from airflow_openai_realtime.switchboard.witnesses import CALLER, CALLER_HUNG_UP, GONE, REJECTED, Account, Witness
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,19 @@ class Reaper:
     def wake(self) -> None:
         """Sweep now: somebody wants a call to end."""
         self._woken.set()
+
+    def seems_over(self, line: str, call_id: str) -> None:
+        """
+        End a call whose socket has ended while no holder was there, so that it does not stand as live.
+
+        :param line: Its line.
+        :param call_id: The call.
+        """
+        key = (line, call_id)
+        if key not in self._busy:
+            call = OverdueCall(line, call_id, ACCEPTED, self._now(), tries=0)
+            self._busy[key] = asyncio.ensure_future(self._watched(self._make_certain(call), call))
+            self._busy[key].add_done_callback(partial(self._forget, key))
 
     async def run(self) -> None:
         """Sweep for ever; a slow hang-up does not hold up the next sweep."""
@@ -170,6 +183,15 @@ class Reaper:
                 await self._decline(taken)
         except OpenAIRealtimeError as error:
             await self._failed(taken, error)
+
+    async def _make_certain(self, call: OverdueCall) -> None:
+        try:
+            async with self._client(await self._line(call)) as client:
+                await client.hang_up(call.call_id)
+        except OpenAIRealtimeError as error:
+            log.warning(logs.line("reaper.not_certain", line=call.line, call_id=call.call_id, error=error))
+            return
+        await self._ended(call, Account(Witness.SOCKET, CALLER_HUNG_UP, CALLER))
 
     async def _hang_up(self, call: OverdueCall) -> None:
         """

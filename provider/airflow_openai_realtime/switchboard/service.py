@@ -83,7 +83,7 @@ class Service:
             store, self.lines, self.threads, settings, now, self.clients.use, self.hub.ring, self.counters
         )
         self.orders = OrderDesk(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
-        self.standby = Standby(store, self.lines, settings, now, self.counters)
+        self.standby = Standby(store, self.lines, settings, now, self.counters, on_gone=self.reaper.seems_over)
         self.intake = IntakeWriter(store, settings, self._on_new_call, add=self.orders.store)
         self.retention = Retention(store, self.threads, settings, now)
         self._background: list[asyncio.Task[None]] = []

@@ -24,7 +24,7 @@ from airflow_openai_realtime.switchboard.errors import LinesUnavailable, StoreUn
 from airflow_openai_realtime.switchboard.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-from airflow_openai_realtime.switchboard.standby_call import Attach, StandbyCall
+from airflow_openai_realtime.switchboard.standby_call import Attach, SocketEnd, StandbyCall
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store.standing_by import Heard, Lease, Leave, SilentCall, Standing
 from airflow_openai_realtime.switchboard.store.timeline_rows import CallKey
@@ -50,6 +50,7 @@ class Standby:
     :param now: The clock.
     :param counters: Where what it does is counted.
     :param attach: Opens the socket of a call; for tests.
+    :param on_gone: Told of line and id of a call whose socket has ended.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Standby:
         now: Callable[[], datetime],
         counters: Counters | None = None,
         attach: Attach = sideband.attach,
+        on_gone: Callable[[str, str], None] = lambda line, call_id: None,
     ) -> None:
         self._store = store.standing_by
         self._lines = lines
@@ -67,6 +69,7 @@ class Standby:
         self._now = now
         self._counters = counters or Counters()
         self._attach = attach
+        self._on_gone = on_gone
         self._threads = Threads(1, "switchboard-standby")
         self._lease = Lease(
             worker=uuid.uuid4().hex,
@@ -201,6 +204,8 @@ class Standby:
         await self._write_all(leaving, lambda each: Leave.RELEASE if each.socket_end is None else Leave.REST)
         for each in leaving:
             self._forget(each, each.stopped_for or "")
+            if each.socket_end is SocketEnd.GONE:
+                self._on_gone(*each.call.key)
 
     async def _write_all(self, calls: Sequence[StandbyCall], leave: Callable[[StandbyCall], Leave]) -> None:
         """Write all that waits, then give up the leases."""

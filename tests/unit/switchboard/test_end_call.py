@@ -6,10 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from airflow_world import World, run_task, until
+from airflow_world import CALLER, World, run_task, until
 from tests.unit.conversation.live import HOLDER, SESSION, Line
 
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
+from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.exceptions import CallGone, ClaimLost
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.simulator.faults import Fault
@@ -171,6 +172,29 @@ async def test_a_caller_who_had_left_before_is_told_as_gone(world: World) -> Non
         row = world.row(call_id)
         assert (row.end_reason, row.end_witness, row.ended_by) == ("gone", "found_gone", None)
         assert ledger(world) == ("ended", "answered", call_id)
+
+
+async def test_a_call_whose_caller_leaves_while_no_holder_is_there_does_not_stand_as_talking(world: World) -> None:
+    plan = ConversationPlan(greeting=None, silence_seconds=None)
+    async with Line(world) as line:
+        call = await line.accept(PhoneScript.talks_for_ever(), plan, seconds=600)
+        running = asyncio.create_task(line.run(call, plan))
+        await until(world, world.attachments)
+        line.way.is_cut = True  # this process is as good as dead
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        def is_heard() -> bool:
+            with world.client() as client:
+                kept = client.conversation(call.call_id)
+            return kept is not None and any(entry.body.get("what") == "stood_by" for entry in kept.entries)
+
+        await until(world, is_heard)
+        await asyncio.to_thread(world.simulator.phones.hang_up, CALLER)
+        await until(world, lambda: world.row(call.call_id).is_over)
+        row = world.row(call.call_id)
+        assert (row.end_reason, row.end_witness, row.ended_by) == ("caller_hung_up", "socket", "caller")
+        assert row.ended_at < row.hangup_at
 
 
 async def until_swept(world: World) -> None:
