@@ -199,6 +199,23 @@ def test_usage_adds_up_while_a_call_goes_on_and_is_its_result_s_afterwards(page:
     assert (told["usage"], told["cost"], told["result"]) == ({"total_tokens": 99}, {"usd": 0.5}, {"day": "Friday"})
 
 
+def test_who_watches_a_call_that_a_user_ends_is_told_so_though_openai_answers_last(
+    page: PageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket closes before the hang-up is answered: its holder tells the end first, as the caller's."""
+    page.ring()
+    page.accept()
+
+    def closes_the_socket_first(conn_id: str, call_id: str) -> bool:
+        page.end(1, Account(Witness.SOCKET, "caller_hung_up", "caller"))
+        return False
+
+    monkeypatch.setattr(page.office, "hang_up", closes_the_socket_first)
+    assert page.hang_up().json() == {"gone": False}
+    call = page.store.calls.find("support", "rtc_1")
+    assert (call.end_reason, call.end_witness, call.ended_by) == ("hung_up", "api", f"user {page.user.user_name}")
+
+
 def test_hanging_up_ends_the_call_and_is_written_down(page: PageWorld) -> None:
     page.ring()
     page.accept()
