@@ -294,7 +294,7 @@ def test_the_call_of_a_task_that_is_marked_failed_is_hung_up_soon(
         assert took <= SOON_SECONDS
     assert ended_by(stage, call_ids) == {"api_hangup": 2, None: count - 2}
     finished = hung_up(stage, call_ids)
-    assert Counter(kept.outcome for kept in finished.values()) == {"completed": 2, "caller_hung_up": count - 2}
+    assert Counter(kept.outcome for kept in finished.values()) == {"killed": 2, "caller_hung_up": count - 2}
 
 
 def test_of_all_these_calls_none_is_left_open(stage: Stage) -> None:
