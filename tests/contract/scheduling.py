@@ -134,10 +134,11 @@ def minutes_late() -> dict[str, list[int]]:
 def states_of_a_task() -> dict[str, Any]:
     """What the mounted switchboard says about a task that defers and is cleared, and whose next try is marked."""
     from airflow.models.taskinstance import TaskInstance, clear_task_instances
+    from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    from airflow_openai_realtime.switchboard.mounted import task_state
+    from airflow_openai_realtime.switchboard.mounted import leave_result, task_state
     from airflow_openai_realtime.switchboard.task_states import TaskReference, reference_to
 
     def change(how: Callable[[Any, Any], object]) -> TaskReference:
@@ -159,9 +160,15 @@ def states_of_a_task() -> dict[str, Any]:
     seen["next try deferred"] = task_state(first)
     second = change(lambda instance, _: setattr(instance, "state", "failed"))
     seen |= {"next try failed": task_state(first), "failed": task_state(second)}
+    for result in ({"outcome": "killed", "tools": [{"name": "x"}]}, {"outcome": "another"}):
+        leave_result(second, result)
+    query = XComModel.get_many(run_id=second.run_id, dag_ids=second.dag_id, task_ids=second.task_id, key="return_value")
+    with create_session() as session:
+        left = [XComModel.deserialize_value(row) for row in session.execute(query.with_only_columns(XComModel.value))]
     change(lambda instance, session: session.delete(instance))
     seen["deleted"] = task_state(first)
-    return {name: [state.is_ended, state.is_moved, state.is_cared_for] for name, state in seen.items()}
+    states = {name: [state.is_ended, state.is_moved, state.is_cared_for] for name, state in seen.items()}
+    return {"states": states, "left": left}
 
 
 def runs_of_calls(bag: Any) -> dict[str, Any]:
@@ -185,6 +192,6 @@ if __name__ == "__main__":
         "events_of_runs": events_of_runs(),
         "minutes_late": minutes_late(),
         **runs_of_calls(loaded),
-        "states": states_of_a_task(),
+        **states_of_a_task(),
     }
     print("\n" + json.dumps(seen, default=str))

@@ -82,3 +82,7 @@ def test_the_mounted_switchboard_says_how_a_task_is_by_its_try(seen: dict[str, A
         "failed": [True, False, False],
         "deleted": [True, False, False],
     }
+
+
+def test_the_mounted_switchboard_leaves_a_result_in_xcom_once(seen: dict[str, Any]) -> None:
+    assert seen["left"] == [{"outcome": "killed", "tools": [{"name": "x"}]}]

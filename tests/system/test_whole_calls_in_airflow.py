@@ -126,7 +126,6 @@ def test_a_call_marked_as_failed_is_hung_up_at_once(stage: Stage) -> None:
     path = f"/api/v2/dags/example_survey_call/dagRuns/{run_id}/taskInstances/call"
     stage.airflow.request("PATCH", path, json={"new_state": "failed"})
     began = time.monotonic()
-    # A triggerer takes seconds to load what it asks Airflow with, once; a call that is ended meanwhile waits for that.
     wait_until(lambda: not stage.simulator.log.open_calls(), "the hang-up", timeout_seconds=120, every_seconds=0.05)
     print(f"hung up {time.monotonic() - began:.1f} s after it was marked as failed")
     with stage.switchboard() as switchboard:
