@@ -64,7 +64,8 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
         :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowSensorTimeout: No call came in time.
-    :raises CallError: A call was not accepted, or may have been; then it was hung up. A retry waits for the next one.
+    :raises CallError: A call was not accepted. It rings on for anybody, or nobody can tell and it is kept; a retry
+        takes it up, or waits for the next one.
     :raises SwitchboardUnreachable: The switchboard did not answer when the task started.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept

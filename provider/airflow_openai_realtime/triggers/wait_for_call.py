@@ -41,7 +41,7 @@ class WaitForCallTrigger(BaseTrigger):
     - ``over`` and ``call_id``: with a conversation: the call was accepted and is over,
     - ``timeout``; ``outcome`` is ``canceled`` when a placed call was taken back at the carrier,
     - ``not_answered`` and ``outcome``: the carrier says that no call will come,
-    - ``error`` and ``message``: waiting on cannot help, or an accept failed; then the call was hung up.
+    - ``error`` and ``message``: waiting on cannot help, or an accept failed; the phone rings on for others.
 
     All of these in a process share one long poll. Moved to another triggerer, it waits on there, and a call that it had
     claimed or accepted is found again; with a conversation the call goes on from what was saved.
