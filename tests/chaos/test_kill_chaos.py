@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from tests.chaos.scene import calls_made, calls_of
 from tests.chaos.test_live_call_chaos import LONG_SECONDS, SESSION, chatting, is_held
 from tests.chaos.test_triggerer_chaos import send, start_triggerer
 
-from airflow_openai_realtime.exceptions import SwitchboardUnreachable
+from airflow_openai_realtime.exceptions import SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.simulator import PhoneScript
 from airflow_openai_realtime.simulator.faults import Fault
+from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.records import DIALING, PLACED, RESERVED
 
 pytestmark = [
@@ -122,6 +124,8 @@ def placed_calls(stage: Stage, trial: int, tasks: Sequence[tuple[str, int]] = TA
             # Some talk with the model all the time, the others listen.
             script = chatting(rng) if index % 3 == 0 else PhoneScript.talks_for_ever()
             call_id = stage.simulator.call_in(number, "+14155550100", headers, script)
+            # What is accepted before its webhook is there has no headers, and so is not the ledger's.
+            wait_until(partial(is_known, switchboard, call_id), "the webhook", timeout_seconds=60)
             switchboard.accepting(call_id, "chaos", LONG_SECONDS)
             calls.accept(call_id, SESSION)
             switchboard.accepted(call_id, "chaos")
@@ -132,6 +136,13 @@ def placed_calls(stage: Stage, trial: int, tasks: Sequence[tuple[str, int]] = TA
 
 def _test_name() -> str:
     return os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].partition("[")[0]
+
+
+def is_known(switchboard: SwitchboardClient, call_id: str) -> bool:
+    """Whether the webhook of a call has arrived."""
+    with suppress(UnknownCall, SwitchboardUnreachable):
+        return switchboard.call(call_id).from_number is not None
+    return False
 
 
 def campaign_of(trial: int) -> str:
