@@ -438,6 +438,22 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
                 return None
             raise
 
+    def leave_result(self, task: TaskReference, call_id: str | None) -> bool:
+        """
+        Leave the result of a killed task's call in Airflow, where the task would have returned it.
+
+        :param task: The try that was killed.
+        :param call_id: Its call; ``None``: it had none yet.
+        :return: Whether it is there now; not while the result is not written, and not by a standalone switchboard.
+        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
+        """
+        try:
+            return bool(self._send(ask.leave_result(task, call_id)).get("left"))
+        except SwitchboardRefused as error:
+            if error.status in (404, 405):
+                return False
+            raise
+
     def check(self) -> dict[str, Any]:
         """
         Whether the switchboard can be reached, takes the token, and reaches its store.
@@ -593,6 +609,10 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
         body = _move_body(from_state, to_state, owner, fields)
         return ask.as_attempt(await self._send(ask.move_attempt(attempt_id, body)))
 
+    async def attempt(self, attempt_id: str) -> Attempt:
+        """One row of the ledger as it is now; see :meth:`SwitchboardClient.attempt`."""
+        return ask.as_attempt(await self._send(ask.one_attempt(attempt_id)))
+
     async def attempts(self, campaign: str, *, contact: str | None = None) -> list[Attempt]:
         """All attempts of a campaign; see :meth:`SwitchboardClient.attempts`."""
         found: list[Attempt] = []
@@ -625,14 +645,7 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
             raise
 
     async def leave_result(self, task: TaskReference, call_id: str | None) -> bool:
-        """
-        Leave the result of a killed task's call in Airflow, where the task would have returned it.
-
-        :param task: The try that was killed.
-        :param call_id: Its call; ``None``: it had none yet.
-        :return: Whether it is there now; not while the result is not written, and not by a standalone switchboard.
-        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
-        """
+        """Leave a killed task's result in Airflow; see :meth:`SwitchboardClient.leave_result`."""
         try:
             return bool((await self._send(ask.leave_result(task, call_id))).get("left"))
         except SwitchboardRefused as error:

@@ -190,3 +190,14 @@ class AsyncConversationMethods(ABC):
     async def recent_calls(self, *, before: Place | None = None, limit: int = 100) -> RecentPage:
         """Calls of the line with what became of them; see :meth:`ConversationMethods.recent_calls`."""
         return ask.as_recent_page(await self._send(ask.recent_calls(before, limit)))
+
+    async def recent_call(self, call_id: str) -> RecentCall | None:
+        """A call with what became of it; see :meth:`ConversationMethods.recent_call`."""
+        try:
+            return ask.as_recent_call(await self._send(ask.recent_call(call_id)))
+        except UnknownCall:
+            return None
+        except SwitchboardRefused as error:
+            if error.status != 404:
+                raise
+            return None

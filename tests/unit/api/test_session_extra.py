@@ -34,7 +34,6 @@ def test_a_voice_newer_than_this_release_is_sent_unless_another_is_given():
     ("extra", "path"),
     [
         ({"type": "x"}, "type"),
-        ({"model": "x"}, "model"),
         ({"extra_fields": {}}, "extra_fields"),
         ({"audio": None}, "audio"),
         ({"audio": {"output": {"speed": 1}}}, "audio.output.speed"),
@@ -47,3 +46,9 @@ def test_a_known_field_must_be_given_in_its_place(extra, path):
     with pytest.raises(InvalidSession, match="is a known field: set it in the session") as caught:
         RealtimeSession(extra_fields=extra)
     assert caught.value.field == f"extra_fields.{path}"
+
+
+def test_a_model_that_is_refused_in_its_place_is_taken_unless_one_is_given_there() -> None:
+    assert RealtimeSession(extra_fields={"model": "newer"}).to_body()["model"] == "newer"
+    with pytest.raises(InvalidSession, match="is a known field"):
+        RealtimeSession(model="gpt-realtime", extra_fields={"model": "newer"})

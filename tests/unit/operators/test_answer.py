@@ -135,12 +135,15 @@ async def test_when_no_call_comes_in_time_soft_fail_skips(world: World) -> None:
 
 
 @BOTH
-async def test_a_refused_session_fails_the_task_and_the_next_try_takes_the_next_call(world: World, make: Make) -> None:
+async def test_a_refused_session_fails_the_task_and_the_next_try_takes_the_caller_who_still_waits(
+    world: World, make: Make
+) -> None:
     world.simulator.faults.status("accept", 400)
     with pytest.raises(SwitchboardRefused, match="could not accept"):
-        await deferred(make(), ring=world.ring)
-    call_id = await asyncio.to_thread(world.ring, "+14155550199", script=FOR_EVER)
-    assert run_task(make())["call_id"] == call_id
+        await deferred(make(), ring=lambda: world.ring(script=FOR_EVER))
+    await asyncio.to_thread(world.ring, "+14155550199", script=FOR_EVER)
+    call = run_task(make())
+    assert (call["from_number"], call["state"]) == (CALLER, "accepted")
 
 
 @BOTH
@@ -341,7 +344,8 @@ def test_everything_a_dag_author_would_template_is_templated() -> None:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     names_of_code = {"functions", "result_model"}
-    fixed = {"if_not_answered", "timeout", "soft_fail", "wait_for_end", "retries", "retry_delay", *names_of_code}
+    airflows = {"retries", "retry_delay", "map_index_template"}
+    fixed = {"if_not_answered", "timeout", "soft_fail", "wait_for_end", *airflows, *names_of_code}
     assert given - fixed == set(AnswerCallOperator.template_fields)
 
 

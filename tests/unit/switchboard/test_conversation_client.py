@@ -54,7 +54,7 @@ def test_the_synchronous_client_does_it_all() -> None:
         ("GET", "/v1/calls/rtc_1/conversation"),
         ("GET", "/v1/recent?limit=7"),
     ]
-    assert json.loads(seen[1].content)["entries"][0]["body"] == {"text": "half ?"}
+    assert json.loads(seen[1].content)["entries"][0]["body"] == {"text": "half "}
 
 
 def test_a_lost_answer_is_asked_for_again_with_the_same_request() -> None:

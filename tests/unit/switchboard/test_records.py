@@ -69,12 +69,14 @@ def test_an_attempt_survives_json() -> None:
     assert Attempt.from_dict(json.loads(json.dumps(attempt.to_dict()))) == attempt
 
 
-def test_only_a_reserved_attempt_may_be_dialled_and_unknown_never_leads_there() -> None:
+def test_only_a_reserved_or_refused_attempt_may_be_dialled_and_unknown_never_leads_there() -> None:
     assert set(ATTEMPT_MOVES) == set(ATTEMPT_STATES)
-    assert [state for state, to in ATTEMPT_MOVES.items() if "dialing" in to] == ["reserved"]
+    assert [state for state, to in ATTEMPT_MOVES.items() if "dialing" in to] == ["reserved", "ended"]
+    # The store lets an ended attempt go there only when nothing was dialed and the number is another one.
+    moves = {**ATTEMPT_MOVES, "ended": ("ended",)}
     reachable, todo = set(), ["unknown"]
     while todo:
-        for state in ATTEMPT_MOVES[todo.pop()]:
+        for state in moves[todo.pop()]:
             if state not in reachable:
                 reachable.add(state)
                 todo.append(state)

@@ -27,7 +27,7 @@ class Made:
         return self.clients[-1]
 
     def are_closed(self) -> list[bool]:
-        return [client._http.is_closed for client in self.clients]
+        return [client._http._http.is_closed for client in self.clients]
 
 
 async def test_all_users_of_a_project_share_a_client() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -85,6 +86,35 @@ def test_no_move_leads_back_to_dialing(sqlite_store: Store, start: str, end: str
     row = reserve(sqlite_store)
     with pytest.raises(InvalidInput):
         sqlite_store.attempts.move("support", row.attempt_id, start, end, "a", {}, START)
+
+
+REFUSED, OTHER_NUMBER = {"outcome": "failed"}, "+14155550124"
+
+
+@pytest.mark.parametrize(
+    ("ended_with", "to_number", "may"),
+    [
+        (REFUSED, OTHER_NUMBER, True),
+        (REFUSED, "+14155550123", False),
+        (REFUSED | {"carrier_call_id": "CA1"}, OTHER_NUMBER, False),
+        (REFUSED | {"call_id": "rtc_1"}, OTHER_NUMBER, False),
+        ({"outcome": "busy"}, OTHER_NUMBER, False),
+    ],
+)
+def test_after_a_refusal_only_another_number_is_dialled(
+    store: Store, ended_with: dict[str, str], to_number: str, may: bool
+) -> None:
+    row = reserve(store)
+    store.attempts.move("support", row.attempt_id, "reserved", "dialing", "a", {}, START)
+    store.attempts.move("support", row.attempt_id, "dialing", "ended", "b", ended_with, START)
+    again = partial(
+        store.attempts.move, "support", row.attempt_id, "ended", "dialing", "c", {"to_number": to_number}, START
+    )
+    if may:
+        assert (again().state, again().to_number, again().outcome) == ("dialing", to_number, None)
+    else:
+        with pytest.raises(MoveRefused):
+            again()
 
 
 def test_an_attempt_of_another_line_is_not_there(store: Store) -> None:
