@@ -271,7 +271,34 @@ def insert_calls(
     if added:
         append(connection, [(*key, rows[key]["state"]) for key in rows if key in added], new[0].received_at)
         note_calls(connection, _correlated(call for call in new if (call.line, call.call_id) in added))
+    if len(added) < len(rows):
+        known = {(call.line, call.call_id): call for call in new if call.webhook_id is not None}
+        for key in sorted(known.keys() - added):
+            _complete(connection, known[key])
     return added
+
+
+def _complete(connection: Connection, late: NewCall) -> None:
+    """
+    Add what a webhook says of a call that was registered before it came, for example by the accept of its id.
+
+    :param late: The call as the webhook tells of it. The state stays; a call that another webhook told of stays whole.
+    """
+    same = (calls.c.line == late.line) & (calls.c.call_id == late.call_id) & calls.c.webhook_id.is_(None)
+    row = _row(late)
+    values = {name: row[name] for name in ("webhook_id", "from_number", "to_number", "headers", "media_security")}
+    is_taken = select(calls.c.call_id).where(calls.c.line == late.line, calls.c.webhook_id == late.webhook_id)
+    if connection.execute(is_taken).first() is not None:
+        return
+    # Before the call: conversations are locked first everywhere.
+    lock_conversation(connection, late.line, late.call_id)
+    if connection.execute(calls.update().where(same).values({**values, "version": calls.c.version + 1})).rowcount != 1:
+        return
+    note_calls(connection, _correlated([late]))
+    call, _ = _find(connection, late.line, late.call_id)
+    append(connection, [(call.line, call.call_id, call.state)], late.received_at)
+    if call.is_over:
+        settle(connection, call, late.received_at)
 
 
 def _correlated(new: Iterable[NewCall]) -> dict[str, tuple[str, str]]:

@@ -9,12 +9,13 @@ from threading import Barrier, Thread
 import pytest
 from tests.unit.switchboard.support import START, a_call
 
+from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.errors import MoveRefused, StoreUnavailable
 from airflow_openai_realtime.switchboard.records import CALL_STATES
-from airflow_openai_realtime.switchboard.store import CallFilter, Store
+from airflow_openai_realtime.switchboard.store import CallFilter, NewCall, Store
 
 RINGING = CallFilter(("ringing",))
 
@@ -50,6 +51,36 @@ def test_a_webhook_id_that_was_seen_is_a_duplicate_whatever_the_call(store: Stor
     assert store.calls.add([a_call(2, webhook_id="wh_1")]) == set()
     with pytest.raises(UnknownCall):
         store.calls.find("support", "rtc_2")
+
+
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_a_webhook_that_comes_after_the_accept_completes_the_call_and_its_ledger_row(
+    store: Store, *, ends_first: bool
+) -> None:
+    attempt = store.attempts.reserve("support", "spring", "ann", 1, "+14155550123", START)
+    for before, after in [("reserved", "dialing"), ("dialing", "placed")]:
+        store.attempts.move("support", attempt.attempt_id, before, after, "task", {}, START)
+    unheard_of = NewCall(line="support", call_id="rtc_1", received_at=START, expires_at=START)
+    accept = partial(moves.accepted, claimant="task", now=START, default_duration_seconds=60)
+    end = partial(moves.ended, now=START, reason="killed")
+    store.calls.move("support", "rtc_1", accept, START, unheard_of)
+    if ends_first:
+        store.calls.move("support", "rtc_1", end, START)
+    headers = {CORRELATION_HEADER.lower(): attempt.correlation_id}
+    assert store.calls.add([a_call(1, headers=headers)]) == set()
+    if not ends_first:
+        assert store.attempts.find("support", attempt.attempt_id).call_id == "rtc_1"
+        store.calls.move("support", "rtc_1", end, START)
+    call = store.calls.find("support", "rtc_1")
+    assert (call.headers, call.from_number, call.claimed_by) == (headers, "+14155550123", "task")
+    kept = store.attempts.find("support", attempt.attempt_id)
+    assert (kept.state, kept.outcome, kept.call_id) == ("ended", "killed", "rtc_1")
+
+
+def test_a_second_webhook_changes_nothing_of_a_call(store: Store) -> None:
+    store.calls.add([a_call(1)])
+    store.calls.add([a_call(1, webhook_id="wh_other", from_number="+14155550777")])
+    assert store.calls.find("support", "rtc_1").from_number == "+14155550123"
 
 
 def test_the_same_call_id_on_another_line_is_another_call(store: Store) -> None:
