@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
-_turn = threading.Lock()
+_turn = threading.RLock()  # a signal handler may come in while its own thread holds it
 _loop: asyncio.AbstractEventLoop | None = None
 
 
@@ -47,7 +47,7 @@ def _running() -> asyncio.AbstractEventLoop:
 def _forget() -> None:
     """In a forked process: the thread is not there, and the lock may have been held."""
     global _loop, _turn
-    _turn = threading.Lock()
+    _turn = threading.RLock()
     _loop = None
 
 
