@@ -33,6 +33,7 @@ from airflow_openai_realtime.operators import (
     WatchCallOperator,
 )
 from airflow_openai_realtime.sensors import IncomingCallSensor
+from airflow_openai_realtime.tasks.masked_fields import MaskedFields
 from airflow_openai_realtime.tasks.template_fields import TEXT_FIELDS, check_rendered
 from airflow_openai_realtime.testing.local_airflow import make_known
 
@@ -148,7 +149,7 @@ def test_text_stays_text(operator: type[Any], data: st.DataObject) -> None:
     templates = {"{{ value }}": text, both: f"{text}17", "+{{ number }}": "+17", "{{ number }}": "17"}
     template = data.draw(st.sampled_from(sorted(templates)))
     task = rendered(operator, name, template, {"value": text, "number": 17}, native=native, way=way)
-    assert getattr(task, name) == templates[template]
+    assert as_used(task, name) == templates[template]
 
 
 @pytest.mark.parametrize("operator", NEEDED)
@@ -156,7 +157,7 @@ def test_a_phone_number_in_a_template_is_not_made_a_number(operator: type[Any]) 
     for name in fields_of(operator, text=True):
         for way in WAYS:
             task = rendered(operator, name, "{{ value }}", {"value": "+14155550142"}, native=True, way=way)
-            assert getattr(task, name) == "+14155550142"
+            assert as_used(task, name) == "+14155550142"
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -219,6 +220,11 @@ def test_an_explicit_none_is_not_given(operator: type[Any]) -> None:
             except InvalidInput:
                 continue  # None is no value for it, and is refused by name
             check_rendered(task)
+
+
+def as_used(task: Any, name: str) -> Any:
+    """A rendered field as the task uses it; Airflow keeps some of them masked."""
+    return task._plain(name) if isinstance(task, MaskedFields) else getattr(task, name)
 
 
 def refused_as_empty(running: Any) -> str | None:

@@ -363,7 +363,7 @@ def test_told_to_stop_after_it_has_asked_it_hangs_up() -> None:
     with pytest.raises(CallError, match="stopped"):
         run_steps(accepting(is_stopped=lambda: next(answers)), world.perform)
     assert not world.is_open
-    assert (world.row.state, world.row.end_reason) == (ENDED, "stopped")
+    assert (world.row.state, world.row.end_reason) == (ENDED, "killed")
     assert world.accepted == 1
 
 

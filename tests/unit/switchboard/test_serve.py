@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import resource
 import signal
@@ -18,6 +19,9 @@ from tests.unit.switchboard.support import SECRET, event_body, signed
 
 from airflow_openai_realtime.switchboard.client import SwitchboardClient
 from airflow_openai_realtime.switchboard.tokens import derived_token
+
+#: As long as OpenAI's; a shorter one is warned of at the start.
+LONG_SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
 
 
 def deliver(url: str, number: int = 1) -> httpx.Response:
@@ -120,7 +124,7 @@ def test_signed_deliveries_are_taken_while_strangers_hold_more_connections_than_
 def test_what_is_wrong_is_said_in_one_line_before_it_serves(changes: dict[str, str], said: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [*PROGRAM, "--port", "0"],
-        env=environment(**changes),
+        env=environment(**{"OPENAI_WEBHOOK_SECRET": LONG_SECRET, **changes}),
         cwd=tmp_path,
         capture_output=True,
         text=True,
