@@ -21,7 +21,7 @@ from airflow.sdk.log import mask_secret
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 from airflow_openai_realtime.hooks.handing_over import handed_over
-from airflow_openai_realtime.version_compat import async_connections_are_safe
+from airflow_openai_realtime.version_compat import async_connections_are_safe, mask_in_this_process
 
 SHARED_SECONDS = 5.0
 """How long one look-up serves all that ask for the same connection in the same event loop."""
@@ -118,6 +118,7 @@ async def hide_async(*secrets: str) -> None:
     if not new:
         return
     if not async_connections_are_safe():
+        mask_in_this_process(*new)
         _start(asyncio.to_thread(hide, *new))
     else:
         from airflow.sdk.log import amask_secret
