@@ -164,7 +164,7 @@ def states_of_a_task() -> dict[str, Any]:
         leave_result(second, result)
     query = XComModel.get_many(run_id=second.run_id, dag_ids=second.dag_id, task_ids=second.task_id, key="return_value")
     with create_session() as session:
-        left = [XComModel.deserialize_value(row) for row in session.execute(query.with_only_columns(XComModel.value))]
+        left = [XComModel.deserialize_value(row) for row in session.scalars(query)]
     change(lambda instance, session: session.delete(instance))
     seen["deleted"] = task_state(first)
     states = {name: [state.is_ended, state.is_moved, state.is_cared_for] for name, state in seen.items()}

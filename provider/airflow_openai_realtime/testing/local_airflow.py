@@ -204,5 +204,5 @@ def _result_of(run: Any, task_id: str) -> Any:
 
     query = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids=task_id, key="return_value")
     with create_session() as session:
-        row = session.execute(query.with_only_columns(XComModel.value)).first()
-    return None if row is None else XComModel.deserialize_value(row)
+        row = session.scalars(query).first()
+        return None if row is None else XComModel.deserialize_value(row)
