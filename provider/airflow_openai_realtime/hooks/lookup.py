@@ -20,7 +20,6 @@ from airflow.sdk.log import mask_secret
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
-from airflow_openai_realtime.hooks.handing_over import handed_over
 from airflow_openai_realtime.version_compat import async_connections_are_safe, mask_in_this_process
 
 SHARED_SECONDS = 5.0
@@ -75,6 +74,8 @@ async def find_connection_async(connection_id: str, conn_type: str, connections:
     :param connections: What the task has handed over, sealed; a connection among them is not looked up.
     :raises ConfigurationError: There is none, or its extra is no JSON object.
     """
+    from airflow_openai_realtime.hooks.handing_over import handed_over
+
     _checked(connection_id, conn_type)
     known = handed_over(connections, connection_id)
     if known is not None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_openai_realtime.calls.placed import about_given
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     CallAlreadyDecided,
@@ -91,6 +90,8 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
         plan = self._answer_plan()
         self.shown_call_id = reference.call_id
         if not self.wait_for_end:
+            from airflow_openai_realtime.calls.placed import about_given
+
             call = self._plain("call")
             try:
                 return {**self._accept(context, reference, plan).to_dict(), **about_given(call)}

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets
-from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS
-from airflow_openai_realtime.switchboard.witnesses import KILLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +97,8 @@ def _end_or_leave(
     """
     from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS
+    from airflow_openai_realtime.switchboard.witnesses import KILLED
 
     at = line.switchboard
     try:

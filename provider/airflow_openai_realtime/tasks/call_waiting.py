@@ -13,7 +13,6 @@ from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import check_match_literals, read_mapping, read_match
 from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.switchboard.task_states import reference_to
 from airflow_openai_realtime.tasks.accepting import AcceptingTask
 from airflow_openai_realtime.tasks.template_fields import drop_shared_defaults
 
@@ -143,6 +142,7 @@ class CallWaiting(AcceptingTask):
 
     def _look(self, context: Context) -> dict[str, Any] | None:
         from airflow_openai_realtime.calls.placed import outcome_before
+        from airflow_openai_realtime.switchboard.task_states import reference_to
 
         wanted, placed = self._wanted(), self._placed()
         self._task = reference_to(context["ti"])

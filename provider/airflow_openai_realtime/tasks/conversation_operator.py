@@ -10,7 +10,6 @@ from airflow.sdk import BaseOperator
 
 from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_mapping
-from airflow_openai_realtime.calls.placed import about_given
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.tasks.call_link import LABEL, HasCallLink
@@ -199,6 +198,8 @@ class ConversationOperator(HasCallLink, RenderedTask, BaseOperator):
 
     def _about_attempt(self) -> dict[str, Any]:
         """Return what is known of the attempt from which the call came: whom it was to reach."""
+        from airflow_openai_realtime.calls.placed import about_given
+
         return about_given(getattr(self, "call", None)) or about_given(getattr(self, "placed", None))
 
     def _conn_id(self) -> str:
