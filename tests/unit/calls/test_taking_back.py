@@ -16,7 +16,6 @@ from airflow_openai_realtime.dialers.twilio import AsyncTwilioDialer
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.tasks import placed_call
 from airflow_openai_realtime.triggers import pacing
 
 PHONE, OTHER = "+14155550142", "+14155550143"
@@ -84,7 +83,7 @@ async def test_a_queued_call_whose_sensor_gave_up_does_not_ring_later(
 async def test_a_queued_call_whose_task_gave_up_does_not_ring_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placed_call, "COMING_IN_SECONDS", 0.2)
+    monkeypatch.setattr("airflow_openai_realtime.operators.place.COMING_IN_SECONDS", 0.2)
     world.simulator.phones.add(OTHER, FOR_EVER)
     world.simulator.phones.add(PHONE, FOR_EVER)
     await asyncio.to_thread(place, OTHER)
