@@ -13,7 +13,7 @@ from airflow_openai_realtime.dialers.port import CarrierCall
 from airflow_openai_realtime.exceptions import CarrierUnavailable, ClaimLost, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.matching import CallMatch
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.switchboard.records import RINGING, SwitchboardCall
 
 ANY = CallMatch()
 
@@ -143,6 +143,8 @@ async def test_after_an_answered_call_the_late_webhook_is_awaited(world: World, 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
         await asyncio.to_thread(world.ring)
+        while (await feed.client.calls(state=RINGING)).calls:
+            await asyncio.sleep(0.01)
 
     carrier = CarrierWatch(Carrier("completed"), "CA1")  # type: ignore[arg-type]
     assert (await wait(feed, carrier=carrier, sleep=pause)).status == "claimed"
