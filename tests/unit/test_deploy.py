@@ -37,8 +37,9 @@ def exec_form(instruction: str) -> list[str]:
 
 def test_the_container_runs_our_program_by_itself_and_not_as_root() -> None:
     assert exec_form("ENTRYPOINT") == ["python", *PROGRAM[1:]]
-    asked = subprocess.run([*PROGRAM, *exec_form("CMD"), "--help"], capture_output=True, text=True, check=True)
-    assert "--store-url" in asked.stdout
+    for arguments, said in (([], "doctor"), (exec_form("CMD"), "--store-url")):
+        asked = subprocess.run([*PROGRAM, *arguments, "--help"], capture_output=True, text=True, check=True)
+        assert said in asked.stdout
     users = [index for index, (name, _) in enumerate(instructions()) if name == "USER"]
     assert instructions()[users[-1]] == ("USER", "10001")
     assert not any(name == "RUN" for name, _ in instructions()[users[-1] :])

@@ -108,6 +108,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path():
             "output": {"speed": 2, "voice": "marinn"},
         },
         tools=[{"type": "mcp", "server_label": "a"}, {"type": "teleport"}, {"type": "function"}],
+        tool_choice={"type": "function", "name": "missing"},
         extra_fields={"instructions": "x"},
     )
     for path in (
@@ -120,10 +121,11 @@ def test_all_problems_are_reported_at_once_each_with_its_path():
         "tools.0: an MCP tool needs one of server_url",
         "tools.1: must be an object with type function or mcp",
         "tools.2.name: is missing",
+        "tool_choice.name:",
         "extra_fields.instructions:",
     ):
         assert path in str(error)
-    assert "10 problems" in str(error)
+    assert "11 problems" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -492,6 +492,16 @@ async def test_ended_anywhere_no_call_is_left(
     await until(world, lambda: not world.is_open(call_id))
 
 
+async def test_an_accept_that_comes_through_after_the_end_is_hung_up(world: World, triggerer: Triggerer) -> None:
+    call_id = await ring(world)
+    await triggerer.feed.client.accepting(call_id, "me", 600)
+    world.simulator.faults.status("reject", 503, times=99)  # else the call is declined before
+    await end_own_calls(triggerer.feed.client)
+    await triggerer.calls.accept(call_id, {})
+    assert world.record(call_id).accepted == 1
+    await until(world, lambda: not world.is_open(call_id))
+
+
 async def test_without_a_call_there_is_nothing_to_end(world: World, triggerer: Triggerer) -> None:
     await end_own_calls(triggerer.feed.client)
     assert world.count("openai.hangup") == 0

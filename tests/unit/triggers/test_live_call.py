@@ -14,7 +14,7 @@ from airflow_openai_realtime.conversation.plan import ConversationPlan
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.triggers import pacing
+from airflow_openai_realtime.triggers import killing, pacing
 from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 
 FOR_EVER = PhoneScript.talks_for_ever()
@@ -158,14 +158,22 @@ def killed(world: World, call_id: str) -> LiveCallTrigger:
 
 @pytest.mark.parametrize("state", ["failed", "success", "removed"])
 async def test_killed_by_a_user_the_call_is_hung_up_and_has_a_result(
-    world: World, monkeypatch: pytest.MonkeyPatch, state: str | None
+    world: World, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
+    pushed: list[dict[str, Any]] = []
+
+    async def push(task: Any, result: dict[str, Any]) -> None:
+        pushed.append(result)
+
+    monkeypatch.setattr(killing, "push_result", push)
     call_id = await asyncio.to_thread(accept, world)
     says({FakeTask().run_id: {"wait": state}}, monkeypatch)
     await killed(world, call_id).on_kill()
     await until(world, lambda: world.row(call_id).is_over)
     assert not world.is_open(call_id)
     assert world.row(call_id).end_reason == "killed"
+    await until(world, lambda: pushed)
+    assert [(result["call_id"], result["reason"]) for result in pushed] == [(call_id, "killed")]
 
 
 async def test_moved_to_another_triggerer_the_call_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
