@@ -186,8 +186,7 @@ def test_the_address_of_a_call_survives_a_reload_and_back_leads_to_the_list(
     assert browser.run("return location.hash") == f"#/{LINE}/{call_id}"
     browser.run("history.back()")
     wait_for_row(browser, call_id)
-    # Airflow may write the frame's own path behind its own; that address, too, leads to the list.
-    assert browser.run("return location.pathname").startswith("/plugin/openai-realtime-calls")
+    assert browser.run("return location.pathname") == "/plugin/openai-realtime-calls"
     browser.command("Page.reload")
     wait_for_row(browser, call_id)
     browser.click(f"{row_of(call_id)} a[data-part=open]")
@@ -208,11 +207,17 @@ def test_back_from_another_page_of_airflow_leads_to_the_list_as_it_was(
     browser.run("page.querySelector('#filter').focus()")
     browser.command("Input.insertText", text=DAG_ID)
     browser.wait_for("return location.hash.includes('q=')", "the filter in the address")
+    browser.size(800, 300)
+    browser.run(f'page.querySelector("{row_of(call_id)}").scrollIntoView({{block: "start"}})')
+    browser.wait_for("return history.state?.callsListPlace?.top > 0", "the place to be kept")
+    top = browser.run("return page.defaultView.scrollY")
     browser.click(f"{row_of(call_id)} a[data-part=run]")
     browser.wait_for("return document.querySelector('iframe') === null", "the page to be left")
     browser.run("history.back()")
     browser.wait_for(f"return page.querySelector('#filter')?.value === '{DAG_ID}'", "the filter")
     wait_for_row(browser, call_id)
+    browser.wait_for(f"return Math.abs(page.defaultView.scrollY - {top}) < 5", "the same height")
+    assert browser.run("return location.pathname") == "/plugin/openai-realtime-calls"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

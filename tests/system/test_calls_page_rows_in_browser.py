@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from starlette.responses import HTMLResponse
 from tests.system import browser as chromium
 from tests.system.browser import Browser
 from tests.unit.calls_page.support import ALL, DIALED, PREFIX, PageWorld, User, claimant
@@ -52,6 +53,27 @@ def site(world: PageWorld) -> Iterator[str]:
     app.mount(PREFIX, world.page)
     with ServedApp(app) as served:
         yield f"{served.url}{PREFIX}/"
+
+
+# What Airflow's UI does when the frame of a plugin has loaded, since 3.3.2: https://github.com/apache/airflow/pull/72196
+AIRFLOWS_FRAME = f"""<!doctype html><link rel="icon" href="data:,">
+<iframe style="width: 100%; height: 90vh" src="{PREFIX}/"></iframe><script>
+document.querySelector("iframe").addEventListener("load", async (loaded) => {{
+  const {{ pathname, hash }} = loaded.target.contentWindow.location;
+  await null;
+  history.replaceState({{ idx: 0 }}, "", `/plugin{PREFIX}${{pathname}}${{hash}}`);
+}});
+</script>"""
+
+
+@pytest.fixture
+def framed(world: PageWorld) -> Iterator[str]:
+    """Address of the page in a frame, on a socket."""
+    app = FastAPI()
+    app.mount(PREFIX, world.page)
+    app.get(f"/plugin{PREFIX}{{rest:path}}")(lambda rest: HTMLResponse(AIRFLOWS_FRAME))
+    with ServedApp(app) as served:
+        yield f"{served.url}/plugin{PREFIX}"
 
 
 @pytest.fixture
@@ -262,6 +284,32 @@ def test_back_keeps_the_place(browser: Browser, world: PageWorld, site: str) -> 
     browser.run("history.back()")
     browser.wait_for_element(row("rtc_80"))
     browser.wait_for(f"return Math.abs(scrollY - {top}) < 5", "the same height")
+
+
+def test_the_address_and_the_place_stay_when_airflow_s_frame_has_loaded(
+    browser: Browser, world: PageWorld, framed: str
+) -> None:
+    for number in range(40):
+        world.ring(number, seconds_ago=number)
+        world.end(number)
+    loaded = "page.readyState === 'complete'"
+    browser.size(800, 600)
+    browser.open(f"{framed}#/support/rtc_3")
+    browser.wait_for_element("a[data-part=back]")
+    browser.wait_for(f"return {loaded}", "the frame")
+    assert browser.run("return location.href") == f"{framed}#/support/rtc_3"
+    browser.click("a[data-part=back]")
+    browser.wait_for_element(row("rtc_30"))
+    browser.run(f"page.querySelector({row('rtc_30')!r}).scrollIntoView({{block: 'center'}})")
+    browser.wait_for("return history.state?.callsListPlace?.top > 100", "the place to be kept")
+    top = browser.run("return page.defaultView.scrollY")
+    for _ in range(2):
+        browser.open("about:blank")
+        browser.wait_for("return location.href === 'about:blank'", "another page")
+        browser.run("history.back()")
+        browser.wait_for_element(row("rtc_30"))
+        browser.wait_for(f"return {loaded} && Math.abs(page.defaultView.scrollY - {top}) < 5", "the same height")
+        assert browser.run("return location.href") == f"{framed}#/"
 
 
 def test_a_filter_stays_while_calls_are_looked_at_and_after_a_reload(

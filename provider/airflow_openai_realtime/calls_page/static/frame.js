@@ -27,6 +27,16 @@ export function followTheme() {
 }
 
 /**
+ * Keep the address of Airflow's UI and the state of its history entry. When a frame has loaded, Airflow replaces both since
+ * 3.3.2: it appends the frame's path to its own, /plugin/openai-realtime-calls, and drops what keepListPlace has kept.
+ * Source: pull request 72196 of apache/airflow, airflow-core/src/airflow/ui/src/hooks/useIframeUrlSync.ts.
+ */
+export function keepAddress() {
+  const stop = (loaded) => loaded.stopImmediatePropagation();
+  window.frameElement?.addEventListener("load", stop, { capture: true, once: true });
+}
+
+/**
  * Begin at the place that the address of Airflow's UI names, when this page's own names none, and follow that address
  * when somebody edits it, or goes back after a reload: then the browser takes only Airflow's window back.
  */

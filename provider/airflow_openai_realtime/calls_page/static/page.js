@@ -1,7 +1,7 @@
 // The page: asks the server while somebody looks, and shows the list of calls or one call.
 
 import { announce, arrange, el } from "./dom.js";
-import { followTheme, reload, takeOverPlace, tellPlace } from "./frame.js";
+import { followTheme, keepAddress, reload, takeOverPlace, tellPlace } from "./frame.js";
 import { CallList } from "./call_list.js";
 import { CallView } from "./call_view.js";
 import { callWords } from "./words.js";
@@ -197,6 +197,7 @@ function decoded(text) {
 }
 
 followTheme();
+keepAddress();
 takeOverPlace();
 window.addEventListener("hashchange", go);
 window.addEventListener("scroll", () => view === list && list.scrolled(window.scrollY), { passive: true });
