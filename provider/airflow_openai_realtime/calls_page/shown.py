@@ -134,6 +134,9 @@ def ended_by(call: SwitchboardCall, owner: OwningTask | None) -> str | None:
     Another DAG's task is not named: the user may not be allowed to read that DAG.
     """
     by = call.ended_by if call.is_over else call.end_wanted_by
+    order = order_of_claimant(by)
+    if order is not None:
+        return f"standing order {order}"
     task = task_named(by)
     if task is None:
         return by and mask_numbers(by)

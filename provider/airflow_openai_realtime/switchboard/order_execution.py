@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -104,18 +104,25 @@ class OrderExecution:
 
     async def reject(self, status_code: int) -> None:
         """
-        Decline the call.
+        Decline the call. Who declines it is committed before OpenAI is asked; when this worker dies, another worker or
+        the reaper declines it.
 
         :raises CallError: It was not declined and rings on for others, or nobody can tell and it is resumed.
+        :raises MoveRefused: It was accepted meanwhile.
         :raises StoreUnavailable: What became of the call could not be stored.
         """
+        now, seconds = self.now(), moves.ACTING_SECONDS
+        wanted = partial(moves.want_decline, now=now, by=self._claimant, status_code=status_code)
+        await self._move(partial(wanted, acting_seconds=seconds))
         try:
             await self.client.reject(self.call.call_id, status_code)
-        except CallGone:
-            await self._ended(GONE)
+        except CallGone as error:
+            may_be_ours = self.is_resumed or error.may_have_happened
+            await self._ended(GONE, too_late_for=None if may_be_ours else self._claimant)
         except CallAlreadyDecided:
-            if not self.is_resumed:
-                await self._ended(DECIDED_ELSEWHERE)
+            # From then on the reaper may have declined it.
+            if not self.is_resumed and self.now() < now + timedelta(seconds=seconds):
+                await self._ended(DECIDED_ELSEWHERE, too_late_for=self._claimant)
                 raise
             await self._rejected(status_code)
         except CallError as error:
@@ -125,8 +132,12 @@ class OrderExecution:
         else:
             await self._rejected(status_code)
 
+    @property
+    def _claimant(self) -> str:
+        return self.call.claimed_by or ""
+
     def _rules(self) -> AcceptanceRules:
-        return AcceptanceRules(self.call.call_id, self.call.claimed_by or "", self._report, now=self.now)
+        return AcceptanceRules(self.call.call_id, self._claimant, self._report, now=self.now)
 
     async def _perform(self, step: Step) -> Any:
         if step.port == "calls":
@@ -145,7 +156,7 @@ class OrderExecution:
         if step.method == "release":
             return await self._give_back(step.arguments[-1])
         if step.method == "accept_in_doubt":
-            return await self._move(partial(moves.accept_in_doubt, claimant=self.call.claimed_by or ""))
+            return await self._move(partial(moves.accept_in_doubt, claimant=self._claimant))
         if step.method == "ended":
             return await self._ended(step.arguments[1])
         return await self._found()
@@ -154,17 +165,20 @@ class OrderExecution:
         if self._is_other_owners(call):
             change = moves.NOTHING
         else:
-            claimant = self.call.claimed_by or ""
-            change = moves.accepted(call, claimant, self.now(), self.default_duration_seconds)
+            change = moves.accepted(call, self._claimant, self.now(), self.default_duration_seconds)
         self._accepted_here = bool(change.values)
         return change
 
-    async def _ended(self, reason: str) -> SwitchboardCall:
-        return await self._move(
-            lambda call: moves.NOTHING if self._is_other_owners(call) else moves.ended(call, self.now(), reason)
-        )
+    async def _ended(self, reason: str, too_late_for: str | None = None) -> SwitchboardCall:
+        def rule(call: SwitchboardCall) -> Change:
+            if self._is_other_owners(call):
+                return moves.NOTHING
+            return moves.ended(call, self.now(), reason, too_late_for=too_late_for)
+
+        return await self._move(rule)
 
     async def _give_back(self, reason: str) -> None:
+        await self._move(partial(moves.not_declined, by=self._claimant))
         self.is_given_back = True
         give_back = partial(self.store.order_taking.give_back, self.call, self.order, reason)
         while await self.threads.run(give_back, self.now()) is None:

@@ -309,6 +309,7 @@ def test_what_is_odd_is_refused_in_a_sentence(page: PageWorld, path: str, status
         (claimant(task_id="hang_up"), "task hang_up"),
         (claimant(task_id="talk", map_index=7), "task talk [7]"),
         (claimant("secret_dag"), "another task"),
+        ("order:day", "standing order day"),
     ],
 )
 def test_who_hung_up_and_what_the_carrier_counted_is_told(page: PageWorld, by: str | None, told: str | None) -> None:

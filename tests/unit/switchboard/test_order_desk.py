@@ -342,7 +342,7 @@ async def test_a_call_that_could_not_be_declined_rings_on(
     openai.answer = lambda operation, call_id: httpx.Response(401)
     await ring(desk, store, clock)
     assert {operation for operation, _ in openai.asked} == {"reject"}
-    assert (look(store).state, look(store).claimed_by) == ("ringing", None)
+    assert (look(store).state, look(store).claimed_by, look(store).end_wanted) == ("ringing", None, None)
     openai.answer = lambda operation, call_id: DECIDED
     await ring(desk, store, clock, 2)
     assert brief(look(store, 2)) == ("ended", "order:day", "decided_elsewhere")
@@ -362,6 +362,79 @@ async def test_a_decline_without_a_clear_answer_is_sent_again(
     clock.move(2)
     await sweep(desk)
     assert (look(store).state, look(store).status_code) == ("rejected", 486)
+
+
+async def test_who_declines_is_committed_before_openai_is_asked(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
+    put(store, clock, action="reject", status_code=486)
+    before: list[SwitchboardCall] = []
+
+    def answer(operation: str, call_id: str) -> httpx.Response:
+        before.append(look(store))
+        return httpx.Response(200)
+
+    openai.answer = answer
+    await ring(desk, store, clock)
+    assert [(call.state, call.end_wanted, call.end_wanted_by) for call in before] == [
+        ("claimed", "rejected", "order:day")
+    ]
+    call = look(store)
+    assert (call.state, call.end_reason, call.ended_by, call.end_witness) == (
+        "rejected",
+        "rejected",
+        "order:day",
+        "api",
+    )
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+async def test_a_decline_whose_answer_is_lost_is_not_told_as_the_caller_s_end(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, is_resumed: bool
+) -> None:
+    put(store, clock, action="reject", status_code=486)
+    lost = httpx.ReadTimeout("no answer")
+    answers = iter([lost, lost, GONE] if is_resumed else [lost, GONE])
+    openai.answer = lambda operation, call_id: next(answers)
+    await ring(desk, store, clock)
+    if is_resumed:
+        assert look(store).state == "claimed"
+        clock.move(2)
+        await sweep(desk)
+    assert next(answers, None) is None
+    call = look(store)
+    assert (call.end_reason, call.ended_by, call.end_witness) == ("rejected", "order:day", "api")
+
+
+async def test_a_decline_that_the_reaper_sent_meanwhile_is_the_order_s(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
+    put(store, clock, action="reject", status_code=486)
+
+    def late(operation: str, call_id: str) -> httpx.Response:
+        clock.move(moves.ACTING_SECONDS)
+        return DECIDED
+
+    openai.answer = late
+    await ring(desk, store, clock)
+    assert (look(store).state, look(store).ended_by) == ("rejected", "order:day")
+
+
+async def test_a_call_whose_decline_is_in_doubt_is_declined_by_the_reaper_unless_its_order_goes(
+    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+) -> None:
+    put(store, clock, action="reject", status_code=486)
+    openai.answer = lambda operation, call_id: httpx.Response(503)
+    await ring(desk, store, clock)
+    clock.move(moves.ACTING_SECONDS - 0.1)
+    assert store.reaping.overdue(clock()) == []
+    clock.move(0.1)
+    (overdue,) = store.reaping.overdue(clock())
+    assert (overdue.call_id, overdue.reason, overdue.by, overdue.status_code) == ("rtc_1", "rejected", "order:day", 486)
+    store.orders.remove("support", "day")
+    await sweep(desk)
+    assert (look(store).state, look(store).end_wanted, look(store).status_code) == ("ringing", None, None)
+    assert store.reaping.overdue(clock()) == []
 
 
 async def test_what_a_dead_worker_took_is_answered_by_another(
