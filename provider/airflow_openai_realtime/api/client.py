@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_openai_realtime.api import requests, retry
+from airflow_openai_realtime.api import background_loop, requests, retry
 from airflow_openai_realtime.api.error_text import quotable
 from airflow_openai_realtime.api.requests import CallRequest
 from airflow_openai_realtime.api.retry import Pace, Policy, Trouble, Verdict
@@ -28,8 +26,6 @@ from airflow_openai_realtime.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from airflow_openai_realtime.api.session import RealtimeSession
 
 
@@ -130,12 +126,10 @@ class CallsClient:
         self._pace = pace or Pace()
         self._http = Transport(headers=headers(settings), timeout_seconds=settings.timeout_seconds, transport=transport)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> CallsClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -183,9 +177,7 @@ class CallsClient:
         Retries: for 3 s, also while the call is not found: it may have been accepted a moment ago.
         Source: https://developers.openai.com/api/docs/guides/voice-server-controls
         """
-        # In a thread of its own: whoever asks may be inside an event loop.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, _is_live(self._settings, call_id, self._pace)).result()
+        return background_loop.run(functools.partial(_is_live, self._settings, call_id, self._pace))
 
     def reject(self, call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> None:
         """
@@ -292,12 +284,10 @@ class AsyncCallsClient:
             transport=transport,
         )
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> AsyncCallsClient:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

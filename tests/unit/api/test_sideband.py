@@ -16,6 +16,7 @@ from websockets.asyncio.server import serve
 from websockets.http11 import Response
 
 from airflow_openai_realtime.api import sideband
+from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.sideband import attach
 from airflow_openai_realtime.exceptions import (
@@ -119,6 +120,15 @@ async def test_commands_are_sent_as_json_and_not_after_the_end(settings):
         assert got == [{"type": "response.create"}]
         with pytest.raises(CallGone):
             await sideband.send({"type": "response.create"})
+
+
+@pytest.mark.parametrize(("refusals", "is_live"), [([], True), ([404] * 20, False)])
+async def test_both_clients_tell_whether_a_call_is_live(settings, fake_time, refusals, is_live):
+    async with server(settings, refusals=refusals) as sockets:
+        with CallsClient(sockets.settings, pace=fake_time.pace()) as client:
+            assert await asyncio.to_thread(client.is_live, "rtc_1") is is_live
+        async with AsyncCallsClient(sockets.settings, pace=fake_time.pace()) as client:
+            assert await client.is_live("rtc_1") is is_live
 
 
 async def test_leaving_the_block_closes_the_socket(settings):
