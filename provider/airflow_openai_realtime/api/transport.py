@@ -16,16 +16,12 @@ import os
 import ssl
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from airflow_openai_realtime.api import background_loop
 from airflow_openai_realtime.api.retry import Trouble
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 CONNECT_SECONDS = 5.0
 
@@ -97,12 +93,10 @@ class AsyncTransport:
             follow_redirects=False,
         )
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> AsyncTransport:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -168,12 +162,10 @@ class Transport:
         self._made: AsyncTransport | None = None
         self._made_in: object = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Transport:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

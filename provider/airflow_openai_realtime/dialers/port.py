@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 from airflow_openai_realtime.api.phone_numbers import mask_number, to_e164
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import InvalidInput
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 CarrierStatus = Literal["queued", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"]
 """How far a carrier's call is. Source: https://www.twilio.com/docs/voice/api/call-resource"""
@@ -127,11 +123,9 @@ def is_https_url(text: str) -> bool:
 class Dialer(Protocol):
     """A carrier for synchronous code. A context manager."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Dialer: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def place(self, request: DialRequest) -> PlacedCall:
         """
@@ -179,11 +173,9 @@ class Dialer(Protocol):
 class AsyncDialer(Protocol):
     """:class:`Dialer` for coroutines; the same methods, errors and retries."""
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> AsyncDialer: ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    async def __aexit__(self, *_: object) -> None: ...
 
     async def place(self, request: DialRequest) -> PlacedCall:
         """Ring a phone: :meth:`Dialer.place`."""

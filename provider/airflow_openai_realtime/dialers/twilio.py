@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -19,9 +18,6 @@ from airflow_openai_realtime.dialers.port import CarrierCall, DialRequest, Place
 from airflow_openai_realtime.dialers.settings import CarrierSettings
 from airflow_openai_realtime.dialers.twilio_requests import TwilioRequest
 from airflow_openai_realtime.exceptions import CarrierUnavailable, DialError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -92,12 +88,10 @@ class TwilioDialer:
         self._pace = pace or Pace()
         self._http = Transport(transport=transport, **_client_options(settings))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> TwilioDialer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -205,12 +199,10 @@ class AsyncTwilioDialer:
         self._pace = pace or Pace()
         self._http = AsyncTransport(transport=transport, **_client_options(settings))
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> AsyncTwilioDialer:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
