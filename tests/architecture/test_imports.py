@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,9 @@ AIRFLOW_ALLOWED_FILES = {
     "calls_page/airflow_office.py",
 }
 
+#: Files that only pytest loads; what they need comes with it.
+FOR_PYTEST = {"testing/pytest_plugin.py", "simulator/pytest_plugin.py"}
+
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 
 
@@ -100,6 +105,37 @@ def forbidden_imports(source: str, file: str) -> list[str]:
 @pytest.mark.parametrize("file", FILES)
 def test_a_part_imports_only_what_it_builds_on(file: str) -> None:
     assert forbidden_imports((ROOT / file).read_text(), file) == []
+
+
+def declared_dependencies() -> set[str]:
+    """What the package depends on, by the names to import."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    (listed,) = re.findall(r"^dependencies = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
+    names = {name.replace("-", "_") for name in re.findall(r'^ *"([a-z0-9-]+)', listed, re.MULTILINE)}
+    return names - {"apache_airflow"} | {"airflow"}
+
+
+def undeclared_imports(source: str, file: str) -> set[str]:
+    """What a file imports that is neither the package's, nor Python's, nor a declared dependency."""
+    imported = {module.split(".")[0] for module in imported_modules(source, file)}
+    return imported - declared_dependencies() - sys.stdlib_module_names - {PACKAGE}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_imported_is_a_declared_dependency(file: str) -> None:
+    assert undeclared_imports((ROOT / file).read_text(), file) <= ({"pytest"} if file in FOR_PYTEST else set())
+
+
+def test_every_declared_dependency_is_imported() -> None:
+    examples = (Path(__file__).parents[2] / "example_dags").glob("*.py")  # the wheel holds them
+    imported: set[str] = set()
+    for path in (*(ROOT / file for file in FILES), *examples):
+        imported |= {module.split(".")[0] for module in imported_modules(path.read_text(), path.name)}
+    assert declared_dependencies() <= imported
+
+
+def test_an_import_for_type_checkers_alone_needs_a_declared_dependency_too() -> None:
+    assert undeclared_imports("if TYPE_CHECKING:\n    from typing_extensions import Self", "api/client.py")
 
 
 def test_every_part_has_its_place() -> None:
