@@ -18,12 +18,12 @@ demo: setup  ## run a callback campaign in a real Airflow against the simulator 
 	$(RUN) -m demo $(if $(KEEP),--keep)
 
 test: setup  ## all tests that need no PostgreSQL
-	$(RUN) -m pytest -n 2 -m "not postgres and not chaos and not system"
+	$(RUN) -m pytest -n 4 -m "not postgres and not chaos and not system"
 	$(RUN) -m pytest tests/system -m "not chaos"
 	$(RUN) -m pytest docs/samples
 
 test-postgres: setup  ## the tests that need PostgreSQL (its binaries; a private cluster is started)
-	$(RUN) -m pytest -n 2 -m postgres
+	$(RUN) -m pytest -n 4 -m postgres
 
 lint: setup  ## ruff, mypy, and the checks of docs and docstrings
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(RUN) -m scripts.check_docs

@@ -36,6 +36,7 @@ Answer = dict[str, Any]
 
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+By = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
 
 LONGEST_BY = 500
 
@@ -76,7 +77,7 @@ class Rejected(BaseModel):
 class WantedDecline(BaseModel):
     """Who is about to decline a call and with what SIP status; or that he certainly did not."""
 
-    by: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
+    by: By
     status_code: int = Field(default=DEFAULT_REJECT_STATUS, ge=300, le=699)
     wanted: bool = True
 
@@ -97,7 +98,7 @@ class WantedEnd(BaseModel):
     """
 
     reason: Reason
-    by: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
+    by: By
     after_seconds: float = Field(default=0.0, ge=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
     acting: bool = False
 
@@ -107,10 +108,10 @@ class Ended(BaseModel):
 
     reason: Reason
     witness: Witness | None = None
-    by: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)] | None = None
+    by: By | None = None
     talk_seconds: float | None = Field(default=None, ge=0, le=10 * LONGEST_CALL_SECONDS, allow_inf_nan=False)
     ended_at: AwareDatetime | None = None
-    too_late_for: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)] | None = None
+    too_late_for: By | None = None
 
     def account(self) -> str | Account:
         """As a witness's account; a reason alone says by itself who may have told it."""
@@ -157,7 +158,7 @@ async def claim(request: Request, line: CallerLine, call_id: str, body: ClaimOrT
     rule = partial(moves.claim, claimant=body.claimant, now=now)
     if body.from_claimant is not None:
         rule = partial(moves.take_over, claimant=body.claimant, from_claimant=body.from_claimant, now=now)
-    return await _move(request, line, call_id, rule)
+    return await move_call(request, line, call_id, rule)
 
 
 @router.post("/calls/{call_id:path}/accepting")
@@ -173,7 +174,7 @@ async def accepting(request: Request, line: CallerLine, call_id: str, body: Acce
 
     match = None if body.sole_match is None else CallMatch.from_dict(body.sole_match)
     sole = SoleCall(body.claimant, match) if body.sole else None
-    answer = await _move(request, line, call_id, rule, register=True, sole=sole)
+    answer = await move_call(request, line, call_id, rule, register=True, sole=sole)
     return {**answer, "asked_before": asked_before}
 
 
@@ -183,14 +184,14 @@ async def accepted(request: Request, line: CallerLine, call_id: str, body: Claim
     service = service_of(request)
     now, seconds = service.now(), service.settings.default_max_duration_seconds
     rule = partial(moves.accepted, claimant=body.claimant, now=now, default_duration_seconds=seconds)
-    return await _move(request, line, call_id, rule, register=True)
+    return await move_call(request, line, call_id, rule, register=True)
 
 
 @router.post("/calls/{call_id:path}/release")
 async def release(request: Request, line: CallerLine, call_id: str, body: Release) -> Answer:
     """Give a claim back: the call rings for others again."""
     rule = partial(moves.release, claimant=body.claimant, claimed_at=body.claimed_at, reason=body.reason)
-    answer = await _move(request, line, call_id, rule)
+    answer = await move_call(request, line, call_id, rule)
     # A fallback that is due by now need not wait for the next sweep.
     service_of(request).orders.look_soon()
     return answer
@@ -199,14 +200,14 @@ async def release(request: Request, line: CallerLine, call_id: str, body: Releas
 @router.post("/calls/{call_id:path}/accept_in_doubt")
 async def accept_in_doubt(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
     """Note that an accept failed without a clear answer; the claim stays."""
-    return await _move(request, line, call_id, partial(moves.accept_in_doubt, claimant=body.claimant))
+    return await move_call(request, line, call_id, partial(moves.accept_in_doubt, claimant=body.claimant))
 
 
 @router.post("/calls/{call_id:path}/rejected")
 async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejected) -> Answer:
     """Note that the call was rejected."""
     now = service_of(request).now()
-    return await _move(request, line, call_id, partial(moves.rejected, now=now, status_code=body.status_code))
+    return await move_call(request, line, call_id, partial(moves.rejected, now=now, status_code=body.status_code))
 
 
 @router.post("/calls/{call_id:path}/decline")
@@ -216,37 +217,35 @@ async def decline(request: Request, line: CallerLine, call_id: str, body: Wanted
     rule = partial(
         moves.want_decline, now=now, by=by, status_code=body.status_code, acting_seconds=moves.ACTING_SECONDS
     )
-    return await _move(request, line, call_id, rule if body.wanted else partial(moves.not_declined, by=by))
+    return await move_call(request, line, call_id, rule if body.wanted else partial(moves.not_declined, by=by))
 
 
 @router.post("/calls/{call_id:path}/refer")
 async def refer(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
     """Note that a transfer is about to be requested."""
-    return await _move(request, line, call_id, partial(moves.want_transfer, target_uri=body.target_uri))
+    return await move_call(request, line, call_id, partial(moves.want_transfer, target_uri=body.target_uri))
 
 
 @router.post("/calls/{call_id:path}/referred")
 async def referred(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
     """Note that a transfer was requested, or certainly was not."""
     rule = moves.referred if body.requested else moves.not_referred
-    return await _move(request, line, call_id, partial(rule, target_uri=body.target_uri))
+    return await move_call(request, line, call_id, partial(rule, target_uri=body.target_uri))
 
 
 @router.post("/calls/{call_id:path}/end")
 async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd) -> Answer:
     """Note who wants a call to end and why; the switchboard ends it, whoever dies meanwhile."""
-    service = service_of(request)
-    rule = partial(
-        moves.want_end,
-        now=service.now(),
+    acting_seconds = moves.ACTING_SECONDS if body.acting else 0.0
+    return await end_call(
+        request,
+        line,
+        call_id,
         reason=body.reason,
-        by=shortened(body.by),
+        by=body.by,
         after_seconds=body.after_seconds,
-        acting_seconds=moves.ACTING_SECONDS if body.acting else 0.0,
+        acting_seconds=acting_seconds,
     )
-    answer = await _move(request, line, call_id, rule)
-    service.reaper.wake()
-    return answer
 
 
 @router.post("/calls/{call_id:path}/ended")
@@ -259,7 +258,7 @@ async def ended(request: Request, line: CallerLine, call_id: str, body: Ended) -
         ended_at=body.ended_at,
         too_late_for=body.too_late_for and shortened(body.too_late_for),
     )
-    return await _move(request, line, call_id, rule)
+    return await move_call(request, line, call_id, rule)
 
 
 @router.get("/status")
@@ -299,7 +298,32 @@ def checked_id(call_id: str) -> str:
         ) from None
 
 
-async def _move(
+async def end_call(
+    request: Request,
+    line: Line,
+    call_id: str,
+    *,
+    reason: str,
+    by: str,
+    after_seconds: float,
+    acting_seconds: float = 0.0,
+) -> Answer:
+    """Note who wants a call to end and why, and let the reaper carry it out; see :func:`moves.want_end`."""
+    service = service_of(request)
+    rule = partial(
+        moves.want_end,
+        now=service.now(),
+        reason=reason,
+        by=shortened(by),
+        after_seconds=after_seconds,
+        acting_seconds=acting_seconds,
+    )
+    answer = await move_call(request, line, call_id, rule)
+    service.reaper.wake()
+    return answer
+
+
+async def move_call(
     request: Request,
     line: Line,
     call_id: str,
@@ -308,6 +332,14 @@ async def _move(
     register: bool = False,
     sole: SoleCall | None = None,
 ) -> Answer:
+    """
+    Change a call by a rule, tell those who follow the feed, and answer with the call.
+
+    :param register: Whether a call that no webhook has told of is noted first.
+    :param sole: Of what the call has to be the only one.
+    :raises MoveRefused: The rule does not allow it.
+    :raises UnknownCall: The line has never seen it.
+    """
     service = service_of(request)
     call_id = checked_id(call_id)
     unknown = _unheard_of(service, line, call_id) if register else None

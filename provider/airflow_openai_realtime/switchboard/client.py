@@ -25,7 +25,7 @@ from airflow_openai_realtime.switchboard.conversation_client import AsyncConvers
 from airflow_openai_realtime.switchboard.matching import CallMatch
 from airflow_openai_realtime.switchboard.order_client import AsyncOrderMethods, OrderMethods
 from airflow_openai_realtime.switchboard.records import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
-from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
+from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS, TaskReference, TaskState
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.switchboard.witnesses import Account
@@ -438,6 +438,35 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
                 return None
             raise
 
+    def task_stopped(
+        self,
+        task: TaskReference,
+        call_id: str,
+        *,
+        by: str,
+        generation: int = 0,
+        unknown_after_seconds: float = CLEARED_SECONDS,
+    ) -> TaskState | None:
+        """
+        Let the switchboard decide about the call of a task that Airflow has stopped.
+
+        The call of a task that is over ends at once. That of a cleared one waits a minute for the next try. That of a
+        trigger that only moves to another triggerer goes on.
+
+        :param task: The try that was stopped.
+        :param call_id: Its call.
+        :param by: Its claimant, 1 to 2,000 characters.
+        :param generation: Its number as a holder of the conversation; 0: it was none.
+        :param unknown_after_seconds: When the call ends, 0 to 3,600, unless a holder goes on with it, where the
+            switchboard does not run in Airflow's API server and so does not know how the task is.
+        :return: How the task is; ``None``: this switchboard does not know.
+        :raises UnknownCall: The line has never seen the call.
+        :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
+
+        Retries: up to 5 within 5 s; a repeated request has no second effect.
+        """
+        return ask.as_task_state(self._send(ask.task_stopped(task, call_id, by, generation, unknown_after_seconds)))
+
     def leave_result(self, task: TaskReference, call_id: str | None) -> bool:
         """
         Leave the result of a killed task's call in Airflow, where the task would have returned it.
@@ -643,6 +672,19 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
             if error.status in (404, 405):
                 return None
             raise
+
+    async def task_stopped(
+        self,
+        task: TaskReference,
+        call_id: str,
+        *,
+        by: str,
+        generation: int = 0,
+        unknown_after_seconds: float = CLEARED_SECONDS,
+    ) -> TaskState | None:
+        """Let the switchboard decide about a stopped task's call; see :meth:`SwitchboardClient.task_stopped`."""
+        request = ask.task_stopped(task, call_id, by, generation, unknown_after_seconds)
+        return ask.as_task_state(await self._send(request))
 
     async def leave_result(self, task: TaskReference, call_id: str | None) -> bool:
         """Leave a killed task's result in Airflow; see :meth:`SwitchboardClient.leave_result`."""

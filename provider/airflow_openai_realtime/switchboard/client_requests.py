@@ -181,6 +181,20 @@ def task_state(task: TaskReference) -> SwitchboardRequest:
     return SwitchboardRequest("POST", "/v1/task-state", body=asdict(task))
 
 
+def task_stopped(
+    task: TaskReference, call_id: str, by: str, generation: int, unknown_after_seconds: float
+) -> SwitchboardRequest:
+    """That Airflow has stopped the task of a call."""
+    body = {
+        **asdict(task),
+        "call_id": call_id,
+        "by": by,
+        "generation": generation,
+        "unknown_after_seconds": unknown_after_seconds,
+    }
+    return SwitchboardRequest("POST", "/v1/task-stopped", body=body, call_id=call_id)
+
+
 def leave_result(task: TaskReference, call_id: str | None) -> SwitchboardRequest:
     """Leave the result of a killed task's call in Airflow."""
     return SwitchboardRequest("POST", "/v1/task-result", body={**asdict(task), "call_id": call_id}, call_id=call_id)

@@ -1,7 +1,9 @@
-"""``POST /v1/task-state``: how a task is, for a trigger that is cancelled and has to know why."""
+"""What a switchboard in Airflow's API server knows about the tasks whose calls it has, and does when one is stopped."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -9,13 +11,16 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 
 from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard import moves
 from airflow_openai_realtime.switchboard.call_result import CallResult, Outcome
-from airflow_openai_realtime.switchboard.call_routes import PRINTABLE, Answer
+from airflow_openai_realtime.switchboard.call_routes import PRINTABLE, Answer, By, end_call, move_call
+from airflow_openai_realtime.switchboard.errors import MoveRefused
 from airflow_openai_realtime.switchboard.kept_result import result_without_end
 from airflow_openai_realtime.switchboard.lines import Line
 from airflow_openai_realtime.switchboard.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.service import service_of
-from airflow_openai_realtime.switchboard.task_states import TaskReference
+from airflow_openai_realtime.switchboard.settings import LONGEST_CALL_SECONDS
+from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS, TaskReference, TaskState
 from airflow_openai_realtime.switchboard.witnesses import KILLED
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
@@ -33,10 +38,72 @@ class AskedTask(BaseModel):
     try_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{32,36}$")] | None = None
 
 
+CallId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
+
+
 class KilledTask(AskedTask):
     """One try of a task instance that was killed, and the call that it had; ``None``: it had none yet."""
 
-    call_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)] | None = None
+    call_id: CallId | None = None
+
+
+class StoppedTask(AskedTask):
+    """
+    One try of a task instance that Airflow has stopped, and its call.
+
+    ``by``: its claimant. ``generation``: its number as a holder of the conversation, 0: it was none.
+    ``unknown_after_seconds``: when the call ends where Airflow's state of the task is not known.
+    """
+
+    call_id: CallId
+    by: By
+    generation: int = Field(0, ge=0, le=2**31 - 1)
+    unknown_after_seconds: float = Field(CLEARED_SECONDS, ge=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+
+    @property
+    def reference(self) -> TaskReference:
+        """Which task and which try."""
+        return TaskReference(**self.model_dump(include=set(AskedTask.model_fields)))
+
+    def end_after(self, state: TaskState | None) -> float | None:
+        """In how many seconds the call ends unless a holder goes on with it; ``None``: it goes on."""
+        if state is None:
+            return self.unknown_after_seconds
+        if state.is_ended:
+            return 0.0
+        return None if state.is_moved else CLEARED_SECONDS
+
+
+@router.post("/task-stopped")
+async def task_stopped(request: Request, line: CallerLine, body: StoppedTask) -> Answer:
+    """
+    Decide about the call of a task that Airflow has stopped, and say how the task is.
+
+    The call of a task that is over ends at once. That of a cleared one waits a minute for the next try. That of a
+    trigger that only moves to another triggerer goes on.
+    """
+    service = service_of(request)
+    state = None
+    if service.task_states is not None:
+        state = await service.threads.run(service.task_states, body.reference)
+    seconds = body.end_after(state)
+    if seconds is not None:
+        await end_call(request, line, body.call_id, reason=KILLED, by=body.by, after_seconds=seconds)
+        if seconds > 0 and body.generation and await _has_later_holder(request, line, body):
+            # A next try that was quicker than this request took the call up before it.
+            claim = partial(moves.claim, claimant=body.by, now=service.now())
+            with suppress(MoveRefused):
+                await move_call(request, line, body.call_id, claim)
+    return {"task": None if state is None else state.to_dict()}
+
+
+async def _has_later_holder(request: Request, line: Line, body: StoppedTask) -> bool:
+    service = service_of(request)
+    try:
+        kept = await service.threads.run(service.store.conversations.find, line.name, body.call_id)
+    except UnknownCall:
+        return False
+    return kept.generation > body.generation
 
 
 @router.post("/task-result")

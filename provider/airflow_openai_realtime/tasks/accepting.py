@@ -97,7 +97,6 @@ def _end_or_leave(
     """
     from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
-    from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS
     from airflow_openai_realtime.switchboard.witnesses import KILLED
 
     at = line.switchboard
@@ -105,11 +104,11 @@ def _end_or_leave(
         with SwitchboardClient(
             at.url, at.token, line=at.line, timeout_seconds=KILL_REQUEST_SECONDS, retries=False
         ) as switchboard:
-            state = None if task is None else switchboard.task_state(task)
-            is_cleared = state is not None and not state.is_ended
-            seconds = CLEARED_SECONDS if is_cleared else 0.0
-            switchboard.end_call(call_id, reason=KILLED, by=claimant, after_seconds=seconds)
-            return is_cleared
+            if task is None:
+                switchboard.end_call(call_id, reason=KILLED, by=claimant)
+                return False
+            state = switchboard.task_stopped(task, call_id, by=claimant, unknown_after_seconds=0)
+            return state is not None and not state.is_ended
     except OpenAIRealtimeError as error:
         report(f"The switchboard cannot be asked to end call {call_id}: {error}")
     try:

@@ -52,9 +52,8 @@ LATE_CLAIM_SECONDS = (0.0, 1.0, 4.0)
 #: How long the switchboard is told on what happened while it was away, in seconds, and the pause in between.
 TELL_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
-#: How long a call that was ended may take until its result is written, in seconds, and the pause between two looks.
-RESULT_SECONDS = 40.0
-LOOK_SECONDS = 0.5
+#: Pauses before the looks whether the result of an ended call is written, in seconds: many calls may end at once.
+RESULT_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 16.0)
 
 
 @dataclass
@@ -100,79 +99,78 @@ class Kill:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _ended: list[str] = field(default_factory=list, init=False)
     _outcome: str | None = field(default=None, init=False)
-    _knows_airflow: bool = field(default=False, init=False)
+    _state: TaskState | None = field(default=None, init=False)
 
     async def carry_out(self) -> None:
         """Find out why the trigger was cancelled, and do what that means for its call."""
         line = await self.hook.aline()
         async with shared_switchboard(line.switchboard) as switchboard:
-            state = await self._ask_switchboard(switchboard, ANSWER_SECONDS)
-            is_asked_to_end = state is None
-            if is_asked_to_end:
-                # Whatever Airflow says, and if it says nothing: the call does not outlive its task by more than that.
-                leaving = asyncio.ensure_future(self._leave(switchboard))
-                if line.switchboard.url.rstrip("/").endswith(MOUNTED_AT):
-                    # It lives, since Airflow's API server has taken the kill; it is only busy.
-                    state = await self._ask_switchboard(switchboard, BUSY_SECONDS)
-                state = state or await ask_airflow(self.task)
-                if state is None or not state.is_ended:
-                    await asyncio.wait([leaving])
+            tell = partial(self._tell_stopped, switchboard)
+            is_told = await self._in_time(tell, ANSWER_SECONDS)
+            if not is_told and line.switchboard.url.rstrip("/").endswith(MOUNTED_AT):
+                # It lives, since Airflow's API server has taken the kill; it is only busy.
+                is_told = await self._in_time(tell, BUSY_SECONDS)
+            state = self._state or await ask_airflow(self.task)
+            if not is_told and (state is None or not state.is_ended):
+                await self._repeatedly(tell, asyncio.get_running_loop().time())
+                state = self._state or state
             if state is not None and state.is_ended:
                 await self._end(line, switchboard)
             elif state is not None and state.is_moved:
                 self.report("The task only moved to another triggerer: its call goes on.")
-                if is_asked_to_end:
-                    await self._withdraw_all(switchboard)
-            else:
-                if not is_asked_to_end:
-                    await self._leave(switchboard)
-                if self.order is not None:
-                    await self._watch_order(self.order, switchboard)
+                if self._state is None:
+                    await self._withdraw(switchboard)
+            elif self.order is not None:
+                await self._watch_order(self.order, switchboard)
 
     # -- why -------------------------------------------------------------------------------------------------------
 
-    async def _ask_switchboard(self, switchboard: AsyncSwitchboardClient, seconds: float) -> TaskState | None:
-        """Ask a switchboard in Airflow's API server; ``None``: this one is elsewhere, or does not answer."""
-        reference = reference_to(self.task)
-        if reference is None:
-            return None
+    async def _in_time(self, tell: Callable[[], Awaitable[None]], seconds: float) -> bool:
         try:
-            state = await asyncio.wait_for(switchboard.task_state(reference), seconds)
-        except (OpenAIRealtimeError, asyncio.TimeoutError):
-            return None
-        self._knows_airflow = state is not None
-        return state
-
-    # -- cleared ---------------------------------------------------------------------------------------------------
-
-    async def _leave(self, switchboard: AsyncSwitchboardClient) -> None:
-        """Keep the call for the next try of the task, for a minute."""
-        began = asyncio.get_running_loop().time()
-        for call_id in await self._call_ids(switchboard):
-            self.report(f"Call {call_id} waits {CLEARED_SECONDS:g} s for the next try of the task.")
-            await self._repeatedly(partial(self._want_end, switchboard, call_id, CLEARED_SECONDS), began)
-            if self.generation and await self._has_next_holder(switchboard, call_id):
-                # A next try that was quicker than this request had taken the call up before it.
-                await self._withdraw(switchboard, call_id)
-
-    async def _has_next_holder(self, switchboard: AsyncSwitchboardClient, call_id: str) -> bool:
-        try:
-            kept = await switchboard.conversation(call_id)
-        except SwitchboardError:
+            await despite_shutdown(lambda: asyncio.wait_for(tell(), seconds))
+        except (OpenAIRealtimeError, asyncio.TimeoutError) as error:
+            self.report(f"The switchboard does not answer ({type(error).__name__}).")
             return False
-        return kept is not None and kept.generation > self.generation
+        return True
 
-    async def _withdraw_all(self, switchboard: AsyncSwitchboardClient) -> None:
+    async def _tell_stopped(self, switchboard: AsyncSwitchboardClient) -> None:
+        """
+        Tell the switchboard that the task was stopped; in Airflow's API server it knows why, and decides.
+
+        There this one request ends a killed task's call. A switchboard that runs elsewhere lets the call go on for a
+        minute at most, unless a holder goes on with it or is said to.
+        """
+        reference = reference_to(self.task)
+        call_ids = await self._call_ids(switchboard)
+        for call_id in call_ids:
+            if reference is None:
+                await self._want_end(switchboard, call_id, CLEARED_SECONDS)
+                continue
+            with suppress(UnknownCall):
+                self._state = await switchboard.task_stopped(
+                    reference, call_id, by=self.claimant, generation=self.generation
+                )
+                self._note_stopped(call_id)
+        if reference is not None and not call_ids:
+            self._state = await switchboard.task_state(reference)
+
+    def _note_stopped(self, call_id: str) -> None:
+        if self._state is None or not (self._state.is_ended or self._state.is_moved):
+            self.report(f"Call {call_id} waits {CLEARED_SECONDS:g} s for the next try of the task.")
+        elif self._state.is_ended and call_id not in self._ended:
+            self.report(f"The task is killed: call {call_id} is ended.")
+            self._ended.append(call_id)
+
+    # -- moved, or cleared -----------------------------------------------------------------------------------------
+
+    async def _withdraw(self, switchboard: AsyncSwitchboardClient) -> None:
         for call_id in await self._call_ids(switchboard):
-            await self._withdraw(switchboard, call_id)
-
-    async def _withdraw(self, switchboard: AsyncSwitchboardClient, call_id: str) -> None:
-        try:
-            await switchboard.claim(call_id, self.claimant)
-        except (MoveRefused, UnknownCall):
-            return  # it is over, or another task's
-        except SwitchboardError as error:
-            self.report(f"Call {call_id} ends in a minute, though its task goes on: {error}")
+            try:
+                await switchboard.claim(call_id, self.claimant)
+            except (MoveRefused, UnknownCall):
+                continue  # it is over, or another task's
+            except SwitchboardError as error:
+                self.report(f"Call {call_id} ends in a minute, though its task goes on: {error}")
 
     async def _watch_order(self, order: Order, switchboard: AsyncSwitchboardClient) -> None:
         """Take a placed call back when no next try waits for it after a minute."""
@@ -296,10 +294,12 @@ class Kill:
         """
         call_id = self._ended[-1] if self._ended else None
         reference = reference_to(self.task)
-        until = asyncio.get_running_loop().time() + RESULT_SECONDS
-        while reference is not None and asyncio.get_running_loop().time() < until:
+        if reference is None:
+            return
+        for pause in RESULT_PAUSES:
+            await self.sleep(pause)
             with suppress(SwitchboardUnreachable):
-                if self._knows_airflow:
+                if self._state is not None:
                     if await switchboard.leave_result(reference, call_id):
                         return
                 elif call_id is None:
@@ -308,7 +308,6 @@ class Kill:
                 elif (result := await self._written_result(switchboard, call_id)) is not None:
                     await push_result(self.task, result)
                     return
-            await self.sleep(LOOK_SECONDS)
 
     async def _written_result(self, switchboard: AsyncSwitchboardClient, call_id: str) -> dict[str, Any] | None:
         call = await switchboard.call(call_id)

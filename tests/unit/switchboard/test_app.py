@@ -20,7 +20,7 @@ def as_url(path: str) -> str:
     return path
 
 
-PRIVATE = 34
+PRIVATE = 35
 
 
 async def test_every_route_that_is_not_public_asks_for_a_token_before_anything_else(switchboard: Switchboard) -> None:

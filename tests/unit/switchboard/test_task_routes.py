@@ -10,11 +10,13 @@ from airflow_world import CONN_ID, World
 
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client_requests import LINE_HEADER
-from airflow_openai_realtime.switchboard.task_states import TaskState
+from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
 
 TASK = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3}
 NAME = "d/r/t/3"
 FAILED = TaskState(exists=True, state="failed")
+CLEARED = TaskState(exists=True, state=None, is_same_try=False)
+MOVED = TaskState(exists=True, state="deferred")
 
 
 def post(world: World, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
@@ -38,17 +40,21 @@ def killed_call(world: World, by: str = NAME) -> str:
     return call_id
 
 
-@pytest.mark.parametrize("path", ["/v1/task-state", "/v1/task-result"])
-def test_both_need_the_token(world: World, path: str) -> None:
-    assert post(world, path, TASK, Authorization="Bearer wrong").status_code == 401
+PATHS = ["/v1/task-state", "/v1/task-result", "/v1/task-stopped"]
+STOPPED = {**TASK, "call_id": "rtc_1", "by": NAME}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_all_need_the_token(world: World, path: str) -> None:
+    assert post(world, path, STOPPED, Authorization="Bearer wrong").status_code == 401
 
 
 @pytest.mark.parametrize(
     "wrong", [{"dag_id": ""}, {"map_index": -2}, {"task_id": "t\x00"}, {"try_id": "no uuid"}, {"run_id": "r" * 251}]
 )
-@pytest.mark.parametrize("path", ["/v1/task-state", "/v1/task-result"])
+@pytest.mark.parametrize("path", PATHS)
 def test_what_names_no_task_is_refused(world: World, path: str, wrong: dict[str, Any]) -> None:
-    assert post(world, path, {**TASK, **wrong}).status_code in (400, 422)
+    assert post(world, path, {**STOPPED, **wrong}).status_code in (400, 422)
 
 
 def test_a_state_is_told_and_elsewhere_nothing(world: World) -> None:
@@ -56,6 +62,61 @@ def test_a_state_is_told_and_elsewhere_nothing(world: World) -> None:
     world.task_state = FAILED
     told = post(world, "/v1/task-state", TASK).json()
     assert told == {"task": {"exists": True, "state": "failed", "is_same_try": True}}
+
+
+def accepted_call(world: World) -> str:
+    call_id = world.ring(script=PhoneScript.talks_for_ever())
+    with world.client() as client:
+        client.accepting(call_id, NAME, 600)
+        client.accepted(call_id, NAME)
+    return call_id
+
+
+@pytest.mark.parametrize(
+    ("state", "ends_after_seconds"),
+    [
+        (FAILED, 0),
+        (TaskState(exists=True, state="success"), 0),
+        (TaskState(exists=False), 0),
+        (CLEARED, 60),
+        (TaskState(exists=True, state="failed", is_same_try=False), 60),
+        (MOVED, None),
+        (None, 60),
+    ],
+)
+def test_why_a_task_was_stopped_decides_when_its_call_ends(
+    world: World, state: TaskState | None, ends_after_seconds: float | None
+) -> None:
+    call_id = accepted_call(world)
+    world.task_state = state
+    with world.client() as client:
+        assert client.task_stopped(TaskReference(**TASK), call_id, by=NAME) == state
+    row = world.row(call_id)
+    if ends_after_seconds is None:
+        assert row.end_wanted is None
+        return
+    assert row.end_wanted_at is not None
+    assert row.end_due_at is not None
+    assert (row.end_wanted, row.end_wanted_by) == ("killed", NAME)
+    assert (row.end_due_at - row.end_wanted_at).total_seconds() == ends_after_seconds
+
+
+def test_where_airflow_cannot_be_asked_the_caller_says_when_the_call_ends(world: World) -> None:
+    call_id = accepted_call(world)
+    with world.client() as client:
+        assert client.task_stopped(TaskReference(**TASK), call_id, by=NAME, unknown_after_seconds=0) is None
+    assert world.simulator.wait_for(lambda: world.row(call_id).is_over)
+
+
+@pytest.mark.parametrize(("generation", "is_kept"), [(1, True), (2, False)])
+def test_a_call_that_a_later_holder_has_goes_on(world: World, generation: int, is_kept: bool) -> None:
+    call_id = accepted_call(world)
+    world.task_state = CLEARED
+    with world.client() as client:
+        for _ in range(2):
+            client.open_conversation(call_id, NAME)
+        client.task_stopped(TaskReference(**TASK), call_id, by=NAME, generation=generation)
+    assert (world.row(call_id).end_wanted is None) is is_kept
 
 
 def test_the_result_of_a_killed_call_is_left_for_its_task(world: World) -> None:
