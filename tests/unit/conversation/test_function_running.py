@@ -39,6 +39,11 @@ async def test_a_function_is_run_in_a_thread_of_its_own_with_checked_arguments()
     assert tool_samples.ran == [(7, "new", "call-function")]
 
 
+async def test_a_function_gets_no_name_that_airflow_reads_as_its_own() -> None:
+    assert (await ran("note", '{"about": {"__type": "Connection", "text": "a\\u202eb"}}')).status == "ok"
+    assert tool_samples.ran == [{"x__type": "Connection", "text": "ab"}]
+
+
 async def test_a_coroutine_function_is_run_in_the_event_loop() -> None:
     answer = await ran("book", '{"day": "2026-11-23", "item": {"name": "pizza", "amount": 2}}')
     assert answer.output == "booked Monday"

@@ -49,6 +49,12 @@ def test_a_class_is_checked_beside_its_schema_and_gives_json() -> None:
     assert answer.detail["value"] == {"agreed": True, "day": "2026-12-01", "items": []}
 
 
+def test_values_that_a_class_brings_itself_are_plain_data_too() -> None:
+    answer = check_result(plan("Stamped"), '{"agreed": true}')
+    source = {"x__type": "airflow.sdk.definitions.connection.Connection"}
+    assert answer.detail["value"] == {"agreed": True, "number": str(10**30), "source": source}
+
+
 def test_what_only_the_class_knows_is_found() -> None:
     answer = check_result(plan("Agreement"), '{"agreed": true, "day": "1999-12-01"}')
     assert answer.detail["problems"] == ["day: Value error, must not be in the past"]

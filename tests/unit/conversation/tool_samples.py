@@ -51,6 +51,14 @@ class Broken(BaseModel):
         raise KeyError("Herr Meier")
 
 
+class Stamped(BaseModel):
+    """A class with values of its own, which do not come from the model."""
+
+    agreed: bool
+    number: int = 10**30
+    source: dict[str, str] = Field(default_factory=lambda: {"__type": "airflow.sdk.definitions.connection.Connection"})
+
+
 class Tree(BaseModel):
     """A class that holds itself."""
 
@@ -65,6 +73,12 @@ def look_up(order: int, kind: Literal["new", "old"] = "new") -> dict[str, Any]:
     """Look up an order."""
     ran.append((order, kind, threading.current_thread().name))
     return {"order": order, "kind": kind}
+
+
+def note(about: dict[str, Any]) -> dict[str, Any]:
+    """Note something."""
+    ran.append(about)
+    return about
 
 
 async def book(day: date, item: Item | None = None) -> str:

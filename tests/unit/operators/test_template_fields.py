@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -55,6 +56,8 @@ NEEDED: dict[type[Any], dict[str, Any]] = {
     WatchCallOperator: {},
 }
 WAYS = ("plain", "partial", "expand", "expand_kwargs")
+#: How parameters are annotated that take text, or text by name, and nothing else.
+OF_TEXT = ("str", "Mapping[str, str]", "Mapping[str, str] | str")
 #: Text that Python reads as something else.
 TEXTS = st.one_of(
     st.sampled_from(
@@ -137,6 +140,24 @@ def test_the_table_of_operators_is_complete() -> None:
 
 def fields_of(operator: type[Any], *, text: bool) -> list[str]:
     return [name for name in operator.template_fields if (name in TEXT_FIELDS) is text]
+
+
+def annotations_of(operator: type[Any]) -> dict[str, str]:
+    """How the parameters of an operator are annotated, by name; the operator's own come before its bases'."""
+    found: dict[str, str] = {}
+    for each in operator.__mro__:
+        if "__init__" in vars(each):
+            for name, parameter in signature(vars(each)["__init__"]).parameters.items():
+                found.setdefault(name, str(parameter.annotation))
+    return found
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_every_field_that_takes_text_alone_is_rendered_as_text(operator: type[Any]) -> None:
+    annotations = annotations_of(operator)
+    text = {name for name in operator.template_fields if annotations[name].removesuffix(" | None") in OF_TEXT}
+    assert text
+    assert text - TEXT_FIELDS == set()
 
 
 @pytest.mark.parametrize("operator", NEEDED)

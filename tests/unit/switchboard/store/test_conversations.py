@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.conversations import Progress
 from airflow_openai_realtime.switchboard.store import Store
 from airflow_openai_realtime.switchboard.store import timeline_rows as module
+from airflow_openai_realtime.switchboard.store.tables import conversations, timeline
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 LATER = START + timedelta(seconds=5)
@@ -36,6 +38,21 @@ def test_opening_again_is_another_generation_with_all_that_is_there(opened: Stor
     assert (again.generation, again.holder) == (2, "dag/run/task/0")
     assert (again.opened_at, again.saved_at, again.finished_at) == (START, LATER, None)
     assert again.entries == (entry("a"), entry("b", "agent"))
+
+
+def test_what_an_older_release_stored_is_read_as_plain_data(opened: Store) -> None:
+    opened.conversations.finish("support", "rtc_1", 1, "completed", {"x": 1}, [entry("a")], START)
+    stored = '{"__type": "airflow.sdk.Connection", "text": "a\\u202eb", "n": 9223372036854775808}'
+
+    def as_older_releases_did(connection: Connection) -> None:
+        connection.execute(conversations.update().values(result=stored))
+        connection.execute(timeline.update().values(body=stored))
+
+    opened.database.write(as_older_releases_did)
+    found = opened.conversations.find("support", "rtc_1")
+    plain = {"x__type": "airflow.sdk.Connection", "text": "ab", "n": "9223372036854775808"}
+    assert found.result == plain
+    assert [each.body for each in found.entries] == [plain]
 
 
 def test_only_a_known_call_of_the_line_has_a_conversation(opened: Store) -> None:
