@@ -18,6 +18,7 @@ from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.operators.take import TakeCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS, TaskState
 from airflow_openai_realtime.triggers import carried_through, killing, pacing, task_state
 
@@ -291,6 +292,34 @@ async def test_a_killed_sensor_declines_the_call_that_it_has_claimed(world: Worl
     world.task_state = FAILED
     await trigger.on_kill()
     await carried_out()
+    await until(world, lambda: world.row(call_id).is_over)
+    assert (world.row(call_id).state, world.row(call_id).end_reason) == ("rejected", "killed")
+
+
+async def test_a_claim_that_arrives_only_after_the_kill_is_found_and_the_call_declined(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor = IncomingCallSensor(task_id="wait", to=OUR_NUMBER)
+    trigger = (await asyncio.to_thread(deferred, sensor)).trigger
+    trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
+    call_id = await asyncio.to_thread(world.ring)
+    ask, answers = AsyncSwitchboardClient.calls, []
+
+    def claim() -> None:
+        with world.client() as client:
+            client.claim(call_id, trigger.claimant)  # type: ignore[attr-defined]
+
+    async def calls(self: AsyncSwitchboardClient, **named: Any) -> Any:
+        answers.append(await ask(self, **named))
+        if len(answers) == 1:
+            await asyncio.to_thread(claim)
+        return answers[-1]
+
+    monkeypatch.setattr(AsyncSwitchboardClient, "calls", calls)
+    world.task_state = FAILED
+    await trigger.on_kill()
+    await carried_out()
+    assert answers[0].calls == ()
     await until(world, lambda: world.row(call_id).is_over)
     assert (world.row(call_id).state, world.row(call_id).end_reason) == ("rejected", "killed")
 
