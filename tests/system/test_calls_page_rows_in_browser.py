@@ -21,6 +21,7 @@ from tests.unit.switchboard.support import Clock
 
 from airflow_openai_realtime.exceptions import ServiceUnavailable
 from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.witnesses import Account, Witness
 from airflow_openai_realtime.testing.served_app import ServedApp
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
@@ -239,6 +240,21 @@ def test_talking_stops_when_the_triggerer_is_gone(browser: Browser, world: PageW
     assert text_of(browser, f"{row('rtc_1')} td[data-name=Talked]") == "42 s"
     browser.click(f"{row('rtc_1')} a[data-part=open]")
     browser.wait_for("return page.body.innerText.includes('last sign of life')", "since when")
+
+
+def test_a_call_that_no_holder_attaches_to_does_not_stand_as_talking(
+    browser: Browser, world: PageWorld, site: str
+) -> None:
+    world.ring(1)
+    world.accept(1)
+    world.ring(2)
+    world.accept(2)
+    world.end(2, Account(Witness.FOUND_GONE, "gone"))
+    world.clock.move(20)
+    browser.open(site)
+    assert " not heard " in text_of(browser, row("rtc_1"))
+    assert text_of(browser, f"{row('rtc_1')} td[data-name=Talked]") == "\u2013"
+    assert text_of(browser, f"{row('rtc_2')} td[data-name=Talked]") == "\u2013"
 
 
 def test_talking_stops_when_airflow_does_not_answer(browser: Browser, world: PageWorld, site: str) -> None:

@@ -14,6 +14,7 @@ from airflow_openai_realtime.switchboard.conversations import Conversation
 from airflow_openai_realtime.switchboard.orders import order_of_claimant
 from airflow_openai_realtime.switchboard.recent import ConversationSummary
 from airflow_openai_realtime.switchboard.records import ACCEPTED, ENDED, Attempt, SwitchboardCall
+from airflow_openai_realtime.switchboard.witnesses import Witness, witness_of
 from airflow_openai_realtime.timeline.prices import estimate
 from airflow_openai_realtime.timeline.tally import Tally
 
@@ -47,6 +48,7 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
         "hangup_at": _text(call.hangup_at),
         "waited_until": _text(call.accepted_at or call.ended_at),
         "silent_since": _text(silent_since(call, conversation, now)),
+        "is_talk_known": is_talk_known(call, conversation, now),
         "outcome": outcome_of(call, conversation.outcome if conversation else None),
         "ended_by": ended_by(call, seen.owner),
         "talk_seconds": call.talk_seconds,
@@ -78,6 +80,7 @@ def shown_attempt(seen: SeenAttempt) -> dict[str, Any]:
         "hangup_at": None,
         "waited_until": None if is_live else _text(attempt.updated_at),
         "silent_since": None,
+        "is_talk_known": False,
         "outcome": attempt.outcome and mask_numbers(attempt.outcome),
         "ended_by": None,
         "talk_seconds": None,
@@ -108,16 +111,39 @@ def _placed(attempt: Attempt | None) -> dict[str, Any]:
 
 def silent_since(call: SwitchboardCall, conversation: ConversationSummary | None, now: datetime) -> datetime | None:
     """
-    Since when nothing is known of a live call that was accepted; ``None``: somebody listens to it, or nobody ever told.
+    Since when nothing is known of a live call that was accepted; ``None``: a holder or the switchboard listens to it.
 
-    A holder that shows no signs of life, and was never stood in for, may be one of an older release: it is trusted.
+    The last that is known of a call that no holder ever attached to is that it was accepted. A holder that has noted
+    something, shows no signs of life and was never stood in for may be one of an older release: it is trusted.
     """
-    if call.state != ACCEPTED or conversation is None:
+    if call.state != ACCEPTED:
         return None
-    if conversation.finished_at is not None:
+    known_until = call.accepted_at or call.received_at
+    if conversation is not None and conversation.finished_at is not None:
         return conversation.finished_at
-    shows_life = conversation.seen_at is not None or conversation.heard_until is not None
-    return conversation.known_until if shows_life and conversation.known_until <= now - SILENT_AFTER else None
+    if conversation is not None and _shows_life(conversation):
+        known_until = conversation.known_until
+    elif conversation is not None and conversation.entry_count:
+        return None
+    return known_until if known_until <= now - SILENT_AFTER else None
+
+
+def is_talk_known(call: SwitchboardCall, conversation: ConversationSummary | None, now: datetime) -> bool:
+    """
+    Whether it is known how long a call that was accepted has been talked, or was.
+
+    It is not of a call that was only found gone, or that no holder ever attached to.
+    """
+    if call.talk_seconds is not None:
+        return True
+    if call.is_over:
+        return witness_of(call) is not Witness.FOUND_GONE
+    is_heard = conversation is not None and (_shows_life(conversation) or conversation.entry_count > 0)
+    return is_heard or silent_since(call, conversation, now) is None
+
+
+def _shows_life(conversation: ConversationSummary) -> bool:
+    return conversation.seen_at is not None or conversation.heard_until is not None
 
 
 def outcome_of(call: SwitchboardCall, outcome: str | None) -> str | None:

@@ -46,6 +46,7 @@ def test_a_live_call_as_the_list_shows_it(page: PageWorld) -> None:
         "ended_at": None,
         "hangup_at": "2026-11-22T08:10:00+00:00",
         "silent_since": None,
+        "is_talk_known": True,
         "outcome": None,
         "ended_by": None,
         "talk_seconds": None,

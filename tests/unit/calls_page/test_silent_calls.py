@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.unit.calls_page.support import ALL, PageWorld, User, claimant
 
+from airflow_openai_realtime.switchboard.witnesses import Account, Witness
+
 
 @pytest.fixture(autouse=True)
 def _talking(page: PageWorld) -> None:
@@ -50,6 +52,42 @@ def test_a_call_whose_outcome_is_written_talks_no_longer(page: PageWorld) -> Non
 
 
 def test_a_holder_that_shows_no_signs_of_life_is_trusted(page: PageWorld) -> None:
-    page.talk(1)
+    page.talk(1, None, "Hello.")
     page.clock.move(300)
     assert shown(page)["silent_since"] is None
+
+
+def test_a_call_that_no_holder_attaches_to_is_heard_of_last_when_it_is_accepted(page: PageWorld) -> None:
+    accepted_at = page.clock().isoformat()
+    page.clock.move(19)
+    assert (shown(page)["silent_since"], shown(page)["is_talk_known"]) == (None, True)
+    page.clock.move(1)
+    assert (shown(page)["silent_since"], shown(page)["is_talk_known"]) == (accepted_at, False)
+    assert shown(page)["may_hang_up"] is True
+
+
+def test_a_holder_that_never_attached_is_not_trusted(page: PageWorld) -> None:
+    accepted_at = page.clock().isoformat()
+    page.clock.move(5)
+    page.store.conversations.open("support", "rtc_1", claimant(), page.clock())
+    page.clock.move(14)
+    assert shown(page)["silent_since"] is None
+    page.clock.move(1)
+    assert (shown(page)["silent_since"], shown(page)["is_talk_known"]) == (accepted_at, False)
+
+
+@pytest.mark.parametrize(
+    ("account", "is_known"),
+    [
+        (Account(Witness.FOUND_GONE, "gone"), False),
+        (Account(Witness.FOUND_GONE, "gone", talk_seconds=6.0), True),
+        (Account(Witness.SOCKET, "caller_hung_up", "caller"), True),
+        (Account(Witness.API, "hung_up", "ann"), True),
+    ],
+)
+def test_how_long_a_call_lived_that_was_found_gone_is_not_known(
+    page: PageWorld, account: Account, is_known: bool
+) -> None:
+    page.clock.move(600)
+    page.end(1, account)
+    assert (shown(page)["silent_since"], shown(page)["is_talk_known"]) == (None, is_known)

@@ -127,9 +127,9 @@ export function waited(call, now) {
   return secondsBetween(call.received_at, call.waited_until, now);
 }
 
-/** How long a call was talked, in seconds, as far as it is known; null when it was not accepted. */
+/** How long a call was talked, in seconds; null when that is not known, or it was not accepted. */
 export function talked(call, now) {
-  if (call.accepted_at === null) return null;
+  if (call.accepted_at === null || !call.is_talk_known) return null;
   // What the carrier counted is known better than when the end was noticed here.
   if (typeof call.talk_seconds === "number") return call.talk_seconds;
   return secondsBetween(call.accepted_at, call.ended_at ?? call.silent_since, now);
