@@ -22,6 +22,7 @@ from airflow_openai_realtime.tasks.template_fields import as_written, check_rend
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.switchboard.client import SwitchboardClient
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
@@ -30,8 +31,8 @@ class RejectCallOperator(CallOperator):
     """
     Decline a ringing call with a SIP status.
 
-    The switchboard is told first who declines the call. So when OpenAI's answer is lost, the task, or its retry, finds
-    that and succeeds; and when this task dies on the way, the switchboard declines the call.
+    The switchboard first notes that this task declines the call. When OpenAI's answer is lost, the task or its retry
+    finds that note and succeeds. When the task dies before it has asked OpenAI, the switchboard declines the call.
 
     Retries: a second try finds the call decided; when it was declined, the task succeeds.
 
@@ -60,42 +61,43 @@ class RejectCallOperator(CallOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Decline the call; see the class."""
-        from airflow_openai_realtime.api.requests import DECIDED_CODE
-
         check_rendered(self)
         call_id = self.reference().call_id
         status_code, by = self._status_code(), claimant_of(context["ti"])
         hook = self.hook
         hook.line()
         with hook.calls() as calls, hook.switchboard() as switchboard:
-            before = self._find(switchboard, call_id)
-            if before is not None and before.state == REJECTED:
-                self.log.info("Call %s was declined before.", call_id)
-                return {"call_id": call_id, "status_code": status_code, "gone": False}
-            tried_before = before is not None and (before.end_wanted, before.end_wanted_by) == (REJECTED, by)
-            self._tell(lambda: switchboard.decline_call(call_id, by=by, status_code=status_code), call_id)
-            try:
-                calls.reject(call_id, status_code)
-            except CallGone as error:
-                gone = Account(Witness.FOUND_GONE, GONE)
-                self._tell(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id)
-                self.settle_gone(error)
-                return {"call_id": call_id, "status_code": status_code, "gone": True}
-            except (CallAlreadyDecided, OutcomeUnknown) as error:
-                is_decided = isinstance(error, CallAlreadyDecided) or error.code == DECIDED_CODE
-                may_be_ours = tried_before or isinstance(error, OutcomeUnknown)
-                if not (is_decided and may_be_ours and self._is_declined(switchboard, call_id)):
-                    if isinstance(error, CallAlreadyDecided):
-                        self._tell(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id)
-                    raise
-                self.log.info("Call %s was declined; the answer to an earlier request was lost.", call_id)
-            except CallError:
-                self._tell(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id)
+            is_gone = self._decline(calls, switchboard, call_id, status_code, by)
+        return {"call_id": call_id, "status_code": status_code, "gone": is_gone}
+
+    def _decline(
+        self, calls: CallsClient, switchboard: SwitchboardClient, call_id: str, status_code: int, by: str
+    ) -> bool:
+        """Decline the call, or find it declined; returns whether its caller had hung up before."""
+        before = self._find(switchboard, call_id)
+        if before is not None and before.state == REJECTED:
+            self.log.info("Call %s was declined before.", call_id)
+            return False
+        was_tried = before is not None and (before.end_wanted, before.end_wanted_by) == (REJECTED, by)
+        self._tell(lambda: switchboard.decline_call(call_id, by=by, status_code=status_code), call_id)
+        try:
+            calls.reject(call_id, status_code)
+        except CallGone as error:
+            gone = Account(Witness.FOUND_GONE, GONE)
+            self._tell(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id)
+            self.settle_gone(error)
+            return True
+        except CallError as error:
+            may_be_ours = was_tried or isinstance(error, OutcomeUnknown)
+            if not (may_be_ours and _is_decided(error) and self._is_declined(switchboard, call_id)):
+                if not isinstance(error, OutcomeUnknown):
+                    self._tell(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id)
                 raise
-            else:
-                self.log.info("Call %s is declined with %s.", call_id, status_code)
-            self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
-        return {"call_id": call_id, "status_code": status_code, "gone": False}
+            self.log.info("Call %s was declined; the answer to an earlier request was lost.", call_id)
+        else:
+            self.log.info("Call %s is declined with %s.", call_id, status_code)
+        self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
+        return False
 
     def _status_code(self) -> int:
         return read_integer(self.status_code, "status_code", at_least=300, at_most=699)
@@ -111,3 +113,10 @@ class RejectCallOperator(CallOperator):
         """Whether a call that OpenAI says is decided was declined: it was not accepted, as far as is known."""
         row = self._find(switchboard, call_id)
         return row is not None and (row.state == REJECTED or (not row.is_over and row.accepted_at is None))
+
+
+def _is_decided(error: CallError) -> bool:
+    """Whether OpenAI said that the call was accepted or rejected before."""
+    from airflow_openai_realtime.api.requests import DECIDED_CODE
+
+    return isinstance(error, CallAlreadyDecided) or error.code == DECIDED_CODE
