@@ -23,6 +23,7 @@ Every error of this package, one tree::
     │   └── ClaimLost                another claimant has the call, or it rings no more
     └── DialError                    the carrier's answer to placing a call
         ├── CarrierRefused           refused; no phone rang
+        │   └── NumberRefused        this number cannot be rung
         ├── CarrierUnavailable       never reached the carrier; no phone rang
         └── PlacementUnknown         it was sent, no answer came: the phone may ring
 
@@ -214,22 +215,13 @@ class CarrierRefused(DialError):
     """
     The carrier refused (4xx): no phone rang.
 
-    :param is_about_number: Whether the number itself cannot be rung. Otherwise the refusal is about the account (key,
-        balance, permissions, caller number), the pace or the order, and the same number may be rung once that is put
-        right.
+    Except for :class:`NumberRefused`, this is about the account (key, balance, permissions, caller number), the pace or
+    the order, and the same number may be rung once that is corrected.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        safe_to_retry: bool | None = None,
-        code: str | None = None,
-        is_about_number: bool = False,
-    ) -> None:
-        super().__init__(message, status=status, safe_to_retry=safe_to_retry, code=code)
-        self.is_about_number = is_about_number
+
+class NumberRefused(CarrierRefused):
+    """The carrier cannot ring this number: correct it."""
 
 
 class CarrierUnavailable(DialError):

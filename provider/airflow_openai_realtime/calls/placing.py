@@ -22,6 +22,7 @@ from airflow_openai_realtime.exceptions import (
     CarrierUnavailable,
     DialError,
     InvalidInput,
+    NumberRefused,
     PlacementUnknown,
     SwitchboardError,
 )
@@ -81,8 +82,8 @@ class Placing:
 
         :param reserved: The ledger's row, just reserved or found.
         :param request: What to ask of the carrier.
-        :raises CarrierRefused: The carrier said no; no phone rang. The attempt is over only when the number cannot be
-            rung, and then another number may be. Otherwise a retry dials.
+        :raises NumberRefused: The carrier cannot ring this number; the attempt is over, unless the number is corrected.
+        :raises CarrierRefused: The carrier refused for another reason; no phone rang, and a retry dials.
         :raises CarrierUnavailable: The carrier could not be reached; no phone rang, and a retry may dial.
         :raises PlacementUnknown: The phone may have rung; look at the carrier's log.
         :raises SwitchboardUnreachable: The ledger cannot be written; nothing was dialled.
@@ -103,17 +104,14 @@ class Placing:
     def _dial(self, dialing: Attempt, request: DialRequest) -> Placement:
         try:
             placed = self.dialer.place(request)
+        except NumberRefused as error:
+            self._move(dialing, ENDED, outcome=FAILED, detail=str(error))
+            raise
         except CarrierRefused as error:
-            if error.is_about_number:
-                self._move(dialing, ENDED, outcome=FAILED, detail=str(error))
-            else:
-                self._move(dialing, RESERVED, detail=str(error))
-                self.report("No phone rang and the attempt stays open: put the cause right, then clear this task.")
-            raise
-        except CarrierUnavailable as error:
             self._move(dialing, RESERVED, detail=str(error))
+            self.report("No phone rang and the attempt stays open: correct the cause, then clear this task.")
             raise
-        except InvalidInput as error:
+        except (CarrierUnavailable, InvalidInput) as error:
             self._move(dialing, RESERVED, detail=str(error))
             raise
         except BaseException as error:
@@ -175,7 +173,7 @@ def placed_before(row: Attempt) -> Placement | None:
     """
     Return what an earlier try of this attempt came to, or ``None`` when the phone may be dialled.
 
-    :raises CarrierRefused: The carrier refused it then.
+    :raises NumberRefused: The carrier cannot ring this number, as an earlier try found.
     :raises PlacementUnknown: It is not certain whether the phone rang, or another task is dialling it now.
     """
     if row.state == RESERVED:
@@ -183,10 +181,9 @@ def placed_before(row: Attempt) -> Placement | None:
     if row.state in (DIALING, UNKNOWN):
         raise unknown_placement(row)
     if row.is_number_refused:
-        raise CarrierRefused(
+        raise NumberRefused(
             f"the carrier has refused this number before ({row.detail or row.outcome}); no phone rang. Correct the "
-            "number of this contact, then clear this task",
-            is_about_number=True,
+            "number of this contact, then clear this task"
         )
     return Placement(row, ALREADY_PLACED)
 

@@ -131,7 +131,8 @@ class Dialer(Protocol):
         """
         Ring a phone. Never repeated, whatever happens.
 
-        :raises CarrierRefused: The carrier said no; no phone rang.
+        :raises NumberRefused: The carrier cannot ring this number; no phone rang.
+        :raises CarrierRefused: The carrier refused for another reason; no phone rang.
         :raises CarrierUnavailable: The carrier could not be reached; no phone rang.
         :raises PlacementUnknown: The order left and no clear answer came: the phone may be ringing.
         """

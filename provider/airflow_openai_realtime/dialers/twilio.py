@@ -103,8 +103,8 @@ class TwilioDialer:
         Ring a phone.
 
         :raises InvalidInput: Twilio could not take the request; nothing was sent.
-        :raises CarrierRefused: Twilio said no; no phone rang. ``safe_to_retry`` on 429, ``is_about_number`` when Twilio
-            cannot ring this number.
+        :raises NumberRefused: Twilio cannot ring this number; no phone rang.
+        :raises CarrierRefused: Twilio refused for another reason; no phone rang. ``safe_to_retry`` on 429.
         :raises CarrierUnavailable: Twilio could not be reached; no phone rang.
         :raises PlacementUnknown: The order left and no clear answer came: the phone may be ringing.
 

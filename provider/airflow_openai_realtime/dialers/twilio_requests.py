@@ -19,6 +19,7 @@ from airflow_openai_realtime.exceptions import (
     CarrierUnavailable,
     DialError,
     InvalidInput,
+    NumberRefused,
     PlacementUnknown,
 )
 
@@ -153,8 +154,9 @@ def interpret(request: TwilioRequest, status: int, body: bytes, *, hide: Sequenc
     """
     Turn an answer into a value (PlacedCall, CarrierCall or ``None``) or the error that it means.
 
-    :raises CarrierRefused: 4xx, with Twilio's code and text; ``safe_to_retry`` on 429. Also a redirect, and an account
-        that is closed or suspended.
+    :raises NumberRefused: 4xx: an order was refused, since Twilio cannot ring the number.
+    :raises CarrierRefused: Any other 4xx, with Twilio's code and text; ``safe_to_retry`` on 429. Also a redirect, and
+        an account that is closed or suspended.
     :raises PlacementUnknown: 5xx, 408, or a 2xx that cannot be read, on an order.
     :raises CarrierUnavailable: The same on any other request.
 
@@ -170,12 +172,10 @@ def interpret(request: TwilioRequest, status: int, body: bytes, *, hide: Sequenc
     doing = f"could not {_WORDS[request.operation]} (HTTP {status}): "
     if status >= 500 or status == 408:
         raise no_answer(request, f"{doing}Twilio has a problem.{said}", status=status, code=code)
-    raise CarrierRefused(
-        f"{doing}{_advice(request, status, code)}.{said}",
-        status=status,
-        code=code,
-        safe_to_retry=status == 429,
-        is_about_number=request.operation == "place" and status not in (401, 403, 429) and code in _ABOUT_NUMBER,
+    is_about_number = request.operation == "place" and status not in (401, 403, 429) and code in _ABOUT_NUMBER
+    refusal = NumberRefused if is_about_number else CarrierRefused
+    raise refusal(
+        f"{doing}{_advice(request, status, code)}.{said}", status=status, code=code, safe_to_retry=status == 429
     )
 
 

@@ -101,7 +101,8 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
     :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
     :raises AuthenticationError: OpenAI refused the key; nothing was dialed. ``RequestRefused``: it has no such model.
     :raises ConfigurationError: A connection lacks something, or the switchboard could take no call; nothing was dialed.
-    :raises CarrierRefused: The carrier said no; no phone rang.
+    :raises NumberRefused: The carrier cannot ring this number; correct it.
+    :raises CarrierRefused: The carrier refused for another reason; no phone rang.
     :raises CarrierUnavailable: The carrier could not be reached; no phone rang.
     :raises PlacementUnknown: The phone may have rung.
 

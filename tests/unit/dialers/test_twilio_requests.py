@@ -25,6 +25,7 @@ from airflow_openai_realtime.exceptions import (
     CarrierUnavailable,
     DialError,
     InvalidInput,
+    NumberRefused,
     PlacementUnknown,
 )
 
@@ -157,18 +158,18 @@ def test_ending_a_call_that_is_over_succeeds():
 @pytest.mark.parametrize("request_", [PLACE, LOOK, END, CHECK], ids=lambda it: it.operation)
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 429])
 def test_a_refusal_keeps_twilios_code_and_text_and_only_429_may_be_repeated(request_, status):
-    error = answer(request_, status, body(code=21211, message="The 'To' number +14155550123 is not valid. s3cret"))
+    error = answer(request_, status, body(code=21216, message="The 'To' number +14155550123 is blocked. s3cret"))
     assert type(error) is CarrierRefused
-    assert (error.status, error.code, error.safe_to_retry) == (status, "21211", status == 429)
-    assert "The 'To' number +1***0123 is not valid. ***" in str(error)
+    assert (error.status, error.code, error.safe_to_retry) == (status, "21216", status == 429)
+    assert "The 'To' number +1***0123 is blocked. ***" in str(error)
 
 
 @pytest.mark.parametrize("code", [21211, 21214, 21217])
 def test_a_number_that_cannot_be_rung_is_told_apart(code):
     error = answer(PLACE, 400, body(code=code, message="no"))
-    assert error.is_about_number
+    assert type(error) is NumberRefused
     assert "correct the number" in str(error)
-    assert not answer(LOOK, 400, body(code=code, message="no")).is_about_number
+    assert type(answer(LOOK, 400, body(code=code, message="no"))) is CarrierRefused
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,6 @@ def test_a_number_that_cannot_be_rung_is_told_apart(code):
 def test_any_other_refusal_is_not_about_the_number(status, code):
     error = answer(PLACE, status, body(code=code, message="no"))
     assert type(error) is CarrierRefused
-    assert not error.is_about_number
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])

@@ -17,6 +17,7 @@ from airflow_openai_realtime.exceptions import (
     ConfigurationError,
     InvalidInput,
     InvalidPhoneNumber,
+    NumberRefused,
     PlacementUnknown,
     SwitchboardUnreachable,
 )
@@ -167,11 +168,11 @@ def test_a_carrier_that_cannot_be_reached_leaves_the_attempt_to_a_retry(
 
 def test_a_number_that_cannot_be_rung_ends_the_attempt_and_a_retry_says_so_without_asking_again(world: World) -> None:
     world.simulator.faults.status("place", 400, code=21211)
-    with pytest.raises(CarrierRefused):
+    with pytest.raises(NumberRefused):
         run_task(placing())
     row = attempt_in(world)
     assert (row.state, row.outcome) == ("ended", "failed")
-    with pytest.raises(CarrierRefused, match="Correct the number") as again:
+    with pytest.raises(NumberRefused, match="Correct the number") as again:
         run_task(placing())
     assert "attempt number" not in str(again.value)
     assert not world.simulator.log.calls
