@@ -24,26 +24,14 @@ from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.narrator import tell
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.server import Simulator
+from airflow_openai_realtime.simulator.settings import NEVER_EMPTY
 
 #: Address of the switchboard when no webhook address tells it: mounted in an Airflow on this machine.
 _LOCAL_SWITCHBOARD = "http://localhost:8080/openai-realtime"
 #: Where Twilio would ask about a transfer. The simulator only wants it to be there; nothing is sent to it.
 _REFER_URL = "https://example.com/refer"
 
-_SETTINGS = (
-    "api_key",
-    "webhook_secret",
-    "account_sid",
-    "auth_token",
-    "api_key_sid",
-    "api_key_secret",
-    "project_id",
-    "sip_host",
-    "caller_number",
-    "ring_seconds",
-    "calls_per_second",
-    "speed",
-)
+_SETTINGS = (*NEVER_EMPTY, "caller_number", "ring_seconds", "calls_per_second", "speed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -74,7 +74,7 @@ class SimulatorSettings:
     settle_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in _NEVER_EMPTY:
+        for name in NEVER_EMPTY:
             if not getattr(self, name):
                 raise InvalidInput(f"{name} must not be empty; leave it out to use the default", field=name)
         for name in _DURATIONS:
@@ -102,7 +102,8 @@ class SimulatorSettings:
         return replace(self, **changes)
 
 
-_NEVER_EMPTY = (
+#: Settings without which nothing works: credentials and names.
+NEVER_EMPTY = (
     "api_key",
     "webhook_secret",
     "account_sid",
