@@ -118,6 +118,15 @@ class Switchboard:
         transport = httpx.ASGITransport(self.app)
         return AsyncSwitchboardClient("http://switchboard", derived_token(secret), line=line, transport=transport)
 
+    async def refusal(self, method: str, path: str, body: Any = None) -> str:
+        """Send what the default line cannot use; returns what it says."""
+        headers = {"Authorization": f"Bearer {derived_token(SECRET)}"}
+        answer = await self.http.request(method, path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input"), answer.text
+        assert set(answer.json()["error"]) == {"code", "message"}
+        message: str = answer.json()["error"]["message"]
+        return message
+
     async def deliver(
         self, number: int | str = 1, *, path: str = "/webhook", secret: str = SECRET, body: bytes | None = None
     ) -> httpx.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -129,17 +128,14 @@ async def test_what_calls_are_accepted_with_is_in_no_answer(switchboard: Switchb
 async def test_an_order_that_cannot_be_used_is_refused_by_name(
     switchboard: Switchboard, body: dict[str, Any], named: str
 ) -> None:
-    answer = await switchboard.http.put("/v1/orders/day", headers=HEADERS, json=body)
-    assert answer.status_code == 422
-    assert named in json.loads(answer.text)["error"]["message"]
+    assert named in await switchboard.refusal("PUT", "/v1/orders/day", body)
     assert switchboard.service.store.orders.all("support") == []
 
 
 @pytest.mark.parametrize("name", ["a b", "ä", "x" * 101, "a%0Ab"])
 async def test_a_name_that_cannot_be_used_is_refused(switchboard: Switchboard, name: str) -> None:
     for method in ("PUT", "GET", "DELETE"):
-        answer = await switchboard.http.request(method, f"/v1/orders/{name}", headers=HEADERS, json={"edition": "e"})
-        assert answer.status_code == 422
+        assert await switchboard.refusal(method, f"/v1/orders/{name}", {"edition": "e"})
 
 
 async def test_the_client_refuses_a_bad_name_or_instant_itself(switchboard: Switchboard) -> None:
@@ -199,8 +195,7 @@ async def test_nothing_can_be_taken_from_a_task(switchboard: Switchboard) -> Non
         await client.accepting("rtc_1", "dag/run/task/-1", 60)
         await client.accepted("rtc_1", "dag/run/task/-1")
     body = {"claimant": "me", "from_claimant": "dag/run/task/-1"}
-    answer = await switchboard.http.post("/v1/calls/rtc_1/claim", headers=HEADERS, json=body)
-    assert answer.status_code == 422
+    assert await switchboard.refusal("POST", "/v1/calls/rtc_1/claim", body)
 
 
 async def test_a_new_order_is_looked_at_at_once(switchboard: Switchboard) -> None:
