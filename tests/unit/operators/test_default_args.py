@@ -6,24 +6,15 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from tests.unit.operators.every_operator import EVERY, least
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
-    AnswerCallOperator,
-    ClaimCallOperator,
-    ClaimRingingCallsOperator,
-    CloseLineOperator,
     HangupCallOperator,
     OpenLineOperator,
     PlaceCallOperator,
-    ReferCallOperator,
-    RejectCallOperator,
-    StartRunPerCallOperator,
-    TakeCallOperator,
-    WatchCallOperator,
 )
-from airflow_openai_realtime.sensors import IncomingCallSensor
 
 #: Everything that some of them know and others have no use for.
 SHARED: dict[str, Any] = {
@@ -49,24 +40,10 @@ SHARED: dict[str, Any] = {
 }
 
 
-def everybody() -> list[Any]:
-    return [
-        AcceptCallOperator(task_id="accept", call="rtc_1"),
-        AnswerCallOperator(task_id="answer"),
-        ClaimCallOperator(task_id="claim", call="rtc_1"),
-        ClaimRingingCallsOperator(task_id="claim_all"),
-        CloseLineOperator(task_id="close", name="hours"),
-        HangupCallOperator(task_id="hang_up", call="rtc_1"),
-        IncomingCallSensor(task_id="wait"),
-        OpenLineOperator(task_id="open", name="hours"),
-        OpenLineOperator(task_id="decline", name="night", status_code=486),
-        PlaceCallOperator(task_id="place", to="+14155550142", campaign="c"),
-        ReferCallOperator(task_id="refer", call="rtc_1", target_uri="tel:+14155550100"),
-        RejectCallOperator(task_id="reject", call="rtc_1"),
-        StartRunPerCallOperator(task_id="start", trigger_dag_id="talk"),
-        TakeCallOperator(task_id="take", order="hours"),
-        WatchCallOperator(task_id="watch", call="rtc_1"),
-    ]
+def everybody() -> dict[str, Any]:
+    """A task of each operator by its class's name, and one that declines calls."""
+    tasks = {each.__name__: each(task_id=each.__name__, **least(each)) for each in EVERY}
+    return {**tasks, "decline": OpenLineOperator(task_id="decline", name="night", status_code=486)}
 
 
 def shared(**more: Any) -> dict[str, Any]:
@@ -76,21 +53,22 @@ def shared(**more: Any) -> dict[str, Any]:
 
 def test_default_args_of_all_kinds_are_no_import_error_for_any_operator() -> None:
     with DAG("d", schedule=None, default_args=shared()):
-        tasks = {task.task_id: task for task in everybody()}
-    assert tasks["accept"].voice == tasks["answer"].voice == tasks["open"].voice == "marin"
-    assert tasks["watch"].greeting == "Hello."
+        tasks = everybody()
+    for name in ("AcceptCallOperator", "AnswerCallOperator", "OpenLineOperator"):
+        assert tasks[name].voice == "marin"
+    assert tasks["WatchCallOperator"].greeting == "Hello."
     assert tasks["decline"].voice is None
-    assert tasks["place"].voice is None
-    assert tasks["accept"].greeting is None
-    assert tasks["wait"].caller_fields is None
-    assert tasks["wait"].if_not_answered == "skip"
-    assert tasks["place"].if_not_answered == "result"
+    assert tasks["PlaceCallOperator"].voice is None
+    assert tasks["AcceptCallOperator"].greeting is None
+    assert tasks["IncomingCallSensor"].caller_fields is None
+    assert tasks["IncomingCallSensor"].if_not_answered == "skip"
+    assert tasks["PlaceCallOperator"].if_not_answered == "result"
 
 
 def test_with_wait_for_end_among_them_whole_calls_take_all_of_them() -> None:
     with DAG("d", schedule=None, default_args=shared(wait_for_end=True)):
-        tasks = {task.task_id: task for task in everybody()}
-    for name in ("accept", "answer", "place"):
+        tasks = everybody()
+    for name in ("AcceptCallOperator", "AnswerCallOperator", "PlaceCallOperator"):
         assert (tasks[name].voice, tasks[name].greeting, tasks[name].wait_for_end) == ("marin", "Hello.", True)
 
 

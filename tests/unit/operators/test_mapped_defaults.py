@@ -12,34 +12,18 @@ from airflow.sdk import DAG
 from airflow.sdk.bases.operator import OPERATOR_DEFAULTS
 from airflow.serialization.serialized_objects import DagSerialization
 from packaging.version import Version
+from tests.unit.operators.every_operator import EVERY, least
 
-import airflow_openai_realtime.operators as operators
-import airflow_openai_realtime.sensors as sensors
+from airflow_openai_realtime import operators, sensors
+from airflow_openai_realtime.operators import AcceptCallOperator, AnswerCallOperator, PlaceCallOperator
 
 since_airflow_3_3 = pytest.mark.skipif(
     Version(airflow_version) < Version("3.3.0"),
     reason="Airflow 3.2 takes no defaults of mapped tasks from an operator's signature",
 )
 
-#: For each public operator: what it needs, and what it is mapped over.
-TASKS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
-    "AcceptCallOperator": ({}, {"call_id": ["rtc_1", "rtc_2"]}),
-    "AnswerCallOperator": ({}, {"to": ["+14155550100", "+14155550101"]}),
-    "ClaimCallOperator": ({}, {"call_id": ["rtc_1", "rtc_2"]}),
-    "ClaimRingingCallsOperator": ({}, {"to": ["+14155550100", "+14155550101"]}),
-    "CloseLineOperator": ({}, {"name": ["one", "two"]}),
-    "HangupCallOperator": ({}, {"call_id": ["rtc_1", "rtc_2"]}),
-    "IncomingCallSensor": ({}, {"to": ["+14155550100", "+14155550101"]}),
-    "OpenLineOperator": ({"instructions": "Be brief."}, {"name": ["one", "two"]}),
-    "PlaceCallOperator": ({"campaign": "c"}, {"to": ["+14155550142", "+14155550143"]}),
-    "ReferCallOperator": ({"target_uri": "tel:+14155550199"}, {"call_id": ["rtc_1", "rtc_2"]}),
-    "RejectCallOperator": ({}, {"call_id": ["rtc_1", "rtc_2"]}),
-    "StartRunPerCallOperator": ({}, {"trigger_dag_id": ["one", "two"]}),
-    "TakeCallOperator": ({}, {"order": ["one", "two"]}),
-    "WatchCallOperator": ({}, {"call_id": ["rtc_1", "rtc_2"]}),
-}
-WAITING = ("AcceptCallOperator", "AnswerCallOperator", "PlaceCallOperator")
-CASES = [*((name, {}) for name in TASKS), *((name, {"wait_for_end": True}) for name in WAITING)]
+WAITING = (AcceptCallOperator, AnswerCallOperator, PlaceCallOperator)
+CASES = [*((kind, {}) for kind in EVERY), *((kind, {"wait_for_end": True}) for kind in WAITING)]
 #: What the scheduler and the page read of a task, besides what only one kind of task has.
 READ = (
     # Airflow 3.3 does not show the last of these for a mapped task, whatever the operator is.
@@ -52,10 +36,6 @@ READ = (
     "template_fields_renderers",
     "ui_color",
 )
-
-
-def operator_class(name: str) -> Any:
-    return getattr(operators, name, None) or getattr(sensors, name)
 
 
 def stored(make: Callable[[], object], **dag_arguments: Any) -> Any:
@@ -74,20 +54,20 @@ def seen(task: Any) -> dict[str, object]:
     return {name: str(value) for name, value in found.items()}
 
 
-def test_every_public_operator_is_looked_at() -> None:
-    assert set(TASKS) == {*operators.__all__, *sensors.__all__}
+def test_the_table_of_operators_is_complete() -> None:
+    assert {each.__name__ for each in EVERY} == {*operators.__all__, *sensors.__all__}
 
 
 @since_airflow_3_3
 @pytest.mark.parametrize("default_args", [{}, {"retries": 7, "retry_delay": 40, "pool": "phones", "queue": "voice"}])
-@pytest.mark.parametrize(("name", "more"), CASES, ids=lambda case: case if isinstance(case, str) else "".join(case))
+@pytest.mark.parametrize(
+    ("kind", "more"), CASES, ids=lambda case: case.__name__ if isinstance(case, type) else "".join(case)
+)
 def test_a_mapped_task_has_the_defaults_of_a_plain_one(
-    name: str, more: dict[str, Any], default_args: dict[str, Any]
+    kind: type[Any], more: dict[str, Any], default_args: dict[str, Any]
 ) -> None:
-    kind = operator_class(name)
-    given, mapped_over = TASKS[name]
-    one = {field: values[0] for field, values in mapped_over.items()}
-    plain = stored(lambda: kind(task_id="task", **given, **more, **one), default_args=default_args)
+    given, mapped_over = EVERY[kind]
+    plain = stored(lambda: kind(task_id="task", **least(kind), **more), default_args=default_args)
     mapped = stored(
         lambda: kind.partial(task_id="task", **given, **more).expand(**mapped_over), default_args=default_args
     )
@@ -97,10 +77,8 @@ def test_a_mapped_task_has_the_defaults_of_a_plain_one(
 
 
 @since_airflow_3_3
-@pytest.mark.parametrize("name", WAITING)
-def test_a_task_that_stays_with_its_call_is_tried_again_three_times_a_second_apart(name: str) -> None:
-    given, mapped_over = TASKS[name]
-    mapped = stored(
-        lambda: operator_class(name).partial(task_id="task", wait_for_end=True, **given).expand(**mapped_over)
-    )
+@pytest.mark.parametrize("kind", WAITING)
+def test_a_task_that_stays_with_its_call_is_tried_again_three_times_a_second_apart(kind: type[Any]) -> None:
+    given, mapped_over = EVERY[kind]
+    mapped = stored(lambda: kind.partial(task_id="task", wait_for_end=True, **given).expand(**mapped_over))
     assert (mapped.retries, mapped.retry_delay.total_seconds()) == (3, 1)
