@@ -58,20 +58,24 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
     :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator` does.
 
     **The phone rings at most once** for one (campaign, contact, attempt), whatever is retried, cleared, backfilled or
-    run twice. The attempt is written into the switchboard's ledger before the carrier is asked. When it is not certain
-    whether the phone rang, the task fails with ``PlacementUnknown`` and so does every retry: look at the carrier's log,
-    then give the next ``attempt`` number to ring again.
+    run twice. The attempt is written into the switchboard's ledger before the carrier is asked.
+
+    When the carrier refuses a call, no phone rings: correct the cause (the key, the balance, the caller number; for
+    ``NumberRefused`` the number itself) and clear the task, and it dials. When it is not certain whether the phone
+    rang, the task and every retry fail with ``PlacementUnknown``: look at the carrier's log, and give this contact
+    alone a higher ``attempt`` if its phone did not ring.
 
     A scheduled run dials only when it started at its time, within ``max_lateness_seconds``: not when the DAG is
     unpaused later, nor in a catch-up. What counts is when the run first started, not when its tasks do: a paced
     campaign, a retry or a cleared run is not late. Backfills do not dial unless told to. Otherwise the task is skipped.
 
-    Before the first dial it is checked, once in some minutes for all tasks, that OpenAI takes the key and has the
-    model, that the switchboard answers and could take the call, and that the carrier's connection is complete.
+    Before it dials, the task checks that OpenAI takes the key and has the model, that the switchboard answers and can
+    take the call, and that the carrier's connection is complete. A check that passed counts for all tasks of the line
+    for some minutes.
 
-    Retries: an attempt that was placed is returned as it is (``status`` is ``already_placed``). Only when the carrier
-    could certainly not be reached does a retry dial. With ``wait_for_end`` it goes on with the call that it has; when
-    that is over by now, it returns its result.
+    Retries: an attempt that was placed is returned as it is (``status`` is ``already_placed``). A retry dials only when
+    the carrier was not reached or refused the call. With ``wait_for_end`` a retry continues with its call, or returns
+    the call's result when that is over.
 
     :param to: Number to ring, E.164 (``+14155550123``). Templated.
     :param campaign: Name under which attempts are remembered, for example of the campaign and its week. Two runs with
