@@ -172,7 +172,7 @@ class CallsClient:
         :param call_id: The call.
         :raises AuthenticationError: The key was refused; not retried.
         :raises RequestRefused: Another refusal; not retried.
-        :raises ServiceUnavailable: No connection, 429 or 5xx: nobody can tell.
+        :raises ServiceUnavailable: No connection, 429 or 5xx: not known.
 
         Retries: for 3 s, also while the call is not found: it may have been accepted a moment ago.
         Source: https://developers.openai.com/api/docs/guides/voice-server-controls

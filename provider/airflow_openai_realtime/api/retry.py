@@ -60,8 +60,8 @@ LONGEST_PAUSE_SECONDS = 2.0
 """The longest pause between two tries, unless the server asks for a longer one; a phone may be ringing."""
 
 POLICIES: Mapping[Operation, Policy] = {
-    # As long as the phone rings, which whoever accepts knows. An accept that was never answered is not sent again from
-    # here: first it is to be found out whether the call is live by now.
+    # As long as the phone rings, which the caller of accept() knows. An accept without an answer is not repeated here:
+    # first it must be found out whether the call is live.
     "accept": Policy(1000, SHORTEST_RING_SECONDS, _HARMLESS | {Trouble.SERVER_ERROR}),
     "reject": Policy(2, 8.0, _ALL),
     # A second REFER could transfer twice.

@@ -74,8 +74,8 @@ class Acceptance:
         :raises CallGone: The call is over.
         :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
         :raises ClaimLost: It is another claimant's.
-        :raises CallAlreadyDecided: Somebody who does not use this switchboard accepted or rejected it.
-        :raises CallError: It was not accepted and rings on, for anybody; or nobody can tell and it is kept for a retry.
+        :raises CallAlreadyDecided: A client that does not use this switchboard accepted or rejected it.
+        :raises CallError: It was not accepted and rings on for others, or that is not known and it is kept for a retry.
         :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
 
         Retries: a second attempt of the same claimant accepts nothing twice.
@@ -118,7 +118,7 @@ def tell_ended(
     :param call_id: The call.
     :param reason: Why.
     :param report: Called with a line for the log when it cannot be told.
-    :return: The switchboard's row, or ``None`` when it has none or could not be told.
+    :return: The switchboard's row, or ``None`` when it has none or could not be reached.
     """
     return run_steps(
         telling_ended(call_id, reason, report), lambda step: getattr(switchboard, step.method)(*step.arguments)

@@ -72,7 +72,7 @@ class Answering:
         :param call: On offer, or the claimant's own.
         :return: The accepted call, or ``None`` when it cannot be had.
         :raises MoveRefused: ``has_another``: the claimant has another call.
-        :raises CallError: It was not accepted and rings on, or nobody can tell and it is kept for a retry.
+        :raises CallError: It was not accepted and rings on, or that is not known and it is kept for a retry.
         """
         is_own = call.claimed_by == self.claimant
         if is_own and call.state == ACCEPTED:
@@ -137,7 +137,7 @@ def answer_now(
     :param report: Called with lines for the task's log.
     :return: The accepted call, or ``None`` when none can be had now.
     :raises SwitchboardUnreachable: The switchboard did not answer.
-    :raises CallError: A call was not accepted and rings on, or nobody can tell and it is kept for a retry.
+    :raises CallError: A call was not accepted and rings on, or that is not known and it is kept for a retry.
     """
     own = newest_own(switchboard.calls(claimed_by=claimant).calls, match)
     if own is not None and own.state == ACCEPTED:

@@ -1,4 +1,4 @@
-"""What a carrier knows about the end of a call that it placed, told to the switchboard."""
+"""Reports to the switchboard what a carrier knows about the end of a call that it placed."""
 
 from __future__ import annotations
 
@@ -72,5 +72,5 @@ def account_of(seen: CarrierCall, call: SwitchboardCall) -> Account | None:
         return Account(Witness.CARRIER, reason, CARRIER, seen.duration_seconds)
     if seen.duration_seconds is None:
         return None
-    # It says nothing about who ended it: whatever is told of that stays.
+    # It does not say who ended the call: the account of that stays.
     return Account(Witness.FOUND_GONE, call.end_reason or "gone", talk_seconds=seen.duration_seconds)

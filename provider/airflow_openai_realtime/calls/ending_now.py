@@ -56,15 +56,15 @@ def tell_ended_now(
     switchboard: SwitchboardClient, call_id: str, ended: EndedNow, reason: str, by: str
 ) -> SwitchboardCall:
     """
-    Tell the switchboard what ending a call came to.
+    Report to the switchboard how ending a call went.
 
     :param switchboard: Client of the line at its switchboard.
     :param call_id: The call.
-    :param ended: What it came to.
+    :param ended: How it went.
     :param reason: Why it was ended.
     :param by: Who ended it, as was noted before.
-    :return: The call, with the account of its end that stands.
-    :raises SwitchboardError: It could not be told.
+    :return: The call, with the account of its strongest witness.
+    :raises SwitchboardError: It could not be reported.
     """
     if ended.declined:
         return switchboard.rejected(call_id, DEFAULT_REJECT_STATUS)

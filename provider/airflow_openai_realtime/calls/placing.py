@@ -121,7 +121,7 @@ class Placing:
         return self._settle(dialing, placed)
 
     def _settle(self, dialing: Attempt, placed: PlacedCall) -> Placement:
-        # Unknown, when the task was told to stop meanwhile; ended, when the call came in and is over already.
+        # Unknown, when the task was stopped in between; ended, when the call came in and is over already.
         for from_state, to_state in ((DIALING, PLACED), (UNKNOWN, PLACED), (ENDED, ENDED)):
             try:
                 row = self.switchboard.move_attempt(
@@ -131,12 +131,12 @@ class Placing:
                 continue
             except SwitchboardError as error:
                 raise PlacementUnknown(
-                    f"the carrier placed the call ({placed.carrier_call_id}), but the switchboard could not be told; "
-                    f"the attempt stays '{DIALING}' and is not dialled again: {error}"
+                    f"the carrier placed the call ({placed.carrier_call_id}), but that could not be reported to the "
+                    f"switchboard; the attempt stays '{DIALING}' and is not dialled again: {error}"
                 ) from error
             return Placement(row, PLACED)
         raise PlacementUnknown(
-            f"the carrier placed the call ({placed.carrier_call_id}), but the ledger's row was changed meanwhile"
+            f"the carrier placed the call ({placed.carrier_call_id}), but the ledger's row was changed in between"
         )
 
     def _placed_by_other(self, reserved: Attempt) -> Placement:
@@ -154,7 +154,7 @@ class Placing:
             )
         except SwitchboardError as error:
             self.report(
-                f"The ledger could not be told that the attempt is '{to_state}'; it stays '{DIALING}', which is not "
+                f"Could not write to the ledger that the attempt is '{to_state}'; it stays '{DIALING}', which is not "
                 f"dialled again: {error}"
             )
 

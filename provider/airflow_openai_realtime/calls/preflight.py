@@ -76,7 +76,7 @@ def check_before_dialing(
     try:
         switchboard.checks_passed([check])
     except SwitchboardError as error:
-        report(f"The switchboard could not be told that the key works: {error}")
+        report(f"Could not report to the switchboard that the key works: {error}")
 
 
 def _check_openai(calls: CallsClient, model: str | None, report: Callable[[str], None]) -> None:

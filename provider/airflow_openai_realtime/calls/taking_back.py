@@ -1,5 +1,5 @@
 """
-Taking back a placed call: whoever gives up waiting for it also tells the carrier.
+Taking back a placed call: a task that gives up waiting for it cancels it at the carrier.
 
 A carrier may keep an order in its queue for hours, and ring when nothing waits for the call any more.
 """

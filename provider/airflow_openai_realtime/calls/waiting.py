@@ -43,8 +43,8 @@ class Waited:
 
     :param status: ``claimed`` or ``accepted``, whichever the taker does; ``timeout`` or ``not_answered``.
     :param call: The call, when there is one.
-    :param outcome: Why no call came, when the carrier told: one of ``busy, no_answer, failed, canceled, gone``. With
-        ``timeout`` it is ``canceled``: the placed call was taken back.
+    :param outcome: Why no call came, as far as the carrier says: one of ``busy, no_answer, failed, canceled, gone``.
+        With ``timeout`` it is ``canceled``: the placed call was taken back.
     """
 
     status: str

@@ -1,12 +1,12 @@
 """
 Who may see a call, and who may hang it up. Pure; what a user may do in Airflow comes in as an argument.
 
-A call that a task has is seen by whoever may read that DAG's task instances; its transcript, result and usage by
-whoever may read the DAG's XComs, where the result is as well. Whoever may change its task instances may hang it up.
+A call of a task is visible to users who may read that DAG's task instances; its transcript, result and usage to users
+who may read the DAG's XComs, where the result is as well. Users who may change its task instances may hang it up.
 
-A call that no task has (it rings, was missed or declined, or a standing order answered it) is its line's: whoever may
-read the connection sees it, whoever may edit the connection may hang it up. A call that was placed belongs to the task
-that placed it unless another task has it, and so does an attempt that has not become a call.
+A call without a task (it rings, was missed or declined, or a standing order answered it) belongs to its line: users who
+may read the connection see it, users who may edit the connection may hang it up. A placed call belongs to the task that
+placed it unless another task has it, and so does an attempt that has not become a call.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ INCOMING = "incoming"
 OUTGOING = "outgoing"
 
 SILENT_AFTER = timedelta(seconds=20)
-"""How long a conversation may show no sign of life before the page stops to say that it goes on. Whoever runs one shows
-a sign of life every second or two, and the switchboard listens in its place after a few seconds."""
+"""How long a conversation may show no sign of life until the page no longer shows it as going on. Its holder shows a
+sign of life every second or two, and the switchboard listens in its place after a few seconds."""
 
 
 def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:

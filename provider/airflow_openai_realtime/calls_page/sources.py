@@ -69,7 +69,7 @@ class Source(Protocol):
         ...  # pragma: no cover
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
-        """Note that somebody is about to end the call; the switchboard does when nothing more is heard."""
+        """Note who is about to end the call; the switchboard ends it when nothing more is reported."""
         ...  # pragma: no cover
 
     def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
@@ -118,7 +118,7 @@ class StoreSource:
         return found[-1].call_id if found else None
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
-        """Note that somebody is about to end the call."""
+        """Note who is about to end the call."""
         now = self._now()
         rule = partial(moves.want_end, now=now, reason=reason, by=by, acting_seconds=moves.ACTING_SECONDS)
         self._prepared().calls.move(conn_id, call_id, rule, now)
@@ -194,7 +194,7 @@ class ClientSource:
         return found[-1].call_id if found else None
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
-        """Note that somebody is about to end the call."""
+        """Note who is about to end the call."""
         with self._client() as client:
             client.end_call(call_id, reason=reason, by=by, acting=True)
 

@@ -40,7 +40,7 @@ def live_ports(
     :param holder: Stable name of who runs the call: the claimant's.
     :param report: Called with lines for the log of who runs it.
     :param prices: Own prices, checked.
-    :param opened: Told the number of this holder each time that it becomes the holder of a call.
+    :param opened: Called with the number of this holder each time that it becomes the holder of a call.
     """
 
     def open_socket(call_id: str, doubt_seconds: float) -> AbstractAsyncContextManager[Sideband]:
@@ -52,7 +52,7 @@ def live_ports(
         try:
             await switchboard.referred(call_id, target_uri)
         except SwitchboardError as error:
-            report(f"The switchboard could not be told of the transfer of call {call_id}: {error}")
+            report(f"Could not report the transfer of call {call_id} to the switchboard: {error}")
 
     async def find(call_id: str) -> SwitchboardCall | None:
         try:
@@ -64,7 +64,7 @@ def live_ports(
         try:
             return await switchboard.ended(call_id, told, ended_at=ended_at)
         except SwitchboardError as error:
-            report(f"The switchboard could not be told that call {call_id} is over: {error}")
+            report(f"Could not report to the switchboard that call {call_id} is over: {error}")
             return None
 
     async def open_conversation(call_id: str) -> Conversation:

@@ -111,7 +111,7 @@ async def hide_async(*secrets: str) -> None:
     """
     Keep these texts out of all logs, from within an event loop; see :func:`hide`.
 
-    The triggerer's other process is told in the background: it may be busy for seconds while a phone rings.
+    The triggerer's other process gets them in the background: it may be busy for seconds while a phone rings.
     """
     hidden = _memory().hidden
     new = [secret for secret in secrets if secret and secret not in hidden]

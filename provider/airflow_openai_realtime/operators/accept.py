@@ -41,8 +41,8 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     the call, ``greeting``, ``result_model`` and so on, are the parameters of
     :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
 
-    No call is left running that nobody watches: before OpenAI is asked, the switchboard knows when the call must be
-    over, and ends it then whatever dies. When the task is killed while it accepts the call, the call ends;
+    Every accepted call has an end: before OpenAI is asked, the switchboard stores when the call must be over, and ends
+    it then, whichever process dies. When the task is killed while it accepts the call, the call ends; when it is
     cleared, the call waits a minute for the next try.
 
     When OpenAI refuses the accept (a wrong key, a session that it does not take), the task fails and the phone rings
@@ -50,8 +50,8 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     again as long as the phone rings. When no clear answer came, the call's sideband tells whether it was accepted.
 
     Retries: another try of this task (or of a cleared run) accepts nothing twice. When an earlier try has accepted the
-    call, the task succeeds with that call. An answer "already decided" counts as that too, if an earlier try had come
-    as far as asking OpenAI; otherwise somebody else decided, and the task fails and leaves the call alone.
+    call, the task succeeds with that call. An answer "already decided" counts as that too if an earlier try may have
+    asked OpenAI; otherwise another client decided, and the task fails and leaves the call alone.
     With ``wait_for_end`` it attaches to that call again; when it is over by now, it returns its result.
 
     :param call: The call as ``IncomingCallSensor`` returns it, or its id. Templated.
@@ -63,7 +63,7 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowFailException: A retry cannot help: the call could not be accepted while it rang, and is over; or,
         with ``wait_for_end``, another owner has it.
-    :raises CallError: It was not accepted. The phone rings on, or nobody can tell and the call is kept for a retry.
+    :raises CallError: It was not accepted. The phone rings on, or that is not known and the call is kept for a retry.
     :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept

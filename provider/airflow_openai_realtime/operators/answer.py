@@ -55,7 +55,7 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
     :param timeout: How long to wait, in seconds or as a ``timedelta``; then the task fails without a retry, or is
         skipped with ``soft_fail``.
     :param soft_fail: Whether the task is skipped when no call came in time.
-    :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A retry costs nobody a
+    :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A retry loses no
         call, and a busy scheduler can fail a task whose trigger fires soon after it deferred.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second, since a phone may be
         ringing.
@@ -64,8 +64,8 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
         :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowSensorTimeout: No call came in time.
-    :raises CallError: A call was not accepted. It rings on for anybody, or nobody can tell and it is kept; a retry
-        takes it up, or waits for the next one.
+    :raises CallError: A call was not accepted. It rings on for others, or that is not known and it is kept; a retry
+        continues with it, or waits for the next one.
     :raises SwitchboardUnreachable: The switchboard did not answer when the task started.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept

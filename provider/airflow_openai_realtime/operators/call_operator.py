@@ -108,7 +108,7 @@ class CallOperator(MaskedFields, HasCallLink, RenderedTask, BaseOperator):
         try:
             move()
         except SwitchboardError as error:
-            self.log.warning("The switchboard could not be told about call %s: %s", call_id, error)
+            self.log.warning("Could not report to the switchboard about call %s: %s", call_id, error)
 
     def skip(self, message: str) -> NoReturn:
         """Skip this task, saying why in its log."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.hooks.realtime import RealtimeHook
     from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
-#: What the switchboard is told as the reason.
+#: The reason that the switchboard gets.
 HUNG_UP = "hung_up"
 
 
@@ -28,11 +28,11 @@ class HangupCallOperator(CallOperator):
         accept = AcceptCallOperator(task_id="accept", call=sensor.output)
         HangupCallOperator(task_id="hang_up", call=accept.output).as_teardown(setups=accept)
 
-    A call that only rings is declined with 603: the phone stops ringing, and nobody answers it any more.
+    A call that only rings is declined with 603: the phone stops ringing, and no task can answer the call any more.
 
-    The switchboard is told first who ends the call and why. So a task that watches the call sees ``completed`` with the
-    reason ``hung_up``, and when this task dies on the way, the switchboard ends the call. A switchboard that cannot be
-    reached does not keep the call from being ended.
+    The switchboard first notes who ends the call and why. So a task that watches the call sees ``completed`` with the
+    reason ``hung_up``, and when this task dies on the way, the switchboard ends the call. When the switchboard cannot
+    be reached, the task ends the call nevertheless.
 
     Retries: hanging up twice is harmless; a call that is over counts as hung up.
 
@@ -70,12 +70,12 @@ class HangupCallOperator(CallOperator):
         return {"call_id": call_id, "gone": ended.gone, "declined": ended.declined, "end_reason": end_reason}
 
     def _intend(self, hook: RealtimeHook, call_id: str, by: str) -> SwitchboardCall | None:
-        """Say who ends the call, before it is ended; ``None``: the switchboard does not know the call, or is away."""
+        """Note who ends the call, before it is ended; ``None``: the switchboard does not know the call, or is away."""
         try:
             with hook.switchboard() as switchboard:
                 return switchboard.end_call(call_id, reason=HUNG_UP, by=by, acting=True)
         except OpenAIRealtimeError as error:
-            self.log.warning("The switchboard could not be told that call %s is being ended: %s", call_id, error)
+            self.log.warning("Could not report to the switchboard that call %s is being ended: %s", call_id, error)
             return None
 
     def _end(self, hook: RealtimeHook, call_id: str, row: SwitchboardCall | None) -> EndedNow:
@@ -97,5 +97,5 @@ class HangupCallOperator(CallOperator):
             with hook.switchboard() as switchboard:
                 return tell_ended_now(switchboard, call_id, ended, HUNG_UP, by)
         except OpenAIRealtimeError as error:
-            self.log.warning("The switchboard could not be told that call %s is over: %s", call_id, error)
+            self.log.warning("Could not report to the switchboard that call %s is over: %s", call_id, error)
             return None

@@ -42,10 +42,13 @@ the store is that of Airflow's configuration. Run it where Airflow's commands ru
 _DEFAULTS = SwitchboardSettings()
 _SETTINGS = (
     ("ring_seconds", "how long a call counts as ringing"),
-    ("retention_days", "how long calls that are over are kept, 0 for ever"),
+    ("retention_days", "how long calls that are over are kept, 0: without limit"),
     ("transcript_days", "how long what was said in them is kept, 0 for as long as the calls"),
-    ("ledger_retention_days", "how long the ledger keeps an attempt; without it the phone may ring again; 0 for ever"),
-    ("standby_after_seconds", "how long a triggerer may be silent before its calls are listened to, 0 for ever"),
+    ("ledger_retention_days", "how long the ledger keeps an attempt; later the phone may ring again; 0: without limit"),
+    (
+        "standby_after_seconds",
+        "how long a triggerer may be silent until the switchboard listens to its calls, 0: never",
+    ),
 )
 
 

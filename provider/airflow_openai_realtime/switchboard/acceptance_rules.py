@@ -1,16 +1,16 @@
 """
-Accepting a call, step by step, so that none is left running that nobody watches. Nothing is sent from here.
+Accepting a call, step by step, so that every accepted call has an end. Nothing is sent from here.
 
-The switchboard learns *before* OpenAI is asked by when the call must be over. From then on the reaper ends the call at
-that time, whoever dies. What a failure means for the call:
+The switchboard stores *before* OpenAI is asked by when the call must be over. From then on the reaper ends the call at
+that time, whichever process dies. What a failure means for the call:
 
 - OpenAI has certainly not accepted it (401, 400, 429 to the end, no connection): the phone rings on. The call is given
-  back, and anybody may take it: a retry, another sensor, a fallback.
-- Nobody knows (no answer, 5xx): its sideband tells whether it is live. If so, it was accepted, by us: nobody else has
-  asked. If not, it is asked for again while it rings. When even that cannot be found out, nothing is hung up, since it
-  may be a good call; the claim and its end stay for the retry.
-- The process ends, or a bug shows: the call is hung up at once. Only who is cancelled, because the work moves
-  elsewhere, leaves the call alone, for whoever takes over.
+  back, and a retry, another sensor or a fallback may take it.
+- Not known (no answer, 5xx): the call's sideband tells whether it is live. If so, we had it accepted, since no other
+  claimant has announced an accept. If not, the accept is sent again while the phone rings. When the sideband cannot
+  tell either, nothing is hung up, since it may be a good call; the claim and its end stay for the retry.
+- The process ends, or there is a bug: the call is hung up at once. Only a cancelled step, whose work moves to another
+  process, leaves the call to that process.
 
 The rules are generators: they yield one :class:`Step` after the other, and are told what came of it. Tasks and triggers
 run the same rules and differ in how they send: :func:`run_steps` and :func:`run_steps_async`.
@@ -173,8 +173,8 @@ class AcceptanceRules:
         :raises CallGone: The call is over.
         :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
         :raises ClaimLost: It is another claimant's, or the claimant has another open call and must not.
-        :raises CallAlreadyDecided: Somebody who does not use this switchboard accepted or rejected it.
-        :raises CallError: It was not accepted and rings on, for anybody; or nobody can tell and it is kept for a retry.
+        :raises CallAlreadyDecided: A client that does not use this switchboard accepted or rejected it.
+        :raises CallError: It was not accepted and rings on for others, or that is not known and it is kept for a retry.
         :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
         """
         announced = yield from self._announce(max_duration_seconds)
@@ -264,14 +264,14 @@ class AcceptanceRules:
                 goes_on = self.now() < announced.call.expires_at and not self.is_stopped() and not is_last
                 if is_live is None or not goes_on or not isinstance(error, OutcomeUnknown):
                     raise
-                # Should that one still get through, this one is told "already decided", and the call is found live.
+                # If that request still gets through, the next one gets "already decided", and the call is found live.
 
     def _is_live(self) -> Steps[bool | None]:
-        """Tell whether the call was accepted and goes on; ``None`` when nobody can say."""
+        """Tell whether the call was accepted and goes on; ``None``: not known."""
         try:
             is_live: bool = yield Step("calls", "is_live", (self.call_id,))
         except CallError as error:
-            self.report(f"Nobody can say whether call {self.call_id} is accepted: {error}")
+            self.report(f"It is not known whether call {self.call_id} is accepted: {error}")
             return None
         return is_live
 
@@ -291,14 +291,14 @@ class AcceptanceRules:
             raise self._stopped("it was hung up")
         self.is_ours = False
         yield from self._telling("release", announced.call.claimed_at, STOPPED)
-        raise self._stopped("it rings on, for anybody")
+        raise self._stopped("it rings on for others")
 
     def _telling(self, move: str, *arguments: object) -> Steps[None]:
         """Tell the switchboard of a call that it keeps for others or for a retry, if it can be reached."""
         try:
             yield Step("switchboard", move, (self.call_id, self.claimant, *arguments))
         except SwitchboardError as error:
-            self.report(f"The switchboard could not be told that call {self.call_id} was not accepted: {error}")
+            self.report(f"Could not report to the switchboard that call {self.call_id} was not accepted: {error}")
 
     def _gone(self, *, tried_before: bool) -> Steps[None]:
         if tried_before:
@@ -321,7 +321,7 @@ class AcceptanceRules:
             return True
         self.is_ours = False
         if by_us is not None:
-            # Hanging up would end somebody else's call, and so would the reaper.
+            # Hanging up would end another client's call, and so would the reaper.
             yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
         return False
 
@@ -350,7 +350,7 @@ class AcceptanceRules:
             raise CallGone(f"call {self.call_id} was ended meanwhile: {error}", call_id=self.call_id) from error
         except SwitchboardUnreachable as error:
             self.report(
-                f"Call {self.call_id} is accepted, but the switchboard could not be told; it ends the call "
+                f"Call {self.call_id} is accepted, but that could not be reported; the switchboard ends the call "
                 f"at {announced.hangup_at} all the same: {error}"
             )
             return replace(announced, state=ACCEPTED, accepted_at=self.now(), end_reason=None)
@@ -370,13 +370,13 @@ def telling_ended(call_id: str, reason: str, report: Callable[[str], None]) -> S
     :param call_id: The call.
     :param reason: Why.
     :param report: Called with a line for the log when it cannot.
-    :return: The switchboard's row, or ``None`` when it has none or could not be told.
+    :return: The switchboard's row, or ``None`` when it has none or could not be reached.
     """
     try:
         row: SwitchboardCall = yield Step("switchboard", "ended", (call_id, reason))
     except UnknownCall:
         return None
     except SwitchboardError as error:
-        report(f"The switchboard could not be told that call {call_id} is over: {error}")
+        report(f"Could not report to the switchboard that call {call_id} is over: {error}")
         return None
     return row

@@ -32,11 +32,11 @@ SESSION_EXPIRED = "session_expired"
 SOCKET_CLOSED = "socket_closed"
 #: There was nothing to attach to within seconds of the accept: the caller has left, or the session never lived.
 NO_SESSION = "no_session"
-#: There was nothing to attach to when somebody tried, later: it lived meanwhile, as far as is known.
+#: There was nothing to attach to at a later try: the call may have lived in between.
 OVER_BEFORE = "over_before_attaching"
 NEVER_ATTACHED = "never_attached"
 
-#: What ending a call for a reason of ours makes of it; any other reason is that of a task that had what it wanted.
+#: The outcome of a call that we ended, by the reason; with any other reason a task had reached its aim.
 _ENDED_BY_US = {
     KILLED: Outcome.KILLED,
     "stopped": Outcome.KILLED,
@@ -137,10 +137,10 @@ def outcome_by(account: Account) -> Outcome | None:
 
 def restated(result: CallResult, account: Account | None) -> CallResult:
     """
-    Return a result as the account that stands has it.
+    Correct a result to the account of the strongest witness.
 
-    :param result: As the holder of the call, or whoever wrote it in its place, saw it.
-    :param account: The account that stands; ``None``: nobody else has given one.
+    :param result: As its writer saw it: the holder of the call, or the switchboard in its place.
+    :param account: The account of the strongest witness; ``None``: there is no other.
     """
     if account is None:
         return result

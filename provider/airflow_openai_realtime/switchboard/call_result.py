@@ -59,14 +59,14 @@ class CallResult:
     :param line: The line it came in on.
     :param outcome: How it ended.
     :param reason: The same in raw words, for example ``end_call``, ``socket_closed``, ``session_expired``.
-    :param accepted_at: When it was accepted, aware, UTC; ``None`` when nobody told.
+    :param accepted_at: When it was accepted, aware, UTC; ``None``: not known.
     :param ended_at: When its end was noticed, aware, UTC.
-    :param talk_seconds: How long it lasted, in seconds: as the carrier counted it, where one told, else from accepting
-        it to its end. ``None``: it was accepted, and nobody knows how long it lived.
+    :param talk_seconds: How long it lasted, in seconds: as the carrier counted it, else from accepting it to its end.
+        ``None``: not known.
     :param result: What the model recorded; as it was given when it is not valid.
     :param result_valid: Whether that fits the schema; ``None``: nothing was recorded.
     :param result_problems: What does not fit.
-    :param turns: How often the ``caller`` and the ``agent`` spoke; ``None`` for both when nobody has listened.
+    :param turns: How often the ``caller`` and the ``agent`` spoke; ``None`` for both when no process listened.
     :param keys: The keys of the phone that the caller pressed, in order.
     :param tools: ``name`` and ``status`` of each tool call: ``ok, failed, timed_out, bad_arguments, unusable, invalid,
         requested, not_run, unknown``.

@@ -93,8 +93,8 @@ class WantedEnd(BaseModel):
     """
     Why a call is to end and who wants that.
 
-    ``after_seconds``: how long a call that has lost its holder waits for another one. ``acting``: whoever asks ends it
-    himself now; the switchboard does only when it hears nothing more.
+    ``after_seconds``: how long a call that has lost its holder waits for another one. ``acting``: the client ends
+    it itself now; the switchboard does only when nothing more is reported.
     """
 
     reason: Reason
@@ -114,7 +114,7 @@ class Ended(BaseModel):
     too_late_for: By | None = None
 
     def account(self) -> str | Account:
-        """As a witness's account; a reason alone says by itself who may have told it."""
+        """As a witness's account; a reason alone implies the witness."""
         if self.witness is None:
             return self.reason
         return Account(self.witness, self.reason, self.by and shortened(self.by), self.talk_seconds)
@@ -212,7 +212,7 @@ async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejec
 
 @router.post("/calls/{call_id:path}/decline")
 async def decline(request: Request, line: CallerLine, call_id: str, body: WantedDecline) -> Answer:
-    """Note that somebody is about to decline a call; the switchboard does when it hears nothing more."""
+    """Note who is about to decline a call; the switchboard declines it when nothing more is reported."""
     now, by = service_of(request).now(), shortened(body.by)
     rule = partial(
         moves.want_decline, now=now, by=by, status_code=body.status_code, acting_seconds=moves.ACTING_SECONDS
@@ -235,7 +235,7 @@ async def referred(request: Request, line: CallerLine, call_id: str, body: Refer
 
 @router.post("/calls/{call_id:path}/end")
 async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd) -> Answer:
-    """Note who wants a call to end and why; the switchboard ends it, whoever dies meanwhile."""
+    """Note who wants a call to end and why; the switchboard ends it, whichever process dies."""
     acting_seconds = moves.ACTING_SECONDS if body.acting else 0.0
     return await end_call(
         request,
@@ -250,7 +250,7 @@ async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd)
 
 @router.post("/calls/{call_id:path}/ended")
 async def ended(request: Request, line: CallerLine, call_id: str, body: Ended) -> Answer:
-    """Note that the call is over; of one that is over already, only a stronger witness changes what is told."""
+    """Note that the call is over; when it is over already, only a stronger witness changes its account."""
     rule = partial(
         moves.ended,
         now=service_of(request).now(),
@@ -333,9 +333,9 @@ async def move_call(
     sole: SoleCall | None = None,
 ) -> Answer:
     """
-    Change a call by a rule, tell those who follow the feed, and answer with the call.
+    Change a call by a rule, notify the followers of the feed, and answer with the call.
 
-    :param register: Whether a call that no webhook has told of is noted first.
+    :param register: Whether a call that no webhook has announced is stored first.
     :param sole: Of what the call has to be the only one.
     :raises MoveRefused: The rule does not allow it.
     :raises UnknownCall: The line has never seen it.

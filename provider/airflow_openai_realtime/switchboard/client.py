@@ -227,14 +227,15 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
 
     def release(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
         """
-        Give a claim back, when OpenAI has certainly not accepted the call: it rings on, and anybody may claim it.
+        Give a claim back, when OpenAI has certainly not accepted the call: it rings on, and any task may claim it.
 
-        Nothing happens when the claimant does not have the call any more, or has claimed it anew meanwhile.
+        Nothing happens when the claimant does not have the call any more, or has claimed it again in between.
 
         :param call_id: The call.
         :param claimant: Who has claimed it.
         :param claimed_at: When, as the call says that was announced or claimed.
-        :param reason: Why, for example ``accept_failed``, up to 200 characters; told when nobody else answers it.
+        :param reason: Why, for example ``accept_failed``, up to 200 characters; the call's ``end_reason`` if no other
+            task answers it.
         :raises UnknownCall: The line has never seen it.
         """
         return ask.as_call(self._send(ask.release(call_id, claimant, claimed_at, reason)))
@@ -275,9 +276,9 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
 
     def want_transfer(self, call_id: str, target_uri: str) -> SwitchboardCall:
         """
-        Say that a transfer is about to be requested, so that an end that follows is known to be the transfer's.
+        Note that a transfer is about to be requested, so that the end that follows counts as the transfer's.
 
-        :raises MoveRefused: ``not_accepted``: nobody has accepted it.
+        :raises MoveRefused: ``not_accepted``: it was not accepted.
         :raises UnknownCall: The line has never seen it.
         """
         return ask.as_call(self._send(ask.move_call(call_id, "refer", target_uri=target_uri)))
@@ -306,17 +307,16 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         """
         Ask the switchboard to end a call. The answer comes at once; the call is over a moment later.
 
-        Who wants the end, and why, is committed before anything is done. From then on the switchboard hangs up, as
-        often as it takes, declines the call when it only rings, and writes the end, the result and the ledger: whoever
-        dies meanwhile.
+        The switchboard commits who wants the end and why. From then on it hangs up, as often as it takes, declines the
+        call when it only rings, and writes the end, the result and the ledger, whichever process dies.
 
         :param call_id: The call.
-        :param reason: Why, for example ``hung_up``, 1 to 200 characters. The first one that asked is told.
+        :param reason: Why, for example ``hung_up``, 1 to 200 characters. The first request's reason counts.
         :param by: Who wants it, 1 to 2,000 characters.
-        :param after_seconds: 0: now. Above, at most 3,600: the call has lost its holder, and ends then unless a holder
-            takes it up before.
+        :param after_seconds: 0: now. Above, at most 3,600: the call has lost its holder, and ends then unless another
+            takes it over.
         :param acting: Whether the caller of this method ends the call itself right after; the switchboard does so only
-            when it is told nothing more for five seconds.
+            when nothing more is reported for five seconds.
         :return: The call as it is now; one that is over already stays as it is.
         :raises UnknownCall: The line has never seen it.
         :raises SwitchboardUnreachable: No answer, 429 or 5xx after the last attempt.
@@ -335,12 +335,12 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         too_late_for: str | None = None,
     ) -> SwitchboardCall:
         """
-        Say that the call is over. What a stronger witness has said before stays.
+        Report that the call is over. The account of a stronger witness stays.
 
         :param call_id: The call.
-        :param told: Why, for example ``hung_up``, up to 200 characters; or all that a witness of its end knows.
+        :param told: Why, for example ``hung_up``, up to 200 characters; or the whole account of a witness.
         :param ended_at: When it was over, aware; ``None``: now.
-        :param too_late_for: Who had asked for its end, by ``by`` of :meth:`end_call`, and certainly came too late.
+        :param too_late_for: The ``by`` of an :meth:`end_call` that certainly came too late.
         :return: The call, with the account of its end that stands.
         :raises UnknownCall: The line has never seen it.
         """
@@ -356,8 +356,8 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         :param contact: Key of the contact within it.
         :param attempt: 1 or more.
         :param to_number: E.164; kept as it was when the row is there already, until a move gives another.
-        :param claimant: Stable name of the task that dials; whoever may read its DAG sees the attempt on the Calls
-            page. ``None``: only those who may read the connection do.
+        :param claimant: Stable name of the task that dials; users who may read its DAG see the attempt on the Calls
+            page. ``None``: only users who may read the connection do.
         """
         return ask.as_attempt(self._send(ask.reserve_attempt(campaign, contact, attempt, to_number, claimant)))
 

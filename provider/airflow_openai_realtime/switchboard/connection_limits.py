@@ -1,5 +1,5 @@
 """
-Limits for the connections of a standalone switchboard: each ends in time, and strangers cannot use them up.
+Limits for the connections of a standalone switchboard: each ends in time, and a flood cannot use them up.
 
 Uvicorn limits how long an idle connection is kept, and nothing else: a request whose head or body comes one byte a
 minute keeps its connection, also when it was answered long before with 401, and so does a peer that does not read its

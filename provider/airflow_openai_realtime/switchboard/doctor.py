@@ -72,7 +72,7 @@ class ExaminedLine:
 
     :param name: Its name.
     :param line: ``None``: it cannot be used, and ``problem`` says why.
-    :param url: Where tasks reach its switchboard; ``None``: where the doctor is told.
+    :param url: Where tasks reach its switchboard; ``None``: at the doctor's ``--url``.
     """
 
     name: str

@@ -20,9 +20,9 @@ class MoveRefused(ClaimLost):
     A call or an attempt is not in the state that the move starts from.
 
     :param code: ``claimed_by_other``: another claimant has the call; ``has_another``: the claimant has another open
-        call, and said that it must not; ``not_ringing``: it was rejected, accepted or rang out; ``not_accepted``:
-        nobody has accepted it; ``ended``: it is over; ``accept_failed``: it is over, and an accept of
-        ours had failed while it rang; ``attempt_moved``: somebody else moved the attempt on.
+        call, and said that it must not; ``not_ringing``: it was rejected, accepted or rang out; ``not_accepted``: it
+        was not accepted; ``ended``: it is over; ``accept_failed``: it is over, and an accept of ours had failed while
+        it rang; ``attempt_moved``: another client has changed the attempt's state.
     """
 
     def __init__(self, message: str, *, code: str, call_id: str | None = None, status: int | None = None) -> None:

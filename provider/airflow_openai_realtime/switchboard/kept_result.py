@@ -16,7 +16,7 @@ from airflow_openai_realtime.switchboard.witnesses import GONE, KILLED, Account,
 from airflow_openai_realtime.timeline.tally import Tally
 
 NOT_SAVED = "not_saved"
-"""Why the outcome of a call is not known: whoever ran it could not write it."""
+"""Why the outcome of a call is not known: its holder could not write it."""
 
 Prices = Mapping[str, Mapping[str, Any]]
 
@@ -25,11 +25,11 @@ def result_without_end(
     call: SwitchboardCall, conversation: Conversation | None, now: datetime, prices: Prices | None = None
 ) -> CallResult:
     """
-    Say what came of a call whose result nobody wrote.
+    Return the result of a call whose holder wrote none.
 
     :param call: The call as the switchboard has it.
     :param conversation: What was saved of it.
-    :param now: The time, aware, for a call whose end nobody noted.
+    :param now: The time, aware, for a call whose end was not noted.
     :param prices: Own prices, checked.
     """
     tally = _tally(conversation)

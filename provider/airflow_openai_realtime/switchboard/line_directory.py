@@ -30,7 +30,7 @@ MOST_UNPROVEN_NAMES = 1000
 MOST_KNOWN_NAMES = 10_000
 UNPROVEN_LOOKUPS_PER_SECOND = 20
 MOST_UNPROVEN_AT_ONCE = 8
-"""Look-ups of names that strangers may have made up which wait for a backend at the same time."""
+"""Look-ups of unproven names that may wait for a backend at the same time."""
 
 EXPECTED_SECONDS = 5.0
 """How often the names that can be listed are listed at most."""
@@ -48,9 +48,8 @@ class LineDirectory:
     """
     The lines, as requests need them.
 
-    Look-ups of names that strangers may have made up have a limit, threads and a memory of their own. Names are beyond
-    that when a request for them brought a good signature or token, when the switchboard itself asks for them, and when
-    they are among those that :class:`Lines` can list.
+    Look-ups of unproven names have a limit, threads and a memory of their own. A name is proven when a request for it
+    had a valid signature or token, when the switchboard itself asks for it, and when :class:`Lines` can list it.
 
     :param lines: Where they come from.
     :param settings: How long a look-up holds.
@@ -90,7 +89,7 @@ class LineDirectory:
 
     async def find_asked(self, name: str | None) -> Line | None:
         """
-        The line that a request names, as :meth:`find`; anybody may have sent the request.
+        The line that a request from an untrusted client names, as :meth:`find`.
 
         :raises TooManyLookups: Too many names that are not known were asked for a moment ago.
         :raises LinesUnavailable: It cannot be looked up now.

@@ -2,8 +2,8 @@
 What may happen to a call: each move as a pure rule, from the call as it is to the values that change.
 
 ``ringing → claimed → accepted → ended``, or to ``rejected`` or ``missed``; from ``claimed`` back to ``ringing`` when
-nothing was accepted, or nobody is about to. A final state is never left: the first one wins. The store applies a rule
-by compare-and-set, and asks again when the call changed meanwhile.
+nothing was accepted and no accept is announced. A final state is never left: the first one wins. The store applies a
+rule by compare-and-set, and asks again when the call changed in between.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ END_WANTED = ("end_wanted", "end_wanted_by", "end_wanted_at", "end_due_at")
 """The fields of a call that say who wants its end."""
 
 ACTING_SECONDS = 5.0
-"""How long whoever says that he ends a call himself is left to it, in seconds."""
+"""How long a client that ends a call itself has for it, in seconds; then the switchboard ends the call."""
 
 REFERRED = "referred"
 """What the feed calls a requested transfer; the call's state stays as it is."""
@@ -82,11 +82,11 @@ def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, r
     """
     Give a claimed call back: it has certainly not been accepted, and rings on for others.
 
-    The claim itself is named by its time as well, since the same claimant may be at it twice: the other one may be
-    about to have the call accepted, and needs its ``hangup_at``.
+    The claim is identified by its time as well, since two tries of one claimant may work at the same time: the other
+    one may be about to accept the call, and needs its ``hangup_at``.
 
-    :param claimed_at: When the claim was made, as whoever gives it back knows it.
-    :param reason: Why; kept as ``end_reason`` for the case that nobody else answers the call.
+    :param claimed_at: When the claim to give back was made.
+    :param reason: Why; kept as ``end_reason`` in case no other claimant answers the call.
     """
     if call.state != CLAIMED or call.claimed_by != claimant or call.claimed_at != claimed_at:
         return NOTHING
@@ -97,11 +97,11 @@ def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, r
 
 def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
     """
-    Let a claimed call ring for others again that its claimant does not accept: its DAG is paused, or its task is gone.
+    Release a claimed call that its claimant does not accept, as when its DAG is paused or its task is gone.
 
-    The claimant may only be slow, and can still accept the call while no other has taken it. A claim that was made late
-    holds for as long as the call had been ringing by then: so a call is not passed around for ever among claimants that
-    are all slow.
+    The claimant may only be slow, and can still accept the call while no other has claimed it. A claim that was made
+    late holds for as long as the call had been ringing by then, so that slow claimants do not pass a call around until
+    it rings out.
 
     :param claim_seconds: How long a claim holds at least, above 0.
     """
@@ -202,11 +202,11 @@ def want_decline(
     call: SwitchboardCall, now: datetime, by: str, status_code: int, acting_seconds: float = 0.0
 ) -> Change:
     """
-    Note that somebody is about to decline a call. One that is accepted all the same goes on.
+    Note who is about to decline a call. A call that is accepted nevertheless goes on.
 
-    :param by: Who.
+    :param by: Who declines it.
     :param status_code: SIP status, 300 to 699.
-    :param acting_seconds: How long whoever asks declines the call himself, in seconds; then the switchboard does.
+    :param acting_seconds: How long the client has to decline the call itself, in seconds; then the switchboard does.
     :raises MoveRefused: It was accepted.
     """
     if call.state == ACCEPTED:
@@ -215,7 +215,7 @@ def want_decline(
 
 
 def not_declined(call: SwitchboardCall, by: str) -> Change:
-    """Note that a call that somebody was about to decline certainly was not declined by him."""
+    """Withdraw the intention to decline a call, which was certainly not carried out."""
     if call.is_over or (call.end_wanted, call.end_wanted_by) != (REJECTED_REASON, by):
         return NOTHING
     return _rings_on()
@@ -225,7 +225,7 @@ def want_transfer(call: SwitchboardCall, target_uri: str) -> Change:
     """
     Note that a transfer is about to be requested.
 
-    :raises MoveRefused: Nobody has accepted it.
+    :raises MoveRefused: It was not accepted.
     """
     return _transferred(call, target_uri, TRANSFER_WANTED)
 
@@ -234,7 +234,7 @@ def referred(call: SwitchboardCall, target_uri: str) -> Change:
     """
     Note that a transfer was requested. Whether it came about is not known, so the call stays open.
 
-    :raises MoveRefused: Nobody has accepted it.
+    :raises MoveRefused: It was not accepted.
     """
     return _transferred(call, target_uri, TRANSFER_REQUESTED)
 
@@ -255,14 +255,14 @@ def ended(
     too_late_for: str | None = None,
 ) -> Change:
     """
-    Note that the call is over; of a call that is over already, only a stronger witness changes what is told.
+    Note that the call is over. When it is over already, only a stronger witness changes its account.
 
-    Whoever had asked for its end, or for a transfer, before it was over is taken at his word. That a
-    call was found gone says nothing about its caller once an accept of ours had failed.
+    An end or a transfer that was asked for before the call was over counts as its cause. After an accept of ours had
+    failed, a call that was found gone was not necessarily ended by its caller.
 
     :param reason: Why, or all that a witness says.
     :param ended_at: When it was over, aware; ``None``: now.
-    :param too_late_for: Who asked for its end and certainly came after the call's own end; ``None``: nobody.
+    :param too_late_for: Who asked for the end but certainly after the call was over; ``None``: not known.
     """
     new = reason if isinstance(reason, Account) else account_of(reason)
     at = min(now, ended_at or now)
@@ -274,7 +274,7 @@ def ended(
         new = standing(new, Account(Witness.TRANSFER, TRANSFER_REQUESTED))
     wanted = intended(call, at)
     if wanted is not None and wanted.by != too_late_for:
-        # Of equals, who has carried it out stands before who was about to.
+        # Of equals, the one that carried it out counts more than the one that was about to.
         new = standing(new, wanted)
     return Change({"state": ENDED_STATE, "ended_at": at, **told_by(new)}, ENDED_STATE)
 
@@ -290,16 +290,15 @@ def want_end(
     acting_seconds: float = 0.0,
 ) -> Change:
     """
-    Note that somebody wants the call to end, before anything is done about it.
+    Note who wants the call to end, before it is ended.
 
-    The first who wants it at once stays the one who is told; one who wants it later, unless a holder takes it up, gives
-    way to that.
+    The first request to end it at once stays; it replaces one to end it later unless a holder takes the call over.
 
     :param reason: Why, 1 to 200 characters.
-    :param by: Who.
-    :param after_seconds: 0: now. Above: the call has lost its holder, and ends then unless one takes it up before.
+    :param by: Who wants it.
+    :param after_seconds: 0: now. Above: the call has lost its holder, and ends then unless another takes it over.
     :param status_code: SIP status for a call that only rings; ``None``: the usual one.
-    :param acting_seconds: How long whoever asks ends the call himself, in seconds; then the switchboard does.
+    :param acting_seconds: How long the client has to end the call itself, in seconds; then the switchboard does.
     """
     is_decided = call.end_wanted is not None and not call.end_is_delayed
     if call.is_over or is_decided:

@@ -74,7 +74,7 @@ class OrderExecution:
         Accept the call.
 
         :returns: Whether it was this worker that found it accepted first; it then greets.
-        :raises CallError: It was not accepted and rings on for others, or nobody can tell and it is resumed.
+        :raises CallError: It was not accepted and rings on for others, or that is not known and it is resumed.
         :raises StoreUnavailable: What became of the call could not be stored.
         """
         seconds = order.max_duration_seconds or self.default_duration_seconds
@@ -107,7 +107,7 @@ class OrderExecution:
         Decline the call. Who declines it is committed before OpenAI is asked; when this worker dies, another worker or
         the reaper declines it.
 
-        :raises CallError: It was not declined and rings on for others, or nobody can tell and it is resumed.
+        :raises CallError: It was not declined and rings on for others, or that is not known and it is resumed.
         :raises MoveRefused: It was accepted meanwhile.
         :raises StoreUnavailable: What became of the call could not be stored.
         """

@@ -1,9 +1,9 @@
 """
-The reaper ends calls: those whose end somebody wants, at once; those past their ``hangup_at``; and it gives up calls
-that rang out.
+The reaper ends calls: those whose end was asked for, at once, and those past their ``hangup_at``. It marks calls that
+rang out as missed.
 
 One runs in each worker. It is the last layer that keeps a call from running on, so it never stops trying. Why a call is
-hung up is committed before OpenAI is asked, so that whoever sees the call end first can tell it truly.
+hung up is committed before OpenAI is asked, so that the first part that sees the call end knows the cause.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Reaper:
         self.last_sweep_at: datetime | None = None
 
     def wake(self) -> None:
-        """Sweep now: somebody wants a call to end."""
+        """Sweep now: the end of a call was asked for."""
         self._woken.set()
 
     def seems_over(self, line: str, call_id: str) -> None:

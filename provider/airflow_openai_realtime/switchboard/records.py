@@ -70,7 +70,7 @@ class SwitchboardCall:
     :param status_code: SIP status it was rejected with.
     :param target_uri: Where a transfer was requested to.
     :param media_security: ``rtp``, ``srtp`` or another word of OpenAI's; None when it did not say.
-    :param end_wanted: Why the call is to end, noted before it is ended; None when nobody asked for its end.
+    :param end_wanted: Why the call is to end, noted before it is ended; None when its end was not asked for.
     :param end_wanted_by: Who asked: a task, a user or a part of this package.
     :param end_wanted_at: When that was asked.
     :param end_due_at: When it is due. Later than ``end_wanted_at``: only if no holder takes the call up before.
@@ -79,7 +79,7 @@ class SwitchboardCall:
     :param end_witness: How the end is known: ``api``, ``transfer``, ``carrier``, ``socket`` or ``found_gone``.
     :param transfer_state: ``wanted`` when a transfer to ``target_uri`` is about to be requested, or may have been;
         ``transfer_requested`` when it was; None when none was wanted.
-    :param talk_seconds: How long the carrier counted, in seconds; None when no carrier told.
+    :param talk_seconds: How long the carrier counted, in seconds; None: not known.
     """
 
     call_id: str
@@ -152,7 +152,7 @@ class Attempt:
     :param outcome: What became of it, in the campaign's words.
     :param call_id: OpenAI's id of the call, when it came in.
     :param detail: Free text about the last move, without personal data.
-    :param claimant: Stable name of the task that dials, ``dag/run/task/map_index``; None when it was not told.
+    :param claimant: Stable name of the task that dials, ``dag/run/task/map_index``; None: not known.
     :param created: Whether this answer is of the request that made the row. Not stored.
     """
 

@@ -50,7 +50,7 @@ class Standby:
     :param now: The clock.
     :param counters: Where what it does is counted.
     :param attach: Opens the socket of a call; for tests.
-    :param on_gone: Told of line and id of a call whose socket has ended.
+    :param on_gone: Called with line and id of a call whose socket has ended.
     """
 
     def __init__(

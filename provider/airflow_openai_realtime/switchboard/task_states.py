@@ -1,4 +1,4 @@
-"""What Airflow says about a task instance, told by a switchboard that runs in Airflow's API server."""
+"""The state of a task instance, as a switchboard in Airflow's API server reports it."""
 
 from __future__ import annotations
 

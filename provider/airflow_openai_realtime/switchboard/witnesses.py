@@ -1,8 +1,8 @@
 """
 Which account of a call's end stands. Pure, and the only place that decides it.
 
-Several parts notice that a call is over, at different times and with different knowledge: whoever asked for its end,
-the holder whose socket closes, the carrier, the reaper. Each gives an *account*. A stronger witness replaces the
+Several parts notice that a call is over, at different times and with different knowledge: the one that asked for its
+end, the holder whose socket closes, the carrier, the reaper. Each gives an *account*. A stronger witness replaces the
 account of a weaker one, never the other way round; between equals the first stands. What no witness knows is ``None``.
 """
 
@@ -54,7 +54,7 @@ class Witness(str, enum.Enum):
     FOUND_GONE = "found_gone"
 
 
-#: Reasons that only whoever ends calls himself gives.
+#: Reasons that only a part gives that ends calls itself.
 _OURS = frozenset({"hung_up", "killed", "stopped", "end_call", "silence", "max_duration"})
 _FOUND_GONE = frozenset({"gone", "hang_up_failed", "decided_elsewhere"})
 
@@ -80,7 +80,7 @@ class Account:
 
 def account_of(reason: str) -> Account:
     """
-    Return the account of somebody who gave no more than a reason.
+    Return the account of a witness that gave only a reason.
 
     :param reason: 1 to 200 characters.
     """
@@ -106,7 +106,7 @@ def standing(kept: Account | None, new: Account) -> Account:
 
 
 def kept_account(call: SwitchboardCall) -> Account | None:
-    """Return the account that a call's row holds; ``None`` when the call is not over, or no witness told."""
+    """Return the account that a call's row holds; ``None`` when the call is not over, or has no account."""
     if not call.is_over or call.end_reason is None:
         return None
     return Account(witness_of(call), call.end_reason, call.ended_by, call.talk_seconds)
@@ -114,7 +114,7 @@ def kept_account(call: SwitchboardCall) -> Account | None:
 
 def intended(call: SwitchboardCall, at: datetime) -> Account | None:
     """
-    Return the account of whoever asked for the end of a call; ``None`` when nobody had by then.
+    Return the account of the one that asked for the end of a call; ``None``: none had by then.
 
     :param at: When the call was over, aware.
     """

@@ -37,7 +37,7 @@ _CONVERSATION_FIELDS = (
     "transfer_to",
 )
 _BY_DEFAULT: Mapping[str, Any] = {"silence_seconds": SILENCE_SECONDS, "end_call": True}
-#: Fields that name code to import. A template in them would let whoever may trigger a run choose what is run.
+#: Fields that name code to import. A template would let any user who may trigger a run choose it.
 _NAMES_OF_CODE = ("result_model", "functions")
 
 

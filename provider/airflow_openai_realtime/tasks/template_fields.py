@@ -154,8 +154,8 @@ def refuse_code_from_tasks(task: Any, names: Collection[str]) -> None:
     came = sorted(set(names) & mapped_from_tasks(task))
     if came:
         raise InvalidInput(
-            f"{came[0]} names code to run and came from another task, so whoever may trigger a run could choose it: "
-            "name the code in the DAG file, with partial() or in a list that is written there",
+            f"{came[0]} names code to run and came from another task, so any user who may trigger a run could "
+            "choose it: name the code in the DAG file, with partial() or in a list that is written there",
             field=came[0],
         )
 

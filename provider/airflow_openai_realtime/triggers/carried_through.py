@@ -17,9 +17,9 @@ _under_way: set[asyncio.Task[None]] = set()
 
 async def carry_through(work: Coroutine[Any, Any, None]) -> None:
     """
-    Run work to its end, whatever happens to whoever waits for it.
+    Run work to its end, even when the task that waits for it is cancelled.
 
-    Airflow's triggerer cancels a trigger that was killed anew with each of its rounds, once a second, until it is gone
+    Airflow's triggerer cancels a killed trigger again in each of its rounds, once a second, until it is gone
     (Airflow 3.3.2, ``TriggerRunner.cancel_triggers``), so that ``on_kill`` has one second for what it awaits itself.
 
     :param work: What is to be done.

@@ -1,11 +1,11 @@
 """
 What becomes of a call whose task was killed, cleared, or moved to another triggerer.
 
-Marked as failed or successful, or in a run that is, the task's call ends at once. A cleared task's call is kept for the
-next try; when none takes it up within a minute, it ends. A trigger that merely moves leaves its call alone.
+When a task or its run is marked failed or successful, the task's call ends at once. A cleared task's call is kept for
+the next try; when none takes it over within a minute, it ends. A trigger that only moves leaves its call alone.
 
-Ending a call is one request to the switchboard, which hangs up, writes row, ledger and result, and goes on whoever dies
-meanwhile.
+Ending a call is one request to the switchboard, which hangs up and writes row, ledger and result, whichever process
+dies.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ANSWER_SECONDS = 3.0
 BUSY_SECONDS = 15.0
 #: When a claim or an accept that was under way is looked for, in seconds since the kill.
 LATE_CLAIM_SECONDS = (0.0, 1.0, 4.0)
-#: How long the switchboard is told on what happened while it was away, in seconds, and the pause in between.
+#: How long to try to reach a switchboard that is away, in seconds, and the pause between two tries.
 TELL_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
 #: Pauses before the looks whether the result of an ended call is written, in seconds: many calls may end at once.
@@ -240,14 +240,14 @@ class Kill:
                 await send()
             except SwitchboardUnreachable as error:
                 if asyncio.get_running_loop().time() - began > TELL_SECONDS:
-                    self.report(f"The switchboard could not be told; it ends the call at its time: {error}")
+                    self.report(f"Could not report to the switchboard; it ends the call at its time: {error}")
                     return
                 await self.sleep(PAUSE_SECONDS)
             else:
                 return
 
     async def _take_back(self, order: Order, switchboard: AsyncSwitchboardClient) -> None:
-        """Cancel the placed call, whoever picks up in this moment is hung up on; the ledger says that it was killed."""
+        """Cancel the placed call, or end it if it is picked up in this moment; the ledger says that it was killed."""
         settings = await order.carrier.asettings()
         async with shared_dialer(settings) as dialer:
             call = await take_back(dialer, order.carrier_call_id, self.report)
@@ -264,7 +264,7 @@ class Kill:
         except MoveRefused:
             return  # its call came in, and the ledger's row ends with that
         except SwitchboardError as error:
-            self.report(f"The ledger could not be told that the placed call was taken back: {error}")
+            self.report(f"Could not write to the ledger that the placed call was taken back: {error}")
 
     # -- its calls, and what came of them --------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ async def run_to_its_end(
     :param call: The accepted call.
     :param holder: Stable name of the task.
     :param report: Called with lines for the log.
-    :param opened: Told the number of this holder of the call.
+    :param opened: Called with the number of this holder of the call.
     :return: What the trigger's event says: no more than that the call is over, since Airflow logs events.
     :raises OpenAIRealtimeError: It cannot be run; the switchboard ends it at its time.
     """

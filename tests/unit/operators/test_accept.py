@@ -211,7 +211,7 @@ def test_a_switchboard_that_goes_away_after_the_accept_does_not_fail_the_task(wo
     assert call.state == "accepted"
     assert world.is_open(call_id)
     assert world.row(call_id).hangup_at is not None
-    assert any("could not be told" in line for line in said)
+    assert any("could not be reported" in line for line in said)
 
 
 def test_a_call_hung_up_meanwhile_is_gone(world: World) -> None:

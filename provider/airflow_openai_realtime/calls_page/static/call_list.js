@@ -154,7 +154,7 @@ export class CallList {
    * @param {function} ask asks the server
    * @param {function} hangUp hangs a call up, after asking
    * @param {function} now the time by the server's clock, in milliseconds
-   * @param {function(string)} onFilter told what the filter is whenever somebody changes it
+   * @param {function(string)} onFilter called with the filter when the user changes it
    */
   constructor(ask, hangUp, now, onFilter) {
     this.ask = ask;
@@ -241,7 +241,7 @@ export class CallList {
     this.more.hidden = this.next === null || calls.length >= MOST_KEPT;
   }
 
-  /** @returns {Promise<boolean>} whether older ones were told */
+  /** @returns {Promise<boolean>} whether older ones were loaded */
   async older() {
     this.more.disabled = true;
     try {

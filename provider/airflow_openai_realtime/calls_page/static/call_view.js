@@ -167,8 +167,8 @@ export class CallView {
 function whyNothing(body) {
   if (body.call.call_id === null) return body.call.is_live ? "The call has not come in yet." : "The call never came in.";
   if (!body.may_read_transcript) return "You may not read what was said in this call.";
-  if (body.call.is_live) return "Nobody listens to this call yet.";
-  return "Nobody listened to this call, so nothing is kept of what was said.";
+  if (body.call.is_live) return "No task listens to this call yet.";
+  return "No task listened to this call, so nothing is kept of what was said.";
 }
 
 function taskLink(task) {

@@ -38,7 +38,7 @@ export function keepAddress() {
 
 /**
  * Begin at the place that the address of Airflow's UI names, when this page's own names none, and follow that address
- * when somebody edits it, or goes back after a reload: then the browser takes only Airflow's window back.
+ * when a user edits it, or goes back after a reload: then the browser moves only Airflow's window back.
  */
 export function takeOverPlace() {
   const frame = airflow();
@@ -70,7 +70,7 @@ export function keepListPlace(place) {
   history.replaceState({ ...history.state, callsListPlace: place }, "");
 }
 
-/** What was kept for this entry of the history; null when somebody comes here for the first time. */
+/** What was kept for this entry of the history; null on the first visit. */
 export function keptListPlace() {
   return (airflow() ?? window).history.state?.callsListPlace ?? null;
 }

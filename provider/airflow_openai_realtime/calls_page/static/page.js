@@ -85,7 +85,7 @@ async function refresh() {
 const MOST_MESSAGES = 5;
 
 /**
- * Say what came of something that somebody did here; it stays until it is dismissed or the next one about the same.
+ * Show the result of something that the user did; it stays until it is dismissed or replaced by the next one about the same.
  * @param {string} about what it is about
  * @param {string} text
  * @param {"busy"|"done"|"failed"} kind

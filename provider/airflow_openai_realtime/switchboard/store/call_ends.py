@@ -46,7 +46,7 @@ ANSWERED = "answered"
 
 def settle(connection: Connection, call: SwitchboardCall, now: datetime) -> None:
     """
-    End what ends with a call; or, when a stronger witness has told how it ended, tell it so everywhere.
+    End what ends with a call; or, when a stronger witness has reported its end, correct its result.
 
     :param call: The call as it is now, over; its conversation is locked, if it has one.
     """
@@ -193,7 +193,7 @@ def read_conversation(connection: Connection, row: Any) -> Conversation:
 
 
 def _has_holder(connection: Connection, row: Any, now: datetime) -> bool:
-    """Whether somebody may be about to write the result."""
+    """Whether a holder may be about to write the result."""
     if row.process is None:
         return True
     if row.process == NOBODY:

@@ -282,7 +282,7 @@ def _complete(connection: Connection, late: NewCall) -> None:
     """
     Add what a webhook says of a call that was registered before it came, for example by the accept of its id.
 
-    :param late: The call as the webhook tells of it. The state stays; a call that another webhook told of stays whole.
+    :param late: The call as the webhook describes it. The state stays; a call with another webhook is not changed.
     """
     same = (calls.c.line == late.line) & (calls.c.call_id == late.call_id) & calls.c.webhook_id.is_(None)
     row = _row(late)

@@ -254,7 +254,7 @@ def _read(connection: Connection, line: str, call_id: str) -> Conversation:
 
 
 def _as_it_stands(connection: Connection, line: str, call_id: str, result: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What changes in a result because a stronger witness than its writer has told how the call ended."""
+    """What changes in a result when a stronger witness than its writer has reported the call's end."""
     same = (calls.c.line == line) & (calls.c.call_id == call_id)
     call = read_call(connection.execute(select(*CALL_FIELDS).where(same)).one())
     if result is None or not call.is_over:

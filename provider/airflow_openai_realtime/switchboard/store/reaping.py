@@ -23,16 +23,16 @@ SWEEP = 1000
 @dataclass(frozen=True)
 class OverdueCall:
     """
-    A call to end now: past its ``hangup_at``, or somebody wants it to end.
+    A call to end now: past its ``hangup_at``, or its end was asked for.
 
-    :param state: ``accepted``; ``claimed`` when nobody has said that the accept request got through; ``ringing``.
+    :param state: ``accepted``; ``claimed`` when it was not reported that the accept got through; ``ringing``.
     :param due_at: Since when it should be over.
     :param tries: How often ending it was tried before.
     :param reason: Why it is ended.
     :param by: Who wants that.
     :param status_code: SIP status to decline it with while it rings; ``None``: the usual one.
     :param may_be_accepted: Whether an accept request may have left.
-    :param maybe_hung_up: Whether an earlier hang-up left whose answer nobody has.
+    :param maybe_hung_up: Whether an earlier hang-up was sent whose answer is not known.
     """
 
     line: str
@@ -48,7 +48,7 @@ class OverdueCall:
 
     @property
     def account(self) -> Account:
-        """What is told once it was ended."""
+        """The account of its end once it was ended."""
         return Account(Witness.API, self.reason, self.by)
 
 
@@ -92,7 +92,7 @@ class Reaping:
 
     def postpone(self, call: OverdueCall, now: datetime, pause_seconds: float, *, maybe_hung_up: bool = True) -> None:
         """
-        After a failure: nobody tries again before the pause is over.
+        After a failure: do not try again before the pause is over.
 
         :param maybe_hung_up: Whether the hang-up may have been carried out.
         """

@@ -19,7 +19,7 @@ class RunStarts:
 
     def first(self, line: str, dag_id: str, run_id: str, started_at: datetime) -> datetime:
         """
-        Return when a run first started; what is told first is kept.
+        Return when a run first started; the first report is kept.
 
         :param started_at: When it started, as its tasks know it now.
         """
@@ -32,6 +32,6 @@ class RunStarts:
         try:
             self._database.write(lambda connection: connection.execute(run_starts.insert(), row))
         except IntegrityError:
-            # Another task of the run told it at the same moment.
+            # Another task of the run reported it at the same moment.
             found = self._database.read(lambda connection: connection.execute(query).scalar())
         return started_at if found is None else found

@@ -34,7 +34,7 @@ REASONS = (
     "busy",
     "no_answer",
     "carrier_failed",
-    # How whoever ran the call says that it ended, see call_result.py.
+    # The outcome by the call's holder, see call_result.py.
     "completed",
     "caller_hung_up",
     "silence",

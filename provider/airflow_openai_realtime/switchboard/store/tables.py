@@ -85,7 +85,7 @@ calls = Table(
     Column("hangup_tries", Integer, nullable=False),
     Column("hangup_not_before", Instant),  # another worker's lease, or the pause after a failure
     Column("order_lease_until", Instant),  # until when one worker alone carries a standing order out
-    Column("end_wanted", exact_text(200)),  # why somebody wants the call to end; committed before anything is done
+    Column("end_wanted", exact_text(200)),  # why the call is to end; committed before it is ended
     Column("end_wanted_by", exact_text(500)),
     Column("end_wanted_at", Instant),
     Column("end_due_at", Instant),  # later than end_wanted_at: only if no holder takes the call up before
@@ -93,7 +93,7 @@ calls = Table(
     Column("end_witness", exact_text(16)),  # how the end is known: see witnesses.py
     Column("transfer_state", exact_text(20)),
     Column("talk_seconds", Double),  # as the carrier counted; null: not known
-    Column("hangup_sent_at", Instant),  # a hang-up left whose answer nobody has
+    Column("hangup_sent_at", Instant),  # a hang-up was sent whose answer is not known
     UniqueConstraint("line", "webhook_id", name="uq_openai_realtime_call_webhook"),
     Index("ix_openai_realtime_call_state", "line", "state", "received_at"),
     Index("ix_openai_realtime_call_claimant", "line", "claimed_by"),
@@ -152,7 +152,7 @@ attempts = Table(
     Column("outcome", exact_text(64)),
     Column("call_id", exact_text(255)),
     Column("detail", LONG_TEXT),
-    Column("claimant", exact_text(800)),  # the task that dials; null: not told
+    Column("claimant", exact_text(800)),  # the task that dials; null: not known
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("line", "campaign", "contact", "attempt", name="uq_openai_realtime_attempt"),
