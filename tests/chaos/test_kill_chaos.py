@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
+from statistics import median
 from typing import Any
 
 import pytest
@@ -146,8 +147,8 @@ def is_known(switchboard: SwitchboardClient, call_id: str) -> bool:
 
 
 def campaign_of(trial: int) -> str:
-    """The campaign of a trial."""
-    return f"kills-{trial}"
+    """The campaign of a trial of this test."""
+    return f"{_test_name()}-{trial}"
 
 
 def run_with(stage: Stage, held: Sequence[Held], dag_id: str = DAG_ID) -> str:
@@ -255,6 +256,10 @@ def test_killed_tasks_calls_end_soon_and_are_told_as_killed(trial: int, stage: S
     for name, calls in sorts.items():
         seconds = sorted(took[each.call_id] for each in calls)
         print(f"{name}: {len(calls)} calls, ended after {seconds[0]:.1f} to {seconds[-1]:.1f} s")
+    with stage.switchboard() as switchboard:
+        wanted = {call_id: switchboard.call(call_id).end_wanted_at or at for call_id, at in killed_at.items()}
+    asked = sorted((wanted[call_id] - at).total_seconds() for call_id, at in killed_at.items())
+    print(f"the switchboard was asked after {asked[0]:.1f} to {asked[-1]:.1f} s, median {median(asked):.1f} s")
     for name in sorted(set(how.values())):
         print(f"hang-up {name}: {max(took[call] for call, fault in how.items() if fault == name):.1f} s at most")
     everywhere = ("killed", "killed", "killed", "killed")

@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 EXAMPLE = Path(__file__).parents[2] / "example_dags" / "example_callback_campaign.py"
 SHIPPED = EXAMPLE.with_name("callback_contacts.csv")
 

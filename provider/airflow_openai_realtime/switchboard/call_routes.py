@@ -319,7 +319,7 @@ async def end_call(
         acting_seconds=acting_seconds,
     )
     answer = await move_call(request, line, call_id, rule)
-    service.reaper.wake()
+    service.reaper.end_now(line.name, call_id)
     return answer
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -85,12 +85,18 @@ class Reaper:
         self._on_change = on_change
         self._counters = counters or Counters()
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._woken = asyncio.Event()
         self.last_sweep_at: datetime | None = None
 
-    def wake(self) -> None:
-        """Sweep now: the end of a call was asked for."""
-        self._woken.set()
+    def end_now(self, line: str, call_id: str) -> None:
+        """
+        Begin to end a call whose end is wanted, ahead of the next sweep; one that is not due stays as it is.
+
+        :param line: Its line.
+        :param call_id: The call.
+        """
+        call = OverdueCall(line, call_id, ACCEPTED, self._now(), tries=0)
+        if self._busy_on(line) < self._settings.reaper_concurrency:
+            self._begin(call, self._end)
 
     def seems_over(self, line: str, call_id: str) -> None:
         """
@@ -99,25 +105,19 @@ class Reaper:
         :param line: Its line.
         :param call_id: The call.
         """
-        key = (line, call_id)
-        if key not in self._busy:
-            call = OverdueCall(line, call_id, ACCEPTED, self._now(), tries=0)
-            self._busy[key] = asyncio.ensure_future(self._watched(self._make_certain(call), call))
-            self._busy[key].add_done_callback(partial(self._forget, key))
+        self._begin(OverdueCall(line, call_id, ACCEPTED, self._now(), tries=0), self._make_certain)
 
     async def run(self) -> None:
         """Sweep for ever; a slow hang-up does not hold up the next sweep."""
         try:
             while True:
-                self._woken.clear()
                 try:
                     await self.sweep()
                 except StoreUnavailable as error:
                     log.error(logs.line("reaper.store_unavailable", error=error))
                 except Exception:
                     log.exception("reaper.sweep_failed")
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._settings.reaper_interval_seconds)
+                await asyncio.sleep(self._settings.reaper_interval_seconds)
         finally:
             for task in self._busy.values():
                 task.cancel()
@@ -129,10 +129,8 @@ class Reaper:
         :raises StoreUnavailable: The store does not answer.
         """
         for call in await self._threads.run(self._store.reaping.overdue, self._now()):
-            key = (call.line, call.call_id)
-            if key not in self._busy and self._busy_on(call.line) < self._settings.reaper_concurrency:
-                self._busy[key] = asyncio.ensure_future(self._watched(self._end(call), call))
-                self._busy[key].add_done_callback(partial(self._forget, key))
+            if self._busy_on(call.line) < self._settings.reaper_concurrency:
+                self._begin(call, self._end)
         await self._let_claims_lapse()
         grace = self._settings.claim_grace_seconds
         for line, call_id in await self._threads.run(self._store.reaping.rung_out, self._now(), grace):
@@ -155,6 +153,12 @@ class Reaper:
         """Wait for the hang-ups that were begun."""
         while self._busy:
             await asyncio.wait(list(self._busy.values()))
+
+    def _begin(self, call: OverdueCall, work: Callable[[OverdueCall], Coroutine[Any, Any, None]]) -> None:
+        key = (call.line, call.call_id)
+        if key not in self._busy:
+            self._busy[key] = asyncio.ensure_future(self._watched(work(call), call))
+            self._busy[key].add_done_callback(partial(self._forget, key))
 
     def _forget(self, key: tuple[str, str], _: asyncio.Task[None]) -> None:
         self._busy.pop(key, None)
