@@ -121,6 +121,19 @@ async def test_a_call_past_its_time_is_hung_up_and_not_a_moment_earlier(
     assert openai.hung_up == ["rtc_1"]
 
 
+@pytest.mark.parametrize(("after_seconds", "is_ended"), [(0.0, True), (60.0, False)])
+async def test_a_call_that_is_to_end_now_ends_before_the_next_sweep(
+    reaper: Reaper, store: Store, openai: OpenAI, clock: Clock, after_seconds: float, is_ended: bool
+) -> None:
+    accept(store, clock)
+    rule = partial(moves.want_end, now=clock(), reason="killed", by="me", after_seconds=after_seconds)
+    store.calls.move("support", "rtc_1", rule, clock())
+    reaper.end_now("support", "rtc_1")
+    await reaper.settled()
+    assert openai.hung_up == ["rtc_1"] * is_ended
+    assert look(store).is_over is is_ended
+
+
 async def test_a_call_that_is_gone_already_has_ended(
     reaper: Reaper, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
