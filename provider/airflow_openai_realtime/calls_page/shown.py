@@ -113,8 +113,8 @@ def silent_since(call: SwitchboardCall, conversation: ConversationSummary | None
     """
     Since when nothing is known of a live call that was accepted; ``None``: a holder or the switchboard listens to it.
 
-    The last that is known of a call that no holder ever attached to is that it was accepted. A holder that has noted
-    something, shows no signs of life and was never stood in for may be one of an older release: it is trusted.
+    Of a call without a holder only the accept is known. A holder that has noted something and shows no signs of life,
+    and in whose place the switchboard never listened, may be one of an older release: it is trusted.
     """
     if call.state != ACCEPTED:
         return None

@@ -60,9 +60,9 @@ def live_ports(
         except UnknownCall:
             return None
 
-    async def ended(call_id: str, told: Account, ended_at: datetime) -> SwitchboardCall | None:
+    async def ended(call_id: str, account: Account, ended_at: datetime) -> SwitchboardCall | None:
         try:
-            return await switchboard.ended(call_id, told, ended_at=ended_at)
+            return await switchboard.ended(call_id, account, ended_at=ended_at)
         except SwitchboardError as error:
             report(f"Could not report to the switchboard that call {call_id} is over: {error}")
             return None

@@ -285,7 +285,7 @@ class AcceptanceRules:
             yield from self._telling("accept_in_doubt")
 
     def _stop(self, announced: Announcement) -> Steps[None]:
-        """The task was told to stop before it asked OpenAI."""
+        """The task was stopped before it asked OpenAI."""
         if announced.asked_before:
             yield from self.undoing(STOPPED)
             raise self._stopped("it was hung up")

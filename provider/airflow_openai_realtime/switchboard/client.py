@@ -329,7 +329,7 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
     def ended(
         self,
         call_id: str,
-        told: str | Account,
+        reason: str | Account,
         *,
         ended_at: datetime | None = None,
         too_late_for: str | None = None,
@@ -338,13 +338,13 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         Report that the call is over. The account of a stronger witness stays.
 
         :param call_id: The call.
-        :param told: Why, for example ``hung_up``, up to 200 characters; or the whole account of a witness.
+        :param reason: Why, for example ``hung_up``, up to 200 characters; or the whole account of a witness.
         :param ended_at: When it was over, aware; ``None``: now.
         :param too_late_for: The ``by`` of an :meth:`end_call` that certainly came too late.
         :return: The call, with the account of its end that stands.
         :raises UnknownCall: The line has never seen it.
         """
-        return ask.as_call(self._send(ask.ended(call_id, told, ended_at, too_late_for=too_late_for)))
+        return ask.as_call(self._send(ask.ended(call_id, reason, ended_at, too_late_for=too_late_for)))
 
     def reserve_attempt(
         self, campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None
@@ -380,7 +380,7 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         :param to_state: The state it gets.
         :param owner: Names this one move, so that its repetition after a lost answer is not taken for a second mover.
             Leave it out: it is made up anew for each call of this method. Never reuse one for *reserved → dialing*
-            across retries of a task: the second would be told it may dial, and the phone would ring twice.
+            across retries of a task: the second would be allowed to dial, and the phone would ring twice.
         :param fields: Any of ``carrier_call_id, outcome, call_id, detail, to_number``, to store with the move.
         :raises MoveRefused: ``attempt_moved``: it is in another state, or no such move exists.
         :raises UnknownCall: There is no such attempt.
@@ -617,13 +617,13 @@ class AsyncSwitchboardClient(_Address, AsyncOrderMethods, AsyncConversationMetho
     async def ended(
         self,
         call_id: str,
-        told: str | Account,
+        reason: str | Account,
         *,
         ended_at: datetime | None = None,
         too_late_for: str | None = None,
     ) -> SwitchboardCall:
         """Say that the call is over; see :meth:`SwitchboardClient.ended`."""
-        return ask.as_call(await self._send(ask.ended(call_id, told, ended_at, too_late_for=too_late_for)))
+        return ask.as_call(await self._send(ask.ended(call_id, reason, ended_at, too_late_for=too_late_for)))
 
     async def reserve_attempt(
         self, campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None

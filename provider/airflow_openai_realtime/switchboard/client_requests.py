@@ -132,10 +132,10 @@ def referred(call_id: str, target_uri: str, requested: bool) -> SwitchboardReque
 
 
 def ended(
-    call_id: str, told: str | Account, ended_at: datetime | None, *, too_late_for: str | None
+    call_id: str, reason: str | Account, ended_at: datetime | None, *, too_late_for: str | None
 ) -> SwitchboardRequest:
     """That a call is over."""
-    body: dict[str, Any] = {"reason": told} if isinstance(told, str) else asdict(told)
+    body: dict[str, Any] = {"reason": reason} if isinstance(reason, str) else asdict(reason)
     if ended_at is not None:
         body["ended_at"] = instant_text(ended_at)
     if too_late_for is not None:

@@ -35,7 +35,7 @@ CONN_TYPE = "openai_realtime"
 DEFAULT_CONN_ID = "openai_realtime_default"
 STORE_FILE = "openai_realtime.db"
 CONNECTIONS_OPTION = "calls_page_connections"
-MOST_WARNED = 1000  # a stranger may spell a name that stands in the environment in many ways
+MOST_WARNED = 1000  # a name in the environment is found in many spellings, and requests may try them all
 _ENV_PREFIX = "AIRFLOW_CONN_"
 
 

@@ -129,14 +129,14 @@ def mapped_from_tasks(task: Any) -> frozenset[str]:
 
 def drop_shared_defaults(task: Any, names: Iterable[str], defaults: Mapping[str, Any] | None = None) -> None:
     """
-    Take no notice of values from ``default_args`` that this task has no use for.
+    Ignore values from ``default_args`` that this task has no use for.
 
-    Tasks share ``default_args``, and Airflow hands each task those that it has a parameter for. What an author gives to
-    the task itself is left for the checks to refuse.
+    Tasks share ``default_args``, and Airflow passes each task those that it has a parameter for. The checks refuse what
+    an author gives to the task itself.
 
     :param task: Before its checks.
-    :param names: Parameters that this task does not use as it is.
-    :param defaults: What they are then; ``None`` for those that are left out.
+    :param names: Parameters that this task has no use for.
+    :param defaults: Their values then; ``None`` for those that are left out.
     """
     for name in names:
         if name not in task._passed:

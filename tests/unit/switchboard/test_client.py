@@ -83,7 +83,7 @@ def test_an_id_cannot_leave_its_place_in_the_path() -> None:
         (lambda c: c.accepted("rtc_1", "me"), "/calls/rtc_1/accepted", {"claimant": "me"}),
         (lambda c: c.rejected("rtc_1", 486), "/calls/rtc_1/rejected", {"status_code": 486}),
         (lambda c: c.referred("rtc_1", "tel:+1"), "/calls/rtc_1/referred", {"target_uri": "tel:+1"}),
-        (lambda c: c.ended("rtc_1", "hung_up"), "/calls/rtc_1/ended", {"reason": "hung_up"}),
+        (lambda c: c.ended("rtc_1", reason="hung_up"), "/calls/rtc_1/ended", {"reason": "hung_up"}),
     ],
 )
 def test_each_move_has_its_own_address(ask: Callable[[Any], Any], path: str, body: dict[str, Any]) -> None:
