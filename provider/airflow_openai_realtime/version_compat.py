@@ -23,7 +23,7 @@ def async_connections_are_safe() -> bool:
 
 def mask_in_this_process(*secrets: str) -> None:
     """
-    Keep texts out of this process's logs at once, without a word to the supervisor.
+    Keep texts out of this process's logs at once, without notifying the supervisor.
 
     Only for Airflow before 3.3.2, which has no ``amask_secret`` that is safe in an event loop.
 

@@ -1,4 +1,4 @@
-"""One event loop in a thread of its own, for code that blocks but needs what only coroutines can do: be broken off."""
+"""One event loop in a background thread, for blocking code whose requests must be cancellable in every phase."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _running() -> asyncio.AbstractEventLoop:
 
 
 def _forget() -> None:
-    """In a forked process: the thread is not there, and the lock may have been held."""
+    """Reset in a forked process, where the thread does not exist and the lock may have been held."""
     global _loop, _turn
     _turn = threading.RLock()
     _loop = None

@@ -1,9 +1,9 @@
 """
-The one way in which this package sends HTTP requests: every answer is limited in total time and in bytes.
+Sends all HTTP requests of this package: every answer is limited in total time and in bytes.
 
-httpx limits each phase of a request and each read of its answer, so a peer that sends one byte every few seconds holds
-its caller for as long as it likes, and its answer is read whatever its size. Here the limit is for the whole exchange,
-and an answer that is too long is not read to its end.
+httpx limits each phase of a request and each read of its answer, so a peer that sends one byte every few seconds blocks
+its caller without end, and an answer of any size is read. Here the limit is for the whole exchange, and an answer that
+is too long is not read to its end.
 
 Source: https://www.python-httpx.org/advanced/timeouts/ (what its limits mean)
 """
@@ -154,7 +154,7 @@ class Transport:
     """
     :class:`AsyncTransport` for code that blocks; usable by several threads. The parameters are the same.
 
-    The requests run in a thread that all of them share, since only there one can be broken off in every phase.
+    All requests run in one shared background thread, where a request can be cancelled in every phase.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -186,7 +186,7 @@ class Transport:
 
 
 class _Progress:
-    """How far an exchange is, as httpcore tells: see https://www.encode.io/httpcore/extensions/#trace."""
+    """How far an exchange is, as httpcore reports: see https://www.encode.io/httpcore/extensions/#trace."""
 
     def __init__(self) -> None:
         self._is_sent = False

@@ -29,7 +29,7 @@ def carriers_word(
     sleep: Callable[[float], None] = time.sleep,
 ) -> SwitchboardCall:
     """
-    Ask the carrier how a call ended and how long it lasted, and tell the switchboard.
+    Ask the carrier how a call ended and how long it lasted, and report that to the switchboard.
 
     Without an answer of the carrier nothing changes.
 
@@ -60,7 +60,7 @@ def carriers_word(
 
 def account_of(seen: CarrierCall, call: SwitchboardCall) -> Account | None:
     """
-    Return what a carrier says about the end of a call; ``None``: nothing that is not known.
+    Return what a carrier says about the end of a call; ``None``: nothing new.
 
     :param seen: The call as the carrier sees it.
     :param call: The call, over.

@@ -25,7 +25,7 @@ def claimant_of(task: TaskIdentity) -> str:
     Name a task instance as a claimant: ``dag/run/task/map_index``.
 
     The try number is left out, so that a retried or cleared task is the same claimant and gets its own call again. In a
-    name longer than :data:`LONGEST_CLAIMANT`, digests stand for the ends of run and task.
+    name longer than :data:`LONGEST_CLAIMANT`, digests replace the ends of run and task.
     """
     map_index = -1 if task.map_index is None else task.map_index
     name = f"{task.dag_id}/{task.run_id}/{task.task_id}/{map_index}"
@@ -40,7 +40,7 @@ def run_prefixes(task: TaskIdentity) -> tuple[str, ...]:
 
 
 def _short(text: str) -> str:
-    """Return an id as it stands in a claimant that would be too long: a digest stands for its end."""
+    """Shorten an id for a claimant that would be too long: a digest replaces its end."""
     if len(text) <= _LONGEST_PART:
         return text
     return f"{text[: _LONGEST_PART - _DIGEST - 1]}~{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]}"

@@ -1,4 +1,4 @@
-"""Ending a call at once, whatever state it is in, for a task or a user. That it is wanted was noted before."""
+"""Ending a call at once, whatever state it is in, for a task or a user. The intention was noted before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_openai_realtime.switchboard.witnesses import GONE, Account, Witness
 @dataclass(frozen=True)
 class EndedNow:
     """
-    What ending a call came to.
+    How ending a call went.
 
     :param gone: It was certainly over before.
     :param declined: It only rang, and was declined.

@@ -151,7 +151,7 @@ def taken_up(client: SwitchboardClient, own: SwitchboardCall, claimant: str) -> 
     :param client: Client of the line at its switchboard.
     :param own: The claimant's call.
     :param claimant: Stable name of the task.
-    :return: The call; ``None``: it ends all the same.
+    :return: The call; ``None``: it ends nevertheless.
     """
     if not own.end_is_delayed:
         return own

@@ -37,9 +37,9 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
     What happens in the call, ``greeting``, ``result_model`` and so on, are the parameters of
     :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
 
-    Marked as failed or successful while it has the call, and has not handed it on, the task's call ends; cleared, the
-    call waits a minute for the next try (Airflow 3.3 and later; with 3.2 the switchboard ends it at ``hangup_at``). A
-    placed call that still rings is taken back at the carrier.
+    When the task is marked as failed or successful while it has the call, the call ends; when it is cleared, the call
+    waits a minute for the next try (Airflow 3.3 and later; with 3.2 the switchboard ends it at ``hangup_at``). A placed
+    call that still rings is canceled at the carrier.
 
     Retries: the call belongs to the task, not to one try of it. Retried, cleared or moved to another triggerer, it
     finds the call that it has accepted and returns it, while that lasts; it accepts nothing twice and takes no second

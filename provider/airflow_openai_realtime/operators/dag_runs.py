@@ -19,7 +19,7 @@ from airflow_openai_realtime.exceptions import ConfigurationError
 
 def _refusals() -> tuple[type[Exception], ...]:
     """
-    Return the errors with which Airflow says no: through the supervisor, and directly in ``dag.test()``.
+    Return the errors with which Airflow refuses: through the supervisor, and directly in ``dag.test()``.
 
     The second one is named by Airflow's own class: its base is an error of ``httpx`` before Airflow 3.4, and of
     ``httpx2`` since.

@@ -67,8 +67,8 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
 
     A scheduled run dials only when it started at its time, within ``max_lateness_seconds``: not when the DAG is
     unpaused later, nor in a catch-up. What counts is when the run first started, not when its tasks do: a paced
-    campaign, a retry or a cleared run is not late. Backfills do not dial unless
-    ``dial_in_backfill`` allows it. Otherwise the task is skipped.
+    campaign, a retry or a cleared run is not late. Backfills dial only with ``dial_in_backfill``. A task that does not
+    dial for these reasons is skipped.
 
     Before it dials, the task checks that OpenAI takes the key and has the model, that the switchboard answers and can
     take the call, and that the carrier's connection is complete. A check that passed counts for all tasks of the line

@@ -31,7 +31,7 @@ class ReferCallOperator(CallOperator):
     A transfer is only *requested*: OpenAI hands it to the carrier and hears no more. Nobody learns here whether anybody
     answered there. Twilio trunks must allow call transfer.
 
-    That it is about to be requested is noted at the switchboard first, so that a call that ends at once is known to be
+    The switchboard first notes that the transfer is about to be requested, so that a call that ends at once counts as
     transferred.
 
     Retries: a transfer that was requested is not requested again. When no clear answer came, or the task died before it

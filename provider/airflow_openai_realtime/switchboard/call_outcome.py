@@ -1,8 +1,8 @@
 """
 How a call ended: what the holder of a call saw, as an account, and an account as an outcome. Pure.
 
-OpenAI tells nothing but that the socket closed. So: what we did ourselves is known; what an error said a moment before
-the end is believed; and what is left was the caller. Which account stands when there are several is decided in
+OpenAI signals only that the socket closed. So the cause is what we did ourselves, else an error that came a moment
+before the end, else the caller. Which of several accounts counts is decided in
 :mod:`~airflow_openai_realtime.switchboard.witnesses`.
 """
 

@@ -76,7 +76,7 @@ class CallResult:
         model's price is not known.
     :param errors: The first ten errors: ``code`` and ``message``.
     :param resumed: Whether another triggerer took the call over, or the socket was attached again.
-    :param gap_seconds: How long at most nobody listened because of that, in seconds.
+    :param gap_seconds: How long at most no process listened because of that, in seconds.
     :param transcript_path: Where the transcript was stored, when asked for.
     """
 

@@ -75,7 +75,7 @@ class Rejected(BaseModel):
 
 
 class WantedDecline(BaseModel):
-    """Who is about to decline a call and with what SIP status; or that he certainly did not."""
+    """Who is about to decline a call and with what SIP status; or that the call certainly was not declined."""
 
     by: By
     status_code: int = Field(default=DEFAULT_REJECT_STATUS, ge=300, le=699)

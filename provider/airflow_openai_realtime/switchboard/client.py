@@ -242,7 +242,7 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
 
     def accept_in_doubt(self, call_id: str, claimant: str) -> SwitchboardCall:
         """
-        Say that an accept failed without a clear answer. The claim stays, and the end that was announced.
+        Note that an accept failed without a clear answer. The claim and the announced end stay.
 
         :param call_id: The call.
         :param claimant: Who has claimed it.
@@ -263,12 +263,13 @@ class SwitchboardClient(_Address, OrderMethods, ConversationMethods):
         self, call_id: str, *, by: str, status_code: int = DEFAULT_REJECT_STATUS, wanted: bool = True
     ) -> SwitchboardCall:
         """
-        Say that a call is about to be declined. When nothing more is heard for five seconds, the switchboard does it.
+        Note that a call is about to be declined. When nothing more is reported for five seconds, the switchboard
+        declines it.
 
         :param call_id: The call.
         :param by: Who declines it, 1 to 2,000 characters.
         :param status_code: SIP status, 300 to 699.
-        :param wanted: Whether it is to be; ``False``: it certainly was not declined, and rings on.
+        :param wanted: ``False`` withdraws that: the call certainly was not declined, and rings on.
         :raises MoveRefused: ``not_ringing``: it was accepted.
         :raises UnknownCall: The line has never seen it.
         """

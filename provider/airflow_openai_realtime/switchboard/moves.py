@@ -292,7 +292,7 @@ def want_end(
     """
     Note who wants the call to end, before it is ended.
 
-    The first request to end it at once stays; it replaces one to end it later unless a holder takes the call over.
+    The first request to end the call at once counts; it replaces a request to end it later.
 
     :param reason: Why, 1 to 200 characters.
     :param by: Who wants it.

@@ -221,7 +221,7 @@ class RecentPage:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> RecentPage:
         """
-        Read what :meth:`to_dict` wrote; a switchboard of an older release tells of no attempts.
+        Read what :meth:`to_dict` wrote; a switchboard of an older release sends no attempts.
 
         :raises InvalidInput: A call, an attempt or the cursor cannot be read.
         """

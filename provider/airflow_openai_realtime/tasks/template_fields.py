@@ -2,8 +2,8 @@
 How the template fields of this package's operators and sensors are rendered, and what must not come out empty.
 
 Text stays text: with ``render_template_as_native_obj=True`` Airflow evaluates what a template renders to as Python, so
-that ``"+14155550123"`` becomes a number, an order ``"0017"`` none at all, and text in brackets a list. Here a field of
-text is rendered as without that setting. In the other fields an object that a template names (a dict, a list, a
+that ``"+14155550123"`` and ``"0x1F"`` become numbers, and text in brackets a list. Here a field of text is rendered as
+without that setting. In the other fields an object that a template names (a dict, a list, a
 number) stays that object, and text is not evaluated.
 
 Source: ``Templater`` and ``MappedOperator.render_template_fields`` in Airflow 3.2.2 and 3.3.2, read 2026-11-30.

@@ -79,8 +79,8 @@ class RealtimeAirflow:
         """
         Run a DAG with ``dag.test()``: each task in turn in this process, and what it defers to as well.
 
-        :param dag: The DAG, or its id. One that is made in the test and stands in no folder of DAGs is made known to
-            Airflow first.
+        :param dag: The DAG, or its id. One that is made in the test, in no DAGs folder, is written into Airflow's
+            database first.
         :param conf: What the run is started with: the DAG's params by name.
         """
         if isinstance(dag, str):

@@ -188,7 +188,7 @@ def attempts_of_calls(connection: Connection, keys: Collection[tuple[str, str]])
 def stored_key(text: str) -> str:
     """
     Return a campaign or contact as the table holds it: a text longer than :data:`LONGEST_KEY` keeps its beginning, and
-    a digest of the whole stands for the rest.
+    a digest of the whole replaces the rest.
     """
     if len(text) <= LONGEST_KEY:
         return text

@@ -60,7 +60,7 @@ def settle(connection: Connection, call: SwitchboardCall, now: datetime) -> None
 
 def restate(connection: Connection, call: SwitchboardCall, row: Any) -> None:
     """
-    Let a result that is written say what the account says that stands now.
+    Correct a written result to the account of the strongest witness.
 
     :param call: The call as it is now, over.
     :param row: Its conversation, locked and finished.
@@ -78,7 +78,7 @@ def restate(connection: Connection, call: SwitchboardCall, row: Any) -> None:
 
 def restated_result(written: Mapping[str, Any], call: SwitchboardCall) -> dict[str, Any]:
     """
-    A result as the account that stands has it. One that is no result of a call, as clients of the API may write, stays.
+    A result corrected to the strongest witness. What is not a call's result, as API clients may write, stays.
 
     :param written: As it was written, of JSON values.
     :param call: The call, over.
