@@ -22,6 +22,13 @@ async def refusal(work: PageWork, user: str) -> HTTPException:
     return refused.value
 
 
+async def test_work_is_done_in_a_thread_of_the_page() -> None:
+    """And in none of those that Airflow's API, or other code in its process, answers with."""
+    work = PageWork(threads=1)
+    assert "calls-page" in await work.run("vic", lambda: threading.current_thread().name)
+    work.close()
+
+
 async def test_more_than_fits_is_answered_503_and_says_when_to_come_back(gate: threading.Event) -> None:
     work = PageWork(threads=1, most_under_way=4, most_of_one_user=3)
     slow = [asyncio.ensure_future(work.run("vic", gate.wait, 60)) for _ in range(3)]
