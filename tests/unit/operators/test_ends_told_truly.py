@@ -10,6 +10,7 @@ import pytest
 from airflow_world import FakeTask, World, context, run_task, until
 from whole_calls import completed, deferred, fire, whole
 
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
@@ -106,6 +107,24 @@ async def test_a_watched_call_that_a_task_transfers_is_told_as_transferred(world
     result = await call.watching
     assert result["outcome"] == "transfer_requested"
     assert world.row(call.call_id).end_reason == "transfer_requested"
+
+
+async def test_a_transfer_that_ends_the_call_before_it_is_answered_is_told_as_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await watched(world)
+    refer = CallsClient.refer
+
+    def answered_last(self: CallsClient, *given: Any, **named: Any) -> None:
+        refer(self, *given, **named)
+        assert world.simulator.wait_for(lambda: world.row(call.call_id).is_over)
+
+    monkeypatch.setattr(CallsClient, "refer", answered_last)
+    await asyncio.to_thread(run_task, ReferCallOperator(task_id="refer", call=call.call_id, target_uri=TARGET))
+    result = await call.watching
+    row = world.row(call.call_id)
+    assert result["outcome"] == "transfer_requested"
+    assert (row.end_reason, row.end_witness) == ("transfer_requested", "transfer")
 
 
 async def test_a_call_that_was_transferred_before_anybody_watched_is_not_gone(world: World) -> None:
