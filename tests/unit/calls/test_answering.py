@@ -254,6 +254,19 @@ async def test_moved_to_another_triggerer_it_returns_the_call_that_it_has_accept
     assert world.count("openai.accepted") == 1
 
 
+async def test_a_call_that_was_left_for_the_next_try_goes_on_once_that_has_it(
+    world: World, triggerer: Triggerer
+) -> None:
+    answered = asyncio.create_task(triggerer.answer())
+    call_id = await ring(world)
+    await answered
+    await triggerer.feed.client.end_call(call_id, reason="killed", by="me", after_seconds=60)
+    async with a_triggerer(world) as next_try:
+        waited = await next_try.answer()
+    assert waited.call is not None
+    assert (waited.call.call_id, world.row(call_id).end_wanted) == (call_id, None)
+
+
 async def test_of_two_triggerers_with_the_same_task_none_takes_a_second_call(
     world: World, triggerer: Triggerer
 ) -> None:

@@ -45,6 +45,16 @@ async def test_a_call_is_claimed(world: World, feed: CallFeed) -> None:
     assert (waited.call.call_id, waited.call.claimed_by) == (call_id, "me")
 
 
+async def test_a_call_that_was_left_for_the_next_try_goes_on_once_that_has_it(world: World, feed: CallFeed) -> None:
+    call_id = await asyncio.to_thread(world.ring)
+    await feed.client.announce(call_id, "me", 600)
+    await feed.client.accepted(call_id, "me")
+    await feed.client.end_call(call_id, reason="killed", by="me", after_seconds=60)
+    waited = await wait(feed)
+    assert waited.call is not None
+    assert (waited.call.call_id, world.row(call_id).end_wanted) == (call_id, None)
+
+
 async def test_twenty_waiters_and_twenty_calls_get_one_each(world: World, feed: CallFeed) -> None:
     tasks = [asyncio.create_task(wait(feed, claimant=f"task{number}", seconds=60)) for number in range(20)]
     calls = {await asyncio.to_thread(world.ring, f"+141555502{number:02}") for number in range(20)}

@@ -7,15 +7,16 @@ Fields are rendered and serialized by Airflow's own functions, as its task runne
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
-from airflow_world import World, context, run_task
+from airflow_world import OUR_NUMBER, World, context, run_task
 
-from airflow_openai_realtime.calls_page import path_of_attempt, path_of_claimed
+from airflow_openai_realtime.calls_page import path_of_attempt, path_of_call, path_of_claimed
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
     AnswerCallOperator,
@@ -26,7 +27,9 @@ from airflow_openai_realtime.operators import (
 )
 from airflow_openai_realtime.operators.place import PlaceCallOperator as Place
 from airflow_openai_realtime.sensors import IncomingCallSensor
+from airflow_openai_realtime.simulator.phones import PhoneScript
 
+AIRFLOW = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
 PHONE, OTHER = "+14155550142", "+14155550143"
 CALL = {
     "call_id": "rtc_u1_4155550142",
@@ -58,8 +61,9 @@ class Rendered:
     @property
     def label(self) -> str:
         """As ``_render_map_index`` of Airflow's task runner makes it."""
-        if self.template is None:
+        if self.template is None and AIRFLOW < (3, 3):
             pytest.skip("Airflow 3.2 takes no defaults of mapped tasks from an operator's signature")
+        assert self.template is not None
         made: str = self.environment.from_string(self.template).render(self.context)
         return made
 
@@ -166,6 +170,22 @@ def test_a_placed_call_is_linked_from_its_task_before_it_has_come_in(world: Worl
     placed = run_task(task)
     (link,) = task.operator_extra_links
     assert link.get_link(task, ti_key=None).endswith(path_of_attempt("openai_realtime_default", placed["attempt_id"]))
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["rings", "rings later"])
+def test_a_whole_call_is_linked_from_its_task_while_it_lives(world: World, waits: bool) -> None:
+    from airflow.sdk.exceptions import TaskDeferred
+
+    task = AnswerCallOperator(task_id="t", to=OUR_NUMBER, wait_for_end=True)
+    (link,) = task.operator_extra_links
+    call_id = None if waits else world.ring(script=PhoneScript.talks_for_ever())
+    with pytest.raises(TaskDeferred):
+        run_task(task)
+    ti = context()["ti"]
+    name = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+    conn_id = "openai_realtime_default"
+    path = path_of_claimed(conn_id, name) if call_id is None else path_of_call(conn_id, call_id)
+    assert link.get_link(task, ti_key=ti).endswith(path)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.unit.switchboard.support import (
     signed,
 )
 
+from airflow_openai_realtime.switchboard import line_directory
 from airflow_openai_realtime.switchboard.cursors import Cursor
 from airflow_openai_realtime.switchboard.errors import StoreUnavailable
 from airflow_openai_realtime.switchboard.lines import Line, StaticLines
@@ -71,6 +72,28 @@ async def test_what_is_not_signed_for_the_line_is_refused_alike_and_leaves_nothi
     assert answer.status_code == 401
     assert answer.json() == {"error": {"code": "unauthorized", "message": "the delivery is not signed for this line"}}
     assert stored(sqlite_store, switchboard.clock) == stored(sqlite_store, switchboard.clock, "sales") == []
+
+
+@pytest.mark.parametrize("by", ["signature", "token"])
+async def test_a_line_that_proved_itself_is_beyond_the_limit_for_unknown_names(
+    sqlite_store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    class Elsewhere(LinesElsewhere):
+        def find(self, name: str | None) -> Line | None:
+            return a_line() if name == "support" else None
+
+        def all(self) -> list[Line]:
+            return []
+
+    settings = SwitchboardSettings(line_cache_seconds=1e-9)  # every request looks its line up
+    async with running(sqlite_store, Elsewhere(), clock, settings=settings) as switchboard:
+        if by == "signature":
+            assert (await switchboard.deliver(1, path="/webhook/support")).status_code == 200
+        else:
+            await switchboard.client(line="support").check()
+        monkeypatch.setattr(line_directory, "UNPROVEN_LOOKUPS_PER_SECOND", 0)
+        assert (await switchboard.deliver(2, path="/webhook/made-up")).status_code == 429
+        assert (await switchboard.deliver(3, path="/webhook/support")).status_code == 200
 
 
 async def test_a_lone_line_takes_deliveries_for_its_own_name_only(sqlite_store: Store, clock: Clock) -> None:

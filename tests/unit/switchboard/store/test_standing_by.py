@@ -15,6 +15,7 @@ from airflow_openai_realtime.switchboard.conversations import Progress
 from airflow_openai_realtime.switchboard.store import Store, conversations, timeline_rows
 from airflow_openai_realtime.switchboard.store.standing_by import Heard, Lease, Leave, Standing
 from airflow_openai_realtime.switchboard.store.timeline_rows import known_keys
+from airflow_openai_realtime.switchboard.witnesses import KILLED, Account, Witness
 from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 
@@ -53,6 +54,16 @@ def attached(store: Store, number: int = 1, generation: int = 1, *, line: str = 
 
 def heard(number: int = 1, *entries: TimelineEntry, until: datetime | None = None, leave: Leave = Leave.KEEP) -> Heard:
     return Heard("support", f"rtc_{number}", entries, until, leave)
+
+
+@pytest.mark.parametrize(("silent", "outcome"), [(8, "killed"), (3, None)])
+def test_a_killed_call_s_result_is_written_with_its_end_unless_its_holder_is_there_to_write_it(
+    store: Store, silent: float, outcome: str | None
+) -> None:
+    hold(store)
+    killed = partial(moves.ended, now=at(silent), reason=Account(Witness.API, KILLED, "me"))
+    store.calls.move("support", "rtc_1", killed, at(silent))
+    assert store.conversations.find("support", "rtc_1").outcome == outcome
 
 
 def test_a_process_is_silent_after_its_time_and_not_a_moment_earlier(store: Store) -> None:
