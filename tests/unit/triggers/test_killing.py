@@ -355,6 +355,22 @@ async def test_a_killed_task_ends_the_call_that_it_has_just_taken_over(world: Wo
     assert world.row(call_id).end_reason == "killed"
 
 
+async def test_a_killed_task_leaves_the_call_that_was_taken_over_for_another_contact(world: World) -> None:
+    await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="desk", to=OUR_NUMBER))
+    call_id = await asyncio.to_thread(world.ring, script=FOR_EVER, headers=[("X-Contact", "ann")])
+    await until(world, lambda: world.row(call_id).state == "accepted")
+    first = TakeCallOperator(task_id="wait", order="desk", headers={"X-Contact": "ann"})
+    assert (await asyncio.to_thread(run_task, first))["call_id"] == call_id
+    second = TakeCallOperator(task_id="wait", order="desk", headers={"X-Contact": "bob"})
+    trigger = (await asyncio.to_thread(deferred, second)).trigger
+    trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
+    world.task_state = FAILED
+    await trigger.on_kill()
+    await carried_out()
+    row = world.row(call_id)
+    assert (row.claimed_by, row.end_wanted, world.is_open(call_id)) == (trigger.claimant, None, True)  # type: ignore[attr-defined]
+
+
 async def queued(world: World) -> Any:
     """The trigger of a task whose call waits in the carrier's queue."""
     for number in (OTHER, PHONE):
