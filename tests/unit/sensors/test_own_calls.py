@@ -95,7 +95,7 @@ async def test_a_trigger_for_the_second_contact_does_not_return_the_first_ones_c
         await asyncio.to_thread(run_task, operator, task)
     fired = asyncio.create_task(anext(deferral.value.trigger.run()))
     bobs = await asyncio.to_thread(ring, world, "bob", "r")
-    event = (await fired).payload
+    event = (await asyncio.wait_for(fired, 60)).payload
     assert event["call_id"] == bobs != first["call_id"]
 
 
