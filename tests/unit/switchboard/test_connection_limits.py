@@ -37,6 +37,24 @@ async def large(_: Request) -> Response:
     return PlainTextResponse("x" * 20_000_000)
 
 
+class Held:
+    """A route whose answers wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.began = 0
+        self.let_go = asyncio.Event()
+
+    async def answer(self, _: Request) -> Response:
+        self.began += 1
+        await self.let_go.wait()
+        return PlainTextResponse("done")
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
     """Those of the server; few."""
@@ -56,13 +74,16 @@ def parser(request: pytest.FixtureRequest) -> Parser:
 
 
 @pytest.fixture
-async def port(parser: Parser, connections: Connections, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+async def port(
+    parser: Parser, connections: Connections, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[int]:
     """A server that waits for nothing for long."""
     monkeypatch.setattr(limits, "HEAD_SECONDS", SOON)
     monkeypatch.setattr(limits, "MESSAGE_SECONDS", 4 * SOON)
     monkeypatch.setattr(limits, "IDLE_SECONDS", 2 * SOON)
     monkeypatch.setattr(limits, "UNREAD_SECONDS", SOON)
     routes = [Route(f"/{each.__name__}", each, methods=["POST"]) for each in (refuse, large)]
+    routes.append(Route("/held", held.answer, methods=["POST"]))
     app = Starlette(routes=[Route("/", slow, methods=["POST"]), *routes])
     config = uvicorn.Config(app, host="127.0.0.1", port=0, http=parser, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
@@ -70,6 +91,7 @@ async def port(parser: Parser, connections: Connections, monkeypatch: pytest.Mon
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     await until(lambda: server.started)
     yield listener.getsockname()[1]
+    held.let_go.set()
     server.should_exit = True
     await serving
     listener.close()
@@ -186,17 +208,19 @@ async def test_slow_connections_make_room_for_a_request_that_is_there(
     assert "connections.closed made_room=1 open=" in caplog.text
 
 
-async def test_when_all_connections_are_being_answered_a_new_one_is_told_to_come_back(port: int) -> None:
-    busy = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
-    for _, writer in busy:
-        writer.write(b"POST /" + HEAD % 5 + b"abcde")
-    await asyncio.sleep(SOON / 2)
+async def test_when_all_connections_are_being_answered_a_new_one_is_told_to_come_back(port: int, held: Held) -> None:
+    busy = []
+    for _ in range(20):
+        busy.append(await asyncio.open_connection("127.0.0.1", port))
+        busy[-1][1].write(b"POST /held" + HEAD % 5 + b"abcde")
+    await until(lambda: held.began == len(busy))
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     said = await asyncio.wait_for(reader.read(), 30)
     assert said.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 1" in said
+    held.let_go.set()
     for answering, other in busy:
-        assert (await asyncio.wait_for(answering.readuntil(b"\r\n\r\n5"), 30)).startswith(b"HTTP/1.1 200 OK")
+        assert (await asyncio.wait_for(answering.readuntil(b"\r\n\r\ndone"), 30)).startswith(b"HTTP/1.1 200 OK")
         other.close()
     writer.close()
 
