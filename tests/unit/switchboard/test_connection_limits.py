@@ -182,6 +182,28 @@ async def test_a_connection_ends_whatever_it_sends_and_the_log_says_why(
         assert "connections.closed slow_" in caplog.text
 
 
+async def test_head_and_body_of_a_request_have_one_limit_together(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 600)
+    monkeypatch.setattr(limits, "MESSAGE_SECONDS", 60)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\n")
+    later, other = await asyncio.open_connection("127.0.0.1", port)
+    other.write(b"POST /refuse" + HEAD % 0)
+    await asyncio.wait_for(later.readuntil(b"401 "), 30)  # so the server has the first connection, too
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + 61)
+    writer.write(b"Host: x\r\nContent-Length: 5\r\n\r\n")
+    answered = b""
+    try:
+        with suppress(ConnectionResetError):
+            answered = await asyncio.wait_for(reader.read(), 30)
+    finally:
+        for each in (writer, other):
+            each.close()
+    assert answered == b""
+
+
 async def test_a_peer_that_does_not_read_its_answer_is_let_go(port: int, connections: Connections) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
     writer.write(b"POST /large" + HEAD % 0)
