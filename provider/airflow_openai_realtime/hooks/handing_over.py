@@ -4,7 +4,8 @@ Connections that a task hands over to its trigger, so that the trigger has them 
 A connection that is kept in Airflow's database reaches a trigger through the triggerer's other process. That one is
 asked in turn with everything else, and builds Airflow's API when it is first asked, inside the loop that hands out
 triggers: 8 s on two idle cores (Airflow 3.3.2, observed 2026-11-30). So the task, which has the connections anyway,
-seals them with Airflow's Fernet key, which both processes have. Without that key the trigger looks them up itself.
+seals them with a key that both processes have: Airflow's Fernet key, or, where that is empty as in Airflow's
+docker-compose file, its JWT secret. Without a common key the trigger looks the connections up itself.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def hand_over(*connections: ConnectionFields) -> str | None:
     Seal connections for a trigger's arguments.
 
     :param connections: What the task has looked up.
-    :return: Text that is unreadable without Airflow's Fernet key; ``None`` when ``[core] fernet_key`` is empty.
+    :return: Text that is unreadable without Airflow's Fernet key or JWT secret; ``None`` when both are empty.
     """
     keys = _keys()
     if not keys:
@@ -37,7 +38,7 @@ def handed_over(sealed: str | None, connection_id: str) -> ConnectionFields | No
 
     :param sealed: What :func:`hand_over` returned.
     :param connection_id: Which one.
-    :return: ``None`` when it is not among them, or when this process has another Fernet key.
+    :return: ``None`` when it is not among them, or when this process has other keys.
     """
     for key in _keys() if sealed else ():
         try:
@@ -49,5 +50,6 @@ def handed_over(sealed: str | None, connection_id: str) -> ConnectionFields | No
 
 
 def _keys() -> list[str]:
-    """Return Airflow's Fernet keys, the newest first."""
-    return [key.strip() for key in conf.get("core", "fernet_key", fallback="").split(",") if key.strip()]
+    """Return Airflow's Fernet keys, the newest first, and its JWT secret, which Airflow makes up where none is set."""
+    keys = conf.get("core", "fernet_key", fallback="").split(",")
+    return [key.strip() for key in (*keys, conf.get("api_auth", "jwt_secret", fallback="")) if key.strip()]

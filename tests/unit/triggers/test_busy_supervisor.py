@@ -140,12 +140,29 @@ async def test_what_is_handed_over_is_unreadable_without_airflow_s_key(
     assert handing_over.handed_over(sealed, CONN_ID) is None
 
 
-async def test_without_airflow_s_key_a_trigger_looks_its_connections_up(
+async def test_without_a_fernet_key_the_jwt_secret_seals_what_is_handed_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "the same in worker and triggerer")
     deferral = await asyncio.to_thread(deferred, AnswerCallOperator(task_id="talk", to=OUR_NUMBER))
-    assert deferral.trigger.serialize()[1]["connections"] is None  # type: ignore[attr-defined]
+    sealed = deferral.trigger.serialize()[1]["connections"]  # type: ignore[attr-defined]
+    found = handing_over.handed_over(sealed, CONN_ID)
+    assert found is not None
+    assert found.password == world.simulator.api_key
+    assert found.password not in sealed
+
+
+@pytest.mark.parametrize("secret_of_the_triggerer", ["", "another one"])
+async def test_without_a_key_in_common_a_trigger_looks_its_connections_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, secret_of_the_triggerer: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "")
+    assert handing_over.hand_over() is None
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "of the worker")
+    deferral = await asyncio.to_thread(deferred, AnswerCallOperator(task_id="talk", to=OUR_NUMBER))
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", secret_of_the_triggerer)
     running = asyncio.create_task(fired(deferral))
     call_id = await asyncio.to_thread(world.ring)
     await until(world, lambda: world.row(call_id).state == "accepted")
