@@ -76,7 +76,8 @@ class Answering:
         """
         is_own = call.claimed_by == self.claimant
         if is_own and call.state == ACCEPTED:
-            return await self._take_up(call) if call.end_is_delayed else call
+            # Asked anew: what the feed knows may be from before the task was cleared.
+            return await self._take_up(call)
         self.is_busy = True
         try:
             return await self._accept(call.call_id, is_sole=not is_own)

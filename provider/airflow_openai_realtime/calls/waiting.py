@@ -106,7 +106,7 @@ class Claiming:
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
         """Claim a call; see :meth:`Taker.take`."""
-        if call.claimed_by == self._claimant and not call.end_is_delayed:
+        if call.claimed_by == self._claimant and call.state == CLAIMED:
             return call
         while True:
             try:

@@ -267,6 +267,20 @@ async def test_a_call_that_was_left_for_the_next_try_goes_on_once_that_has_it(
     assert (waited.call.call_id, world.row(call_id).end_wanted) == (call_id, None)
 
 
+async def test_a_next_try_in_the_same_triggerer_keeps_the_call_that_its_feed_has_known_before(
+    world: World, triggerer: Triggerer
+) -> None:
+    answered = asyncio.create_task(triggerer.answer())
+    call_id = await ring(world)
+    known = (await answered).call
+    assert known is not None
+    await triggerer.feed.client.end_call(call_id, reason="killed", by="me", after_seconds=60)
+    triggerer.feed._note(known)  # it has not heard yet that the call's end was put off
+    waited = await triggerer.answer()
+    assert waited.call is not None
+    assert (waited.call.call_id, world.row(call_id).end_wanted) == (call_id, None)
+
+
 async def test_of_two_triggerers_with_the_same_task_none_takes_a_second_call(
     world: World, triggerer: Triggerer
 ) -> None:
