@@ -83,6 +83,10 @@ class RejectCallOperator(CallOperator):
         try:
             calls.reject(call_id, status_code)
         except CallGone as error:
+            if was_tried or error.may_have_happened:
+                self.log.info("Call %s is over; it was declined by a request whose answer was lost.", call_id)
+                self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
+                return False
             gone = Account(Witness.FOUND_GONE, GONE)
             self._tell(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id)
             self.settle_gone(error)

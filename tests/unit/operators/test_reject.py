@@ -77,13 +77,24 @@ def test_a_decline_whose_answer_is_lost_succeeds(world: World) -> None:
     assert (row.state, row.end_reason, world.record(call_id).sip_status) == ("rejected", "rejected", 603)
 
 
-def test_the_retry_of_a_decline_all_of_whose_answers_were_lost_succeeds(world: World) -> None:
+def test_a_decline_whose_answer_is_lost_is_not_told_as_the_caller_s_hang_up(world: World) -> None:
+    call_id = world.ring()
+    world.simulator.faults.add(Fault("reject", "reset", carried_out=True))
+    world.simulator.faults.add(Fault("reject", "status", status=404, code="call_id_not_found"))
+    assert run_task(rejecting(call=call_id))["gone"] is False
+    assert (world.row(call_id).state, world.row(call_id).end_reason) == ("rejected", "rejected")
+
+
+@pytest.mark.parametrize("is_found_gone", [False, True])
+def test_the_retry_of_a_decline_is_not_told_as_the_caller_s_hang_up(world: World, is_found_gone: bool) -> None:
     call_id = world.ring()
     world.simulator.faults.add(Fault("reject", "reset", carried_out=True, times=2))
     with pytest.raises(OutcomeUnknown):
         run_task(rejecting(call=call_id))
+    if is_found_gone:
+        world.simulator.faults.add(Fault("reject", "status", status=404, code="call_id_not_found"))
     assert run_task(rejecting(call=call_id))["gone"] is False
-    assert world.row(call_id).state == "rejected"
+    assert (world.row(call_id).state, world.row(call_id).end_reason) == ("rejected", "rejected")
 
 
 def test_a_task_that_dies_while_it_declines_leaves_that_to_the_switchboard(
