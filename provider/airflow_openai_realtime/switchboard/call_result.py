@@ -145,6 +145,8 @@ def result_of(
     cost = estimate(tally.usage, tally.model, transcription_model=tally.transcription_model, prices=prices)
     lived = tally.attachments > 0
     is_heard = lived or call.accepted_at is None
+    # Of a call that was only found gone nobody knows since when it has been over.
+    is_timed = is_heard and (call.accepted_at is None or outcome[0] not in (Outcome.GONE, Outcome.UNKNOWN))
     return CallResult(
         call_id=call.call_id,
         line=call.line,
@@ -152,7 +154,7 @@ def result_of(
         reason=outcome[1],
         ended_at=ended_at,
         accepted_at=call.accepted_at,
-        talk_seconds=_talked(call, ended_at) if is_heard else call.talk_seconds,
+        talk_seconds=_talked(call, ended_at) if is_timed else call.talk_seconds,
         result=tally.result,
         result_valid=tally.result_valid,
         result_problems=tally.result_problems,

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from tests.unit.conversation.talk import START, Talk, call
 
 from airflow_openai_realtime.api import sideband_events as events
@@ -59,6 +61,26 @@ def test_a_result_shows_nothing_of_what_was_said() -> None:
 def test_how_long_a_call_lived_that_nobody_heard_is_not_known() -> None:
     found = result_of(CALL, Tally(), END, ended_at=START + timedelta(seconds=42), resumed=False)
     assert (found.talk_seconds, found.cost, found.result_valid) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counted", "told"),
+    [
+        (Outcome.GONE, None, None),
+        (Outcome.UNKNOWN, None, None),
+        (Outcome.GONE, 6.0, 6.0),
+        (Outcome.CALLER_HUNG_UP, None, 42.0),
+        (Outcome.CALLER_HUNG_UP, 6.0, 6.0),
+    ],
+)
+def test_how_long_a_call_lived_that_was_only_found_gone_is_not_known(
+    outcome: Outcome, counted: float | None, told: float | None
+) -> None:
+    end = (outcome, "gone")
+    found = result_of(
+        replace(CALL, talk_seconds=counted), lived(), end, ended_at=START + timedelta(seconds=42), resumed=False
+    )
+    assert found.talk_seconds == told
 
 
 def test_a_socket_that_was_attached_again_counts_as_resumed() -> None:
