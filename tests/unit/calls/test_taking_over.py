@@ -89,11 +89,11 @@ async def test_a_call_that_somebody_else_has_is_let_go(error: Exception) -> None
     assert await take(AsyncSwitchboard(error), call(1)) == (None, [])
 
 
-async def test_what_the_claimant_has_already_is_not_asked_for() -> None:
-    switchboard = AsyncSwitchboard()
+async def test_what_the_claimant_has_already_is_asked_for_anew_since_it_may_be_about_to_end() -> None:
     mine = call(1, claimed_by="me")
+    switchboard = AsyncSwitchboard(mine)
     assert await take(switchboard, mine) == (mine, [])
-    assert switchboard.asked == []
+    assert switchboard.asked == [("rtc_1", "me", "day")]
 
 
 def test_looking_once_takes_the_first_that_matches_and_can_be_had() -> None:

@@ -258,6 +258,7 @@ async def test_a_call_that_is_given_up_in_order_is_listened_to_until_its_end(wor
     first = asyncio.ensure_future(line.run(call, plan))
     await greeted(line, call, Move.says("My name is Ann."))
     await until_saved(line, call.call_id, "Hello.")
+    await until_saved(line, call.call_id, "My name is Ann.")
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
