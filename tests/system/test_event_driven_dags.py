@@ -12,8 +12,7 @@ from demo.stage import Stage
 
 from airflow_openai_realtime.simulator.phones import PhoneScript
 
-# Both need the same Airflow, so both run in the same process.
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("event-driven DAGs")]
+pytestmark = pytest.mark.system
 
 EVENTS_DAG, EVENTS_NUMBER = "example_call_events", "+14155550102"
 RUNS_DAG, DOORBELL_DAG, RUNS_NUMBER = "example_run_per_call", "example_run_per_call_doorbell", "+14155550103"
