@@ -24,7 +24,7 @@ from pathlib import Path
 from demo.airflow_processes import wait_until
 from demo.stage import EXAMPLE_DAGS, Stage
 
-from airflow_openai_realtime.switchboard.matching import CallMatch
+from airflow_openai_realtime.calls.matching import CallMatch
 from bench.figures import medians, percentile
 from bench.rings import Waits, ring
 from bench.waiting_tasks import WaitingTasks

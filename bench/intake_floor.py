@@ -27,8 +27,8 @@ from starlette.routing import Route
 
 from airflow_openai_realtime.api.webhooks import verify_webhook
 from airflow_openai_realtime.exceptions import WebhookVerificationError
-from airflow_openai_realtime.switchboard import serve
-from airflow_openai_realtime.switchboard.configuration import STORE_URL
+from airflow_openai_realtime.switchboard.server.process import serve
+from airflow_openai_realtime.switchboard.server.process.configuration import STORE_URL
 
 POSTGRES_CONNECTIONS = 32
 _TABLE = "CREATE TABLE delivery (webhook_id {text} PRIMARY KEY, body {bytes} NOT NULL, received_at {number} NOT NULL)"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator.server import Simulator
-from airflow_openai_realtime.switchboard.client import SwitchboardClient
-from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from bench.figures import medians, percentile, worst
 from bench.processes import SWITCHBOARD, serving, switchboard_environment
 from bench.rings import Waits, ring

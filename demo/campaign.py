@@ -6,10 +6,10 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from airflow_openai_realtime.calls.call import CALL_STATES, Attempt, SwitchboardCall
 from airflow_openai_realtime.simulator.log import CallRecord, LogView
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client import SwitchboardClient
-from airflow_openai_realtime.switchboard.records import CALL_STATES, Attempt, SwitchboardCall
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How each person behaves; the DAG does not know.
 SCRIPTS = {

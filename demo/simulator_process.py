@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_openai_realtime.simulator.addresses import SimulatorAddresses
 from airflow_openai_realtime.simulator.control import SimulatorControl
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 
 
 class SimulatorProcess(SimulatorAddresses, SimulatorControl):

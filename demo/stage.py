@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator.server import Simulator
-from airflow_openai_realtime.switchboard.client import SwitchboardClient
-from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.testing.local_airflow import connections
 from demo.airflow_processes import LocalAirflow
 

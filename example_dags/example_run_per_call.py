@@ -23,7 +23,7 @@ from airflow_openai_realtime.operators import (
     WatchCallOperator,
 )
 from airflow_openai_realtime.schedules import call_events_schedule
-from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
+from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
 
 # [START run_per_call]
 NUMBER = "+14155550103"

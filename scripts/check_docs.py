@@ -25,7 +25,7 @@ PACKAGE = ROOT / "provider" / "airflow_openai_realtime"
 # Classes whose constructor parameters are their documentation for DAG authors.
 OPERATORS = ("operators", "sensors")
 # Folders and modules whose functions DAG authors call.
-FOR_USERS = (*OPERATORS, "hooks", "api", "dialers", "client.py")
+FOR_USERS = (*OPERATORS, "hooks", "api", "session", "sideband", "carriers", "switchboard_client.py")
 
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

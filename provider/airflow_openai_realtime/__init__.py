@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_openai_realtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.hooks.realtime import RealtimeHook
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.operators.accept import AcceptCallOperator
@@ -63,7 +63,7 @@ __getattr__ = lazy_attributes(
         "OpenLineOperator": "airflow_openai_realtime.operators.line",
         "PlaceCallOperator": "airflow_openai_realtime.operators.place",
         "RealtimeHook": "airflow_openai_realtime.hooks.realtime",
-        "RealtimeSession": "airflow_openai_realtime.api.session",
+        "RealtimeSession": "airflow_openai_realtime.api.session.realtime_session",
         "ReferCallOperator": "airflow_openai_realtime.operators.refer",
         "RejectCallOperator": "airflow_openai_realtime.operators.reject",
         "StartRunPerCallOperator": "airflow_openai_realtime.operators.start_runs",

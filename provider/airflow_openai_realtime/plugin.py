@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_openai_realtime.calls_page import URL_PREFIX as PAGE_URL_PREFIX
-from airflow_openai_realtime.calls_page import URL_ROUTE as PAGE_URL_ROUTE
 from airflow_openai_realtime.switchboard import MOUNTED_AT
+from airflow_openai_realtime.ui import URL_PREFIX as PAGE_URL_PREFIX
+from airflow_openai_realtime.ui import URL_ROUTE as PAGE_URL_ROUTE
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _switchboard() -> Any:
 
 
 def _calls_page() -> Any:
-    from airflow_openai_realtime.calls_page.mounted import create_mounted_page
+    from airflow_openai_realtime.ui.mounted_page import create_mounted_page
 
     return create_mounted_page()
 
@@ -102,6 +102,6 @@ def _app_or_out_of_order(make: Callable[[], Any], what: str, url_prefix: str, ef
         return make()
     except Exception:
         log.exception("%s.unusable: it cannot be made, so %s answers 503; %s", what, url_prefix, effect)
-        from airflow_openai_realtime.switchboard.out_of_order import out_of_order
+        from airflow_openai_realtime.switchboard.server.process.out_of_order import out_of_order
 
         return out_of_order()

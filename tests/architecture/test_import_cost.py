@@ -37,22 +37,22 @@ HEAVY = (
     "websockets",
     "openai",
     "airflow_openai_realtime.api.client",
-    "airflow_openai_realtime.api.session",
-    "airflow_openai_realtime.api.sideband",
+    "airflow_openai_realtime.api.session.realtime_session",
+    "airflow_openai_realtime.api.sideband.connection",
     "airflow_openai_realtime.simulator",
-    "airflow_openai_realtime.switchboard.app",
-    "airflow_openai_realtime.switchboard.client",
-    "airflow_openai_realtime.switchboard.store",
+    "airflow_openai_realtime.switchboard.server.app",
+    "airflow_openai_realtime.switchboard.client.switchboard_client",
+    "airflow_openai_realtime.switchboard.server.store",
 )
 #: Too slow for parsing, fine where a task or trigger runs, which loads each once.
 HEAVY_FOR_DAGS = (
     "airflow.triggers.base",
     "airflow_openai_realtime.triggers",
-    "airflow_openai_realtime.calls.placed",
+    "airflow_openai_realtime.outbound.placed",
     "airflow_openai_realtime.calls.sealing",
-    "airflow_openai_realtime.dialers.port",
-    "airflow_openai_realtime.switchboard.records",
-    "airflow_openai_realtime.switchboard.task_states",
+    "airflow_openai_realtime.outbound.carriers.port",
+    "airflow_openai_realtime.calls.call",
+    "airflow_openai_realtime.calls.task_states",
 )
 
 #: The promise is 40 ms on a quiet machine, which ``make bench`` measures, and where ``airflow.sdk`` takes 1.7 s; this
@@ -96,8 +96,10 @@ def test_the_package_alone_loads_nothing_but_itself() -> None:
 
 
 def test_the_check_finds_what_it_is_for() -> None:
-    loaded, _ = loaded_by("airflow_openai_realtime.switchboard.app", "airflow_openai_realtime.api.session")
-    assert {"fastapi", "airflow_openai_realtime.api.session"} <= within(loaded, HEAVY)
+    loaded, _ = loaded_by(
+        "airflow_openai_realtime.switchboard.server.app", "airflow_openai_realtime.api.session.realtime_session"
+    )
+    assert {"fastapi", "airflow_openai_realtime.api.session.realtime_session"} <= within(loaded, HEAVY)
 
 
 def test_operators_and_the_sensor_load_quickly() -> None:

@@ -15,33 +15,38 @@ import airflow_openai_realtime
 PACKAGE = "airflow_openai_realtime"
 ROOT = Path(airflow_openai_realtime.__file__).parent
 
-#: Parts in the order in which they build on each other: each may import itself and what stands before it.
-LAYERS = [
-    {"exceptions", "lazy"},
-    {"version_compat"},
-    {"api"},
-    {"timeline"},
-    {"dialers"},
-    {"switchboard"},
-    {"calls"},
-    {"conversation"},
-    {"hooks"},
-    {"calls_page"},
-    {"triggers"},
-    {"tasks"},
-    {"operators", "sensors", "schedules"},
-    {"plugin"},
-    {"testing"},
-]
-#: These import only what is named.
-APART = {"simulator": {"exceptions", "api"}, "provider_info": set()}
-#: What DAG authors test with may use the simulator; nobody else does.
-FOR_TESTS = "testing"
+#: What each part builds on directly. A part may import itself, these, and what these may import. A part is a folder or
+#: a file of the package; of the switchboard, its folders and files.
+BUILDS_ON: dict[str, set[str]] = {
+    "exceptions": set(),
+    "lazy": set(),
+    "provider_info": set(),
+    "version_compat": {"exceptions"},
+    "api": {"exceptions", "lazy"},
+    "calls": {"api"},
+    "switchboard": set(),
+    "switchboard.client": {"calls", "switchboard"},
+    "switchboard.server": {"calls", "switchboard"},
+    "switchboard.doctor": {"switchboard.client", "switchboard.server"},
+    "switchboard.mounted": {"switchboard.doctor"},
+    "switchboard.__main__": {"switchboard.mounted"},
+    "outbound": {"switchboard.client"},
+    "inbound": {"outbound"},
+    "conversation": {"inbound"},
+    "hooks": {"conversation", "version_compat", "switchboard.doctor"},
+    "ui": {"switchboard.mounted"},
+    "triggers": {"hooks"},
+    "operators": {"triggers", "ui"},
+    "sensors": {"operators"},
+    "schedules": {"version_compat"},
+    "plugin": {"ui"},
+    "simulator": {"api"},
+    "testing": {"operators", "simulator"},
+}
 #: Only here is Airflow known.
 AIRFLOW_ALLOWED = {
     "hooks",
     "triggers",
-    "tasks",
     "operators",
     "sensors",
     "plugin",
@@ -52,20 +57,25 @@ AIRFLOW_ALLOWED = {
 }
 AIRFLOW_ALLOWED_FILES = {
     "switchboard/mounted.py",
-    "calls_page/airflow_door.py",
-    "calls_page/airflow_office.py",
+    "ui/airflow_auth.py",
+    "ui/airflow_backend.py",
 }
 
 #: Files that only pytest loads; what they need comes with it.
-FOR_PYTEST = {"testing/pytest_plugin.py", "simulator/pytest_plugin.py"}
+FOR_PYTEST = {"testing/airflow_fixtures.py", "simulator/pytest_plugin.py"}
 
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 
 
-def part_of(file: str) -> str:
-    """The part a file belongs to; the package's own ``__init__`` is part ``""``."""
-    first = file.split("/")[0].removesuffix(".py")
-    return "" if first == "__init__" else first
+def part_of(module: str) -> str:
+    """The part that a module, named without the package, belongs to; the package's own ``__init__`` is part ``""``."""
+    names = module.split(".")
+    return ".".join(names[:2]) if ".".join(names[:2]) in BUILDS_ON else names[0]
+
+
+def module_of(file: str) -> str:
+    """Name of a file's module, without the package."""
+    return file.removesuffix(".py").removesuffix("__init__").replace("/", ".").strip(".")
 
 
 def imported_modules(source: str, file: str) -> Iterator[str]:
@@ -77,26 +87,28 @@ def imported_modules(source: str, file: str) -> Iterator[str]:
             assert node.level == 0, f"{file}: relative import; write the full name"
             module = node.module or ""
             # "from package import part" imports the part.
-            yield from (f"{module}.{alias.name}" if module == PACKAGE else module for alias in node.names)
+            yield from (f"{module}.{alias.name}" if _is_folder(module) else module for alias in node.names)
+
+
+def _is_folder(module: str) -> bool:
+    return module in (PACKAGE, f"{PACKAGE}.switchboard")
 
 
 def allowed_for(part: str) -> set[str]:
-    if part in APART:
-        return {part, *APART[part]}
-    depth = next(number for number, layer in enumerate(LAYERS) if part in layer)
-    return {part, *({"simulator"} if part == FOR_TESTS else ())}.union(*LAYERS[:depth])
+    """All parts that one may import."""
+    return {part}.union(*(allowed_for(each) for each in BUILDS_ON[part]))
 
 
 def forbidden_imports(source: str, file: str) -> list[str]:
     """What a file imports and may not."""
-    part = part_of(file)
+    part = part_of(module_of(file))
     wrong = []
     for module in imported_modules(source, file):
         if module == "airflow" or module.startswith("airflow."):
             if part not in AIRFLOW_ALLOWED and file not in AIRFLOW_ALLOWED_FILES:
                 wrong.append(module)
         elif module.startswith(f"{PACKAGE}.") and part:
-            imported = module.split(".")[1]
+            imported = part_of(module.removeprefix(f"{PACKAGE}."))
             if imported not in allowed_for(part) | {"__version__"}:
                 wrong.append(module)
     return wrong
@@ -139,8 +151,7 @@ def test_an_import_for_type_checkers_alone_needs_a_declared_dependency_too() -> 
 
 
 def test_every_part_has_its_place() -> None:
-    placed = set(APART).union(*LAYERS)
-    assert {part_of(file) for file in FILES} - {""} == placed
+    assert {part_of(module_of(file)) for file in FILES} - {""} == set(BUILDS_ON)
 
 
 @pytest.mark.parametrize(
@@ -148,15 +159,18 @@ def test_every_part_has_its_place() -> None:
     [
         ("api/client.py", "import airflow"),
         ("api/client.py", "def f():\n    from airflow.sdk import BaseHook"),
-        ("api/client.py", "from airflow_openai_realtime.switchboard.client import SwitchboardClient"),
-        ("calls/feed.py", "from airflow_openai_realtime import hooks"),
-        ("switchboard/app.py", "from airflow.configuration import conf"),
+        (
+            "api/client.py",
+            "from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient",
+        ),
+        ("inbound/feed.py", "from airflow_openai_realtime import hooks"),
+        ("switchboard/server/app.py", "from airflow.configuration import conf"),
         ("sensors/incoming_call.py", "from airflow_openai_realtime.operators.accept import AcceptCallOperator"),
         ("triggers/live_call.py", "from airflow_openai_realtime.simulator.server import Simulator"),
-        ("simulator/server.py", "from airflow_openai_realtime.switchboard.records import SwitchboardCall"),
+        ("simulator/server.py", "from airflow_openai_realtime.calls.call import SwitchboardCall"),
         ("exceptions.py", "from airflow_openai_realtime.api import sip"),
-        ("calls_page/routes.py", "from airflow.configuration import conf"),
-        ("calls_page/access.py", "from airflow_openai_realtime.operators.hang_up import HangupCallOperator"),
+        ("ui/page_routes.py", "from airflow.configuration import conf"),
+        ("ui/access.py", "from airflow_openai_realtime.operators.hang_up import HangupCallOperator"),
     ],
 )
 def test_the_rule_finds_what_it_is_for(file: str, line: str) -> None:
@@ -169,7 +183,7 @@ def test_the_rule_finds_what_it_is_for(file: str, line: str) -> None:
         ("switchboard/mounted.py", "from airflow.configuration import conf"),
         ("hooks/realtime.py", "from airflow.sdk import BaseHook"),
         ("api/settings.py", "from airflow_openai_realtime import __version__"),
-        ("triggers/live_call.py", "from airflow_openai_realtime.conversation.run_call import run_call"),
+        ("triggers/live_call.py", "from airflow_openai_realtime.conversation.run.run_call import run_call"),
     ],
 )
 def test_the_rule_lets_pass_what_is_allowed(file: str, line: str) -> None:

@@ -18,14 +18,14 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
-from airflow_openai_realtime.calls_page.airflow_door import airflow_door
-from airflow_openai_realtime.calls_page.app import create_calls_page
-from airflow_openai_realtime.calls_page.directory import CallDirectory
-from airflow_openai_realtime.calls_page.page import CallsPage
-from airflow_openai_realtime.switchboard.app import create_app
-from airflow_openai_realtime.switchboard.out_of_order import out_of_order
-from airflow_openai_realtime.switchboard.service import utc_now
-from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.server.app import create_app
+from airflow_openai_realtime.switchboard.server.process.out_of_order import out_of_order
+from airflow_openai_realtime.switchboard.server.service import utc_now
+from airflow_openai_realtime.switchboard.server.store import Store
+from airflow_openai_realtime.ui.airflow_auth import airflow_door
+from airflow_openai_realtime.ui.directory import CallDirectory
+from airflow_openai_realtime.ui.page import CallsPage
+from airflow_openai_realtime.ui.page_app import create_calls_page
 
 
 class Nothing:

@@ -8,11 +8,11 @@ import time
 
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.session import parse_session
+from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.calls.accepting import Acceptance
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
-from airflow_openai_realtime.switchboard.client import SwitchboardClient
+from airflow_openai_realtime.inbound.accepting import Acceptance
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
 def main(switchboard_url: str, openai_url: str, name: str) -> None:

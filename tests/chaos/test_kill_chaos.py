@@ -23,11 +23,11 @@ from tests.chaos.scene import calls_made, calls_of
 from tests.chaos.test_live_call_chaos import LONG_SECONDS, SESSION, chatting, is_held
 from tests.chaos.test_triggerer_chaos import send, start_triggerer
 
+from airflow_openai_realtime.calls.call import DIALING, PLACED, RESERVED
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.simulator import PhoneScript
 from airflow_openai_realtime.simulator.faults import Fault
-from airflow_openai_realtime.switchboard.client import SwitchboardClient
-from airflow_openai_realtime.switchboard.records import DIALING, PLACED, RESERVED
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 pytestmark = [
     pytest.mark.chaos,

@@ -20,12 +20,12 @@ from demo.stage import Stage
 from tests.chaos.scene import calls_made, calls_of
 from tests.chaos.test_triggerer_chaos import TRIGGERERS, send, start_triggerer
 
+from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.simulator import PhoneScript
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.server_events import spoken_seconds
-from airflow_openai_realtime.switchboard.conversations import Conversation
 
 pytestmark = [pytest.mark.chaos, pytest.mark.system]
 

@@ -18,16 +18,16 @@ from tests.unit.switchboard.standalone import Standalone
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.conversation import tool_tasks
-from airflow_openai_realtime.conversation.offered_tools import with_tools
-from airflow_openai_realtime.conversation.plan import ConversationPlan, TransferTarget
+from airflow_openai_realtime.calls.saved_conversation import Conversation
+from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.conversation.rules.offered_tools import with_tools
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, TransferTarget
+from airflow_openai_realtime.conversation.run import tool_tasks
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.conversations import Conversation
-from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 from airflow_openai_realtime.testing.local_airflow import CONN_ID, connections
 from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 

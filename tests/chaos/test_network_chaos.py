@@ -21,9 +21,9 @@ from tests.postgres import PostgresCluster
 from tests.unit.switchboard.standalone import Standalone
 from tests.unit.switchboard.support import event_body, signed
 
+from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.simulator import Simulator
-from airflow_openai_realtime.switchboard.matching import CallMatch
 
 pytestmark = pytest.mark.chaos
 

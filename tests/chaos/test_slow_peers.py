@@ -17,7 +17,7 @@ from demo.airflow_processes import LocalAirflow
 from tests.slow_peers import KINDS, SlowPeer
 from tests.unit.switchboard.support import SECRET, event_body, signed
 
-from airflow_openai_realtime.calls_page import URL_PREFIX
+from airflow_openai_realtime.ui import URL_PREFIX
 
 pytestmark = [pytest.mark.chaos, pytest.mark.system]
 

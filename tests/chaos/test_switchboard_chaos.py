@@ -25,11 +25,11 @@ from tests.chaos.scene import (
     stored,
 )
 from tests.postgres import PostgresCluster
+from tests.unit.switchboard.server.test_storms import storm
 from tests.unit.switchboard.standalone import Standalone
-from tests.unit.switchboard.test_storms import storm
 
+from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator import Simulator
-from airflow_openai_realtime.switchboard.tokens import derived_token
 
 pytestmark = pytest.mark.chaos
 

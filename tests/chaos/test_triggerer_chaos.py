@@ -16,7 +16,7 @@ from demo.airflow_processes import wait_until
 from demo.stage import Stage
 from tests.chaos.scene import LATE_SECONDS, ring
 
-from airflow_openai_realtime.switchboard.records import CALL_STATES
+from airflow_openai_realtime.calls.call import CALL_STATES
 
 pytestmark = [pytest.mark.chaos, pytest.mark.system]
 

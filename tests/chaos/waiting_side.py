@@ -9,15 +9,15 @@ import sys
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.session import parse_session
+from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-from airflow_openai_realtime.calls.answering import Answering
-from airflow_openai_realtime.calls.feed import CallFeed
-from airflow_openai_realtime.calls.waiting import wait_for_call
+from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.matching import CallMatch
+from airflow_openai_realtime.inbound.answering import Answering
+from airflow_openai_realtime.inbound.feed import CallFeed
+from airflow_openai_realtime.inbound.waiting import wait_for_call
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 #: The number that is waited for.
 NUMBER = "+14155550100"

@@ -138,8 +138,8 @@ def states_of_a_task() -> dict[str, Any]:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    from airflow_openai_realtime.calls.task_states import TaskReference, reference_to
     from airflow_openai_realtime.switchboard.mounted import leave_result, task_state
-    from airflow_openai_realtime.switchboard.task_states import TaskReference, reference_to
 
     def change(how: Callable[[Any, Any], object]) -> TaskReference:
         """Change the task; returns its try. Airflow's sessions are one for each thread, so each change has its own."""

@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import REGIONS, endpoints_for
-from airflow_openai_realtime.api.session import parse_session
+from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.api.settings import ApiSettings
 
 Sent = tuple[str, str, Any, str | None]

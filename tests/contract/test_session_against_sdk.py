@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
 
-from airflow_openai_realtime.api import session_models
-from airflow_openai_realtime.api.session import RealtimeSession, SessionWarning
-from airflow_openai_realtime.api.session_models import MODELS, TRANSCRIPTION_MODELS, VOICES, SessionPart
-from airflow_openai_realtime.api.session_rules import contradictions
+from airflow_openai_realtime.api.session import models as session_models
+from airflow_openai_realtime.api.session.constraints import contradictions
+from airflow_openai_realtime.api.session.models import MODELS, TRANSCRIPTION_MODELS, VOICES, SessionPart
+from airflow_openai_realtime.api.session.realtime_session import RealtimeSession, SessionWarning
 
 # Strings that the models leave open; what OpenAI lists is known all the same.
 OPEN_STRINGS = {"model": MODELS, "audio.input.transcription.model": TRANSCRIPTION_MODELS, "audio.output.voice": VOICES}
@@ -215,7 +215,7 @@ def without_null_switches(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.filterwarnings("ignore::airflow_openai_realtime.api.session.SessionWarning")
+@pytest.mark.filterwarnings("ignore::airflow_openai_realtime.api.session.realtime_session.SessionWarning")
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
 @given(bodies)
 def test_every_session_that_we_accept_fits_the_sdks_types(body):

@@ -11,7 +11,8 @@ from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 from pydantic import TypeAdapter
 
-from airflow_openai_realtime.api import sideband_commands, sideband_events
+from airflow_openai_realtime.api.sideband import commands as sideband_commands
+from airflow_openai_realtime.api.sideband import events as sideband_events
 
 #: What happens while something is being made, and what the sideband does not need.
 OF_NO_INTEREST = {

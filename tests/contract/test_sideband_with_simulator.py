@@ -17,9 +17,9 @@ from tests.unit.simulator.support import CALLER, PERSON
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.api.sideband import Sideband, attach
-from airflow_openai_realtime.api.sideband_commands import function_output, say, update_session
-from airflow_openai_realtime.api.sideband_events import (
+from airflow_openai_realtime.api.sideband.commands import function_output, say, update_session
+from airflow_openai_realtime.api.sideband.connection import Sideband, attach
+from airflow_openai_realtime.api.sideband.events import (
     ACTIVE_RESPONSE,
     SESSION_EXPIRED,
     AgentSaid,

@@ -13,9 +13,9 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from airflow_openai_realtime.dialers.port import DialRequest
-from airflow_openai_realtime.dialers.settings import CarrierSettings
-from airflow_openai_realtime.dialers.twilio import TwilioDialer
+from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+from airflow_openai_realtime.outbound.carriers.port import DialRequest
+from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
 
 pytestmark = pytest.mark.realtime_simulator(speed=0)

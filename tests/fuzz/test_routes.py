@@ -28,16 +28,16 @@ from tests.fuzz.hostile import METHODS, Headers, Hostile
 from tests.unit.switchboard.routes import PUBLIC, routes_of
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, a_line, event_body, signed
 
-from airflow_openai_realtime.calls_page.access import SeenCall
-from airflow_openai_realtime.calls_page.shown import shown_call, shown_conversation
-from airflow_openai_realtime.switchboard.app import create_app
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.lines import StaticLines
+from airflow_openai_realtime.calls.lines import StaticLines
+from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.mounted import AirflowLines
-from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-from airflow_openai_realtime.switchboard.store import CallFilter, Store
-from airflow_openai_realtime.switchboard.store.tables import attempts, calls, metadata, orders
-from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.switchboard.server.app import create_app
+from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
+from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, calls, metadata, orders
+from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
+from airflow_openai_realtime.ui.access import SeenCall
+from airflow_openai_realtime.ui.shown import shown_call, shown_conversation
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0")) or random.randrange(1, 10**9)

@@ -15,9 +15,9 @@ from tests.fuzz.hostile import Hostile
 from tests.fuzz.test_routes import SEED
 from tests.unit.switchboard.standalone import Standalone
 
-from airflow_openai_realtime.switchboard.connection_limits import MOST_HEAD_BYTES
-from airflow_openai_realtime.switchboard.service import utc_now
-from airflow_openai_realtime.switchboard.store import CallFilter, Store
+from airflow_openai_realtime.switchboard.server.process.connection_limits import MOST_HEAD_BYTES
+from airflow_openai_realtime.switchboard.server.service import utc_now
+from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 
 REQUESTS = 400
 MEGABYTE = 1024 * 1024

@@ -16,14 +16,14 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse
 from tests.system import browser as chromium
 from tests.system.browser import Browser
-from tests.unit.calls_page.support import ALL, DIALED, PREFIX, PageWorld, User, claimant
 from tests.unit.switchboard.support import Clock
+from tests.unit.ui.support import ALL, DIALED, PREFIX, PageWorld, User, claimant
 
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
+from airflow_openai_realtime.calls.witnesses import Account, Witness
 from airflow_openai_realtime.exceptions import ServiceUnavailable
-from airflow_openai_realtime.switchboard.store import Store
-from airflow_openai_realtime.switchboard.witnesses import Account, Witness
+from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.testing.served_app import ServedApp
-from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 pytestmark = [
     pytest.mark.system,

@@ -12,9 +12,9 @@ from demo.airflow_processes import wait_until
 from demo.campaign import DECLINED, ENDED, HUNG_UP, TRANSFERRED, disagreements, outcomes, read_contacts
 from demo.stage import EXAMPLE_DAGS, Stage
 
+from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator.log import CallRecord
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.tokens import derived_token
 
 pytestmark = pytest.mark.system
 

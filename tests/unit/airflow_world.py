@@ -90,7 +90,7 @@ class World:
         set_env: Callable[[str, str], None],
         clock: Clock,
     ) -> None:
-        from airflow_openai_realtime.switchboard.tokens import derived_token
+        from airflow_openai_realtime.calls.tokens import derived_token
 
         self.simulator = simulator
         self.url = served.url
@@ -143,7 +143,7 @@ class World:
 
     def client(self) -> Any:
         """A client of the switchboard."""
-        from airflow_openai_realtime.switchboard.client import SwitchboardClient
+        from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
         return SwitchboardClient(self.url, self.token, line=CONN_ID)
 
@@ -197,7 +197,7 @@ def world(
 ) -> Iterator[World]:
     """A simulator and a switchboard, connected, with the connections in the environment."""
 
-    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
+    from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
     marker = request.node.get_closest_marker("realtime_simulator")
     realtime_simulator.reset(**{"ring_seconds": RING_SECONDS, **(marker.kwargs if marker else {})})

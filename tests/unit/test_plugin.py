@@ -54,7 +54,7 @@ def test_building_the_app_opens_nothing(airflow_home: Path, monkeypatch: pytest.
 def failing(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """Let the switchboard fail to be made, as after an upgrade of a library that it does not get on with."""
     if how == "imported":
-        monkeypatch.setitem(sys.modules, "airflow_openai_realtime.switchboard.app", None)
+        monkeypatch.setitem(sys.modules, "airflow_openai_realtime.switchboard.server.app", None)
         monkeypatch.delitem(sys.modules, "airflow_openai_realtime.switchboard.mounted", raising=False)
         monkeypatch.delattr("airflow_openai_realtime.switchboard.mounted", raising=False)
         return
@@ -97,8 +97,8 @@ def test_a_page_that_cannot_be_made_keeps_neither_airflow_nor_the_switchboard_fr
     from starlette.testclient import TestClient
 
     # As in an Airflow whose own ways to find a user have changed.
-    monkeypatch.setitem(sys.modules, "airflow_openai_realtime.calls_page.airflow_door", None)
-    monkeypatch.delitem(sys.modules, "airflow_openai_realtime.calls_page.mounted", raising=False)
+    monkeypatch.setitem(sys.modules, "airflow_openai_realtime.ui.airflow_auth", None)
+    monkeypatch.delitem(sys.modules, "airflow_openai_realtime.ui.mounted_page", raising=False)
     switchboard, page = (TestClient(entry["app"]) for entry in OpenAIRealtimePlugin().fastapi_apps)
     assert page.get("/").status_code == 503
     assert page.get("/api/calls").status_code == 503
@@ -113,7 +113,7 @@ def test_importing_the_plugin_loads_nothing_heavy() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     ours = {"airflow_openai_realtime"} | {
-        f"airflow_openai_realtime.{name}" for name in ("lazy", "plugin", "calls_page", "switchboard")
+        f"airflow_openai_realtime.{name}" for name in ("lazy", "plugin", "ui", "switchboard")
     }
     assert set(ast.literal_eval(loaded.splitlines()[-1])) <= ours
 

@@ -11,10 +11,10 @@ import pytest
 
 import airflow_openai_realtime
 from airflow_openai_realtime.api.endpoints import REGIONS
-from airflow_openai_realtime.dialers.settings import CARRIERS
+from airflow_openai_realtime.outbound.carriers.carrier_settings import CARRIERS
 from airflow_openai_realtime.provider_info import get_provider_info
-from airflow_openai_realtime.switchboard.configuration import variable_of
-from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
+from airflow_openai_realtime.switchboard.server.process.configuration import variable_of
+from airflow_openai_realtime.switchboard.server.switchboard_settings import CONFIGURABLE, SwitchboardSettings
 
 SCHEMAS = Path(airflow.__file__).parent
 

@@ -10,7 +10,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.schedules import call_events_schedule
-from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
+from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
 
 A_LINE, ANOTHER_LINE = (
     Asset(name, watchers=[AssetWatcher(name="bell", trigger=IncomingCallTrigger())]) for name in ("a", "b")

@@ -18,18 +18,18 @@ from whole_calls import whole
 
 from airflow_openai_realtime.api.untrusted import DEEPEST, MOST_INTEGER, clean_line, tame
 from airflow_openai_realtime.api.webhooks import parse_event
-from airflow_openai_realtime.conversation.plan import ConversationPlan
-from airflow_openai_realtime.conversation.result_checking import check_result
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.caller_fields import framed
+from airflow_openai_realtime.calls.timeline.entries import CALLER, TimelineEntry, entry_of
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.conversation.rules.result_checking import check_result
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.claim import ClaimRingingCallsOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.caller_fields import framed
-from airflow_openai_realtime.switchboard.deliveries import new_call
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
-from airflow_openai_realtime.timeline.entries import CALLER, TimelineEntry, entry_of
+from airflow_openai_realtime.switchboard.server.intake.deliveries import new_call
 
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 #: Names by which Airflow's serialisers recognise what is to become an object, or refuse a value.

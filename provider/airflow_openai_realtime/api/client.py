@@ -26,7 +26,7 @@ from airflow_openai_realtime.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 
 
 @dataclass(frozen=True)
@@ -347,7 +347,7 @@ def _policy(request: CallRequest, retry_seconds: float | None) -> Policy:
 
 
 async def _is_live(settings: ApiSettings, call_id: str, pace: Pace) -> bool:
-    from airflow_openai_realtime.api.sideband import attach
+    from airflow_openai_realtime.api.sideband.connection import attach
 
     try:
         async with attach(settings, call_id, pace=pace):

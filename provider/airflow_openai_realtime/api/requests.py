@@ -25,7 +25,7 @@ from airflow_openai_realtime.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 
 Operation = Literal["accept", "reject", "refer", "hang_up", "check_key", "attach"]
 
@@ -72,9 +72,12 @@ def accept_call(call_id: str, session: RealtimeSession | Mapping[str, Any]) -> C
 
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
     """
-    from airflow_openai_realtime.api.session import RealtimeSession, parse_session  # builds pydantic models: slow
-    from airflow_openai_realtime.api.session_errors import session_error
-    from airflow_openai_realtime.api.session_rules import missing_tool
+    from airflow_openai_realtime.api.session.constraints import missing_tool
+    from airflow_openai_realtime.api.session.problems import session_error
+    from airflow_openai_realtime.api.session.realtime_session import (  # builds pydantic models: slow
+        RealtimeSession,
+        parse_session,
+    )
 
     # A session that was parsed once cannot have changed; but tools that were to be added may be missing.
     parsed = session if isinstance(session, RealtimeSession) else parse_session(session)

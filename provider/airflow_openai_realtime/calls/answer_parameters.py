@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_number, read_rendered
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
 #: OpenAI ends a session after an hour itself.
@@ -21,7 +21,8 @@ def read_answer_plan(
     """
     Read everything about answering, rendered.
 
-    :param given: What :func:`~airflow_openai_realtime.api.session.parse_session` takes, by name; only what was given.
+    :param given: What :func:`~airflow_openai_realtime.api.session.realtime_session.parse_session` takes, by
+        name; only what was given.
     :param max_duration_seconds: Above 0, at most 3,600; perhaps as text.
     :param caller_fields: A mapping, perhaps as text; ``None`` or empty for none.
     :param offered: Names of the tools that a conversation adds to the session; ``tool_choice`` may name them.
@@ -51,7 +52,7 @@ def check_answer_literals(
     if others and is_literal(others):
         _read_session(others, offered)
     if caller_fields is not None and is_literal(caller_fields):
-        from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields
+        from airflow_openai_realtime.calls.caller_fields import check_caller_fields
 
         fields = read_mapping(caller_fields, "caller_fields")
         if fields is not None:
@@ -81,7 +82,7 @@ def session_as_dict(session: Any) -> Any:
 
 
 def _read_session(given: Mapping[str, Any], offered: Collection[str]) -> RealtimeSession:
-    from airflow_openai_realtime.api.session import parse_session
+    from airflow_openai_realtime.api.session.realtime_session import parse_session
 
     return parse_session(offered=offered, **{name: read_rendered(value, name) for name, value in given.items()})
 

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.calls.sealing import seal, unseal
 from airflow_openai_realtime.exceptions import InvalidInput
-from airflow_openai_realtime.switchboard.caller_fields import check_caller_fields, fill_in
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 
 
 @dataclass(frozen=True)

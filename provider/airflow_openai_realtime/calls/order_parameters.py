@@ -36,7 +36,7 @@ def read_greeting(value: object) -> str | None:
     :param value: Text; ``None`` or empty: nothing.
     :raises InvalidInput: It is something else, or too long.
     """
-    from airflow_openai_realtime.switchboard.orders import LONGEST_GREETING
+    from airflow_openai_realtime.calls.order import LONGEST_GREETING
 
     if value in _NOTHING:
         return None
@@ -61,7 +61,7 @@ def check_order_literals(
     :raises InvalidInput: A value that needs no rendering cannot be used.
     """
     if is_literal(name):
-        from airflow_openai_realtime.switchboard.orders import check_order_name
+        from airflow_openai_realtime.calls.order import check_order_name
 
         check_order_name(name)
     check_match_literals(*match)
@@ -94,7 +94,7 @@ def read_instant(value: object, field: str) -> datetime:
 
 
 def _read_limit(name: str, value: object) -> Any:
-    from airflow_openai_realtime.switchboard import orders
+    from airflow_openai_realtime.calls import order as orders
 
     if name == "status_code":
         return read_integer(value, name, at_least=300, at_most=699)

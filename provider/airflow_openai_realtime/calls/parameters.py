@@ -14,7 +14,7 @@ from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.switchboard.matching import CallMatch
+    from airflow_openai_realtime.calls.matching import CallMatch
 
 #: Retries of a task that only waits, unless its author says otherwise. A retry costs nobody a call, and is needed: a
 #: busy scheduler takes the end of the deferral for the end of the task when the trigger fires soon.
@@ -149,7 +149,7 @@ def read_match(to: str | None, from_number: str | None, headers: Mapping[str, st
     :param headers: Patterns for SIP headers by name.
     :raises InvalidInput: A pattern cannot be used.
     """
-    from airflow_openai_realtime.switchboard.matching import CallMatch
+    from airflow_openai_realtime.calls.matching import CallMatch
 
     by_name = dict(read_mapping(headers, "headers") or {})
     return CallMatch(to=to or None, from_number=from_number or None, headers=by_name)
@@ -162,7 +162,7 @@ def check_match_literals(to: object, from_number: object, headers: object) -> No
     :raises InvalidInput: A pattern that needs no rendering cannot be used; an empty one, too.
     """
     if all(is_literal(value) for value in (to, from_number, headers)):
-        from airflow_openai_realtime.switchboard.matching import CallMatch
+        from airflow_openai_realtime.calls.matching import CallMatch
 
         # Not read_match: an empty text matches all only when a template made it.
         CallMatch(to=to, from_number=from_number, headers=read_mapping(headers, "headers") or {})  # type: ignore[arg-type]

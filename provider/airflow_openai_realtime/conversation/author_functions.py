@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from airflow_openai_realtime.conversation.offered_tools import RESERVED_NAMES
-from airflow_openai_realtime.conversation.plan import FUNCTION_SECONDS, FunctionSpec
-from airflow_openai_realtime.conversation.result_checking import load_object
+from airflow_openai_realtime.conversation.rules.offered_tools import RESERVED_NAMES
+from airflow_openai_realtime.conversation.rules.plan import FUNCTION_SECONDS, FunctionSpec
+from airflow_openai_realtime.conversation.rules.result_checking import load_object
 from airflow_openai_realtime.exceptions import InvalidInput
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.sealing import seal, unseal
-from airflow_openai_realtime.conversation.offered_tools import with_tools
-from airflow_openai_realtime.conversation.plan import ConversationPlan
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.conversation.rules.offered_tools import with_tools
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class WantedConversation:
         :param answer: What calls would be accepted with alone.
         :raises InvalidSession: The session cannot have these tools.
         """
-        from airflow_openai_realtime.api.session import parse_session
+        from airflow_openai_realtime.api.session.realtime_session import parse_session
 
         session = with_tools(answer.session, self.plan)
         parse_session(session)

@@ -17,8 +17,8 @@ from airflow_openai_realtime.hooks.lookup import (
 )
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.dialers.port import AsyncDialer, Dialer
-    from airflow_openai_realtime.dialers.settings import CarrierSettings
+    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+    from airflow_openai_realtime.outbound.carriers.port import AsyncDialer, Dialer
 
 
 class TelephonyCarrierHook(BaseHook):
@@ -83,13 +83,13 @@ class TelephonyCarrierHook(BaseHook):
 
     def dialer(self) -> Dialer:
         """Make a dialer for tasks; see :meth:`settings` for errors."""
-        from airflow_openai_realtime.dialers.settings import dialer_for
+        from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
 
         return dialer_for(self.settings())
 
     async def async_dialer(self) -> AsyncDialer:
         """Make a dialer for triggers; see :meth:`settings` for errors."""
-        from airflow_openai_realtime.dialers.settings import async_dialer_for
+        from airflow_openai_realtime.outbound.carriers.carrier_settings import async_dialer_for
 
         return async_dialer_for(await self.asettings())
 
@@ -115,7 +115,7 @@ class TelephonyCarrierHook(BaseHook):
 
 
 def _settings_of(fields: ConnectionFields) -> CarrierSettings:
-    from airflow_openai_realtime.dialers.settings import CarrierSettings
+    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
 
     given: dict[str, Any] = {
         "api_key": _text(fields.extra.get("api_key")),

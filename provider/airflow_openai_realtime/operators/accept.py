@@ -15,18 +15,18 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
-from airflow_openai_realtime.tasks.session_operator import SessionOperator
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
+from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
+from airflow_openai_realtime.operators.session_operator import SessionOperator
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+    from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.calls.parameters import CallReference
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
-    from airflow_openai_realtime.switchboard.client import SwitchboardClient
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
 class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
@@ -35,11 +35,11 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
 
     The session is given whole (``session``), by its common fields, or both, where they do not contradict each other.
     All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
-    :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator`.
+    :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`.
 
     With ``wait_for_end`` the task stays with the call, in the triggerer, and returns what came of it. What happens in
     the call, ``greeting``, ``result_model`` and so on, are the parameters of
-    :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
+    :class:`~airflow_openai_realtime.operators.conversation_operator.ConversationOperator`.
 
     Every accepted call has an end: before OpenAI is asked, the switchboard stores when the call must be over, and ends
     it then, whichever process dies. When the task is killed while it accepts the call, the call ends; when it is
@@ -59,7 +59,7 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
     :param if_gone: When the caller has hung up before: ``skip`` (default), ``succeed`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
     :return: The call as a dict, with ``accepted_at`` and ``hangup_at``. With ``wait_for_end`` the result of the call,
-        as :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
+        as :class:`~airflow_openai_realtime.calls.result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowFailException: A retry cannot help: the call could not be accepted while it rang, and is over; or,
         with ``wait_for_end``, another owner has it.
@@ -90,7 +90,7 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
         plan = self._answer_plan()
         self.shown_call_id = reference.call_id
         if not self.wait_for_end:
-            from airflow_openai_realtime.calls.placed import about_given
+            from airflow_openai_realtime.outbound.placed import about_given
 
             call = self._plain("call")
             try:
@@ -120,8 +120,8 @@ class AcceptCallOperator(CallOperator, SessionOperator, ConversationOperator):
         return self._run_in_triggerer(context, wanted, call)
 
     def _accept(self, context: Context, reference: CallReference, plan: AnswerPlan) -> SwitchboardCall:
-        from airflow_openai_realtime.calls.accepting import accepting_claimant
-        from airflow_openai_realtime.switchboard.task_states import reference_to
+        from airflow_openai_realtime.calls.task_states import reference_to
+        from airflow_openai_realtime.inbound.accepting import accepting_claimant
 
         hook = self.hook
         line = hook.line()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
-from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
-from airflow_openai_realtime.tasks.session_operator import SessionOperator
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
-from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
+from airflow_openai_realtime.operators.call_waiting import CallWaiting, IfNotAnswered
+from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
+from airflow_openai_realtime.operators.session_operator import SessionOperator
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
+from airflow_openai_realtime.operators.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,7 +26,7 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
     Session and instructions are rendered and checked when the task starts, before anybody calls. So no worker and no
     scheduler stands between the ring and the accept. What only the call itself tells gets into the instructions by
     ``caller_fields``. All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
-    :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator`; which calls match, and what happens
+    :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`; which calls match, and what happens
     with a placed call that nobody answers, is as for ``IncomingCallSensor``.
 
     One task answers one call. A call that rings when the task starts is accepted at once, in the worker. A call that is
@@ -35,7 +35,7 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
 
     Or give ``wait_for_end``: the trigger that has answered stays with the call, and the task returns what came of it.
     What happens in the call, ``greeting``, ``result_model`` and so on, are the parameters of
-    :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
+    :class:`~airflow_openai_realtime.operators.conversation_operator.ConversationOperator`.
 
     When the task is marked as failed or successful while it has the call, the call ends; when it is cleared, the call
     waits a minute for the next try (Airflow 3.3 and later; with 3.2 the switchboard ends it at ``hangup_at``). A placed
@@ -61,7 +61,7 @@ class AnswerCallOperator(CallWaiting, WaitingOperator, SessionOperator, Conversa
         ringing.
     :return: The accepted call as a dict: as ``IncomingCallSensor`` returns it, with ``accepted_at`` and ``hangup_at``.
         With ``wait_for_end`` the result of the call, as
-        :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
+        :class:`~airflow_openai_realtime.calls.result.CallResult` describes it.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowSensorTimeout: No call came in time.
     :raises CallError: A call was not accepted. It rings on for others, or that is not known and it is kept; a retry

@@ -11,9 +11,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_openai_realtime.calls.parameters import CallReference, is_literal, read_call
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.tasks.call_link import LABEL, HasCallLink
-from airflow_openai_realtime.tasks.masked_fields import MaskedFields
-from airflow_openai_realtime.tasks.template_fields import RenderedTask, drop_shared_defaults
+from airflow_openai_realtime.operators.call_link import LABEL, HasCallLink
+from airflow_openai_realtime.operators.masked_fields import MaskedFields
+from airflow_openai_realtime.operators.template_fields import RenderedTask, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.exceptions import OpenAIRealtimeError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
@@ -20,7 +20,7 @@ from airflow_openai_realtime.calls.parameters import (
 from airflow_openai_realtime.exceptions import ClaimLost
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered
+from airflow_openai_realtime.operators.template_fields import RenderedTask, as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -125,7 +125,7 @@ class ClaimRingingCallsOperator(RenderedTask, BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Claim what rings; see the class."""
         check_rendered(self)
-        from airflow_openai_realtime.calls.claiming import claim_ringing
+        from airflow_openai_realtime.inbound.claiming import claim_ringing
 
         match = read_match(self.to, self.from_number, self.headers)
         with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import read_call
 from airflow_openai_realtime.exceptions import CallGone, OpenAIRealtimeError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.calls.ending_now import EndedNow
+    from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.hooks.realtime import RealtimeHook
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.inbound.ending_now import EndedNow
 
 #: The reason that the switchboard gets.
 HUNG_UP = "hung_up"
@@ -79,7 +79,7 @@ class HangupCallOperator(CallOperator):
             return None
 
     def _end(self, hook: RealtimeHook, call_id: str, row: SwitchboardCall | None) -> EndedNow:
-        from airflow_openai_realtime.calls.ending_now import EndedNow, end_now
+        from airflow_openai_realtime.inbound.ending_now import EndedNow, end_now
 
         if row is not None and row.is_over:
             self.log.info("Call %s was over already.", call_id)
@@ -91,7 +91,7 @@ class HangupCallOperator(CallOperator):
         return ended
 
     def _tell_end(self, hook: RealtimeHook, call_id: str, by: str, ended: EndedNow) -> SwitchboardCall | None:
-        from airflow_openai_realtime.calls.ending_now import tell_ended_now
+        from airflow_openai_realtime.inbound.ending_now import tell_ended_now
 
         try:
             with hook.switchboard() as switchboard:

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_openai_realtime.calls.claimant import claimant_of
 from airflow_openai_realtime.calls.order_parameters import LIMITS, check_order_literals, read_greeting, read_limits
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_match
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator
-from airflow_openai_realtime.tasks.session_operator import SessionOperator
-from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered, drop_shared_defaults
+from airflow_openai_realtime.operators.session_operator import SessionOperator
+from airflow_openai_realtime.operators.template_fields import (
+    RenderedTask,
+    as_written,
+    check_rendered,
+    drop_shared_defaults,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +37,7 @@ class OpenLineOperator(SessionOperator):
     From now on it accepts every call that matches, with this session, until the line is closed, the order expires or
     its uses are over. No task, trigger or scheduler is needed for that. With ``status_code`` it declines them instead.
     All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
-    :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator`.
+    :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`.
 
     Of several orders that fit a call the one with the highest priority answers it; of several such, the oldest. With
     ``unclaimed_after_seconds`` the order is a fallback: it answers only what no task has claimed for so long. Nobody

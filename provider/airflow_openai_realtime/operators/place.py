@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, InvalidPhoneNumber, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-from airflow_openai_realtime.tasks.call_link import person_label
-from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
-from airflow_openai_realtime.tasks.masked_fields import MaskedFields
-from airflow_openai_realtime.tasks.placed_call import (
+from airflow_openai_realtime.operators.call_link import person_label
+from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
+from airflow_openai_realtime.operators.masked_fields import MaskedFields
+from airflow_openai_realtime.operators.placed_call import (
     CARRIER_MARGIN_SECONDS,
     COMING_IN_SECONDS,
     IfPlacedNotAnswered,
     PlacedCallWaiting,
 )
-from airflow_openai_realtime.tasks.session_operator import SessionOperator
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered, drop_shared_defaults
+from airflow_openai_realtime.operators.session_operator import SessionOperator
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-    from airflow_openai_realtime.calls.placing import Placement
-    from airflow_openai_realtime.dialers.port import DialRequest
-    from airflow_openai_realtime.dialers.settings import CarrierSettings
-    from airflow_openai_realtime.switchboard.client import SwitchboardClient
-    from airflow_openai_realtime.switchboard.records import Attempt
+    from airflow_openai_realtime.calls.call import Attempt
+    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+    from airflow_openai_realtime.outbound.carriers.port import DialRequest
+    from airflow_openai_realtime.outbound.placing import Placement
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How long a phone may be let ring, in seconds; carriers take no more.
 LONGEST_RING_SECONDS = 600
@@ -53,9 +53,9 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
 
     Or give ``wait_for_end``: then this one task rings the phone, accepts the call when it comes in, stays with it in
     the triggerer until it is over, and returns what came of it. Then it also takes the session that calls are accepted
-    with and ``caller_fields``, as :class:`~airflow_openai_realtime.tasks.session_operator.SessionOperator` describes
-    them, and what happens in the call (``greeting``, ``result_model`` and so on), as
-    :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator` does.
+    with and ``caller_fields``, as :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`
+    describes them, and what happens in the call (``greeting``, ``result_model`` and so on), as
+    :class:`~airflow_openai_realtime.operators.conversation_operator.ConversationOperator` does.
 
     **The phone rings at most once** for one (campaign, contact, attempt), whatever is retried, cleared, backfilled or
     run twice. The attempt is written into the switchboard's ledger before the carrier is asked.
@@ -101,7 +101,7 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
     :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
         ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``. With
         ``wait_for_end`` the result of the call, as
-        :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it, with ``attempt_id``,
+        :class:`~airflow_openai_realtime.calls.result.CallResult` describes it, with ``attempt_id``,
         ``campaign``, ``contact``, ``attempt`` and ``to_masked``; ``call_id`` is ``None`` when it never came in.
     :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
     :raises AuthenticationError: OpenAI refused the key; nothing was dialed. ``RequestRefused``: it has no such model.
@@ -199,8 +199,8 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
         :param model: The model that the call is accepted with, when this task accepts it.
         """
         from airflow_openai_realtime.api.phone_numbers import to_e164
-        from airflow_openai_realtime.calls.placing import Placing, may_dial
-        from airflow_openai_realtime.calls.preflight import check_before_dialing, openai_check
+        from airflow_openai_realtime.outbound.placing import Placing, may_dial
+        from airflow_openai_realtime.outbound.preflight import check_before_dialing, openai_check
 
         to = to_e164(self._plain("to"), "to")
         campaign, contact, attempt = self._ledger_key()
@@ -236,7 +236,7 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
 
     def _placed_before(self, switchboard: SwitchboardClient, reason: str) -> Placement:
         """Return what an earlier run has placed; otherwise this task is skipped, for the reason given."""
-        from airflow_openai_realtime.calls.placing import placed_before
+        from airflow_openai_realtime.outbound.placing import placed_before
 
         row = self._row_in_ledger(switchboard)
         placement = placed_before(row) if row is not None else None
@@ -294,7 +294,7 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
 
     def _dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
         from airflow_openai_realtime.api.phone_numbers import to_e164
-        from airflow_openai_realtime.dialers.port import DialRequest
+        from airflow_openai_realtime.outbound.carriers.port import DialRequest
 
         connection = f"connection {self.telephony_carrier_conn_id}"
         from_number = self.from_number or settings.caller_number

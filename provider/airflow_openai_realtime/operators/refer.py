@@ -11,15 +11,15 @@ from airflow_openai_realtime.api.phone_numbers import mask_numbers
 from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
 from airflow_openai_realtime.calls.given import is_empty
 from airflow_openai_realtime.calls.parameters import is_literal
+from airflow_openai_realtime.calls.witnesses import GONE, TRANSFER_WANTED
 from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnknown, SwitchboardError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.switchboard.witnesses import GONE, TRANSFER_WANTED
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.switchboard.client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 REQUESTED = "requested"
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer
+from airflow_openai_realtime.calls.witnesses import GONE, REJECTED, Account, Witness
 from airflow_openai_realtime.exceptions import (
     CallAlreadyDecided,
     CallError,
@@ -16,15 +17,14 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardError,
 )
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.switchboard.witnesses import GONE, REJECTED, Account, Witness
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_openai_realtime.api.client import CallsClient
-    from airflow_openai_realtime.switchboard.client import SwitchboardClient
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.calls.call import SwitchboardCall
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
 class RejectCallOperator(CallOperator):

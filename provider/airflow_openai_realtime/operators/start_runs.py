@@ -18,12 +18,12 @@ from airflow_openai_realtime.calls.parameters import (
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_operator import CallOperator
-from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered
+from airflow_openai_realtime.operators.template_fields import RenderedTask, as_written, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.calls.call import SwitchboardCall
 
 
 class StartRunPerCallOperator(RenderedTask, BaseOperator):
@@ -95,7 +95,7 @@ class StartRunPerCallOperator(RenderedTask, BaseOperator):
     def execute(self, context: Context) -> list[str]:
         """Start the runs; see the class."""
         check_rendered(self)
-        from airflow_openai_realtime.calls.claiming import ringing_calls
+        from airflow_openai_realtime.inbound.claiming import ringing_calls
         from airflow_openai_realtime.operators.dag_runs import check_not_paused
 
         match, more = read_match(self.to, self.from_number, self.headers), read_mapping(self.conf, "conf")

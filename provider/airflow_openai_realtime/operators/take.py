@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import check_match_literals, is_literal, read_match
 from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.operators.call_link import HasCallLink
 from airflow_openai_realtime.operators.call_operator import CallOperator
-from airflow_openai_realtime.tasks.call_link import HasCallLink
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered
-from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
+from airflow_openai_realtime.operators.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.calls.taking_over import AnsweredMatch
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.calls.call import SwitchboardCall
+    from airflow_openai_realtime.inbound.taking_over import AnsweredMatch
 
 #: How much longer than ``timeout`` the deferral may last, in seconds; only a backstop.
 BACKSTOP_SECONDS = 60
@@ -68,7 +68,7 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Take over a call that was answered already, else wait for one in the triggerer; see the class."""
-        from airflow_openai_realtime.calls.taking_over import take_over_now
+        from airflow_openai_realtime.inbound.taking_over import take_over_now
 
         check_rendered(self)
 
@@ -119,11 +119,11 @@ class TakeCallOperator(HasCallLink, WaitingOperator):
         return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
 
     def _match(self) -> AnsweredMatch:
-        from airflow_openai_realtime.calls.taking_over import AnsweredMatch
+        from airflow_openai_realtime.inbound.taking_over import AnsweredMatch
 
         return AnsweredMatch(self._checked_order(), read_match(self.to, self.from_number, self.headers))
 
     def _checked_order(self) -> str:
-        from airflow_openai_realtime.switchboard.orders import check_order_name
+        from airflow_openai_realtime.calls.order import check_order_name
 
         return check_order_name(self.order)

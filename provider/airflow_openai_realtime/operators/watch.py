@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY, is_literal, read_call
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
-from airflow_openai_realtime.tasks.masked_fields import MaskedFields
-from airflow_openai_realtime.tasks.template_fields import as_written, check_rendered, drop_shared_defaults
+from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
+from airflow_openai_realtime.operators.masked_fields import MaskedFields
+from airflow_openai_realtime.operators.template_fields import as_written, check_rendered, drop_shared_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,7 +24,7 @@ class WatchCallOperator(MaskedFields, ConversationOperator):
     Whoever accepted it: ``AcceptCallOperator``, ``AnswerCallOperator``, or a standing order whose call
     ``TakeCallOperator`` took over. By itself it only listens and writes down; at the call's ``hangup_at`` it hangs up.
     It steers the call as well when it is told to: with ``greeting``, ``result_model``, ``functions`` and so on, the
-    parameters of :class:`~airflow_openai_realtime.tasks.conversation_operator.ConversationOperator`.
+    parameters of :class:`~airflow_openai_realtime.operators.conversation_operator.ConversationOperator`.
 
     One task at a time runs a call. When another one attaches to it, this one waits for the result of that.
 
@@ -44,7 +44,7 @@ class WatchCallOperator(MaskedFields, ConversationOperator):
         task whose trigger fires soon after it deferred.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
     :return: The result of the call, as
-        :class:`~airflow_openai_realtime.switchboard.call_result.CallResult` describes it.
+        :class:`~airflow_openai_realtime.calls.result.CallResult` describes it.
     :raises UnknownCall: The switchboard has never seen the call.
     :raises InvalidInput: The call was not accepted, or a value cannot be used.
 

@@ -14,19 +14,24 @@ from airflow_openai_realtime.calls.answer_parameters import check_answer_literal
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
 from airflow_openai_realtime.exceptions import DialError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.tasks.accepting import KILL_REQUEST_SECONDS
-from airflow_openai_realtime.tasks.call_link import LABEL, HasCallLink
-from airflow_openai_realtime.tasks.call_waiting import CallWaiting, IfNotAnswered
-from airflow_openai_realtime.tasks.limits import refuse_execution_timeout
-from airflow_openai_realtime.tasks.template_fields import RenderedTask, as_written, check_rendered, drop_shared_defaults
+from airflow_openai_realtime.operators.call_link import LABEL, HasCallLink
+from airflow_openai_realtime.operators.call_waiting import CallWaiting, IfNotAnswered
+from airflow_openai_realtime.operators.limits import refuse_execution_timeout
+from airflow_openai_realtime.operators.task_acceptance import KILL_REQUEST_SECONDS
+from airflow_openai_realtime.operators.template_fields import (
+    RenderedTask,
+    as_written,
+    check_rendered,
+    drop_shared_defaults,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-    from airflow_openai_realtime.dialers.settings import CarrierSettings
-    from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
+    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+    from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 
 
 @dataclass(frozen=True)
@@ -196,11 +201,11 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
 
     def _take_back(self, settings: CarrierSettings, timeout_seconds: float = 10.0) -> None:
         """Cancel the placed call at the carrier, or end it when it was picked up in this moment; note it."""
-        from airflow_openai_realtime.calls.outcomes import GONE, outcome_of
-        from airflow_openai_realtime.calls.placing import note_outcome
-        from airflow_openai_realtime.calls.taking_back import take_back_now
-        from airflow_openai_realtime.dialers.settings import dialer_for
-        from airflow_openai_realtime.switchboard.client import SwitchboardClient
+        from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
+        from airflow_openai_realtime.outbound.outcomes import GONE, outcome_of
+        from airflow_openai_realtime.outbound.placing import note_outcome
+        from airflow_openai_realtime.outbound.taking_back import take_back_now
+        from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
         order, self._order = self._order, None
         if order is None:
@@ -223,8 +228,8 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         placed, connection_id = self._placed(), self._carrier_conn_id()
         if placed is None or connection_id is None:
             return None
-        from airflow_openai_realtime.calls.placed import carrier_outcome
         from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+        from airflow_openai_realtime.outbound.placed import carrier_outcome
 
         try:
             with TelephonyCarrierHook(telephony_carrier_conn_id=connection_id).dialer() as dialer:

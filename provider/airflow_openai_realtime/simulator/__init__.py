@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.simulator.phones import PhoneScript
     from airflow_openai_realtime.simulator.random_lives import LifeTools, RandomLife, random_script
     from airflow_openai_realtime.simulator.server import Simulator
-    from airflow_openai_realtime.simulator.settings import SimulatorSettings
+    from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 
 __all__ = [
     "Simulator",
@@ -84,7 +84,7 @@ __all__ = [
 _HOMES = {
     "Simulator": "server",
     "SimulatorControl": "control",
-    "SimulatorSettings": "settings",
+    "SimulatorSettings": "simulator_settings",
     "PhoneScript": "phones",
     "Dialogue": "dialogue",
     "Reply": "dialogue",

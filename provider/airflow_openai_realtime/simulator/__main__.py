@@ -24,7 +24,7 @@ from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.narrator import tell
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.server import Simulator
-from airflow_openai_realtime.simulator.settings import NEVER_EMPTY
+from airflow_openai_realtime.simulator.simulator_settings import NEVER_EMPTY
 
 #: Address of the switchboard when no webhook address tells it: mounted in an Airflow on this machine.
 _LOCAL_SWITCHBOARD = "http://localhost:8080/openai-realtime"

@@ -23,7 +23,7 @@ def check_accept_body(body: Any) -> dict[str, Any]:
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
     """
     # Imported late: building the models takes a while, and a simulator that only rings phones needs none.
-    from airflow_openai_realtime.api.session import RealtimeSession
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 
     if not isinstance(body, dict):
         raise Refusal(400, "invalid_type", "The body is not a JSON object.")

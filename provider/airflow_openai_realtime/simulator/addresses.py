@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 
 
 class SimulatorAddresses:

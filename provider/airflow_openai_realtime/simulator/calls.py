@@ -17,7 +17,7 @@ from airflow_openai_realtime.simulator.clock import Clock, Timer
 from airflow_openai_realtime.simulator.dialogue import Dialogue
 from airflow_openai_realtime.simulator.log import CallRecord, Log
 from airflow_openai_realtime.simulator.refusals import already_decided, call_gone
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 
 
 class SipLeg(Protocol):

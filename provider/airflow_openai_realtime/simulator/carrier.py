@@ -19,8 +19,8 @@ from airflow_openai_realtime.simulator.clock import Timer
 from airflow_openai_realtime.simulator.log import CallRecord
 from airflow_openai_realtime.simulator.phones import PhoneScript, Ring
 from airflow_openai_realtime.simulator.refusals import Refusal
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
-from airflow_openai_realtime.simulator.twiml import DialVerb, TwimlError, parse_twiml
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
+from airflow_openai_realtime.simulator.twiml_instructions import DialVerb, TwimlError, parse_twiml
 
 FINAL_STATUSES = ("completed", "busy", "no-answer", "canceled", "failed")
 

@@ -17,13 +17,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airflow_openai_realtime.simulator.answering import Answering
 from airflow_openai_realtime.simulator.carrier import CarrierCall
 from airflow_openai_realtime.simulator.carrier_orders import Order
 from airflow_openai_realtime.simulator.connections import Connections
 from airflow_openai_realtime.simulator.faults import Fault
 from airflow_openai_realtime.simulator.log import CallRecord
 from airflow_openai_realtime.simulator.refusals import Refusal
+from airflow_openai_realtime.simulator.request_handling import Answering
 from airflow_openai_realtime.simulator.world import World
 
 _ROOT = "/2010-04-01/Accounts/{account_sid}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.simulator.bridge import Bridge, Exchange
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 

@@ -17,10 +17,10 @@ from starlette.routing import Route, WebSocketRoute
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_status_code, check_target_uri
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.simulator.accept_body import check_accept_body
-from airflow_openai_realtime.simulator.answering import Answering, CarryOut
 from airflow_openai_realtime.simulator.connections import Connections
 from airflow_openai_realtime.simulator.faults import Fault
 from airflow_openai_realtime.simulator.refusals import Refusal, missing_parameter
+from airflow_openai_realtime.simulator.request_handling import Answering, CarryOut
 from airflow_openai_realtime.simulator.sideband_socket import SidebandSocket
 from airflow_openai_realtime.simulator.world import World
 

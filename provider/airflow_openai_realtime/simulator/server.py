@@ -27,7 +27,7 @@ from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.openai_routes import OpenAIRoutes, openai_error
 from airflow_openai_realtime.simulator.phones import Phones, PhoneScript
 from airflow_openai_realtime.simulator.refusals import Refusal
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 from airflow_openai_realtime.simulator.webhook_sender import WebhookSender
 from airflow_openai_realtime.simulator.world import World
 

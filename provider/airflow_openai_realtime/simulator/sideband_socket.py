@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from airflow_openai_realtime.simulator.answering import refusal_of
 from airflow_openai_realtime.simulator.calls import SimulatedCall
 from airflow_openai_realtime.simulator.connections import Connections
 from airflow_openai_realtime.simulator.faults import Fault
 from airflow_openai_realtime.simulator.refusals import Refusal, call_gone, missing_parameter
+from airflow_openai_realtime.simulator.request_handling import refusal_of
 from airflow_openai_realtime.simulator.sideband import Attachment
 from airflow_openai_realtime.simulator.world import World
 

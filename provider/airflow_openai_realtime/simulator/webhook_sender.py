@@ -27,7 +27,7 @@ from airflow_openai_realtime.simulator.calls import SimulatedCall
 from airflow_openai_realtime.simulator.clock import Clock
 from airflow_openai_realtime.simulator.faults import Fault, Faults
 from airflow_openai_realtime.simulator.log import Log
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 from airflow_openai_realtime.simulator.webhook_delivery import Delivery, WebhookTarget, incoming_event
 
 _CLOSE_SECONDS = 2.0

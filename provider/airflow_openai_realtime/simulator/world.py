@@ -12,8 +12,8 @@ from airflow_openai_realtime.simulator.faults import Faults
 from airflow_openai_realtime.simulator.inbound import Headers, call_in
 from airflow_openai_realtime.simulator.log import Log
 from airflow_openai_realtime.simulator.phones import Phones, PhoneScript
-from airflow_openai_realtime.simulator.settings import SimulatorSettings
 from airflow_openai_realtime.simulator.sideband import Sidebands
+from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 from airflow_openai_realtime.simulator.webhook_sender import WebhookSender
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from airflow_openai_realtime import __version__
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
-from airflow_openai_realtime.switchboard import configuration
-from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
+from airflow_openai_realtime.switchboard.server.process import configuration
+from airflow_openai_realtime.switchboard.server.switchboard_settings import CONFIGURABLE, SwitchboardSettings
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.switchboard.doctor import Finding
@@ -119,8 +119,8 @@ def _serve(chosen: argparse.Namespace) -> int:
     :raises OpenAIRealtimeError: It cannot serve.
     """
     from airflow_openai_realtime.api.webhooks import webhook_secret_problem
-    from airflow_openai_realtime.switchboard.serve import listen, serve
-    from airflow_openai_realtime.switchboard.store import Store
+    from airflow_openai_realtime.switchboard.server.process.serve import listen, serve
+    from airflow_openai_realtime.switchboard.server.store import Store
 
     for line in configuration.configured_lines(os.environ).all():
         for problem in filter(None, map(webhook_secret_problem, line.webhook_secrets)):

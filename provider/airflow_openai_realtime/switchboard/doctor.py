@@ -23,15 +23,15 @@ from airflow_openai_realtime.api.endpoints import check_base_url
 from airflow_openai_realtime.api.error_text import json_object
 from airflow_openai_realtime.api.transport import Answer, Transport
 from airflow_openai_realtime.api.webhooks import sign_webhook, webhook_secret_problem
+from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
-from airflow_openai_realtime.switchboard.client import SwitchboardClient
-from airflow_openai_realtime.switchboard.configuration import (
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.server.process.configuration import (
     configured_lines,
     configured_settings,
     configured_store_url,
 )
-from airflow_openai_realtime.switchboard.lines import Line
-from airflow_openai_realtime.switchboard.store import Store
+from airflow_openai_realtime.switchboard.server.store import Store
 
 TIMEOUT_SECONDS = 10.0
 MOST_SKEW_SECONDS = 10.0

@@ -16,17 +16,18 @@ from typing import Any
 from fastapi import FastAPI
 
 from airflow_openai_realtime.api.webhooks import webhook_secret_problem
+from airflow_openai_realtime.calls.lines import Line
+from airflow_openai_realtime.calls.task_states import TaskReference, TaskState
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.switchboard import MOUNTED_AT, logs
-from airflow_openai_realtime.switchboard.app import create_app
+from airflow_openai_realtime.switchboard import MOUNTED_AT
+from airflow_openai_realtime.switchboard.client.line_settings import line_from_fields, secrets_from_fields
 from airflow_openai_realtime.switchboard.doctor import ExaminedAirflow, ExaminedLine
-from airflow_openai_realtime.switchboard.line_settings import line_from_fields, secrets_from_fields
-from airflow_openai_realtime.switchboard.lines import Line
-from airflow_openai_realtime.switchboard.out_of_order import out_of_order
-from airflow_openai_realtime.switchboard.settings import CONFIGURABLE, SwitchboardSettings
-from airflow_openai_realtime.switchboard.store import Store
-from airflow_openai_realtime.switchboard.store.database import store_url
-from airflow_openai_realtime.switchboard.task_states import TaskReference, TaskState
+from airflow_openai_realtime.switchboard.server.app import create_app
+from airflow_openai_realtime.switchboard.server.process import logs
+from airflow_openai_realtime.switchboard.server.process.out_of_order import out_of_order
+from airflow_openai_realtime.switchboard.server.store import Store
+from airflow_openai_realtime.switchboard.server.store.schema.database import store_url
+from airflow_openai_realtime.switchboard.server.switchboard_settings import CONFIGURABLE, SwitchboardSettings
 
 log = logging.getLogger(__name__)
 

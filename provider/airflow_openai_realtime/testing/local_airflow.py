@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import DAG
 
+    from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
     from airflow_openai_realtime.simulator.server import Simulator
-    from airflow_openai_realtime.switchboard.client import SwitchboardClient
-    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-    from airflow_openai_realtime.switchboard.task_states import AskTaskState, LeaveResult
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 CONN_ID = "openai_realtime_default"
 CARRIER_CONN_ID = "telephony_carrier_default"
@@ -55,8 +55,8 @@ class RealtimeAirflow:
 
     def switchboard(self) -> SwitchboardClient:
         """Make a client of the switchboard, as tasks have one."""
-        from airflow_openai_realtime.switchboard.client import SwitchboardClient
-        from airflow_openai_realtime.switchboard.tokens import derived_token
+        from airflow_openai_realtime.calls.tokens import derived_token
+        from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
         return SwitchboardClient(self.switchboard_url, derived_token(self.simulator.webhook_secret), line=CONN_ID)
 
@@ -177,12 +177,12 @@ def switchboard_app(
     """
     from airflow_openai_realtime.api.endpoints import endpoints_for
     from airflow_openai_realtime.api.settings import ApiSettings
-    from airflow_openai_realtime.switchboard.app import create_app
-    from airflow_openai_realtime.switchboard.lines import Line, StaticLines
-    from airflow_openai_realtime.switchboard.service import utc_now
-    from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-    from airflow_openai_realtime.switchboard.store import Store
-    from airflow_openai_realtime.switchboard.tokens import derived_token
+    from airflow_openai_realtime.calls.lines import Line, StaticLines
+    from airflow_openai_realtime.calls.tokens import derived_token
+    from airflow_openai_realtime.switchboard.server.app import create_app
+    from airflow_openai_realtime.switchboard.server.service import utc_now
+    from airflow_openai_realtime.switchboard.server.store import Store
+    from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
     secret = simulator.webhook_secret
     api = ApiSettings(api_key=simulator.api_key, endpoints=endpoints_for(base_url=simulator.openai_base_url))

@@ -18,30 +18,30 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.outcomes import outcome_of
-from airflow_openai_realtime.calls.shared_clients import shared_calls, shared_dialer, shared_switchboard
-from airflow_openai_realtime.calls.taking_back import end_picked_up, take_back
-from airflow_openai_realtime.conversation.unanswered import unanswered_result
+from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, ENDED, PLACED, SwitchboardCall
+from airflow_openai_realtime.calls.errors import MoveRefused
+from airflow_openai_realtime.calls.kept_result import result_without_end
+from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskState, reference_to
+from airflow_openai_realtime.calls.witnesses import KILLED
+from airflow_openai_realtime.conversation.run.unanswered import unanswered_result
 from airflow_openai_realtime.exceptions import (
     OpenAIRealtimeError,
     SwitchboardError,
     SwitchboardUnreachable,
     UnknownCall,
 )
+from airflow_openai_realtime.inbound.shared_clients import shared_calls, shared_dialer, shared_switchboard
+from airflow_openai_realtime.outbound.outcomes import outcome_of
+from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
 from airflow_openai_realtime.switchboard import MOUNTED_AT
-from airflow_openai_realtime.switchboard.errors import MoveRefused
-from airflow_openai_realtime.switchboard.kept_result import result_without_end
-from airflow_openai_realtime.switchboard.records import ACCEPTED, CLAIMED, ENDED, PLACED, SwitchboardCall
-from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS, TaskState, reference_to
-from airflow_openai_realtime.switchboard.witnesses import KILLED
 from airflow_openai_realtime.triggers.carried_through import despite_shutdown
 from airflow_openai_realtime.triggers.task_state import ask_airflow, push_result
 
 if TYPE_CHECKING:
+    from airflow_openai_realtime.calls.matching import CallMatch
     from airflow_openai_realtime.hooks.realtime import LineSettings, RealtimeHook
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-    from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-    from airflow_openai_realtime.switchboard.matching import CallMatch
+    from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 #: How long the switchboard may take to say how the task is, in seconds; then Airflow and OpenAI are asked directly.
 ANSWER_SECONDS = 3.0

@@ -9,14 +9,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from airflow_openai_realtime.calls.doorbell import Doorbell, rings
-from airflow_openai_realtime.calls.listeners import REPORT_EVERY_SECONDS, Report
-from airflow_openai_realtime.calls.shared_clients import shared_feed
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.inbound.listeners import REPORT_EVERY_SECONDS, Report
+from airflow_openai_realtime.inbound.notifier import Doorbell, rings
+from airflow_openai_realtime.inbound.shared_clients import shared_feed
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.switchboard.line_settings import SwitchboardAddress
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.calls.call import SwitchboardCall
+    from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 
 #: How often the connection is looked up again, in seconds: a watcher runs for weeks, and a connection may be changed.
 LOOK_UP_EVERY_SECONDS = 300.0

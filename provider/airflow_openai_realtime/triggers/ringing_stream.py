@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from airflow_openai_realtime.calls.doorbell import Doorbell
-from airflow_openai_realtime.calls.listeners import wait_at_most
+from airflow_openai_realtime.inbound.listeners import wait_at_most
+from airflow_openai_realtime.inbound.notifier import Doorbell
 from airflow_openai_realtime.triggers.ringing import ring_for_ever
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.calls.call import SwitchboardCall
 
 #: Rings that may be under way, not stored by Airflow yet. A trigger whose queue holds more than 1,024 is failed.
 MOST_UNDER_WAY = 500

@@ -12,9 +12,9 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 #: Status of the event when a call is over.
 OVER = "over"
@@ -43,10 +43,10 @@ async def run_to_its_end(
     # Slow to load: not in the event loop, where other calls run.
     for module in ("following", "live_ports"):
         await asyncio.to_thread(importlib.import_module, f"airflow_openai_realtime.conversation.{module}")
-    from airflow_openai_realtime.calls.shared_clients import shared_calls, shared_switchboard
-    from airflow_openai_realtime.conversation.following import run_or_follow
-    from airflow_openai_realtime.conversation.live_ports import live_ports
-    from airflow_openai_realtime.conversation.progress import shared_progress
+    from airflow_openai_realtime.conversation.run.following import run_or_follow
+    from airflow_openai_realtime.conversation.run.live_ports import live_ports
+    from airflow_openai_realtime.conversation.run.progress import shared_progress
+    from airflow_openai_realtime.inbound.shared_clients import shared_calls, shared_switchboard
 
     async with AsyncExitStack() as stack:
         calls = await stack.enter_async_context(shared_calls(line.api))

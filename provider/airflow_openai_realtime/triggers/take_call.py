@@ -81,7 +81,7 @@ class TakeCallTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """End a call that was taken over by now, or leave it to the next try; see ``triggers/killing.py``."""
-        from airflow_openai_realtime.switchboard.matching import CallMatch
+        from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.triggers.killing import Kill
 
         match = CallMatch.from_dict(self.match)
@@ -89,10 +89,10 @@ class TakeCallTrigger(BaseTrigger):
         await carry_through(kill.carry_out())
 
     async def _wait(self) -> dict[str, Any]:
-        from airflow_openai_realtime.calls.shared_clients import shared_feed
-        from airflow_openai_realtime.calls.taking_over import AnsweredMatch, TakingOver
-        from airflow_openai_realtime.calls.waiting import wait_for_call
-        from airflow_openai_realtime.switchboard.matching import CallMatch
+        from airflow_openai_realtime.calls.matching import CallMatch
+        from airflow_openai_realtime.inbound.shared_clients import shared_feed
+        from airflow_openai_realtime.inbound.taking_over import AnsweredMatch, TakingOver
+        from airflow_openai_realtime.inbound.waiting import wait_for_call
 
         line = await self._hook().aline()
         async with shared_feed(line.switchboard) as feed:

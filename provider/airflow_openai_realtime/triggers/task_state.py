@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_openai_realtime.switchboard.task_states import TaskState
+from airflow_openai_realtime.calls.task_states import TaskState
 
 log = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from airflow_openai_realtime.triggers.pacing import Settling
 from airflow_openai_realtime.triggers.running_call import OVER, error_payload, run_to_its_end
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.calls.answering import Answering
-    from airflow_openai_realtime.calls.waiting import CarrierWatch, Waited
+    from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-    from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-    from airflow_openai_realtime.switchboard.records import SwitchboardCall
+    from airflow_openai_realtime.inbound.answering import Answering
+    from airflow_openai_realtime.inbound.waiting import CarrierWatch, Waited
+    from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 #: How long a trigger that begins again asks on for its call while the switchboard is away, in seconds.
 PATIENCE_SECONDS = 300.0
@@ -127,7 +127,7 @@ class WaitForCallTrigger(BaseTrigger):
 
         See ``triggers/killing.py``.
         """
-        from airflow_openai_realtime.switchboard.matching import CallMatch
+        from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.triggers.killing import Kill, Order
 
         order = None
@@ -150,9 +150,9 @@ class WaitForCallTrigger(BaseTrigger):
         line = await self._hook().aline()
         wanted = self._wanted(line)
         if wanted is not None:
-            from airflow_openai_realtime.calls.own_calls import accepted_before
-            from airflow_openai_realtime.calls.shared_clients import shared_switchboard
-            from airflow_openai_realtime.switchboard.matching import CallMatch
+            from airflow_openai_realtime.calls.matching import CallMatch
+            from airflow_openai_realtime.inbound.own_calls import accepted_before
+            from airflow_openai_realtime.inbound.shared_clients import shared_switchboard
 
             # It may begin again in the middle of the call, or after it.
             seconds = max(self.deadline - time.time(), PATIENCE_SECONDS)
@@ -182,9 +182,9 @@ class WaitForCallTrigger(BaseTrigger):
         return WantedConversation.unseal(self.conversation, line.api.api_key)
 
     async def _wait(self, line: LineSettings) -> Waited:
-        from airflow_openai_realtime.calls.shared_clients import shared_feed
-        from airflow_openai_realtime.calls.waiting import wait_for_call
-        from airflow_openai_realtime.switchboard.matching import CallMatch
+        from airflow_openai_realtime.calls.matching import CallMatch
+        from airflow_openai_realtime.inbound.shared_clients import shared_feed
+        from airflow_openai_realtime.inbound.waiting import wait_for_call
 
         async with AsyncExitStack() as stack:
             feed = await stack.enter_async_context(shared_feed(line.switchboard))
@@ -204,14 +204,14 @@ class WaitForCallTrigger(BaseTrigger):
         if self.answer is None:
             return None
         from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-        from airflow_openai_realtime.calls.answering import Answering
-        from airflow_openai_realtime.calls.shared_clients import shared_calls
-        from airflow_openai_realtime.switchboard.matching import CallMatch
+        from airflow_openai_realtime.calls.matching import CallMatch
+        from airflow_openai_realtime.inbound.answering import Answering
+        from airflow_openai_realtime.inbound.shared_clients import shared_calls
 
         plan = AnswerPlan.unseal(self.answer, line.api.api_key)
         await hide_session_secrets_async(plan.session)
         # Slow to load: not when a phone rings, and not in the event loop.
-        await asyncio.to_thread(importlib.import_module, "airflow_openai_realtime.api.session")
+        await asyncio.to_thread(importlib.import_module, "airflow_openai_realtime.api.session.realtime_session")
         calls = await stack.enter_async_context(shared_calls(line.api))
         match = CallMatch.from_dict(self.match)
         return Answering(plan, calls, switchboard, self.claimant, self._report, match=match)
@@ -219,8 +219,8 @@ class WaitForCallTrigger(BaseTrigger):
     async def _carrier_watch(self, stack: AsyncExitStack) -> CarrierWatch | None:
         if not self.telephony_carrier_conn_id or not self.carrier_call_id:
             return None
-        from airflow_openai_realtime.calls.shared_clients import shared_dialer
-        from airflow_openai_realtime.calls.waiting import CarrierWatch
+        from airflow_openai_realtime.inbound.shared_clients import shared_dialer
+        from airflow_openai_realtime.inbound.waiting import CarrierWatch
 
         settings = await self._carrier_hook().asettings()
         return CarrierWatch(await stack.enter_async_context(shared_dialer(settings)), self.carrier_call_id)

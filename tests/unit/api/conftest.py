@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from airflow_openai_realtime.api import session_models
 from airflow_openai_realtime.api.endpoints import Endpoints
 from airflow_openai_realtime.api.retry import Pace
+from airflow_openai_realtime.api.session import models as session_models
 from airflow_openai_realtime.api.settings import ApiSettings
 
 # Examples are not timed: a busy machine is no failure.

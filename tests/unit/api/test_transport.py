@@ -23,11 +23,14 @@ from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.retry import Trouble
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.api.transport import AsyncTransport, Transport, tls_context, trouble_of_error
-from airflow_openai_realtime.dialers.settings import CarrierSettings
-from airflow_openai_realtime.dialers.twilio import AsyncTwilioDialer, TwilioDialer
 from airflow_openai_realtime.exceptions import CarrierUnavailable, ServiceUnavailable, SwitchboardUnreachable
-from airflow_openai_realtime.switchboard import client as switchboard_client
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+from airflow_openai_realtime.outbound.carriers.twilio import AsyncTwilioDialer, TwilioDialer
+from airflow_openai_realtime.switchboard.client.switchboard_client import (
+    AsyncSwitchboardClient,
+    SwitchboardClient,
+    switchboard_client,
+)
 
 LIMIT_SECONDS = 0.5
 #: A request and all its repetitions are over long before; without a limit they never are.

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_openai_realtime.api.requests import accept_call
-from airflow_openai_realtime.api.session import RealtimeSession, parse_session
+from airflow_openai_realtime.api.session.realtime_session import RealtimeSession, parse_session
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
 CALL = SwitchboardCall("rtc_1", "support", "claimed", NOW, NOW, from_number="+14155550123")

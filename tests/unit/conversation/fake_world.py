@@ -12,17 +12,17 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_openai_realtime.api.client import HangUpResult
-from airflow_openai_realtime.conversation.effects import ToolAnswer
-from airflow_openai_realtime.conversation.offered_tools import offered_tools
-from airflow_openai_realtime.conversation.plan import ConversationPlan, FunctionSpec
-from airflow_openai_realtime.conversation.ports import CallPorts
-from airflow_openai_realtime.conversation.run_call import run_call
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.calls.saved_conversation import Conversation
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
+from airflow_openai_realtime.calls.witnesses import Account
+from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
+from airflow_openai_realtime.conversation.rules.offered_tools import offered_tools
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, FunctionSpec
+from airflow_openai_realtime.conversation.run.ports import CallPorts
+from airflow_openai_realtime.conversation.run.run_call import run_call
 from airflow_openai_realtime.exceptions import CallGone, ConversationSuperseded, SwitchboardUnreachable
-from airflow_openai_realtime.switchboard.call_result import CallResult
-from airflow_openai_realtime.switchboard.conversations import Conversation
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
-from airflow_openai_realtime.switchboard.witnesses import Account
-from airflow_openai_realtime.timeline.entries import TimelineEntry
 
 CALL = "rtc_1"
 START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)

@@ -14,16 +14,16 @@ from airflow_world import CALLER, CONN_ID, World
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.conversation.live_ports import live_ports
-from airflow_openai_realtime.conversation.offered_tools import with_tools
-from airflow_openai_realtime.conversation.plan import ConversationPlan
-from airflow_openai_realtime.conversation.ports import CallPorts
-from airflow_openai_realtime.conversation.progress import ProgressSender
-from airflow_openai_realtime.conversation.run_call import run_call
-from airflow_openai_realtime.switchboard.call_result import CallResult
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.conversations import Conversation
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.calls.saved_conversation import Conversation
+from airflow_openai_realtime.conversation.rules.offered_tools import with_tools
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.conversation.run.live_ports import live_ports
+from airflow_openai_realtime.conversation.run.ports import CallPorts
+from airflow_openai_realtime.conversation.run.progress import ProgressSender
+from airflow_openai_realtime.conversation.run.run_call import run_call
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 SESSION = {
     "model": "gpt-realtime-2.1",

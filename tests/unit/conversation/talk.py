@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from airflow_openai_realtime.api import sideband_events as events
-from airflow_openai_realtime.conversation.effects import Effect, HangUp, Keep, Send, ToolAnswer
-from airflow_openai_realtime.conversation.offered_tools import offered_tools
-from airflow_openai_realtime.conversation.plan import ConversationPlan, FunctionSpec, TransferTarget
-from airflow_openai_realtime.conversation.rules import ConversationRules
-from airflow_openai_realtime.timeline.entries import TimelineEntry
-from airflow_openai_realtime.timeline.tally import Tally
+from airflow_openai_realtime.api.sideband import events
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
+from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.conversation.rules.decisions import ConversationRules
+from airflow_openai_realtime.conversation.rules.effects import Effect, HangUp, Keep, Send, ToolAnswer
+from airflow_openai_realtime.conversation.rules.offered_tools import offered_tools
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, FunctionSpec, TransferTarget
 
 START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 SCHEMA = {"type": "object", "properties": {"agreed": {"type": "boolean"}}, "required": ["agreed"]}

@@ -14,15 +14,15 @@ from tests.unit.conversation import tool_samples
 from tests.unit.conversation.live import Line
 from tests.unit.conversation.talk import SCHEMA
 
-from airflow_openai_realtime.conversation.plan import ConversationPlan, FunctionSpec, TransferTarget
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, FunctionSpec, TransferTarget
 from airflow_openai_realtime.exceptions import ConversationSuperseded
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script
-from airflow_openai_realtime.switchboard.call_result import CallResult
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
-from airflow_openai_realtime.timeline.tally import Tally
 
 PLAN = ConversationPlan(
     greeting="Good morning.",

@@ -5,10 +5,10 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-from airflow_openai_realtime.conversation.plan import ConversationPlan, TransferTarget
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, TransferTarget
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.switchboard.records import SwitchboardCall
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 PLAN = ConversationPlan(greeting="Hi.", transfer_targets={"desk": TransferTarget("tel:+14155550177")})

@@ -8,10 +8,10 @@ import pytest
 from airflow.sdk._shared.secrets_masker import redact
 from airflow_world import CONN_ID, World
 
+from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.hooks import lookup
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.switchboard.tokens import derived_token
 
 KEY = "sk-hook-0123456789"
 SECRET = "whsec_aG9vay1zZWNyZXQtMDEyMzQ1Njc4OQ=="

@@ -16,10 +16,9 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_world import CALLER, CONN_ID, FakeTask, World, context, run_task
 
-from airflow_openai_realtime.api.session import RealtimeSession, parse_session
-from airflow_openai_realtime.api.sideband import attach
-from airflow_openai_realtime.calls.accepting import Acceptance
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.api.session.realtime_session import RealtimeSession, parse_session
+from airflow_openai_realtime.api.sideband.connection import attach
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import (
     CallAlreadyDecided,
     CallError,
@@ -32,11 +31,12 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
 )
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.inbound.accepting import Acceptance
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.call_operator import CallOperator
+from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
+from airflow_openai_realtime.operators.session_operator import SessionOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
-from airflow_openai_realtime.tasks.session_operator import SessionOperator
 
 FOR_EVER = PhoneScript.talks_for_ever()
 
@@ -257,7 +257,7 @@ def test_killed_while_openai_does_not_answer_no_call_is_left(world: World) -> No
 
 
 def test_cleared_while_it_accepts_the_call_waits_for_the_next_try(world: World) -> None:
-    from airflow_openai_realtime.switchboard.task_states import TaskState
+    from airflow_openai_realtime.calls.task_states import TaskState
 
     world.connect(timeout_seconds=60)
     call_id = world.ring(script=FOR_EVER)

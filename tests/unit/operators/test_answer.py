@@ -13,19 +13,19 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
 
-from airflow_openai_realtime.api.session import RealtimeSession
-from airflow_openai_realtime.api.sideband import attach
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
+from airflow_openai_realtime.api.sideband.connection import attach
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import CallError, InvalidInput, InvalidSession, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.answer import AnswerCallOperator
+from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
+from airflow_openai_realtime.operators.session_operator import SessionOperator
+from airflow_openai_realtime.operators.waiting_operator import WaitingOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.tasks.conversation_operator import ConversationOperator
-from airflow_openai_realtime.tasks.session_operator import SessionOperator
-from airflow_openai_realtime.tasks.waiting_operator import WaitingOperator
 from airflow_openai_realtime.triggers import pacing
 
 FOR_EVER = PhoneScript.talks_for_ever()

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
 
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.operators import AcceptCallOperator, ClaimCallOperator, ClaimRingingCallsOperator
 

@@ -14,7 +14,7 @@ import pytest
 from airflow_world import FakeTask, World, run_task, until
 from whole_calls import deferred, fire
 
-from airflow_openai_realtime.conversation import rules as conversation_rules
+from airflow_openai_realtime.conversation.rules import decisions as conversation_rules
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator

@@ -157,7 +157,7 @@ def test_closing_works_as_a_teardown() -> None:
 def test_a_switchboard_that_is_away_is_an_error_that_may_be_retried(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_openai_realtime.switchboard import client as client_module
+    from airflow_openai_realtime.switchboard.client import switchboard_client as client_module
 
     monkeypatch.setitem(client_module._RETRYING, "stop", lambda state: True)
     world.connect(switchboard_url="http://127.0.0.1:9")

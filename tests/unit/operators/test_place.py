@@ -8,9 +8,6 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 from airflow_world import FakeRun, FakeTask, World, context, run_task
 
-from airflow_openai_realtime.calls.placing import Placing, unknown_placement
-from airflow_openai_realtime.dialers.port import DialRequest
-from airflow_openai_realtime.dialers.twilio import TwilioDialer
 from airflow_openai_realtime.exceptions import (
     CarrierRefused,
     CarrierUnavailable,
@@ -24,6 +21,9 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
+from airflow_openai_realtime.outbound.carriers.port import DialRequest
+from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
+from airflow_openai_realtime.outbound.placing import Placing, unknown_placement
 from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 
 PHONE = "+14155550142"

@@ -27,9 +27,9 @@ from airflow_openai_realtime.operators import (
     StartRunPerCallOperator,
     WatchCallOperator,
 )
+from airflow_openai_realtime.operators.masked_fields import MaskedFields
+from airflow_openai_realtime.operators.template_fields import TEXT_FIELDS, check_rendered
 from airflow_openai_realtime.sensors import IncomingCallSensor
-from airflow_openai_realtime.tasks.masked_fields import MaskedFields
-from airflow_openai_realtime.tasks.template_fields import TEXT_FIELDS, check_rendered
 from airflow_openai_realtime.testing.local_airflow import make_known
 
 #: What some are given besides, so that they have all their fields.

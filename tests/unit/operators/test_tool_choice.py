@@ -9,7 +9,7 @@ import pytest
 from airflow_world import World, run_task
 from whole_calls import SCHEMA, satisfied, whole
 
-from airflow_openai_realtime.api.session import RealtimeSession
+from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 from airflow_openai_realtime.exceptions import InvalidInput, InvalidSession
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator

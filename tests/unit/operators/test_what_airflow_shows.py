@@ -16,7 +16,6 @@ from airflow.sdk import DAG
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 from airflow_world import OUR_NUMBER, World, context, run_task
 
-from airflow_openai_realtime.calls_page import path_of_attempt, path_of_call, path_of_claimed
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
     AnswerCallOperator,
@@ -28,6 +27,7 @@ from airflow_openai_realtime.operators import (
 from airflow_openai_realtime.operators.place import PlaceCallOperator as Place
 from airflow_openai_realtime.sensors import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.ui import path_of_attempt, path_of_call, path_of_claimed
 
 AIRFLOW = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
 PHONE, OTHER = "+14155550142", "+14155550143"
@@ -155,7 +155,7 @@ def test_the_result_of_a_placed_call_names_the_contact_and_no_full_number(world:
 
 
 def test_who_waits_for_a_placed_call_finds_its_outcome_though_the_contact_is_masked(world: World) -> None:
-    from airflow_openai_realtime.calls.placed import outcome_before, read_placed
+    from airflow_openai_realtime.outbound.placed import outcome_before, read_placed
 
     placed = run_task(PlaceCallOperator(task_id="t", to=PHONE, campaign="c"))
     with world.client() as client:

@@ -16,12 +16,12 @@ from airflow.sdk.exceptions import (
 )
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, FakeTask, World, context, run_task
 
-from airflow_openai_realtime.calls import outcomes
-from airflow_openai_realtime.calls.claimant import claimant_of
+from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
+from airflow_openai_realtime.outbound import outcomes
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.triggers import pacing

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from tests.postgres import PostgresCluster, running_cluster
 from tests.unit.switchboard.support import OTHER_SECRET, Clock, Switchboard, a_line, running
 
-from airflow_openai_realtime.switchboard.lines import StaticLines
-from airflow_openai_realtime.switchboard.store import Store
-from airflow_openai_realtime.switchboard.store.tables import metadata
+from airflow_openai_realtime.calls.lines import StaticLines
+from airflow_openai_realtime.switchboard.server.store import Store
+from airflow_openai_realtime.switchboard.server.store.schema.tables import metadata
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 

@@ -14,14 +14,14 @@ import httpx
 from fastapi import FastAPI
 
 from airflow_openai_realtime.api.webhooks import sign_webhook
-from airflow_openai_realtime.switchboard.app import create_app
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.line_settings import line_from_fields
-from airflow_openai_realtime.switchboard.lines import Line, Lines
-from airflow_openai_realtime.switchboard.service import Service
-from airflow_openai_realtime.switchboard.settings import SwitchboardSettings
-from airflow_openai_realtime.switchboard.store import NewCall, Store
-from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.calls.lines import Line, Lines
+from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.switchboard.client.line_settings import line_from_fields
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.server.app import create_app
+from airflow_openai_realtime.switchboard.server.service import Service
+from airflow_openai_realtime.switchboard.server.store import NewCall, Store
+from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 SECRET = "whsec_dGVzdC1zZWNyZXQ="
 OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0"

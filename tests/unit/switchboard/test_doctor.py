@@ -17,8 +17,8 @@ from tests.unit.switchboard.standalone import PROGRAM, Standalone, environment
 from airflow_openai_realtime.simulator.server import Simulator
 from airflow_openai_realtime.switchboard import doctor
 from airflow_openai_realtime.switchboard.doctor import Finding, examine
-from airflow_openai_realtime.switchboard.service import utc_now
-from airflow_openai_realtime.switchboard.store import CallFilter, Store
+from airflow_openai_realtime.switchboard.server.service import utc_now
+from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 
 ANOTHER = "whsec_YW5vdGhlciBzZWNyZXQgdGhhdCBpcyBsb25n"
 CHECKS = ["settings", "store", "switchboard", "clock", "webhook secret", "API key", "token"]

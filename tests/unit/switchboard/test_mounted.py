@@ -13,12 +13,12 @@ import pytest
 from fastapi import FastAPI
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, event_body, signed
 
+from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import mounted
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.mounted import AirflowLines, create_mounted_app, default_store_url
-from airflow_openai_realtime.switchboard.service import utc_now
-from airflow_openai_realtime.switchboard.tokens import derived_token
+from airflow_openai_realtime.switchboard.server.service import utc_now
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's own
 

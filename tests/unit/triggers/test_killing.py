@@ -12,14 +12,14 @@ from airflow_world import OUR_NUMBER, FakeTask, World, run_task, until
 from whole_calls import deferred
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskState
 from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.operators.take import TakeCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
-from airflow_openai_realtime.switchboard.task_states import CLEARED_SECONDS, TaskState
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 from airflow_openai_realtime.triggers import carried_through, killing, pacing, task_state
 
 FOR_EVER = PhoneScript.talks_for_ever(after_seconds=0.1)

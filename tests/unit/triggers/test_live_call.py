@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from airflow_world import CALLER, CONN_ID, FakeTask, World, run_task, until
 
-from airflow_openai_realtime.calls import shared_clients
-from airflow_openai_realtime.conversation import following
-from airflow_openai_realtime.conversation import rules as conversation_rules
-from airflow_openai_realtime.conversation.plan import ConversationPlan
+from airflow_openai_realtime.conversation.rules import decisions as conversation_rules
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.conversation.run import following
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
+from airflow_openai_realtime.inbound import shared_clients
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.triggers import killing, pacing

@@ -11,9 +11,9 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 from airflow_world import OUR_NUMBER, World, until
 
-from airflow_openai_realtime.calls import shared_clients
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.triggers.incoming_call import IncomingCallTrigger
+from airflow_openai_realtime.inbound import shared_clients
+from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
 from airflow_openai_realtime.version_compat import has_acknowledged_streams
 
 OTHER_NUMBER = "+14155550177"

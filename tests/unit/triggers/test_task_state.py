@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-from airflow_openai_realtime.switchboard.task_states import TaskState, reference_to
+from airflow_openai_realtime.calls.task_states import TaskState, reference_to
 from airflow_openai_realtime.triggers.task_state import ask_airflow
 
 TASK = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, id="0199-try")

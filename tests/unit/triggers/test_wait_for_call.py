@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World, until
 
-from airflow_openai_realtime.api.session import parse_session
-from airflow_openai_realtime.calls import shared_clients
+from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+from airflow_openai_realtime.inbound import shared_clients
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 from airflow_openai_realtime.triggers import pacing
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger

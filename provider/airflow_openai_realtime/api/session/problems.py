@@ -1,0 +1,111 @@
+"""Every problem of a session in one error, each with path and remedy. Values are not repeated: some are secret."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from airflow_openai_realtime.api.session.models import Problem, SessionPart
+from airflow_openai_realtime.exceptions import InvalidSession
+
+# Fields that people look for in the other kind of turn detection, or elsewhere in the body.
+_ELSEWHERE = {
+    "threshold": "it belongs to server_vad",
+    "prefix_padding_ms": "it belongs to server_vad",
+    "silence_duration_ms": "it belongs to server_vad",
+    "idle_timeout_ms": "it belongs to server_vad",
+    "eagerness": "it belongs to semantic_vad",
+    "voice": "it belongs in audio.output",
+    "speed": "it belongs in audio.output",
+    "turn_detection": "it belongs in audio.input",
+    "noise_reduction": "it belongs in audio.input",
+    "transcription": "it belongs in audio.input",
+    "modalities": "it is called output_modalities",
+    "max_response_output_tokens": "it is called max_output_tokens",
+    "temperature": "OpenAI has removed it",
+    "input_audio_transcription": "it is called audio.input.transcription",
+    "reasoning_effort": "it is called reasoning.effort",
+}
+
+
+def session_error(problems: Sequence[Problem]) -> InvalidSession:
+    """Return one error that names all problems; its ``field`` is the path of the first."""
+    unique = list(dict.fromkeys(problems))
+    lines = [f"{path or 'session'}: {text}" for path, text in unique]
+    head = "the session configuration has a problem" if len(lines) == 1 else f"{len(lines)} problems in the session"
+    return InvalidSession(f"{head}: " + "; ".join(lines), field=unique[0].path or None)
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Translate pydantic's errors."""
+    details = error.errors(include_url=False, include_context=True, include_input=False)
+    return [Problem(_path(detail["loc"]), _text(detail)) for detail in details]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Return ``audio.input.turn_detection.threshold``; tags of unions stand in angle brackets and are left out."""
+    return ".".join(str(part) for part in location if not _is_tag(part))
+
+
+def _is_tag(part: int | str) -> bool:
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+
+
+def _text(detail: ErrorDetails) -> str:
+    kind = detail["type"]
+    context = detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_field(str(detail["loc"][-1]))
+    if kind == "missing":
+        return "is missing: add it"
+    if kind in ("unknown_type", "not_json", "bool_number", "given_twice"):
+        return detail["msg"]
+    if kind == "union_tag_invalid":
+        return f"unknown type: use one of {str(context.get('expected_tags', '')).replace('<', '').replace('>', '')}"
+    if kind == "value_error":
+        return str(context.get("error", detail["msg"]))
+    message = detail["msg"]
+    return message[0].lower() + message[1:]
+
+
+def _unknown_field(name: str) -> str:
+    if name in _ELSEWHERE:
+        return f"unknown field here: {_ELSEWHERE[name]}"
+    close = difflib.get_close_matches(name, _known_names(), n=1, cutoff=0.7)
+    if close:
+        return f"unknown field: did you mean {close[0]}?"
+    return "unknown field: remove it; a field that OpenAI added since goes into extra_fields"
+
+
+def _known_names() -> list[str]:
+    """Return the names of all fields of all parts; enough for a hint."""
+    names: set[str] = set()
+    for part in SessionPart.__subclasses__():
+        names.update(part.model_fields)
+    return sorted(names)
+
+
+def as_plain(value: Any) -> Any:
+    """
+    Return a copy made of dicts and lists; models become what was set in them.
+
+    :raises InvalidSession: It is nested too deeply.
+    """
+    try:
+        return _copy(value)
+    except RecursionError:
+        raise session_error([Problem("", "is nested too deeply: flatten it")]) from None
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, SessionPart):
+        return _copy({name: getattr(value, name) for name in value.model_fields_set})
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy(item) for item in value]
+    return value

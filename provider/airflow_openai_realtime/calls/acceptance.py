@@ -1,0 +1,382 @@
+"""
+Accepting a call, step by step, so that every accepted call has an end. Nothing is sent from here.
+
+The switchboard stores *before* OpenAI is asked by when the call must be over. From then on the reaper ends the call at
+that time, whichever process dies. What a failure means for the call:
+
+- OpenAI has certainly not accepted it (401, 400, 429 to the end, no connection): the phone rings on. The call is given
+  back, and a retry, another sensor or a fallback may take it.
+- Not known (no answer, 5xx): the call's sideband tells whether it is live. If so, we had it accepted, since no other
+  claimant has announced an accept. If not, the accept is sent again while the phone rings. When the sideband cannot
+  tell either, nothing is hung up, since it may be a good call; the claim and its end stay for the retry.
+- The process ends, or there is a bug: the call is hung up at once. Only a cancelled step, whose work moves to another
+  process, leaves the call to that process.
+
+The rules are generators: they yield one :class:`Step` after the other, and are told what came of it. Tasks and triggers
+run the same rules and differ in how they send: :func:`run_steps` and :func:`run_steps_async`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
+
+from airflow_openai_realtime.api.retry import SHORTEST_RING_SECONDS
+from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, Announcement, SwitchboardCall
+from airflow_openai_realtime.calls.errors import ACCEPT_FAILED, CLAIMED_BY_OTHER, HAS_ANOTHER, MoveRefused
+from airflow_openai_realtime.calls.witnesses import GONE, KILLED
+from airflow_openai_realtime.exceptions import (
+    AcceptFailed,
+    CallAlreadyDecided,
+    CallError,
+    CallGone,
+    InvalidInput,
+    OutcomeUnknown,
+    SwitchboardError,
+    SwitchboardUnreachable,
+    UnknownCall,
+)
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
+    from airflow_openai_realtime.calls.matching import CallMatch
+
+T = TypeVar("T")
+
+#: Further reasons written to the switchboard when a call ends here.
+DECIDED_ELSEWHERE = "decided_elsewhere"
+#: How often an accept is sent that gets no clear answer. Finding out whether it got through takes seconds each time.
+MOST_DOUBTS = 20
+STOPPED = KILLED
+
+__all__ = [
+    "ACCEPT_FAILED",
+    "DECIDED_ELSEWHERE",
+    "GONE",
+    "STOPPED",
+    "AcceptanceRules",
+    "Session",
+    "Step",
+    "Steps",
+    "run_steps",
+    "run_steps_async",
+    "telling_ended",
+]
+
+
+def utc_now() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+Session = Union["RealtimeSession", Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One thing to be done.
+
+    :param port: Who does it: the client of the switchboard, or the client of OpenAI's calls.
+    :param method: Name of the client's method.
+    :param arguments: Its arguments. Not shown: they may hold credentials of tools.
+    """
+
+    port: Literal["switchboard", "calls"]
+    method: str
+    arguments: tuple[Any, ...] = field(default=(), repr=False)
+
+
+Steps = Generator[Step, Any, T]
+
+
+def run_steps(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
+    """
+    Run rules from a task.
+
+    :param steps: What a rule yields.
+    :param perform: Does one step. Whatever it raises, also the end of the process, is told to the rules.
+    """
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = perform(step)
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def run_steps_async(steps: Steps[T], perform: Callable[[Step], Awaitable[Any]]) -> T:
+    """
+    Run rules from a trigger. Cancelled, they are broken off without a word: whoever takes over goes on.
+
+    :param steps: What a rule yields.
+    :param perform: Does one step; its errors are told to the rules.
+    """
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = await perform(step)
+            except asyncio.CancelledError:
+                steps.close()
+                raise
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+@dataclass
+class AcceptanceRules:
+    """
+    One attempt to accept one call.
+
+    :param call_id: The call.
+    :param claimant: Who accepts it; the claimant that has the call, if it is claimed.
+    :param report: Called with lines for the task's log.
+    :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
+    :param is_sole: Whether the claimant must have no other open call.
+    :param sole_match: Which other calls count for that; ``None``: all.
+    :param now: The clock.
+    """
+
+    call_id: str
+    claimant: str
+    report: Callable[[str], None]
+    is_stopped: Callable[[], bool] = lambda: False
+    is_sole: bool = False
+    sole_match: CallMatch | None = None
+    now: Callable[[], datetime] = utc_now
+    is_ours: bool = field(default=False, init=False)
+    """Whether the claimant has the call, so that it may be hung up."""
+
+    def accepting(
+        self, session_for: Callable[[SwitchboardCall], Session], max_duration_seconds: float
+    ) -> Steps[SwitchboardCall]:
+        """
+        Accept the call, unless the same claimant has done so before.
+
+        :param session_for: Makes the session configuration for the call.
+        :param max_duration_seconds: When the call is ended at the latest, in seconds from now, above 0, at most 3,600.
+        :raises CallGone: The call is over.
+        :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
+        :raises ClaimLost: It is another claimant's, or the claimant has another open call and must not.
+        :raises CallAlreadyDecided: A client that does not use this switchboard accepted or rejected it.
+        :raises CallError: It was not accepted and rings on for others, or that is not known and it is kept for a retry.
+        :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
+        """
+        announced = yield from self._announce(max_duration_seconds)
+        self.is_ours = True
+        if announced.call.state == ACCEPTED:
+            self.report(f"Call {self.call_id} was accepted by an earlier try of this task.")
+            return announced.call
+        yield from self._ask_openai(session_for, announced)
+        return (yield from self._settle(announced.call))
+
+    def undoing(self, reason: str) -> Steps[None]:
+        """
+        Hang up a call that may have been accepted; never raises. Else the reaper ends it at its time.
+
+        :param reason: What the switchboard is told.
+        """
+        try:
+            yield Step("calls", "hang_up", (self.call_id,))
+        except CallError as error:
+            # Only a call that is not marked as ended is ended by the reaper.
+            self.report(
+                f"Call {self.call_id} could not be hung up; the switchboard will when its time is over: {error}"
+            )
+            return
+        yield from telling_ended(self.call_id, reason, self.report)
+
+    def _announce(self, max_duration_seconds: float) -> Steps[Announcement]:
+        try:
+            announced: Announcement = yield Step(
+                "switchboard",
+                "announce",
+                (self.call_id, self.claimant, max_duration_seconds, self.is_sole, self.sole_match),
+            )
+        except MoveRefused as error:
+            if error.code in (CLAIMED_BY_OTHER, HAS_ANOTHER):
+                raise
+            if error.code == ACCEPT_FAILED:
+                raise self._failed_before() from error
+            raise CallGone(
+                f"call {self.call_id} is over: {error}", call_id=self.call_id, status=error.status
+            ) from error
+        return announced
+
+    def _ask_openai(self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement) -> Steps[None]:
+        if self.is_stopped():
+            yield from self._stop(announced)
+        try:
+            yield from self._send(session_for, announced)
+        except GeneratorExit:
+            raise
+        except CallGone as error:
+            yield from self._gone(tried_before=announced.asked_before or error.may_have_happened)
+            if announced.call.end_reason == ACCEPT_FAILED:
+                raise self._failed_before() from error
+            raise
+        except CallAlreadyDecided:
+            if not (yield from self._is_decided_by_us(announced)):
+                raise
+        except (CallError, InvalidInput) as error:
+            yield from self._failed(announced, error)
+            raise
+        except BaseException:
+            yield from self.undoing(ACCEPT_FAILED)
+            raise
+        if self.is_stopped():
+            yield from self.undoing(STOPPED)
+            raise self._stopped("it was hung up")
+
+    def _send(self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement) -> Steps[None]:
+        """Ask OpenAI to accept the call; without a clear answer find out, and ask again while it rings."""
+        session = session_for(announced.call)
+        for is_last in (*[False] * (MOST_DOUBTS - 1), True):
+            left = (announced.call.expires_at - self.now()).total_seconds()
+            try:
+                yield Step("calls", "accept", (self.call_id, session, max(left, SHORTEST_RING_SECONDS)))
+                return
+            except (CallGone, CallAlreadyDecided):
+                raise
+            except CallError as error:
+                if not error.may_have_happened:
+                    raise
+                self.report(f"OpenAI gave no clear answer whether call {self.call_id} is accepted: {error}")
+                is_live = yield from self._is_live()
+                if is_live:
+                    self.report(f"Call {self.call_id} is live: it was accepted.")
+                    return
+                goes_on = self.now() < announced.call.expires_at and not self.is_stopped() and not is_last
+                if is_live is None or not goes_on or not isinstance(error, OutcomeUnknown):
+                    raise
+                # If that request still gets through, the next one gets "already decided", and the call is found live.
+
+    def _is_live(self) -> Steps[bool | None]:
+        """Tell whether the call was accepted and goes on; ``None``: not known."""
+        try:
+            is_live: bool = yield Step("calls", "is_live", (self.call_id,))
+        except CallError as error:
+            self.report(f"It is not known whether call {self.call_id} is accepted: {error}")
+            return None
+        return is_live
+
+    def _failed(self, announced: Announcement, error: CallError | InvalidInput) -> Steps[None]:
+        """Give a call back that was certainly not accepted; one that may have been is kept, and ended at its time."""
+        is_certain = not (announced.asked_before or getattr(error, "may_have_happened", False))
+        if is_certain:
+            self.is_ours = False
+            yield from self._telling("release", announced.call.claimed_at, ACCEPT_FAILED)
+        else:
+            yield from self._telling("accept_in_doubt")
+
+    def _stop(self, announced: Announcement) -> Steps[None]:
+        """The task was stopped before it asked OpenAI."""
+        if announced.asked_before:
+            yield from self.undoing(STOPPED)
+            raise self._stopped("it was hung up")
+        self.is_ours = False
+        yield from self._telling("release", announced.call.claimed_at, STOPPED)
+        raise self._stopped("it rings on for others")
+
+    def _telling(self, move: str, *arguments: object) -> Steps[None]:
+        """Tell the switchboard of a call that it keeps for others or for a retry, if it can be reached."""
+        try:
+            yield Step("switchboard", move, (self.call_id, self.claimant, *arguments))
+        except SwitchboardError as error:
+            self.report(f"Could not report to the switchboard that call {self.call_id} was not accepted: {error}")
+
+    def _gone(self, *, tried_before: bool) -> Steps[None]:
+        if tried_before:
+            # Perhaps OpenAI says so of a call that the earlier try got accepted: marked as ended it would go on unseen.
+            yield from self.undoing(GONE)
+        else:
+            yield from telling_ended(self.call_id, GONE, self.report)
+
+    def _failed_before(self) -> AcceptFailed:
+        return AcceptFailed(
+            f"call {self.call_id} could not be accepted while it rang, and it rings no more; the log of the earlier "
+            "try says why",
+            call_id=self.call_id,
+        )
+
+    def _is_decided_by_us(self, announced: Announcement) -> Steps[bool]:
+        by_us = yield from self._decided_by_us(announced)
+        if by_us:
+            self.report(f"Call {self.call_id} was accepted by another try of this task.")
+            return True
+        self.is_ours = False
+        if by_us is not None:
+            # Hanging up would end another client's call, and so would the reaper.
+            yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
+        return False
+
+    def _decided_by_us(self, announced: Announcement) -> Steps[bool | None]:
+        """
+        Tell whether the same claimant decided: an earlier try, or one at the same time, as when a trigger moves.
+
+        :return: ``None`` when nobody can say.
+        """
+        if announced.asked_before:
+            return True
+        try:
+            row: SwitchboardCall = yield Step("switchboard", "call", (self.call_id,))
+        except SwitchboardError:
+            return None
+        # Whoever announces an accept after us leaves its time.
+        return row.claimed_by == self.claimant and (
+            row.state == ACCEPTED or (row.state == CLAIMED and row.claimed_at != announced.call.claimed_at)
+        )
+
+    def _settle(self, announced: SwitchboardCall) -> Steps[SwitchboardCall]:
+        try:
+            accepted: SwitchboardCall = yield Step("switchboard", "accepted", (self.call_id, self.claimant))
+        except MoveRefused as error:
+            yield from self.undoing(GONE)
+            raise CallGone(f"call {self.call_id} was ended meanwhile: {error}", call_id=self.call_id) from error
+        except SwitchboardUnreachable as error:
+            self.report(
+                f"Call {self.call_id} is accepted, but that could not be reported; the switchboard ends the call "
+                f"at {announced.hangup_at} all the same: {error}"
+            )
+            return replace(announced, state=ACCEPTED, accepted_at=self.now(), end_reason=None)
+        except SwitchboardError:
+            yield from self.undoing(ACCEPT_FAILED)
+            raise
+        return accepted
+
+    def _stopped(self, what: str) -> CallError:
+        return CallError(f"the task was stopped while accepting call {self.call_id}: {what}", call_id=self.call_id)
+
+
+def telling_ended(call_id: str, reason: str, report: Callable[[str], None]) -> Steps[SwitchboardCall | None]:
+    """
+    Tell the switchboard that a call is over, if it can be reached.
+
+    :param call_id: The call.
+    :param reason: Why.
+    :param report: Called with a line for the log when it cannot.
+    :return: The switchboard's row, or ``None`` when it has none or could not be reached.
+    """
+    try:
+        row: SwitchboardCall = yield Step("switchboard", "ended", (call_id, reason))
+    except UnknownCall:
+        return None
+    except SwitchboardError as error:
+        report(f"Could not report to the switchboard that call {call_id} is over: {error}")
+        return None
+    return row

@@ -1,0 +1,88 @@
+"""The result of a call whose holder wrote none: what the switchboard's row and the saved timeline tell. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow_openai_realtime.calls import witnesses
+from airflow_openai_realtime.calls.acceptance import ACCEPT_FAILED
+from airflow_openai_realtime.calls.call import MISSED, REJECTED, SwitchboardCall
+from airflow_openai_realtime.calls.outcome import End, account_of, outcome_of, restated
+from airflow_openai_realtime.calls.result import CallResult, Outcome, result_of
+from airflow_openai_realtime.calls.saved_conversation import Conversation
+from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.witnesses import GONE, KILLED, Account, Witness
+
+NOT_SAVED = "not_saved"
+"""Why the outcome of a call is not known: its holder could not write it."""
+
+Prices = Mapping[str, Mapping[str, Any]]
+
+
+def result_without_end(
+    call: SwitchboardCall, conversation: Conversation | None, now: datetime, prices: Prices | None = None
+) -> CallResult:
+    """
+    Return the result of a call whose holder wrote none.
+
+    :param call: The call as the switchboard has it.
+    :param conversation: What was saved of it.
+    :param now: The time, aware, for a call whose end was not noted.
+    :param prices: Own prices, checked.
+    """
+    tally = _tally(conversation)
+    result = result_of(
+        call,
+        tally,
+        _outcome(call, tally),
+        ended_at=call.ended_at or tally.last_at or now,
+        resumed=conversation is not None and conversation.generation > 1 and bool(conversation.entries),
+        prices=prices,
+    )
+    return restated(result, standing_account(call, conversation)) if call.is_over else result
+
+
+def standing_account(call: SwitchboardCall, conversation: Conversation | None) -> Account | None:
+    """
+    Return the account of a call's end that stands once its timeline is read: a holder notes there, before it acts, that
+    it ends the call or transfers it.
+
+    :param call: The call, over.
+    :param conversation: What was saved of it.
+    """
+    kept = witnesses.kept_account(call)
+    tally = _tally(conversation)
+    noted: Account | None = None
+    if tally.ending is not None and not tally.went_on:
+        noted = account_of(Outcome.UNKNOWN, tally.ending)
+        noted = noted if noted.witness is Witness.API else None
+    if noted is None and (tally.may_be_transferred or call.target_uri is not None):
+        noted = Account(Witness.TRANSFER, witnesses.TRANSFER_REQUESTED)
+    if kept is None or noted is None:
+        return kept or noted
+    return witnesses.standing(kept, noted)
+
+
+def _tally(conversation: Conversation | None) -> Tally:
+    return Tally.of(conversation.entries, conversation.heard_until) if conversation is not None else Tally()
+
+
+def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
+    if call.end_reason == KILLED:
+        return Outcome.KILLED, KILLED
+    if call.state == REJECTED:
+        return Outcome.REJECTED, f"sip_{call.status_code}"
+    if call.end_reason == ACCEPT_FAILED:
+        return Outcome.FAILED, ACCEPT_FAILED
+    if call.state == MISSED or (call.is_over and call.accepted_at is None):
+        return Outcome.GONE, call.end_reason or call.state
+    if not call.is_over:
+        return Outcome.UNKNOWN, NOT_SAVED
+    reason = call.end_reason or NOT_SAVED
+    if reason in {each.value for each in Outcome} and reason != GONE:
+        return Outcome(reason), reason
+    lived = tally.attachments > 0
+    known = End(lived=lived, was_refused=not lived, has_valid_result=bool(tally.result_valid))
+    return outcome_of(known)[0], reason

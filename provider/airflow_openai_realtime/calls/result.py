@@ -1,0 +1,182 @@
+"""
+What came of a call: the result of one task, small and of JSON values.
+
+Source: https://developers.openai.com/api/docs/guides/realtime-conversations ; that nothing says who hung up: observed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from airflow_openai_realtime.api.instants import read_instant
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.timeline.prices import estimate
+from airflow_openai_realtime.calls.timeline.summary import Tally
+
+
+class Outcome(str, enum.Enum):
+    """How a call ended; the list is closed."""
+
+    #: The conversation came to its end: the model ended the call, a task of ours did, or the caller hung up after the
+    #: result was recorded.
+    COMPLETED = "completed"
+    #: The call ended and not by us. Inferred: OpenAI does not say who hung up.
+    CALLER_HUNG_UP = "caller_hung_up"
+    #: The task that held it was killed: marked failed or successful, or its run failed.
+    KILLED = "killed"
+    #: Its time was over: ours, the switchboard's, or OpenAI's 60 minutes.
+    MAX_DURATION = "max_duration"
+    #: Nobody spoke for too long.
+    SILENCE = "silence"
+    #: The call ended after a transfer was asked for. Whether anybody answered there is not known.
+    TRANSFER_REQUESTED = "transfer_requested"
+    #: The call was rejected.
+    REJECTED = "rejected"
+    #: The phone that was dialled was not answered.
+    NO_ANSWER = "no_answer"
+    #: It was engaged.
+    BUSY = "busy"
+    #: A machine answered.
+    VOICEMAIL = "voicemail"
+    #: The call could not be made or accepted, or an error ended its session.
+    FAILED = "failed"
+    #: The call was over before anybody could listen: the caller had left, or OpenAI took a session that never lived.
+    GONE = "gone"
+    #: It is over, and nothing tells how.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """
+    What came of a call. Phone numbers are left out.
+
+    :param call_id: OpenAI's id.
+    :param line: The line it came in on.
+    :param outcome: How it ended.
+    :param reason: The same in raw words, for example ``end_call``, ``socket_closed``, ``session_expired``.
+    :param accepted_at: When it was accepted, aware, UTC; ``None``: not known.
+    :param ended_at: When its end was noticed, aware, UTC.
+    :param talk_seconds: How long it lasted, in seconds: as the carrier counted it, else from accepting it to its end.
+        ``None``: not known.
+    :param result: What the model recorded; as it was given when it is not valid.
+    :param result_valid: Whether that fits the schema; ``None``: nothing was recorded.
+    :param result_problems: What does not fit.
+    :param turns: How often the ``caller`` and the ``agent`` spoke; ``None`` for both when no process listened.
+    :param keys: The keys of the phone that the caller pressed, in order.
+    :param tools: ``name`` and ``status`` of each tool call: ``ok, failed, timed_out, bad_arguments, unusable, invalid,
+        requested, not_run, unknown``.
+    :param transfer: Name of the target of a transfer that was asked for.
+    :param usage: Tokens; see :class:`~airflow_openai_realtime.calls.timeline.usage.Usage`.
+    :param cost: ``usd``, ``model``, ``priced_on`` and ``without``: an estimate at list prices; ``None`` when the
+        model's price is not known.
+    :param errors: The first ten errors: ``code`` and ``message``.
+    :param resumed: Whether another triggerer took the call over, or the socket was attached again.
+    :param gap_seconds: How long at most no process listened because of that, in seconds.
+    :param transcript_path: Where the transcript was stored, when asked for.
+    """
+
+    call_id: str
+    line: str
+    outcome: str
+    reason: str
+    ended_at: datetime
+    accepted_at: datetime | None = None
+    talk_seconds: float | None = 0.0
+    result: Any = field(default=None, repr=False)
+    result_valid: bool | None = None
+    result_problems: tuple[str, ...] = field(default=(), repr=False)
+    turns: Mapping[str, int | None] = field(default_factory=lambda: {"caller": 0, "agent": 0})
+    keys: str = field(default="", repr=False)
+    tools: tuple[Mapping[str, str], ...] = ()
+    transfer: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, Any] | None = None
+    errors: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    resumed: bool = False
+    gap_seconds: float = 0.0
+    transcript_path: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON primitives, instants as ISO 8601 in UTC; the shape of a result in XCom."""
+        instants = {"ended_at": self.ended_at, "accepted_at": self.accepted_at}
+        texts = {name: None if at is None else at.isoformat() for name, at in instants.items()}
+        lists = {name: list(getattr(self, name)) for name in ("tools", "errors", "result_problems")}
+        return {**asdict(self), **texts, **lists}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> CallResult:
+        """
+        Read what :meth:`to_dict` wrote; unknown keys are ignored.
+
+        :raises InvalidInput: An instant cannot be read.
+        """
+        known = {each.name for each in fields(cls)}
+        given: dict[str, Any] = {
+            key: read_instant(key, item) if key.endswith("_at") else item for key, item in value.items() if key in known
+        }
+        lists = {name: tuple(value.get(name) or ()) for name in ("tools", "errors", "result_problems")}
+        return cls(**{**given, **lists})
+
+
+def result_of(
+    call: SwitchboardCall,
+    tally: Tally,
+    outcome: tuple[Outcome, str],
+    *,
+    ended_at: datetime,
+    resumed: bool,
+    prices: Mapping[str, Mapping[str, Any]] | None = None,
+) -> CallResult:
+    """
+    Put a result together.
+
+    :param call: The call as the switchboard has it.
+    :param tally: What its timeline adds up to.
+    :param outcome: How it ended, and in raw words.
+    :param ended_at: When that was noticed.
+    :param resumed: Whether another holder began the conversation.
+    :param prices: Own prices, checked.
+    """
+    cost = estimate(tally.usage, tally.model, transcription_model=tally.transcription_model, prices=prices)
+    lived = tally.attachments > 0
+    is_heard = lived or call.accepted_at is None
+    # Of a call that was only found gone nobody knows since when it has been over.
+    is_timed = is_heard and (call.accepted_at is None or outcome[0] not in (Outcome.GONE, Outcome.UNKNOWN))
+    return CallResult(
+        call_id=call.call_id,
+        line=call.line,
+        outcome=outcome[0].value,
+        reason=outcome[1],
+        ended_at=ended_at,
+        accepted_at=call.accepted_at,
+        talk_seconds=_talked(call, ended_at) if is_timed else call.talk_seconds,
+        result=tally.result,
+        result_valid=tally.result_valid,
+        result_problems=tally.result_problems,
+        turns={"caller": tally.caller_turns, "agent": tally.agent_turns} if is_heard else _NOT_HEARD,
+        keys="".join(tally.pressed),
+        tools=tuple(
+            {"name": tool.name, "status": tool.status} for tool in (*tally.tools.values(), *tally.never_begun())
+        ),
+        transfer=tally.transfer,
+        usage=tally.usage.to_dict(),
+        cost=None if cost is None else cost.to_dict(),
+        errors=tuple(tally.errors),
+        resumed=resumed or tally.attachments > 1,
+        gap_seconds=round(tally.gap_seconds, 3),
+    )
+
+
+_NOT_HEARD: Mapping[str, int | None] = {"caller": None, "agent": None}
+
+
+def _talked(call: SwitchboardCall, ended_at: datetime) -> float:
+    """How long a call lasted, in seconds."""
+    if call.talk_seconds is not None:
+        return call.talk_seconds
+    return round(max(0.0, (ended_at - call.accepted_at).total_seconds()), 3) if call.accepted_at else 0.0

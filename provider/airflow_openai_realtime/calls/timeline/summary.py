@@ -1,0 +1,231 @@
+"""
+What a timeline adds up to.
+
+What a call came to is a function of its timeline. The same sum runs while the call goes on and over the saved entries
+when somebody else takes it over, so nothing is counted twice or in two ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_openai_realtime.calls.timeline.entries import (
+    AGENT,
+    ASKED,
+    ATTACHED,
+    CALLER,
+    ENDING,
+    ERROR,
+    GREETED,
+    KEY,
+    NOTE,
+    STOOD_BY,
+    STOOD_DOWN,
+    TOOL_CALL,
+    TOOL_RESULT,
+    UNKNOWN,
+    USAGE,
+    TimelineEntry,
+)
+from airflow_openai_realtime.calls.timeline.gaps import Gaps
+from airflow_openai_realtime.calls.timeline.usage import Usage
+
+MOST_ERRORS = 10
+#: The tool with which the model transfers a call.
+TRANSFER_CALL = "transfer_call"
+#: Of a tool that the model called and nobody began.
+NOT_RUN = "not_run"
+
+
+@dataclass
+class ToolTrace:
+    """What is known of one tool call."""
+
+    tool_call_id: str
+    name: str
+    began_at: datetime
+    arguments: str = ""
+    status: str = UNKNOWN
+    output: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass
+class Tally:
+    """
+    What a timeline adds up to.
+
+    :param asked: Tools that the model called while only the switchboard listened, begun since or not.
+    :param ending: Why a holder was about to hang up.
+    :param attachments: How often somebody was attached to the call, the switchboard included.
+    """
+
+    caller_turns: int = 0
+    agent_turns: int = 0
+    asked: dict[str, ToolTrace] = field(default_factory=dict)
+    tools: dict[str, ToolTrace] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    result: Any = None
+    result_valid: bool | None = None
+    result_problems: tuple[str, ...] = ()
+    transfer: str | None = None
+    ending: str | None = None
+    attachments: int = 0
+    gaps: Gaps = field(default_factory=Gaps)
+    model: str | None = None
+    transcription_model: str | None = None
+    is_greeted: bool = False
+    last_caller_at: datetime | None = None
+    last_agent_at: datetime | None = None
+    last_at: datetime | None = None
+    ending_at: datetime | None = None
+    keys: set[str] = field(default_factory=set)
+    _pressed: list[tuple[datetime, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> Tally:
+        """
+        Add up a timeline.
+
+        :param entries: The timeline.
+        :param heard_until: Until when the switchboard itself has listened; ``None``: it has not.
+        """
+        tally = cls()
+        tally.merge(entries, heard_until)
+        return tally
+
+    @property
+    def pressed(self) -> list[str]:
+        """The keys of the phone, in the order in which they were pressed."""
+        return [key for _, key in sorted(self._pressed, key=lambda each: each[0])]
+
+    @property
+    def went_on(self) -> bool:
+        """Whether the caller has spoken after a holder was about to hang up."""
+        return self.ending_at is not None and self.last_caller_at is not None and self.last_caller_at > self.ending_at
+
+    @property
+    def may_be_transferred(self) -> bool:
+        """Whether a transfer was asked for, or may have been."""
+        begun = (trace for trace in self.tools.values() if trace.name == TRANSFER_CALL and trace.status == UNKNOWN)
+        return self.transfer is not None or any(begun)
+
+    @property
+    def gap_seconds(self) -> float:
+        """How long at most nobody listened, in seconds."""
+        return self.gaps.seconds
+
+    @property
+    def last_heard_at(self) -> datetime | None:
+        """Until when somebody certainly listened."""
+        return max((at for at in (self.last_at, self.gaps.heard_until) if at is not None), default=None)
+
+    def never_begun(self) -> list[ToolTrace]:
+        """Return the tools that the model called and nobody began."""
+        return [trace for tool_call_id, trace in self.asked.items() if tool_call_id not in self.tools]
+
+    def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
+        """
+        Add what others wrote.
+
+        :param entries: A timeline; what is there already changes nothing.
+        :param heard_until: Until when the switchboard itself has listened.
+        """
+        for entry in entries:
+            self.add(entry)
+        self.gaps.heard(heard_until)
+
+    def add(self, entry: TimelineEntry) -> bool:
+        """
+        Add an entry.
+
+        :return: Whether it is new; one that is there already changes nothing.
+        """
+        if entry.key in self.keys:
+            return False
+        self.keys.add(entry.key)
+        self.last_at = max(entry.at, self.last_at) if self.last_at else entry.at
+        _ADDERS[entry.kind](self, entry)
+        return True
+
+
+def _add_caller(tally: Tally, entry: TimelineEntry) -> None:
+    tally.caller_turns += 1
+    tally.last_caller_at = max(entry.at, tally.last_caller_at) if tally.last_caller_at else entry.at
+
+
+def _add_agent(tally: Tally, entry: TimelineEntry) -> None:
+    tally.agent_turns += 1
+    tally.last_agent_at = max(entry.at, tally.last_agent_at) if tally.last_agent_at else entry.at
+
+
+def _add_key(tally: Tally, entry: TimelineEntry) -> None:
+    tally._pressed.append((entry.at, str(entry.body.get("key", ""))))
+
+
+def _add_tool_call(tally: Tally, entry: TimelineEntry) -> None:
+    tool_call_id = str(entry.body.get("tool_call_id"))
+    trace = ToolTrace(tool_call_id, str(entry.body.get("name")), entry.at, str(entry.body.get("arguments") or ""))
+    tally.tools.setdefault(tool_call_id, trace)
+
+
+def _add_tool_result(tally: Tally, entry: TimelineEntry) -> None:
+    body = entry.body
+    tool_call_id = str(body.get("tool_call_id"))
+    trace = tally.tools.setdefault(tool_call_id, ToolTrace(tool_call_id, str(body.get("name")), entry.at))
+    trace.status, trace.output, trace.ended_at = str(body.get("status")), body.get("output"), entry.at
+    if body.get("target") is not None:
+        tally.transfer = str(body["target"])
+    # A record that is right is never replaced by a wrong one.
+    if "value" in body and not (tally.result_valid and not body.get("valid")):
+        tally.result, tally.result_valid = body["value"], bool(body.get("valid"))
+        tally.result_problems = tuple(str(problem) for problem in body.get("problems") or ())
+
+
+def _add_usage(tally: Tally, entry: TimelineEntry) -> None:
+    sent = entry.body.get("usage")
+    if isinstance(sent, Mapping):
+        is_response = entry.body.get("of") == "response"
+        tally.usage = tally.usage.with_response(sent) if is_response else tally.usage.with_transcription(sent)
+
+
+def _add_error(tally: Tally, entry: TimelineEntry) -> None:
+    if len(tally.errors) < MOST_ERRORS:
+        tally.errors.append({name: entry.body.get(name) for name in ("code", "message")})
+
+
+def _add_note(tally: Tally, entry: TimelineEntry) -> None:
+    body = entry.body
+    what = body.get("what")
+    if what == GREETED:
+        tally.is_greeted = True
+    elif what == ASKED:
+        tool_call_id = str(body.get("tool_call_id"))
+        name, arguments = str(body.get("name")), str(body.get("arguments") or "")
+        tally.asked.setdefault(tool_call_id, ToolTrace(tool_call_id, name, entry.at, arguments, NOT_RUN))
+    elif what == ENDING:
+        tally.ending, tally.ending_at = str(body.get("why")), entry.at
+    elif what == STOOD_DOWN:
+        tally.gaps.not_missed(entry.at, str(body.get("lease")))
+    elif what in (ATTACHED, STOOD_BY):
+        tally.attachments += 1
+        lease = str(body.get("lease")) if what == STOOD_BY else None
+        tally.gaps.attached(entry.at, float(body.get("gap_seconds") or 0.0), lease)
+        tally.model = body.get("model") or tally.model
+        tally.transcription_model = body.get("transcription_model") or tally.transcription_model
+
+
+_ADDERS = {
+    CALLER: _add_caller,
+    AGENT: _add_agent,
+    KEY: _add_key,
+    TOOL_CALL: _add_tool_call,
+    TOOL_RESULT: _add_tool_result,
+    USAGE: _add_usage,
+    ERROR: _add_error,
+    NOTE: _add_note,
+}

@@ -1,0 +1,83 @@
+"""The transcript of a call, as text and as JSON, from its timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from airflow_openai_realtime.calls.timeline.entries import (
+    AGENT,
+    CALLER,
+    ERROR,
+    INTERRUPTED,
+    KEY,
+    TOOL_RESULT,
+    TimelineEntry,
+)
+
+_SPEAKERS = {CALLER: "Caller", AGENT: "Agent"}
+
+
+def transcript_json(entries: Iterable[TimelineEntry]) -> list[dict[str, Any]]:
+    """
+    Return what happened in a call, in the order in which it happened.
+
+    :param entries: Its timeline.
+    :return: For each thing ``at`` (ISO 8601, UTC), ``kind`` (``caller, agent, key, tool, error``) and what belongs to
+        it: ``text`` (``None``: not understood), ``interrupted``, ``key``, ``name`` and ``status``, ``code`` and
+        ``message``. The caller's words are what another model heard.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.at)
+    interrupted = {entry.body.get("response_id") for entry in ordered if entry.body.get("what") == INTERRUPTED}
+    rows = []
+    for entry in ordered:
+        row = _row(entry, interrupted)
+        if row is not None:
+            rows.append({"at": entry.at.isoformat(), **row})
+    return rows
+
+
+def transcript_text(entries: Iterable[TimelineEntry]) -> str:
+    """
+    Return the transcript for people to read: one line for each thing, with the minutes and seconds since the first.
+
+    :param entries: The timeline.
+    """
+    rows = transcript_json(entries)
+    if not rows:
+        return ""
+    began_at = datetime.fromisoformat(rows[0]["at"])
+    return "".join(f"{_clock(began_at, row['at'])} {_line(row)}\n" for row in rows)
+
+
+def _row(entry: TimelineEntry, interrupted: set[Any]) -> dict[str, Any] | None:
+    body = entry.body
+    if entry.kind == CALLER:
+        return {"kind": "caller", "text": body.get("text")}
+    if entry.kind == AGENT:
+        return {"kind": "agent", "text": body.get("text"), "interrupted": body.get("response_id") in interrupted}
+    if entry.kind == KEY:
+        return {"kind": "key", "key": body.get("key")}
+    if entry.kind == TOOL_RESULT:
+        return {"kind": "tool", "name": body.get("name"), "status": body.get("status")}
+    if entry.kind == ERROR:
+        return {"kind": "error", "code": body.get("code"), "message": body.get("message")}
+    return None
+
+
+def _line(row: dict[str, Any]) -> str:
+    kind = row["kind"]
+    if kind in _SPEAKERS:
+        words = " ".join(str(row["text"]).split()) if row["text"] is not None else "(not understood)"
+        return f"{_SPEAKERS[kind]}: {words}{' (interrupted)' if row.get('interrupted') else ''}"
+    if kind == "key":
+        return f"Key pressed: {row['key']}"
+    if kind == "tool":
+        return f"Tool {row['name']}: {row['status']}"
+    return f"Error {row['code']}: {row['message']}"
+
+
+def _clock(began_at: datetime, at: str) -> str:
+    seconds = max(0, int((datetime.fromisoformat(at) - began_at).total_seconds()))
+    return f"[{seconds // 60:02d}:{seconds % 60:02d}]"

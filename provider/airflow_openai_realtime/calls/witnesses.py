@@ -1,0 +1,130 @@
+"""
+Which account of a call's end stands. Pure, and the only place that decides it.
+
+Several parts notice that a call is over, at different times and with different knowledge: the one that asked for its
+end, the holder whose socket closes, the carrier, the reaper. Each gives an *account*. A stronger witness replaces the
+account of a weaker one, never the other way round; between equals the first stands. What no witness knows is ``None``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_openai_realtime.calls.call import SwitchboardCall
+
+AGENT = "agent"
+CALLER = "caller"
+CARRIER = "carrier"
+OPENAI = "openai"
+LIMIT = "limit"
+"""Who ended a call, besides tasks and users, who are named by what they gave as ``by``. ``limit``: its own time, or too
+long a silence."""
+
+MAX_DURATION = "max_duration"
+KILLED = "killed"
+HUNG_UP = "hung_up"
+TRANSFER_REQUESTED = "transfer_requested"
+CARRIER_FAILED = "carrier_failed"
+CALLER_HUNG_UP = "caller_hung_up"
+REJECTED = "rejected"
+GONE = "gone"
+"""Reasons that several parts write."""
+
+TRANSFER_WANTED = "wanted"
+"""State of a transfer that is about to be requested, or may have been."""
+
+
+class Witness(str, enum.Enum):
+    """How the end of a call is known; the strongest first."""
+
+    #: A person, a task, the model or the switchboard ended it: the hang-up was carried out, or may have been.
+    API = "api"
+    #: It was transferred, and ended after that.
+    TRANSFER = "transfer"
+    #: The carrier says how it ended.
+    CARRIER = "carrier"
+    #: Its socket closed, or OpenAI said why it closes.
+    SOCKET = "socket"
+    #: OpenAI says that there is no such call.
+    FOUND_GONE = "found_gone"
+
+
+#: Reasons that only a part gives that ends calls itself.
+_OURS = frozenset({"hung_up", "killed", "stopped", "end_call", "silence", "max_duration"})
+_FOUND_GONE = frozenset({"gone", "hang_up_failed", "decided_elsewhere"})
+
+_RANKS = {witness: rank for rank, witness in enumerate(reversed(Witness))}
+
+
+@dataclass(frozen=True)
+class Account:
+    """
+    What one witness says about the end of a call.
+
+    :param witness: Who says it.
+    :param reason: Why it ended, for example ``hung_up``, ``max_duration``, ``socket_closed``; 1 to 200 characters.
+    :param by: Who ended it; ``None``: not known.
+    :param talk_seconds: How long it lasted by the carrier's count, 0 or more, in seconds; ``None``: not known.
+    """
+
+    witness: Witness
+    reason: str
+    by: str | None = None
+    talk_seconds: float | None = None
+
+
+def account_of(reason: str) -> Account:
+    """
+    Return the account of a witness that gave only a reason.
+
+    :param reason: 1 to 200 characters.
+    """
+    if reason in _OURS:
+        return Account(Witness.API, reason)
+    if reason == TRANSFER_REQUESTED:
+        return Account(Witness.TRANSFER, reason)
+    return Account(Witness.FOUND_GONE if reason in _FOUND_GONE else Witness.SOCKET, reason)
+
+
+def standing(kept: Account | None, new: Account) -> Account:
+    """
+    Return the account that stands once a new one has been given.
+
+    :param kept: The one that stood until now; ``None``: there was none.
+    :param new: What another witness says.
+    """
+    if kept is None:
+        return new
+    first, second = (new, kept) if _RANKS[new.witness] > _RANKS[kept.witness] else (kept, new)
+    seconds = first.talk_seconds if first.talk_seconds is not None else second.talk_seconds
+    return Account(first.witness, first.reason, first.by, seconds)
+
+
+def kept_account(call: SwitchboardCall) -> Account | None:
+    """Return the account that a call's row holds; ``None`` when the call is not over, or has no account."""
+    if not call.is_over or call.end_reason is None:
+        return None
+    return Account(witness_of(call), call.end_reason, call.ended_by, call.talk_seconds)
+
+
+def intended(call: SwitchboardCall, at: datetime) -> Account | None:
+    """
+    Return the account of the one that asked for the end of a call; ``None``: none had by then.
+
+    :param at: When the call was over, aware.
+    """
+    if call.end_wanted is None or call.end_due_at is None or call.end_due_at > at:
+        return None
+    return Account(Witness.API, call.end_wanted, call.end_wanted_by)
+
+
+def witness_of(call: SwitchboardCall) -> Witness:
+    """Return how the end of a call is known; where that was not noted, by its reason."""
+    if call.end_witness is None:
+        return account_of(call.end_reason or "").witness
+    return Witness(call.end_witness)

@@ -1,0 +1,308 @@
+"""
+The rules of a conversation: what happened goes in, what is to be done comes out. No clock, no socket, no switchboard.
+
+Whoever runs the call tells what it hears, when a tool has answered and when time has passed, carries out the effects
+that are returned, and comes back at :meth:`ConversationRules.wakes_at` at the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_openai_realtime.api.sideband import events
+from airflow_openai_realtime.api.sideband.commands import update_session
+from airflow_openai_realtime.calls import outcome as call_outcome
+from airflow_openai_realtime.calls.timeline.entries import ATTACHED, GREETED, NOTE, OPENED_LATE, TimelineEntry, entry_of
+from airflow_openai_realtime.calls.timeline.listening import Listening
+from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.witnesses import MAX_DURATION
+from airflow_openai_realtime.conversation.rules import last_words, offered_tools, tool_rules, turn_taking
+from airflow_openai_realtime.conversation.rules.effects import CatchUp, Effect, ToolAnswer
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
+from airflow_openai_realtime.conversation.rules.state import ConversationState
+from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
+
+#: How much before ``hangup_at`` the call is hung up, in seconds: so that the switchboard, which does so at that moment,
+#: finds the call ended and the reason written.
+LEAD_SECONDS = 0.5
+#: How much before that the model says goodbye, in seconds; in a short call half of its time at most.
+GOODBYE_LEAD_SECONDS = 12.0
+#: An error so shortly before the end of the socket is its cause, in seconds.
+FATAL_SECONDS = 2.0
+
+#: Beginnings of the ids of commands of which it was not certain that they were needed.
+_DOUBTFUL_COMMANDS = ("again_", "cancel_", "clear_")
+
+
+class ConversationRules:
+    """
+    One conversation.
+
+    :param plan: What is to happen.
+    :param hangup_at: When the call must be over, aware.
+    :param now: The time.
+    :param began_at: When the call was accepted; ``None``: now.
+    :param tally: What the timeline adds up to so far.
+    :param generation: Generation of the holder.
+    :param may_greet: Whether the call may be greeted: not when nobody knows whether it was.
+    """
+
+    def __init__(
+        self,
+        plan: ConversationPlan,
+        *,
+        hangup_at: datetime,
+        now: datetime,
+        began_at: datetime | None = None,
+        tally: Tally | None = None,
+        generation: int = 1,
+        may_greet: bool = True,
+    ) -> None:
+        self.tally = tally or Tally()
+        deadline = hangup_at - timedelta(seconds=LEAD_SECONDS)
+        lead = min(timedelta(seconds=GOODBYE_LEAD_SECONDS), (hangup_at - (began_at or now)) / 2)
+        goodbye_at = deadline - lead if plan.goodbye else None
+        self._state = ConversationState(plan, deadline, goodbye_at, self.tally, QuietClock(plan.silence_seconds))
+        self._generation = generation
+        self._may_greet = may_greet
+        self._offered = offered_tools.offered_tools(plan)
+        self._listening = Listening(generation, self.tally.keys)
+        self._announced: dict[str, events.FunctionCall] = {}
+        self._unheard_since = self.tally.last_heard_at or began_at or now
+        #: When the socket was lost last; a call that ended without a word ended then.
+        self.broke_at: datetime | None = None
+        self._last_error: tuple[datetime, str] | None = None
+        self._is_resumed = bool(self.tally.attachments)
+        self._attachments = 0
+        self._attached_at: datetime | None = None
+        self.is_expired = False
+
+    @property
+    def hung_up_for(self) -> str | None:
+        """Why we hang up; ``None``: we do not."""
+        return self._state.hung_up_for
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether somebody else held the conversation before."""
+        return self._is_resumed or self._generation > 1
+
+    @property
+    def is_session_there(self) -> bool:
+        """Whether the session was seen on the socket that is open now."""
+        return self._state.is_live
+
+    def heard(self, event: events.SidebandEvent, now: datetime) -> list[Effect]:
+        """
+        Take in an event of the sideband.
+
+        :param event: The event.
+        :param now: When it came.
+        """
+        if isinstance(event, events.SessionError):
+            self._error(event, now)
+            return self._settled(now)
+        self._state.turns.hear(event, now)
+        for entry in self._listening.entries(event, now, self._state.turns.began_at):
+            self._state.keep(entry)
+        if isinstance(event, events.SessionCreated):
+            self._session_created(event, now)
+        elif isinstance(event, (events.CallerSpeaking, events.KeyPressed)) or self._speaks_unprompted(event):
+            self._state.quiet.start_again(now)
+        elif isinstance(event, events.FunctionCall):
+            self._announced[event.tool_call_id] = event
+        elif isinstance(event, events.ResponseDone):
+            tool_rules.tools_called(self._state, self._calls_of(event), now)
+        return self._settled(now)
+
+    def detached(self, now: datetime) -> list[Effect]:
+        """Take in that the socket is away."""
+        self._state.is_live = False
+        self.broke_at = self._unheard_since = now
+        self._state.turns.start_again()
+        return self._settled(now)
+
+    def answered(self, tool_call_id: str, answer: ToolAnswer, now: datetime) -> list[Effect]:
+        """
+        Take in what a tool came to.
+
+        :param tool_call_id: Its call.
+        :param answer: What it came to.
+        :param now: The time.
+        """
+        tool_rules.tool_answered(self._state, tool_call_id, answer, now)
+        return self._settled(now)
+
+    def woken(self, now: datetime) -> list[Effect]:
+        """Look at the time."""
+        state = self._state
+        state.turns.give_up_waiting(now)
+        if state.hung_up_for is None:
+            quiet_until = state.quiet.ends_at
+            if now >= state.deadline:
+                last_words.hang_up(state, state.ending.why if state.ending else MAX_DURATION, now)
+            elif state.goodbye_at is not None and now >= state.goodbye_at:
+                last_words.say_goodbye(state)
+            elif quiet_until is not None and now >= quiet_until:
+                last_words.hang_up(state, call_outcome.SILENCE, now)
+        return self._settled(now)
+
+    def wakes_at(self) -> datetime | None:
+        """When :meth:`woken` must be called at the latest; ``None``: never."""
+        state = self._state
+        if state.hung_up_for is not None:
+            return None
+        times = [state.deadline, state.goodbye_at, state.quiet.ends_at, state.turns.gives_up_at()]
+        times += [waiting.until for waiting in (state.ending, state.transfer) if waiting is not None]
+        return min(at for at in times if at is not None)
+
+    def ended(self, now: datetime) -> list[Effect]:
+        """Take in that the call is over: what still runs is not waited for."""
+        tool_rules.left_over(self._state, now)
+        return self._state.take_effects()
+
+    def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
+        """
+        Take in what was saved of an earlier holder, when that could be read only now.
+
+        :param entries: The timeline.
+        :param heard_until: Until when the switchboard itself has listened.
+        """
+        listed = list(entries)
+        self.tally.merge(listed, heard_until)
+        saved = Tally.of(listed, heard_until)
+        if not saved.attachments or saved.last_heard_at is None:
+            return
+        if self._attached_at is None:
+            self._is_resumed, self._unheard_since = True, saved.last_heard_at
+        else:
+            self.tally.gaps.unheard(saved.last_heard_at, self._attached_at)
+
+    def opened_late(self, generation: int, now: datetime) -> list[Effect]:
+        """
+        Take in the generation of a conversation that was opened only after the call had been attached to.
+
+        :param generation: Generation of the holder.
+        :param now: The time.
+        """
+        if self._generation == 0:
+            self._generation = generation
+            if self._attachments:
+                # The switchboard looks for this key to know that it need not listen itself.
+                key_of_first = (ATTACHED, generation, 1)
+                self._state.keep(entry_of(NOTE, now, *key_of_first, what=OPENED_LATE), at_once=True)
+        return self._state.take_effects()
+
+    def caught_up(self, entries: Iterable[TimelineEntry], heard_until: datetime | None, now: datetime) -> list[Effect]:
+        """
+        Take in what the switchboard heard while no holder listened, now that it has written all of it.
+
+        :param entries: The timeline.
+        :param heard_until: Until when it has listened.
+        :param now: The time.
+        """
+        self.tally.merge(entries, heard_until)
+        tool_rules.begin_asked(self._state, now)
+        return self._settled(now) if self._state.is_live else self._state.take_effects()
+
+    def fatal_error(self, now: datetime) -> str | None:
+        """
+        Return the code of the error that ended the session, if one came a moment ago.
+
+        :param now: When the call was found to be over; that takes longer than the end of the socket.
+        """
+        if self._last_error is None:
+            return None
+        at, code = self._last_error
+        closed_at = self.broke_at if self.broke_at is not None and self.broke_at >= at else now
+        return code if closed_at <= at + timedelta(seconds=FATAL_SECONDS) else None
+
+    def _session_created(self, event: events.SessionCreated, now: datetime) -> None:
+        state = self._state
+        state.is_live = True
+        self._attachments += 1
+        self._attached_at = self._attached_at or now
+        is_again = self._is_resumed or self._attachments > 1
+        gap = max(0.0, (now - self._unheard_since).total_seconds()) if is_again else 0.0
+        state.keep(self._attached_note(event, now, gap), at_once=True)
+        if is_again or self.is_taken_over:
+            state.effects.append(CatchUp())
+        state.quiet.start_again(now)
+        if state.hung_up_for is not None:
+            return
+        if offered_tools.are_missing(event.tools, self._offered):
+            state.send(update_session(tools=offered_tools.joined(event.tools, self._offered)), event_id="tools_1")
+        for command in state.tools.left_over(self.broke_at, now):
+            state.send(command)
+        if self._is_resumed and self._attachments == 1:
+            tool_rules.take_over(state, now)
+        tool_rules.begin_asked(state, now)
+        self._greet(now)
+
+    def _greet(self, now: datetime) -> None:
+        state = self._state
+        if not state.plan.greeting or not self._may_greet or self.tally.is_greeted or state.ending is not None:
+            return
+        note = entry_of(NOTE, now, GREETED, what=GREETED)
+        state.keep(note, at_once=True)
+        words = last_words.SAY_THIS + state.plan.greeting
+        state.turns.want(Wanted(turn_taking.GREETING, words, "none", after=note.key))
+
+    def _attached_note(self, event: events.SessionCreated, now: datetime, gap_seconds: float) -> TimelineEntry:
+        model = event.session.get("model")
+        body = {
+            "what": ATTACHED,
+            "session_id": event.session_id,
+            "model": model if isinstance(model, str) else None,
+            "transcription_model": _transcription_model(event.session),
+            "gap_seconds": round(gap_seconds, 3),
+        }
+        return entry_of(NOTE, now, ATTACHED, self._generation, self._attachments, **body)
+
+    def _calls_of(self, event: events.ResponseDone) -> list[events.FunctionCall]:
+        """Return the tools that a response calls; what it began to call and was cut off is none."""
+        calls = [call for call in event.function_calls if call.status != "incomplete"]
+        if not event.function_calls and event.status == "completed":
+            calls = list(self._announced.values())
+        self._announced.clear()
+        return calls
+
+    def _speaks_unprompted(self, event: events.SidebandEvent) -> bool:
+        return isinstance(event, events.ResponseStarted) and not self._state.turns.is_prompted
+
+    def _error(self, event: events.SessionError, now: datetime) -> None:
+        if self._state.turns.refused(event, now):
+            return
+        if event.code == events.SESSION_EXPIRED:
+            self.is_expired = True
+        elif event.event_id is None:
+            self._last_error = (now, event.code or event.type or "error")
+        elif event.event_id.startswith(_DOUBTFUL_COMMANDS):
+            return
+        entry = self._listening.error(event, now)
+        self._state.keep(entry)
+        self._state.report(f"OpenAI reports an error of the session: {entry.body['code']}")
+
+    def _settled(self, now: datetime) -> list[Effect]:
+        """Do what has become possible, and return what is to be done."""
+        state = self._state
+        if state.hung_up_for is None:
+            last_words.act_when_heard(state, now)
+        if state.hung_up_for is None and state.is_live:
+            if state.tools.take_reply() and not state.is_ending:
+                state.turns.want(Wanted(turn_taking.REPLY))
+            asked = state.turns.next_command(now)
+            if asked is not None:
+                state.send(asked[1], after=asked[0].after)
+        state.quiet.set(state.is_live and state.turns.is_quiet and not state.tools.is_running, now)
+        return state.take_effects()
+
+
+def _transcription_model(session: Mapping[str, Any]) -> str | None:
+    value: Any = session
+    for name in ("audio", "input", "transcription", "model"):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None

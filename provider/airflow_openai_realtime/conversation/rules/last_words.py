@@ -1,0 +1,80 @@
+"""
+Ending a call, or handing it on, when the last words were heard and not before.
+
+A response is made faster than it is spoken: only ``output_audio_buffer.stopped`` says that the caller has heard it. A
+caller who interrupts the last words has heard enough. And whatever happens, it does not take for ever.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow_openai_realtime.api.sideband.commands import cancel_response, clear_audio
+from airflow_openai_realtime.calls import outcome as call_outcome
+from airflow_openai_realtime.calls.timeline.entries import ENDING, NOTE, entry_of
+from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL
+from airflow_openai_realtime.calls.witnesses import MAX_DURATION
+from airflow_openai_realtime.conversation.rules.effects import HangUp, Refer
+from airflow_openai_realtime.conversation.rules.state import ConversationState, LastWords
+from airflow_openai_realtime.conversation.rules.turn_taking import GOODBYE, Wanted
+
+#: How long the last words may take to be heard, in seconds.
+LAST_WORDS_SECONDS = 10.0
+
+#: Begins the instructions for words that are given.
+SAY_THIS = "Say this to the caller, in these words, and nothing else:\n\n"
+
+
+def end_after_words(state: ConversationState, now: datetime) -> None:
+    """Hang up when what is being said was heard: the model has ended the call."""
+    state.turns.drop_wanted()
+    state.ending = LastWords(call_outcome.END_CALL, _latest(now))
+
+
+def transfer_after_words(state: ConversationState, refer: Refer, now: datetime) -> None:
+    """Ask for a transfer when what is being said was heard."""
+    state.transfer = LastWords(TRANSFER_CALL, _latest(now), refer)
+
+
+def say_goodbye(state: ConversationState) -> None:
+    """Say goodbye before the time is over, in place of whatever is being said."""
+    state.goodbye_at = None
+    if state.is_ending or not state.is_live:
+        return
+    if state.turns.is_making:
+        state.send(cancel_response(), event_id="cancel_1")
+    if state.turns.is_heard:
+        state.send(clear_audio(), event_id="clear_1")
+    state.turns.drop_wanted()
+    state.turns.want(Wanted(GOODBYE, SAY_THIS + str(state.plan.goodbye), "none"))
+    state.ending = LastWords(MAX_DURATION, state.deadline)
+
+
+def act_when_heard(state: ConversationState, now: datetime) -> None:
+    """Do what waits for the last words, when they were heard or have taken too long."""
+    is_spoken = state.turns.is_spoken and state.is_live
+    if state.transfer is not None and (is_spoken or now >= state.transfer.until):
+        if state.transfer.refer is not None:
+            state.effects.append(state.transfer.refer)
+        state.transfer = None
+    if state.ending is not None and ((is_spoken and not state.tools.is_running) or now >= state.ending.until):
+        hang_up(state, state.ending.why, now)
+
+
+def hang_up(state: ConversationState, why: str, now: datetime) -> None:
+    """
+    Hang up now.
+
+    :param why: ``end_call``, ``silence`` or ``max_duration``. Time that is over is over for every holder; whatever else
+        was heard may have been heard by one whom another has replaced.
+    """
+    note = entry_of(NOTE, now, ENDING, why, what=ENDING, why=why)
+    is_noted = state.keep(note, at_once=True) and why != MAX_DURATION
+    state.hung_up_for = why
+    state.ending = state.transfer = state.goodbye_at = None
+    state.turns.drop_wanted()
+    state.effects.append(HangUp(why, after=note.key if is_noted else None))
+
+
+def _latest(now: datetime) -> datetime:
+    return now + timedelta(seconds=LAST_WORDS_SECONDS)

@@ -1,0 +1,93 @@
+"""What the rules of a conversation know and share, and what they want done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_openai_realtime.calls.timeline.entries import AGENT, CALLER, USAGE, TimelineEntry
+from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.conversation.rules.effects import Effect, Keep, Refer, Report, Send
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
+from airflow_openai_realtime.conversation.rules.tool_rounds import ToolRounds
+from airflow_openai_realtime.conversation.rules.turn_taking import TurnTaking
+
+#: Beyond so many entries what was said is counted, but not kept any more.
+MOST_KEPT_ENTRIES = 4_500
+
+_TALK = (CALLER, AGENT, USAGE)
+
+
+@dataclass(frozen=True)
+class LastWords:
+    """
+    Something that is done when the model has been heard to its end.
+
+    :param why: Why the call is then hung up, or that it is transferred.
+    :param until: When it is done at the latest.
+    :param refer: The transfer.
+    """
+
+    why: str
+    until: datetime
+    refer: Refer | None = None
+
+
+@dataclass
+class ConversationState:
+    """
+    The state of one conversation.
+
+    :param plan: What is to happen.
+    :param deadline: When to hang up, whatever is going on.
+    :param goodbye_at: When to say goodbye; ``None``: not, or not any more.
+    :param tally: What the timeline adds up to.
+    :param is_live: Whether the session is there.
+    :param hung_up_for: Why we hang up; ``None``: we do not.
+    """
+
+    plan: ConversationPlan
+    deadline: datetime
+    goodbye_at: datetime | None
+    tally: Tally
+    quiet: QuietClock
+    turns: TurnTaking = field(default_factory=TurnTaking)
+    tools: ToolRounds = field(default_factory=ToolRounds)
+    is_live: bool = False
+    ending: LastWords | None = None
+    transfer: LastWords | None = None
+    hung_up_for: str | None = None
+    effects: list[Effect] = field(default_factory=list)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the call is about to be hung up or transferred."""
+        return self.ending is not None or self.transfer is not None or self.hung_up_for is not None
+
+    def send(self, command: Mapping[str, Any], *, event_id: str | None = None, after: str | None = None) -> None:
+        """Want a command sent."""
+        self.effects.append(Send({**command, "event_id": event_id} if event_id else command, after))
+
+    def report(self, line: str) -> None:
+        """Want the log told; no personal data."""
+        self.effects.append(Report(line))
+
+    def keep(self, entry: TimelineEntry, *, at_once: bool = False) -> bool:
+        """
+        Put an entry on the timeline.
+
+        :return: Whether it is new.
+        """
+        if not self.tally.add(entry):
+            return False
+        if entry.kind not in _TALK or len(self.tally.keys) <= MOST_KEPT_ENTRIES:
+            self.effects.append(Keep(entry, at_once))
+        return True
+
+    def take_effects(self) -> list[Effect]:
+        """Return what is wanted, once."""
+        effects, self.effects = self.effects, []
+        return effects

@@ -1,0 +1,180 @@
+"""
+What happens when the model calls a tool, and when the tool has answered.
+
+Each tool call goes on the timeline before anything is done. One that is there already is not done again, whoever began
+it; so no tool runs twice because a trigger moved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from airflow_openai_realtime.api.sideband.events import FunctionCall
+from airflow_openai_realtime.calls.timeline.entries import TOOL_CALL, TOOL_RESULT, UNKNOWN, entry_of
+from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL, ToolTrace
+from airflow_openai_realtime.conversation.rules import last_words, tool_rounds, turn_taking
+from airflow_openai_realtime.conversation.rules import offered_tools as tools
+from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
+from airflow_openai_realtime.conversation.rules.state import ConversationState
+from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
+
+
+def tools_called(state: ConversationState, calls: Iterable[FunctionCall], now: datetime) -> None:
+    """
+    Do what one response asks for.
+
+    :param calls: The tools that it calls. A transfer goes before the end of the call, whichever was named first.
+    """
+    for call in sorted(calls, key=lambda each: each.name == tools.END_CALL):
+        _tool_called(state, call, now)
+
+
+def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswer, now: datetime) -> None:
+    """
+    Tell the model what a tool came to, and let it go on when all of its tools have answered.
+
+    :param tool_call_id: Call of the tool.
+    :param answer: What it came to.
+    """
+    trace = state.tally.tools.get(tool_call_id)
+    name = trace.name if trace is not None else ""
+    is_first_problem = answer.status == "invalid" and not _was_invalid_before(state)
+    if answer.status == "invalid" and not is_first_problem:
+        answer = replace(answer, output=tool_rounds.RECORDED_AS_IT_IS)
+    body = {"tool_call_id": tool_call_id, "name": name, "status": answer.status, "output": answer.output}
+    entry = entry_of(TOOL_RESULT, now, tool_call_id, **body, **answer.detail)
+    if not state.keep(entry, at_once=True):
+        return
+    if answer.log:
+        state.report(f"Tool {_plain(name)}: {answer.log}.")
+    _tell(state, tool_call_id, answer.output, now)
+    is_reply_due = answer.status != "requested" and not state.is_ending and not is_first_problem
+    state.tools.end(tool_call_id, is_reply_due=is_reply_due)
+    if is_first_problem and state.hung_up_for is None:
+        # Also when the call is ending: the record is what the call was for.
+        state.turns.want(Wanted(turn_taking.RECORD, tool_choice={"type": "function", "name": tools.RECORD_RESULT}))
+
+
+def take_over(state: ConversationState, now: datetime) -> None:
+    """Go on with the tools where an earlier holder left off."""
+    for trace in tool_rounds.untold_tools(state.tally):
+        _tell(state, trace.tool_call_id, str(trace.output), now)
+        state.tools.end(trace.tool_call_id, is_reply_due=True)
+    for trace in tool_rounds.unknown_tools(state.tally):
+        if trace.name == tools.END_CALL:
+            last_words.end_after_words(state, now)
+        else:
+            tool_answered(state, trace.tool_call_id, _unknown(trace), now)
+
+
+def begin_asked(state: ConversationState, now: datetime) -> None:
+    """
+    Begin the tools that the model called while only the switchboard listened.
+
+    Without a session only what the model recorded is checked: when the call is over, nothing else is wanted any more.
+    What the model has called again meanwhile, since nobody answered, is run once. The call does not end, nor is it
+    transferred, when the caller has spoken since.
+    """
+    traces = [each for each in state.tally.never_begun() if state.is_live or each.name == tools.RECORD_RESULT]
+    latest = {(each.name, each.arguments): each.tool_call_id for each in traces}
+    last_caller_at = state.tally.last_caller_at
+    wanted = []
+    for trace in traces:
+        call = FunctionCall(trace.tool_call_id, trace.name, trace.arguments, item_id=None)
+        has_gone_on = last_caller_at is not None and last_caller_at > trace.began_at
+        if latest[trace.name, trace.arguments] != trace.tool_call_id:
+            _decline(state, call, tool_rounds.CALLED_AGAIN, now)
+        elif has_gone_on and trace.name in (tools.END_CALL, TRANSFER_CALL):
+            _decline(state, call, tool_rounds.GONE_ON, now)
+        else:
+            wanted.append(call)
+    tools_called(state, wanted, now)
+
+
+def left_over(state: ConversationState, now: datetime) -> None:
+    """
+    Note the tools that the call did not wait for: it is over.
+
+    :param now: When it ended.
+    """
+    for trace in tool_rounds.unknown_tools(state.tally):
+        status = "ok" if trace.name == tools.END_CALL else UNKNOWN
+        body = {"tool_call_id": trace.tool_call_id, "name": trace.name, "status": status}
+        state.keep(entry_of(TOOL_RESULT, now, trace.tool_call_id, **body))
+
+
+def _is_new(state: ConversationState, call: FunctionCall, now: datetime) -> bool:
+    body = {"tool_call_id": call.tool_call_id, "name": call.name, "arguments": call.arguments}
+    called = entry_of(TOOL_CALL, now, call.tool_call_id, **body)
+    return bool(call.tool_call_id) and state.keep(called, at_once=True)
+
+
+def _decline(state: ConversationState, call: FunctionCall, answer: ToolAnswer, now: datetime) -> None:
+    if _is_new(state, call, now):
+        state.tools.begin(call.tool_call_id)
+        tool_answered(state, call.tool_call_id, answer, now)
+
+
+def _tool_called(state: ConversationState, call: FunctionCall, now: datetime) -> None:
+    if not _is_new(state, call, now):
+        return
+    plan = state.plan
+    spec = next((each for each in plan.functions if each.name == call.name), None)
+    state.tools.begin(call.tool_call_id)
+    if call.name == tools.RECORD_RESULT and plan.result_schema is not None:
+        state.effects.append(CheckResult(call.tool_call_id, call.arguments))
+    elif state.is_ending:
+        tool_answered(state, call.tool_call_id, tool_rounds.CALL_IS_ENDING, now)
+    elif call.name == tools.END_CALL and plan.end_call:
+        state.tools.end(call.tool_call_id, is_reply_due=False)
+        last_words.end_after_words(state, now)
+    elif call.name == TRANSFER_CALL and plan.transfer_targets:
+        _transfer_called(state, call, now)
+    elif spec is not None:
+        state.effects.append(RunFunction(call.tool_call_id, spec, call.arguments))
+    else:
+        tool_answered(state, call.tool_call_id, tool_rounds.NO_SUCH_TOOL, now)
+
+
+def _transfer_called(state: ConversationState, call: FunctionCall, now: datetime) -> None:
+    targets = state.plan.transfer_targets
+    name = _target_in(call.arguments)
+    if name in targets:
+        last_words.transfer_after_words(state, Refer(call.tool_call_id, name, targets[name].target_uri), now)
+    else:
+        answer = ToolAnswer("bad_arguments", f"There is no such target. Use one of: {', '.join(targets)}.")
+        tool_answered(state, call.tool_call_id, answer, now)
+
+
+def _tell(state: ConversationState, tool_call_id: str, output: str, now: datetime) -> None:
+    if state.hung_up_for is None:
+        command = state.tools.output(tool_call_id, output, now, is_attached=state.is_live)
+        if command is not None:
+            state.send(command)
+
+
+def _was_invalid_before(state: ConversationState) -> bool:
+    return any(trace.status == "invalid" for trace in state.tally.tools.values())
+
+
+def _unknown(trace: ToolTrace) -> ToolAnswer:
+    # A transfer that may have been asked for counts as asked for.
+    target = _target_in(trace.arguments) if trace.name == TRANSFER_CALL else ""
+    return ToolAnswer(UNKNOWN, tool_rounds.UNKNOWN_OUTPUT, detail={"target": target} if target else {})
+
+
+def _target_in(arguments: str) -> str:
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return ""
+    target = value.get("target") if isinstance(value, dict) else None
+    return target if isinstance(target, str) else ""
+
+
+def _plain(name: str) -> str:
+    """Return the name of a tool for the log: the model may have made it up."""
+    return name if name.isascii() and name.isidentifier() and len(name) <= 64 else "(unknown)"

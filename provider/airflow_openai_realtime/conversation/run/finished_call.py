@@ -1,0 +1,104 @@
+"""
+The result of a call that is over, for who did not run it to its end: read from the switchboard.
+
+Whoever runs a call writes its result there. Where nobody could, because the triggerer died and nobody took over or the
+task was killed, the switchboard's row and the saved timeline tell what is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.kept_result import result_without_end
+from airflow_openai_realtime.calls.saved_conversation import Conversation
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
+from airflow_openai_realtime.exceptions import SwitchboardError
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+
+#: How long after the end of a call whoever runs it may still be writing its result, in seconds.
+LATE_SECONDS = 15.0
+LOOK_SECONDS = 1.0
+
+Prices = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class FinishedCall:
+    """
+    A call that is over.
+
+    :param result: What came of it, as ``CallResult.to_dict`` writes it.
+    :param entries: What happened in it.
+    """
+
+    result: dict[str, Any]
+    entries: tuple[TimelineEntry, ...] = ()
+
+
+def finished_call(
+    switchboard: SwitchboardClient,
+    call: SwitchboardCall,
+    holder: str,
+    prices: Prices | None = None,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> FinishedCall:
+    """
+    Read the result of a call that is over; write it, where nobody has.
+
+    :param switchboard: Client of the line at its switchboard.
+    :param call: The call, over.
+    :param holder: Stable name of who asks.
+    :param prices: Own prices for the estimate of the cost, checked.
+    :param sleep: Waits; for tests.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+
+    Retries: the first result that was written stays.
+    """
+    kept = _kept(switchboard, call, sleep)
+    if kept is not None and kept.is_finished and kept.result is not None:
+        return FinishedCall(dict(kept.result), kept.entries)
+    result = result_without_end(call, kept, datetime.now(timezone.utc), prices)
+    if call.accepted_at is not None:
+        try:
+            opened = switchboard.open_conversation(call.call_id, holder)
+            kept = switchboard.finish_conversation(call.call_id, opened.generation, result.outcome, result.to_dict())
+        except SwitchboardError:
+            pass  # It can be told again from the same row, the next time.
+    written = kept.result if kept is not None and kept.is_finished else None
+    return FinishedCall(dict(written or result.to_dict()), kept.entries if kept is not None else ())
+
+
+def _kept(switchboard: SwitchboardClient, call: SwitchboardCall, sleep: Callable[[float], None]) -> Conversation | None:
+    """Return the conversation; where it may just be getting its result, wait for that."""
+    while True:
+        kept = switchboard.conversation(call.call_id)
+        if kept is None or kept.is_finished or call.ended_at is None:
+            return kept
+        if datetime.now(timezone.utc) - call.ended_at > timedelta(seconds=LATE_SECONDS):
+            return kept
+        sleep(LOOK_SECONDS)
+
+
+async def finish_ended_call(
+    switchboard: AsyncSwitchboardClient, call_id: str, holder: str, prices: Prices | None = None
+) -> None:
+    """
+    Write the result of a call that was just ended from outside, from what is known.
+
+    :param switchboard: Client of the line at its switchboard.
+    :param call_id: The call.
+    :param holder: Stable name of who ended it.
+    :param prices: Own prices for the estimate of the cost, checked.
+    :raises SwitchboardError: It could not be written; whoever asks for the result later writes it.
+    """
+    call = await switchboard.call(call_id)
+    opened = await switchboard.open_conversation(call_id, holder)
+    if not opened.is_finished:
+        result = result_without_end(call, opened, datetime.now(timezone.utc), prices)
+        await switchboard.finish_conversation(call_id, opened.generation, result.outcome, result.to_dict())

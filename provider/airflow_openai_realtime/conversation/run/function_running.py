@@ -1,0 +1,128 @@
+"""
+Running the functions of a DAG author for the model: in the triggerer, for so long at most, and never twice.
+
+What goes wrong is told to the model in words, to the log in one line (which function, what kind of error and where,
+nothing of its text: that may quote the caller), and in full to the call's timeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_openai_realtime.api.untrusted import tame
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.timeline.entries import LONGEST_TEXT
+from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
+from airflow_openai_realtime.conversation.rules.plan import FunctionSpec
+from airflow_openai_realtime.conversation.rules.result_checking import load_object
+from airflow_openai_realtime.conversation.run.function_threads import run_in_thread
+
+LONGEST_OUTPUT = LONGEST_TEXT
+
+_FAILED = "This did not work. Tell the caller that it cannot be done at the moment, and do not try it again."
+_TIMED_OUT = "This took too long. It may have worked or not: do not try it again, and tell the caller so."
+_UNUSABLE = "This was done, but its answer cannot be read. Do not try it again."
+
+
+async def run_function(spec: FunctionSpec, arguments: str, call: SwitchboardCall) -> ToolAnswer:
+    """
+    Run a function once.
+
+    :param spec: Which one, and how long it may take.
+    :param arguments: JSON text of the model's: untrusted.
+    :param call: Given to a function that wants it.
+    :return: What the model is to be told. Nothing is raised, whatever the function does.
+
+    Retries: none.
+    """
+    try:
+        given = json.loads(arguments or "{}")
+        if not isinstance(given, dict):
+            raise ValueError("no object")
+        given = tame(given)
+    except (ValueError, RecursionError):
+        return ToolAnswer("bad_arguments", "The arguments must be a JSON object. Call it again with one.")
+    # Importing may be slow, and so may checking the arguments with the author's own types.
+    work = asyncio.ensure_future(_run(spec, given, call))
+    try:
+        done, _ = await asyncio.wait([work], timeout=spec.timeout_seconds)
+    finally:
+        # Not waited for: a coroutine may refuse to be cancelled.
+        work.cancel()
+        work.add_done_callback(_forget)
+    if not done:
+        return ToolAnswer("timed_out", _TIMED_OUT, f"took longer than {spec.timeout_seconds:g} s")
+    if work.cancelled():
+        return ToolAnswer("failed", _FAILED, "was cancelled")
+    error = work.exception()
+    return _failure(error) if error is not None else work.result()
+
+
+async def _run(spec: FunctionSpec, given: Mapping[str, Any], call: SwitchboardCall) -> ToolAnswer:
+    prepared = await run_in_thread(lambda: _prepare(spec, given, call))
+    if isinstance(prepared, ToolAnswer):
+        return prepared
+    is_coroutine = inspect.iscoroutinefunction(inspect.unwrap(prepared.func))
+    value = prepared() if is_coroutine else await run_in_thread(prepared)
+    if inspect.isawaitable(value):
+        try:
+            value = await value
+        except (SystemExit, KeyboardInterrupt) as error:
+            # These would end the triggerer.
+            raise RuntimeError(type(error).__name__) from error
+    return _answer_of(value)
+
+
+def _prepare(
+    spec: FunctionSpec, given: Mapping[str, Any], call: SwitchboardCall
+) -> functools.partial[Any] | ToolAnswer:
+    """Import the function and check what it is given."""
+    from pydantic import ValidationError
+
+    from airflow_openai_realtime.conversation.author_functions import CALL_PARAMETER, arguments_model
+
+    function: Callable[..., Any] = load_object(spec.path)
+    try:
+        checked = arguments_model(function, spec.name).model_validate(given)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        told = "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in errors[:10])
+        return ToolAnswer("bad_arguments", f"The arguments do not fit. {told}. Correct them, and call it again.")
+    values = {name: getattr(checked, name) for name in checked.model_fields_set}
+    if spec.wants_call:
+        values[CALL_PARAMETER] = call.to_dict()
+    return functools.partial(function, **values)
+
+
+def _answer_of(value: Any) -> ToolAnswer:
+    from pydantic_core import PydanticSerializationError, to_json
+
+    if isinstance(value, str):
+        text = value
+    else:
+        try:
+            text = to_json(value, inf_nan_mode="null").decode()
+        except (PydanticSerializationError, ValueError, RecursionError):
+            return ToolAnswer("unusable", _UNUSABLE, f"returned a {type(value).__name__}, which is not of JSON values")
+    if len(text) > LONGEST_OUTPUT:
+        return ToolAnswer("ok", text[:LONGEST_OUTPUT] + " … (cut)", "returned more than the model is told")
+    return ToolAnswer("ok", text)
+
+
+def _failure(error: BaseException) -> ToolAnswer:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    log = f"failed with {type(error).__name__}{place}"
+    return ToolAnswer("failed", _FAILED, log, {"error": f"{type(error).__name__}: {error}"[:1000]})
+
+
+def _forget(work: asyncio.Future[Any]) -> None:
+    """Take the result of work that nobody waits for, so that nothing complains."""
+    if not work.cancelled():
+        work.exception()

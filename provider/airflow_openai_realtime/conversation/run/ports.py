@@ -1,0 +1,78 @@
+"""What running a call needs of the world."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from airflow_openai_realtime.api.client import HangUpResult
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.saved_conversation import Conversation
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
+from airflow_openai_realtime.calls.witnesses import Account
+from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
+from airflow_openai_realtime.conversation.rules.plan import FunctionSpec
+from airflow_openai_realtime.conversation.run.function_running import run_function
+
+
+class Sideband(Protocol):
+    """The open socket of a call."""
+
+    @property
+    def clean_end(self) -> bool:
+        """Whether the socket was closed in the normal way, as it is when the call is over."""
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over the call's events until the socket closes."""
+
+    async def send(self, event: Mapping[str, Any], /) -> None:
+        """Send a command; raises ``CallGone`` when the socket is closed."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class CallPorts:
+    """
+    What running a call needs of the world.
+
+    :param attach: Opens the sideband socket of a call; raises ``CallGone`` when there is no such call, still so after
+        the seconds given.
+    :param hang_up: Ends a call; ending one that is over is success.
+    :param refer: Asks for a transfer of a call to a target.
+    :param find: The switchboard's row of a call; None when it has none.
+    :param ended: Tells the switchboard that a call is over since a time, as its holder saw it; returns the row with the
+        account that stands. Must not raise when it cannot be reached; returns None then.
+    :param open: Opens the conversation of a call, for the holder.
+    :param read: Reads the conversation of a call as it is now; None when it has none.
+    :param append: Saves timeline entries under a generation; returns the keys that were new.
+    :param give_up: Tells the switchboard that the holder of a generation stops though the conversation goes on.
+    :param finish: Writes outcome and result.
+    :param report: Called with lines for the log of who runs the call; they hold no personal data.
+    :param run_function: Runs a function of a DAG author; never raises.
+    :param now: The time, aware.
+    :param sleep: Waits, in seconds.
+    :param prices: Own prices for the estimate of the cost, checked; see ``calls/timeline/prices.py``.
+    """
+
+    attach: Callable[[str, float], AbstractAsyncContextManager[Sideband]]
+    hang_up: Callable[[str], Awaitable[HangUpResult]]
+    refer: Callable[[str, str], Awaitable[None]]
+    find: Callable[[str], Awaitable[SwitchboardCall | None]]
+    ended: Callable[[str, Account, datetime], Awaitable[SwitchboardCall | None]]
+    open: Callable[[str], Awaitable[Conversation]]
+    read: Callable[[str], Awaitable[Conversation | None]]
+    append: Callable[[str, int, Sequence[TimelineEntry]], Awaitable[frozenset[str]]]
+    give_up: Callable[[str, int], Awaitable[None]]
+    finish: Callable[[str, int, str, Mapping[str, Any], Sequence[TimelineEntry]], Awaitable[Conversation]]
+    report: Callable[[str], None]
+    run_function: Callable[[FunctionSpec, str, SwitchboardCall], Awaitable[ToolAnswer]] = run_function
+    now: Callable[[], datetime] = _utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    prices: Mapping[str, Mapping[str, Any]] | None = None

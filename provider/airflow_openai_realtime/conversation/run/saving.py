@@ -1,0 +1,237 @@
+"""
+Saving the progress of a conversation at the switchboard, beside the call: the call never waits for it.
+
+What is new is saved every second, and what must not get lost at once. While the switchboard is away it is kept
+here, so long as it is not too much, and the call goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.calls.saved_conversation import Conversation
+from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
+from airflow_openai_realtime.conversation.run.ports import CallPorts
+from airflow_openai_realtime.conversation.run.timers import wait_for_any
+from airflow_openai_realtime.exceptions import (
+    ConversationSuperseded,
+    InvalidInput,
+    OpenAIRealtimeError,
+    SwitchboardError,
+    SwitchboardUnreachable,
+)
+
+#: How often progress is saved, in seconds.
+SAVE_SECONDS = 1.0
+#: Pauses while the switchboard is away, in seconds: the first, and the longest.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 10.0
+#: So many entries wait for the switchboard; of more, the oldest that only say what was said are dropped.
+MOST_WAITING = 2_000
+
+
+class Saving:
+    """
+    Saves one conversation.
+
+    :param ports: The switchboard and the clock.
+    :param call_id: The call.
+    :param on_opened: Called with the conversation once it is open.
+    """
+
+    def __init__(self, ports: CallPorts, call_id: str, on_opened: Callable[[Conversation], None]) -> None:
+        self._ports = ports
+        self._call_id = call_id
+        self._on_opened = on_opened
+        self._waiting: deque[TimelineEntry] = deque()
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._saved: dict[str, asyncio.Future[bool]] = {}
+        self._known: frozenset[str] = frozenset()
+        self._told: set[str] = set()
+        self.conversation: Conversation | None = None
+
+    def add(self, entry: TimelineEntry, *, at_once: bool) -> None:
+        """
+        Save an entry: with the next ones, or at once.
+
+        :param entry: The entry.
+        :param at_once: Whether it does not wait for others.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            self._drop_one()
+        self._waiting.append(entry)
+        self._wake.set()
+        if at_once:
+            self._saved.setdefault(entry.key, asyncio.get_running_loop().create_future())
+            self._hurry.set()
+
+    async def is_saved(self, key: str, seconds: float) -> bool:
+        """
+        Wait until an entry is saved.
+
+        :param key: Key of an entry that was to be saved at once.
+        :param seconds: How long to wait, in seconds.
+        :return: Whether it was saved now and by us; not when an earlier holder had saved it.
+        """
+        saved = self._saved.get(key)
+        if saved is None:
+            return key not in self._known
+        await wait_for_any({saved}, seconds, self._ports.sleep)
+        return saved.done() and saved.result()
+
+    async def run(self) -> None:
+        """
+        Open the conversation and save what comes, until cancelled.
+
+        :raises ConversationSuperseded: Another holder runs it now, or it is finished.
+        """
+        await self._open()
+        while True:
+            await self._wake.wait()
+            await self._until_due()
+            await self._save_patiently()
+
+    async def leave(self) -> None:
+        """Save what waits, once, and give the conversation up. Nothing is raised when the switchboard is away."""
+        try:
+            await self._save()
+            if self.conversation is not None:
+                await self._ports.give_up(self._call_id, self.conversation.generation)
+        except ConversationSuperseded:
+            return  # It is another holder's already.
+        except OpenAIRealtimeError as error:
+            self._tell(error)
+
+    async def finish(self, result: CallResult, until: datetime) -> CallResult:
+        """
+        Write the result, trying until a time.
+
+        :param result: The result.
+        :param until: When to stop trying, aware.
+        :return: What is written now: the first result of a call stays. When nothing could be written, the one given.
+        :raises ConversationSuperseded: Another holder runs the conversation now.
+        """
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._finish_once(result)
+            except ConversationSuperseded:
+                raise
+            except (SwitchboardError, InvalidInput) as error:
+                self._tell(error)
+                is_hopeless = not isinstance(error, SwitchboardUnreachable)
+                if is_hopeless or self._ports.now() >= until:
+                    self._ports.report(f"The result of call {self._call_id} could not be saved: {error}")
+                    return result
+            await self._ports.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _finish_once(self, result: CallResult) -> CallResult:
+        opened = self.conversation
+        if opened is None:
+            opened = await self._ports.open(self._call_id)
+            self._opened(opened)
+        entries = list(self._waiting)
+        kept = await self._ports.finish(self._call_id, opened.generation, result.outcome, result.to_dict(), entries)
+        self._waiting.clear()
+        return CallResult.from_dict(kept.result) if kept.result is not None else result
+
+    async def _open(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while self.conversation is None:
+            try:
+                self._opened(await self._ports.open(self._call_id))
+            except ConversationSuperseded:
+                raise
+            except SwitchboardError as error:
+                self._tell(error)
+                await self._ports.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _opened(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self._known = frozenset(entry.key for entry in conversation.entries)
+        for entry in [each for each in self._waiting if each.key in self._known]:
+            # Another holder was first while nobody could ask.
+            self._waiting.remove(entry)
+            self._settle(entry.key, False)
+        self._on_opened(conversation)
+        if conversation.is_finished:
+            raise ConversationSuperseded(
+                f"the conversation of call {self._call_id} is finished", code="finished", call_id=self._call_id
+            )
+
+    async def _until_due(self) -> None:
+        if not self._hurry.is_set():
+            hurry = asyncio.ensure_future(self._hurry.wait())
+            try:
+                await wait_for_any({hurry}, SAVE_SECONDS, self._ports.sleep)
+            finally:
+                hurry.cancel()
+        self._wake.clear()
+        self._hurry.clear()
+
+    async def _save_patiently(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while self._waiting:
+            try:
+                await self._save()
+                return
+            except ConversationSuperseded:
+                raise
+            except SwitchboardUnreachable as error:
+                self._tell(error)
+            except (SwitchboardError, InvalidInput) as error:
+                # These entries will not be taken tomorrow either; the result will have what they add up to.
+                self._tell(error)
+                self._drop_batch()
+            await self._ports.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _save(self) -> None:
+        while self._waiting and self.conversation is not None:
+            batch = list(self._waiting)[:MOST_ENTRIES_AT_ONCE]
+            new = await self._ports.append(self._call_id, self.conversation.generation, batch)
+            for entry in batch:
+                self._forget(entry)
+                # What is not new and was not there when we opened it was saved by us: an answer was lost.
+                self._settle(entry.key, entry.key in new or entry.key not in self._known)
+
+    def _forget(self, entry: TimelineEntry) -> None:
+        if self._waiting and self._waiting[0] is entry:
+            self._waiting.popleft()
+        elif entry in self._waiting:
+            self._waiting.remove(entry)
+
+    def _settle(self, key: str, is_ours: bool) -> None:
+        saved = self._saved.pop(key, None)
+        if saved is not None and not saved.done():
+            saved.set_result(is_ours)
+        if not is_ours:
+            self._known |= {key}
+
+    def _drop_one(self) -> None:
+        oldest = next((each for each in self._waiting if each.kind in ("caller", "agent", "usage")), self._waiting[0])
+        self._waiting.remove(oldest)
+        self._settle(oldest.key, False)
+        if "full" not in self._told:
+            self._told.add("full")
+            self._ports.report(
+                f"The switchboard is away for too long: call {self._call_id} loses some of its transcript."
+            )
+
+    def _drop_batch(self) -> None:
+        for entry in list(self._waiting)[:MOST_ENTRIES_AT_ONCE]:
+            self._forget(entry)
+            self._settle(entry.key, False)
+
+    def _tell(self, error: Exception) -> None:
+        kind = type(error).__name__
+        if kind not in self._told:
+            self._told.add(kind)
+            self._ports.report(f"The progress of call {self._call_id} cannot be saved, the call goes on: {error}")

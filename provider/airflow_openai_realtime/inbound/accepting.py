@@ -1,0 +1,125 @@
+"""Accepting a call from a task; the rules are in :mod:`airflow_openai_realtime.calls.acceptance`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.calls.acceptance import (
+    STOPPED,
+    AcceptanceRules,
+    Step,
+    run_steps,
+    telling_ended,
+)
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.owner import TaskIdentity, claimant_of, run_prefixes
+from airflow_openai_realtime.calls.parameters import CallReference
+from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
+    from airflow_openai_realtime.calls.acceptance import Session
+    from airflow_openai_realtime.calls.matching import CallMatch
+
+__all__ = ["STOPPED", "Acceptance", "accepting_claimant", "tell_ended"]
+
+
+@dataclass
+class Acceptance:
+    """
+    One attempt to accept one call.
+
+    :param calls: Client of OpenAI's call endpoints.
+    :param switchboard: Client of the switchboard.
+    :param call_id: The call.
+    :param claimant: Who accepts it; the claimant that has the call, if it is claimed.
+    :param report: Called with lines for the task's log.
+    :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
+    :param is_sole: Whether the claimant must have no other open call.
+    :param sole_match: Which other calls count for that; ``None``: all.
+    """
+
+    calls: CallsClient
+    switchboard: SwitchboardClient
+    call_id: str
+    claimant: str
+    report: Callable[[str], None]
+    is_stopped: Callable[[], bool] = lambda: False
+    is_sole: bool = False
+    sole_match: CallMatch | None = None
+    _rules: AcceptanceRules = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._rules = AcceptanceRules(
+            self.call_id, self.claimant, self.report, self.is_stopped, self.is_sole, self.sole_match
+        )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the claimant has the call, so that it may be hung up."""
+        return self._rules.is_ours
+
+    def accept(
+        self, session: RealtimeSession | Callable[[SwitchboardCall], Session], max_duration_seconds: float
+    ) -> SwitchboardCall:
+        """
+        Accept the call, unless the same claimant has done so before.
+
+        :param session: The session configuration, checked, or what makes one for the call.
+        :param max_duration_seconds: When the call is ended at the latest, in seconds from now, above 0, at most 3,600.
+        :raises CallGone: The call is over.
+        :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
+        :raises ClaimLost: It is another claimant's.
+        :raises CallAlreadyDecided: A client that does not use this switchboard accepted or rejected it.
+        :raises CallError: It was not accepted and rings on for others, or that is not known and it is kept for a retry.
+        :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
+
+        Retries: a second attempt of the same claimant accepts nothing twice.
+        """
+        session_for = session if callable(session) else lambda _: session
+        return run_steps(self._rules.accepting(session_for, max_duration_seconds), self._perform)
+
+    def _perform(self, step: Step) -> Any:
+        port = self.switchboard if step.port == "switchboard" else self.calls
+        return getattr(port, step.method)(*step.arguments)
+
+
+def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard: SwitchboardClient) -> str:
+    """
+    Return who accepts a call: whoever has claimed it for this DAG run, else the task itself.
+
+    :param reference: The call; a call (not just an id) says itself who has claimed it.
+    :param task: The accepting task instance.
+    :param switchboard: Asked who has claimed it, when only the id is known.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+    """
+    if reference.claimed_by is not None:
+        return reference.claimed_by
+    try:
+        claimed_by = switchboard.call(reference.call_id).claimed_by
+    except UnknownCall:
+        claimed_by = None
+    if claimed_by is not None and claimed_by.startswith(run_prefixes(task)):
+        return claimed_by
+    return claimant_of(task)
+
+
+def tell_ended(
+    switchboard: SwitchboardClient, call_id: str, reason: str, report: Callable[[str], None]
+) -> SwitchboardCall | None:
+    """
+    Tell the switchboard that a call is over, if it can be reached.
+
+    :param switchboard: Client of the switchboard.
+    :param call_id: The call.
+    :param reason: Why.
+    :param report: Called with a line for the log when it cannot be told.
+    :return: The switchboard's row, or ``None`` when it has none or could not be reached.
+    """
+    return run_steps(
+        telling_ended(call_id, reason, report), lambda step: getattr(switchboard, step.method)(*step.arguments)
+    )

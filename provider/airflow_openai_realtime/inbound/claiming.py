@@ -1,0 +1,56 @@
+"""Taking all calls that ring, at once, for a task that has been told that somebody calls."""
+
+from __future__ import annotations
+
+from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, RINGING, SwitchboardCall
+from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.inbound.listeners import Match, Report
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+
+#: Most calls to look at; the switchboard's limit for one answer.
+MOST_CALLS = 1000
+
+
+def ringing_calls(client: SwitchboardClient, match: Match) -> list[SwitchboardCall]:
+    """
+    Return the calls that ring, are unclaimed, and match; oldest first.
+
+    :param client: Client of the line at its switchboard.
+    :param match: Which calls are wanted.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+    """
+    return [call for call in client.calls(state=RINGING, limit=MOST_CALLS).calls if match.matches(call)]
+
+
+def claim_ringing(
+    client: SwitchboardClient, match: Match, claimant: str, report: Report, *, most: int
+) -> list[SwitchboardCall]:
+    """
+    Claim the calls that ring, are unclaimed, and match. Calls that the claimant has already come first.
+
+    When the switchboard stops to answer in between, what was claimed until then is returned: those calls are nobody
+    else's any more.
+
+    :param client: Client of the line at its switchboard.
+    :param match: Which calls are wanted.
+    :param claimant: Stable name of who claims.
+    :param report: Called with lines for the log of who claims.
+    :param most: How many calls to have at most; the others go on ringing.
+    :raises SwitchboardUnreachable: The switchboard did not answer, and nothing is claimed.
+    """
+    own = client.calls(claimed_by=claimant).calls
+    claimed = [call for call in own if call.state in (CLAIMED, ACCEPTED) and match.meets(call)]
+    try:
+        for call in ringing_calls(client, match):
+            if len(claimed) >= most:
+                report(f"{most} calls are claimed; the others go on ringing.")
+                break
+            try:
+                claimed.append(client.claim(call.call_id, claimant))
+            except (ClaimLost, UnknownCall) as error:
+                report(f"Call {call.call_id} is not claimed: {error}")
+    except SwitchboardUnreachable as error:
+        if not claimed:
+            raise
+        report(f"The switchboard stopped to answer; going on with the {len(claimed)} calls that are claimed: {error}")
+    return claimed

@@ -1,0 +1,259 @@
+"""
+One long poll for all that wait for calls of a line in this process.
+
+A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. Whoever waits for a call
+enters as a :class:`Waiter` with what it looks for; matching is done here, so 500 waiters cost one request at a time. A
+ringing call is offered to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at
+the switchboard, and a hundred local claims for one call would only delay the one that counts. A call that a waiter's
+claimant has already (the waiter was moved here from another process) is offered to it first. A waiter that looks for
+calls that a standing order has answered is offered those in the same way.
+
+An :class:`Observer` only looks on: it sees what rings, and takes no offer away from those who wait.
+
+When the switchboard cannot be reached, the feed goes on trying and tells everybody who listens, to be reported in the
+listener's own log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+from airflow_openai_realtime.calls.call import ACCEPTED, OPEN_CALL_STATES, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.order import order_of_claimant
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
+from airflow_openai_realtime.inbound.listeners import Match, Observer, Report, Waiter
+from airflow_openai_realtime.inbound.own_calls import newest_own
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+
+__all__ = ["CallFeed", "Match", "Observer", "Report", "Waiter"]
+
+#: How long one long poll may last, in seconds; Airflow's API server ends idle requests after its worker time-out.
+POLL_SECONDS = 20.0
+#: Pauses after failed polls, in seconds: the first, and the longest.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+#: How long the next poll is held back when a call was offered, in seconds: whoever was offered it then sends its
+#: request over the connection that the poll has just left, which is open, and the poll opens another one.
+HEAD_START_SECONDS = 0.002
+#: Most calls to read at once; the switchboard's limit.
+PAGE_LIMIT = 1000
+
+
+class CallFeed:
+    """
+    The open calls of one line, followed by one long poll.
+
+    :param client: Client of the line at its switchboard; claims of the waiters go through it too.
+    :param sleep: Waits between failed polls; for tests.
+    :param monotonic: Seconds that only grow; for tests.
+    """
+
+    def __init__(
+        self,
+        client: AsyncSwitchboardClient,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client = client
+        self.monotonic = monotonic
+        #: Why the last poll failed; ``None`` while polls succeed.
+        self.trouble: str | None = None
+        #: Set when going on makes no sense; every listener raises it.
+        self.failure: OpenAIRealtimeError | None = None
+        self._sleep = sleep
+        self._ringing: dict[str, SwitchboardCall] = {}
+        self._answered: dict[str, SwitchboardCall] = {}  # by standing orders, and not taken over
+        self._taken: dict[str, dict[str, SwitchboardCall]] = {}  # by claimant, then by call id
+        self._taker_of: dict[str, str] = {}
+        self._offered: dict[str, Waiter] = {}
+        self._waiters: dict[Waiter, None] = {}
+        self._observers: dict[Observer, None] = {}
+        self._poll: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def waiter(self, match: Match, claimant: str, report: Report) -> AsyncIterator[Waiter]:
+        """
+        Wait for calls. The first waiter starts the poll.
+
+        Leaving with an exception gives a call that was on offer to the next waiter; leaving without one says that it
+        was taken.
+
+        :param match: What is looked for.
+        :param claimant: Stable name of who waits.
+        :param report: Called in the waiter's task with lines for its log.
+        """
+        waiter = Waiter(self, match, claimant, report)
+        self._waiters[waiter] = None
+        self._start()
+        self._match_all()
+        try:
+            yield waiter
+        except BaseException:
+            self._leave(waiter, taken=False)
+            raise
+        else:
+            self._leave(waiter, taken=True)
+
+    @contextmanager
+    def observer(self, report: Report) -> Iterator[Observer]:
+        """
+        Look on, without taking offers from those who wait. The first listener starts the poll.
+
+        :param report: Called in the observer's task with lines for its log.
+        """
+        observer = Observer(self, report)
+        self._observers[observer] = None
+        self._start()
+        try:
+            yield observer
+        finally:
+            del self._observers[observer]
+
+    @property
+    def ringing(self) -> tuple[SwitchboardCall, ...]:
+        """The calls that ring, as far as is known here, oldest first."""
+        return tuple(self._ringing.values())
+
+    def refuse(self, waiter: Waiter) -> None:
+        """Forget the call on offer to this waiter: it cannot have it. Then offer it another."""
+        if waiter.offer is not None:
+            # Else an own call would be offered again at once, until the switchboard says that it is over.
+            self._forget_taken(waiter.offer.call_id)
+        self._settle(waiter, forget=True)
+        self._match_all()
+
+    async def close(self) -> None:
+        """End the poll and close the client."""
+        try:
+            if self._poll is not None:
+                self._poll.cancel()
+                await asyncio.wait([self._poll])
+        finally:
+            await self.client.__aexit__(None, None, None)
+
+    # -- the poll -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._poll is None:
+            # An empty context: the poll serves everybody, so its log lines must not carry the first listener's task.
+            self._poll = contextvars.Context().run(asyncio.get_running_loop().create_task, self._follow())
+
+    async def _follow(self) -> None:
+        cursor: str | None = None
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                cursor = await self._read(cursor)
+            except SwitchboardRefused as error:
+                if cursor is None:
+                    self.failure = error
+                    self._wake_all()
+                    return
+                cursor = None
+            except Exception as error:
+                # A feed that ends on an error would leave all waiters deaf, so it goes on whatever went wrong.
+                self.trouble = f"{type(error).__name__}: {error}"
+                self._wake_all()
+                # After a break the state is read anew: a switchboard that restarted may not know the cursor, and what
+                # rang and stopped meanwhile is of no use to anybody.
+                cursor = None
+                await self._sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            else:
+                pause = FIRST_PAUSE_SECONDS
+
+    async def _read(self, cursor: str | None) -> str | None:
+        if cursor is None:
+            page = await self.client.calls(state=",".join(OPEN_CALL_STATES), limit=PAGE_LIMIT)
+            self._ringing.clear()
+            self._answered.clear()
+            self._taken.clear()
+            self._taker_of.clear()
+        else:
+            page = await self.client.calls(after=cursor, wait_seconds=POLL_SECONDS, limit=PAGE_LIMIT)
+        if self.trouble is not None:
+            self.trouble = None
+            self._wake_all()
+        for call in page.calls:
+            self._note(call)
+        offered_before = len(self._offered)
+        self._match_all()
+        for observer in self._observers:
+            observer.wake()
+        if len(self._offered) > offered_before:
+            await self._sleep(HEAD_START_SECONDS)
+        return page.cursor
+
+    def _note(self, call: SwitchboardCall) -> None:
+        """Keep what is new about a call."""
+        self._forget_taken(call.call_id)
+        if call.state == RINGING:
+            # Perhaps again: a claim that came to nothing was given back.
+            self._ringing[call.call_id] = call
+            return
+        self._ringing.pop(call.call_id, None)
+        self._answered.pop(call.call_id, None)
+        if order_of_claimant(call.claimed_by) is not None:
+            if call.state == ACCEPTED:
+                self._answered[call.call_id] = call
+        elif call.claimed_by is not None and not call.is_over:
+            self._taken.setdefault(call.claimed_by, {})[call.call_id] = call
+            self._taker_of[call.call_id] = call.claimed_by
+
+    def _forget_taken(self, call_id: str) -> None:
+        claimant = self._taker_of.pop(call_id, None)
+        if claimant is not None:
+            del self._taken[claimant][call_id]
+            if not self._taken[claimant]:
+                del self._taken[claimant]
+
+    # -- offers ---------------------------------------------------------------------------------------------------
+
+    def _match_all(self) -> None:
+        idle = [waiter for waiter in self._waiters if waiter.offer is None]
+        for waiter in list(idle):
+            own = newest_own(self._taken.get(waiter.claimant, {}).values(), waiter.match)
+            if own is not None:
+                self._offer(own, waiter, idle)
+        self._match(self._ringing, [waiter for waiter in idle if not waiter.takes_answered])
+        self._match(self._answered, [waiter for waiter in idle if waiter.takes_answered])
+
+    def _match(self, calls: Mapping[str, SwitchboardCall], idle: list[Waiter]) -> None:
+        for call in calls.values():
+            if not idle:
+                return
+            if call.call_id not in self._offered:
+                wanting = next((waiter for waiter in idle if waiter.match.matches(call)), None)
+                if wanting is not None:
+                    self._offer(call, wanting, idle)
+
+    def _offer(self, call: SwitchboardCall, waiter: Waiter, idle: list[Waiter]) -> None:
+        self._offered[call.call_id] = waiter
+        waiter.offer = call
+        waiter.wake()
+        idle.remove(waiter)
+
+    def _settle(self, waiter: Waiter, *, forget: bool) -> None:
+        """Take back what was on offer to a waiter, and forget that call if nobody here can have it any more."""
+        if waiter.offer is None:
+            return
+        call_id = waiter.offer.call_id
+        waiter.offer = None
+        self._offered.pop(call_id, None)
+        if forget:
+            (self._answered if waiter.takes_answered else self._ringing).pop(call_id, None)
+
+    def _leave(self, waiter: Waiter, *, taken: bool) -> None:
+        del self._waiters[waiter]
+        self._settle(waiter, forget=taken)
+        self._match_all()
+
+    def _wake_all(self) -> None:
+        for listener in (*self._waiters, *self._observers):
+            listener.wake()

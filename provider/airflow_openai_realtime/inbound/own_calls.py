@@ -1,0 +1,67 @@
+"""The calls that a claimant has had: what a task that starts again finds of its earlier tries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, SwitchboardCall
+from airflow_openai_realtime.exceptions import SwitchboardUnreachable
+from airflow_openai_realtime.inbound.listeners import Match
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+
+#: Pauses while the switchboard is away, in seconds: the first, and the longest.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+def newest_own(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
+    """
+    Of the calls of one claimant, the one that is alive and asked for; the newest if there are several.
+
+    :param calls: The claimant's calls.
+    :param match: What is asked for now. Calls of another contact, who stood in the task's place before, do not count.
+    """
+    alive = [call for call in calls if call.state in (CLAIMED, ACCEPTED) and match.meets(call)]
+    return max(alive, key=lambda call: call.received_at, default=None)
+
+
+def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
+    """
+    Of the calls of one claimant, the newest that was accepted, live or over.
+
+    :param calls: The claimant's calls in any state.
+    :param match: What is looked for now: a task that was cleared may be told to want another call than before.
+    """
+    accepted = [call for call in calls if call.accepted_at is not None and match.meets(call)]
+    return max(accepted, key=lambda call: call.received_at, default=None)
+
+
+async def accepted_before(
+    switchboard: AsyncSwitchboardClient,
+    claimant: str,
+    match: Match,
+    *,
+    seconds: float,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> SwitchboardCall | None:
+    """
+    Ask for the call that a claimant has accepted before, also one that is over by now. Asks on while nobody answers.
+
+    :param switchboard: Client of the line at its switchboard.
+    :param claimant: Stable name of the task.
+    :param match: What is looked for.
+    :param seconds: How long to ask on, in seconds.
+    :param sleep: Waits; for tests.
+    :raises SwitchboardUnreachable: Nobody has answered.
+    """
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + seconds, FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return newest_accepted((await switchboard.calls(claimed_by=claimant)).calls, match)
+        except SwitchboardUnreachable:
+            if loop.time() >= until:
+                raise
+        await sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

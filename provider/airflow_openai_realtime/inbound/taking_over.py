@@ -1,0 +1,80 @@
+"""Taking over a live call that a standing order has answered, so that a DAG looks after it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from airflow_openai_realtime.calls.call import ACCEPTED, SwitchboardCall
+from airflow_openai_realtime.calls.matching import CallMatch
+from airflow_openai_realtime.calls.order import claimant_of_order
+from airflow_openai_realtime.exceptions import ClaimLost, UnknownCall
+from airflow_openai_realtime.inbound.own_calls import newest_own
+from airflow_openai_realtime.inbound.waiting import Claiming, Sleep, taken_up
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+
+
+@dataclass(frozen=True)
+class AnsweredMatch:
+    """
+    What is looked for: a call that a standing order has accepted, and that is still the order's.
+
+    :param order: Name of the order.
+    :param match: What else must hold.
+    """
+
+    order: str
+    match: CallMatch
+    takes_answered = True
+
+    def matches(self, call: SwitchboardCall, /) -> bool:
+        """Tell whether this call is wanted."""
+        is_the_orders = call.state == ACCEPTED and call.claimed_by == claimant_of_order(self.order)
+        return is_the_orders and self.match.matches(call)
+
+    def meets(self, call: SwitchboardCall, /) -> bool:
+        """Tell whether a call that was taken over before is the one that is asked for."""
+        return self.match.matches(call)
+
+
+class TakingOver(Claiming):
+    """
+    Takes calls over, as others are claimed. For the caller nothing changes.
+
+    :param client: Client of the line at its switchboard.
+    :param claimant: Stable name of who waits.
+    :param order: Name of the order.
+    :param sleep: Waits between attempts; for tests.
+    """
+
+    status = ACCEPTED
+
+    def __init__(self, client: AsyncSwitchboardClient, claimant: str, order: str, sleep: Sleep = asyncio.sleep) -> None:
+        super().__init__(client, claimant, sleep)
+        self._order = order
+
+    async def _ask(self, call_id: str) -> SwitchboardCall:
+        return await self._client.take_over(call_id, self._claimant, self._order)
+
+
+def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str) -> SwitchboardCall | None:
+    """
+    Look once: the call the claimant already has, else the oldest one that the order has answered and that matches.
+
+    :param client: Client of the line at its switchboard.
+    :param match: What is looked for.
+    :param claimant: Stable name of who looks.
+    :return: The call, or ``None`` when there is none.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+    """
+    own = newest_own(client.calls(claimed_by=claimant).calls, match)
+    own = own and taken_up(client, own, claimant)
+    if own is not None:
+        return own
+    for call in client.calls(state=ACCEPTED, claimed_by=claimant_of_order(match.order)).calls:
+        if match.matches(call):
+            try:
+                return client.take_over(call.call_id, claimant, match.order)
+            except (ClaimLost, UnknownCall):
+                continue
+    return None

@@ -1,0 +1,296 @@
+"""
+Waiting for one call: find it, take it, keep it. What taking means, a claim or more, a :class:`Taker` knows.
+
+Whoever waits is known to the switchboard by a stable name, its *claimant*. A claim belongs to that name, not to the
+process that made it: a waiter that starts again first looks for the call it already has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_openai_realtime.calls.call import CLAIMED, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.errors import HAS_ANOTHER, MoveRefused
+from airflow_openai_realtime.exceptions import (
+    ClaimLost,
+    DialError,
+    SwitchboardUnreachable,
+    UnknownCall,
+)
+from airflow_openai_realtime.inbound.feed import CallFeed, Match, Report, Waiter
+from airflow_openai_realtime.inbound.own_calls import newest_own
+from airflow_openai_realtime.outbound import outcomes
+from airflow_openai_realtime.outbound.carriers.port import AsyncDialer
+from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+
+#: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
+CLAIM_AGAIN_SECONDS = 0.5
+
+TIMEOUT = "timeout"
+NOT_ANSWERED = "not_answered"
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Waited:
+    """
+    How the waiting ended.
+
+    :param status: ``claimed`` or ``accepted``, whichever the taker does; ``timeout`` or ``not_answered``.
+    :param call: The call, when there is one.
+    :param outcome: Why no call came, as far as the carrier says: one of ``busy, no_answer, failed, canceled, gone``.
+        With ``timeout`` it is ``canceled``: the placed call was taken back.
+    """
+
+    status: str
+    call: SwitchboardCall | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True)
+class CarrierWatch:
+    """
+    The carrier's view of a call that was placed.
+
+    :param dialer: Asked for the status of the call.
+    :param carrier_call_id: The carrier's id of it.
+    :param poll_seconds: Pause between two questions, in seconds, above 0.
+    """
+
+    dialer: AsyncDialer
+    carrier_call_id: str
+    poll_seconds: float = 2.0
+
+
+class Taker(Protocol):
+    """Takes a call that is on offer."""
+
+    #: What a call that was taken is.
+    status: str
+    #: Whether it is at something that must not be broken off when the time is over.
+    is_busy: bool
+    #: Set when the time is over: what it is at is the last.
+    is_last: bool
+
+    async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
+        """
+        Take a call that is on offer, or that the claimant has already.
+
+        :return: The call, or ``None`` when it cannot be had.
+        :raises MoveRefused: ``has_another``: the claimant has a call already, and takes that.
+        """
+
+
+class Claiming:
+    """
+    Claims calls, and leaves them ringing.
+
+    :param client: Client of the line at its switchboard.
+    :param claimant: Stable name of who waits.
+    :param sleep: Waits between attempts; for tests.
+    """
+
+    status = CLAIMED
+    is_busy = False
+
+    def __init__(self, client: AsyncSwitchboardClient, claimant: str, sleep: Sleep = asyncio.sleep) -> None:
+        self.is_last = False
+        self._client = client
+        self._claimant = claimant
+        self._sleep = sleep
+
+    async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
+        """Claim a call; see :meth:`Taker.take`."""
+        if call.claimed_by == self._claimant and call.state == CLAIMED:
+            return call
+        while True:
+            try:
+                return await self._ask(call.call_id)
+            except (ClaimLost, UnknownCall):
+                return None
+            except SwitchboardUnreachable:
+                # It may be ours all the same; asking again as the same claimant is told yes.
+                await self._sleep(CLAIM_AGAIN_SECONDS)
+
+    async def _ask(self, call_id: str) -> SwitchboardCall:
+        return await self._client.claim(call_id, self._claimant)
+
+
+def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> SwitchboardCall | None:
+    """
+    Look once: the call the claimant already has, else claim the first ringing call that matches.
+
+    :param client: Client of the line at its switchboard.
+    :param match: What is looked for.
+    :param claimant: Stable name of who looks.
+    :return: The claimed call, or None when none rings that is wanted.
+    :raises SwitchboardUnreachable: The switchboard did not answer.
+    """
+    own = newest_own(client.calls(claimed_by=claimant).calls, match)
+    own = own and taken_up(client, own, claimant)
+    if own is not None:
+        return own
+    for call in client.calls(state=RINGING).calls:
+        if match.matches(call):
+            try:
+                return client.claim(call.call_id, claimant)
+            except (ClaimLost, UnknownCall):
+                continue
+    return None
+
+
+def taken_up(client: SwitchboardClient, own: SwitchboardCall, claimant: str) -> SwitchboardCall | None:
+    """
+    Go on with a call that an earlier try of the task has left behind, so that it does not end.
+
+    :param client: Client of the line at its switchboard.
+    :param own: The claimant's call.
+    :param claimant: Stable name of the task.
+    :return: The call; ``None``: it ends nevertheless.
+    """
+    if not own.end_is_delayed:
+        return own
+    try:
+        return client.claim(own.call_id, claimant)
+    except (ClaimLost, UnknownCall):
+        return None
+
+
+async def wait_for_call(
+    feed: CallFeed,
+    *,
+    match: Match,
+    claimant: str,
+    seconds: float,
+    report: Report,
+    carrier: CarrierWatch | None = None,
+    taker: Taker | None = None,
+    sleep: Sleep = asyncio.sleep,
+) -> Waited:
+    """
+    Wait until a matching call is taken, the time is over, or the carrier says that there will be none.
+
+    When the time is over, a placed call is taken back at the carrier. A person who picks up in that moment is waited
+    for, and when the call does not come in, it is ended.
+
+    :param feed: Feed of the line; all waiters of a process share one.
+    :param match: What is looked for.
+    :param claimant: Stable name of who waits.
+    :param seconds: How long to wait, in seconds; 0 or less looks once.
+    :param report: Called with lines for the log of who waits.
+    :param carrier: The placed call to ask after, for outbound calls.
+    :param taker: Takes the call; left out, it is claimed.
+    :param sleep: Waits between questions; for tests.
+    :raises SwitchboardRefused: The switchboard refused the token.
+    :raises CallError: The taker failed, and not because the call is gone.
+    """
+    taker = taker or Claiming(feed.client, claimant, sleep)
+    waited = await _wait(feed, match, claimant, seconds, report, carrier, taker, sleep)
+    if waited.status != TIMEOUT or carrier is None:
+        return waited
+    call = await take_back(carrier.dialer, carrier.carrier_call_id, report)
+    if call is None:
+        return waited
+    if call.status == "canceled":
+        return Waited(TIMEOUT, outcome=outcomes.outcome_of(call))
+    # The person has picked up, or the call is over, and its webhook may be under way.
+    taker.is_last = False
+    late = await _wait(feed, match, claimant, outcomes.LATE_WEBHOOK_SECONDS, report, None, taker, sleep)
+    if late.call is not None:
+        return late
+    if not call.final:
+        await end_picked_up(carrier.dialer, carrier.carrier_call_id, report)
+        return Waited(NOT_ANSWERED, outcome=outcomes.GONE)
+    return Waited(NOT_ANSWERED, outcome=outcomes.outcome_of(call))
+
+
+async def _wait(
+    feed: CallFeed,
+    match: Match,
+    claimant: str,
+    seconds: float,
+    report: Report,
+    carrier: CarrierWatch | None,
+    taker: Taker,
+    sleep: Sleep,
+) -> Waited:
+    taking = asyncio.create_task(_take_one(feed, match, claimant, report, taker, sleep))
+    asking = asyncio.create_task(_not_answered(carrier, report, sleep)) if carrier is not None else None
+    tasks = [task for task in (taking, asking) if task is not None]
+    taken, outcome = None, None
+    try:
+        await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+        taker.is_last = True
+        if taker.is_busy and not taking.done():
+            await asyncio.wait([taking])
+        if taking.done():
+            taken = taking.result()
+        elif asking is not None and asking.done():
+            outcome = asking.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if taken is None:
+        # A claim may have been under way when the waiting ended; then the call is ours after all.
+        own = await _own_call(feed.client, claimant, match)
+        taken = await taker.take(own) if own is not None else None
+    if taken is not None:
+        return Waited(taker.status, call=taken)
+    return Waited(NOT_ANSWERED, outcome=outcome) if outcome else Waited(TIMEOUT)
+
+
+async def _take_one(
+    feed: CallFeed, match: Match, claimant: str, report: Report, taker: Taker, sleep: Sleep
+) -> SwitchboardCall | None:
+    """Return the call that was taken, or ``None`` when the time is over and what the taker was at came to nothing."""
+    while True:
+        try:
+            async with feed.waiter(match, claimant, report) as waiter:
+                return await _take_offered(waiter, taker)
+        except MoveRefused as error:
+            # Raised out of the waiter, so that the call that was on offer goes to somebody else who waits here.
+            if error.code != HAS_ANOTHER:
+                raise
+        own = await _own_call(feed.client, claimant, match)
+        taken = await taker.take(own) if own is not None else None
+        if taken is not None or taker.is_last:
+            return taken
+        await sleep(CLAIM_AGAIN_SECONDS)
+
+
+async def _take_offered(waiter: Waiter, taker: Taker) -> SwitchboardCall | None:
+    while True:
+        taken = await taker.take(await waiter.next_call())
+        if taken is not None or taker.is_last:
+            return taken
+
+
+async def _own_call(client: AsyncSwitchboardClient, claimant: str, match: Match) -> SwitchboardCall | None:
+    try:
+        return newest_own((await client.calls(claimed_by=claimant)).calls, match)
+    except SwitchboardUnreachable:
+        return None
+
+
+async def _not_answered(carrier: CarrierWatch, report: Report, sleep: Sleep) -> str:
+    """Return the outcome once the carrier's call is over; the caller stops this when a call comes in."""
+    told = False
+    while True:
+        try:
+            call = await carrier.dialer.look(carrier.carrier_call_id)
+        except DialError as error:
+            if not told:
+                report(f"The carrier cannot say how the call goes, trying on: {error}")
+            told = True
+        else:
+            if call.final:
+                if call.status == "completed":
+                    await sleep(outcomes.LATE_WEBHOOK_SECONDS)
+                return outcomes.outcome_of(call)
+        await sleep(carrier.poll_seconds)

@@ -1,0 +1,131 @@
+"""The link from a task to its call."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.configuration import conf
+
+from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_numbers
+from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.ui import path_of_attempt, path_of_call, path_of_claimed
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk.types import TaskInstanceKey
+
+
+#: XCom key of the call's id.
+CALL_ID_KEY = "call_id"
+
+
+class CallLink(BaseOperatorLink):
+    """
+    Leads from a task to its call on the Calls page.
+
+    Airflow asks for it when the task has run, also when it has deferred, and keeps the answer in XCom. While the task
+    has no call yet, the link names the attempt, or the task that waits; the page shows the call from there as soon as
+    there is one.
+    """
+
+    name = "Call"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """
+        Return where the call is shown, below Airflow's address; empty for a task that has none and waits for none.
+
+        :param operator: The task.
+        :param ti_key: Which instance of it; the operator knows its call itself.
+        """
+        conn_id = str(getattr(operator, "openai_realtime_conn_id", ""))
+        call_id, attempt_id = (getattr(operator, f"shown_{what}_id", None) for what in ("call", "attempt"))
+        if call_id:
+            path = path_of_call(conn_id, call_id)
+        elif attempt_id:
+            path = path_of_attempt(conn_id, attempt_id)
+        elif getattr(operator, "waits_for_call", False):
+            path = path_of_claimed(conn_id, claimant_of(ti_key))
+        else:
+            return ""
+        return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + path
+
+
+#: Default of ``map_index_template``: Airflow shows it in place of the number of a mapped task.
+LABEL = "{{ task.call_label }}"
+LONGEST_LABEL = 250
+
+
+class HasCallLink:
+    """
+    For operators that have a call: they note it in ``shown_call_id``, and Airflow shows the link.
+
+    The id is left in XCom as well, under the key ``call_id``, so that ``call_id=accept.output["call_id"]`` works:
+    Airflow reads such an argument as the name of an XCom, not as a key of the returned dict.
+    """
+
+    operator_extra_links: Any = (CallLink(),)
+    #: OpenAI's id of the call; set when it is known.
+    shown_call_id: str | None = None
+    #: Id of the attempt from which the call is to come; set when it is known.
+    shown_attempt_id: str | None = None
+    #: Set when the task goes on waiting for a call in the triggerer.
+    waits_for_call: bool = False
+
+    @property
+    def call_label(self) -> str:
+        """
+        What tells this mapped task from the others: contact and masked number, or the call's id. Never raises, since
+        Airflow fails a task whose label cannot be rendered.
+        """
+        return label_of(getattr(self, "call", None), getattr(self, "call_id", None) or self.shown_call_id)
+
+    def post_execute(self, context: Context, result: Any = None) -> None:
+        """Leave the call's id in XCom; Airflow calls this when the task has succeeded."""
+        if self.shown_call_id and getattr(self, "do_xcom_push", True):
+            context["ti"].xcom_push(key=CALL_ID_KEY, value=self.shown_call_id)
+
+
+def label_of(call: object, call_id: object = None) -> str:
+    """
+    Return a label for a call, at most 250 characters; empty when nothing is known of it.
+
+    :param call: What a task got as its call: a dict or an id.
+    :param call_id: Its id, when that was given alone.
+    """
+    if not isinstance(call, Mapping):
+        return as_label(str(call or call_id or ""))
+    if call.get("contact"):
+        return person_label(call["contact"], call.get("to_masked"))
+    return as_label(mask_numbers(str(call.get("from_number") or call.get("call_id") or call_id or "")))
+
+
+def person_label(contact: object, number: object) -> str:
+    """
+    Return a label for a person who is called.
+
+    :param contact: The contact's key; may hold its number, which is masked.
+    :param number: The number, plain or masked.
+    """
+    shown = mask_numbers(str(number or ""))
+    name = mask_contact(str(contact or ""), str(number) if number else None)
+    return as_label(shown if name in ("", shown) else f"{name} ({shown})" if shown else name)
+
+
+def as_label(text: str) -> str:
+    """
+    Make a text fit to be a label: no longer than Airflow keeps, and a text in DAGs that render native objects, too.
+
+    Jinja's native rendering reads ``42`` as a number, and Airflow then fails the task, since it asks for the label's
+    length (observed 2026-11-30 with 3.3.2).
+    """
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        pass
+    else:
+        text = f"contact {text}"
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}\u2026"

@@ -1,0 +1,229 @@
+"""
+Ringing a phone at most once, whatever is retried, cleared or run twice.
+
+The ledger's row for (campaign, contact, attempt) is moved to *dialing* and committed before the carrier is asked. Only
+one mover wins, and only the winner dials. When it is not certain that no phone rang, the row ends in *unknown*, from
+which nothing dials again by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timezone
+from typing import Any
+
+from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
+from airflow_openai_realtime.calls.call import DIALING, ENDED, PLACED, RESERVED, UNKNOWN, Attempt
+from airflow_openai_realtime.calls.errors import MoveRefused
+from airflow_openai_realtime.exceptions import (
+    CarrierRefused,
+    CarrierUnavailable,
+    DialError,
+    InvalidInput,
+    NumberRefused,
+    PlacementUnknown,
+    SwitchboardError,
+)
+from airflow_openai_realtime.outbound.carriers.port import Dialer, DialRequest, PlacedCall
+from airflow_openai_realtime.outbound.outcomes import FAILED
+from airflow_openai_realtime.outbound.placed import about_attempt
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+
+ALREADY_PLACED = "already_placed"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """
+    An attempt whose call was placed.
+
+    :param attempt: The ledger's row.
+    :param status: ``placed`` now, or ``already_placed`` before.
+    """
+
+    attempt: Attempt
+    status: str
+
+    def to_dict(self, carrier_conn_id: str) -> dict[str, Any]:
+        """
+        Return it as JSON primitives. The shape of a placed call in XCom.
+
+        :param carrier_conn_id: Airflow connection of the carrier that has the call.
+        """
+        row = self.attempt
+        return {
+            **about_attempt(row),
+            "correlation_id": row.correlation_id,
+            "carrier_call_id": row.carrier_call_id,
+            "carrier_conn_id": carrier_conn_id,
+            "status": self.status,
+            "placed_at": row.updated_at.isoformat(),
+        }
+
+
+@dataclass
+class Placing:
+    """
+    Places the call of one attempt.
+
+    :param switchboard: Keeps the ledger.
+    :param dialer: Rings the phone.
+    :param report: Called with lines for the task's log.
+    """
+
+    switchboard: SwitchboardClient
+    dialer: Dialer
+    report: Callable[[str], None]
+
+    def place(self, reserved: Attempt, request: DialRequest) -> Placement:
+        """
+        Ring the phone of an attempt, if nobody has before.
+
+        :param reserved: The ledger's row, just reserved or found.
+        :param request: What to ask of the carrier.
+        :raises NumberRefused: The carrier cannot ring this number; the attempt is over, unless the number is corrected.
+        :raises CarrierRefused: The carrier refused for another reason; no phone rang, and a retry dials.
+        :raises CarrierUnavailable: The carrier could not be reached; no phone rang, and a retry may dial.
+        :raises PlacementUnknown: The phone may have rung; look at the carrier's log.
+        :raises SwitchboardUnreachable: The ledger cannot be written; nothing was dialled.
+        """
+        # The row may have another number, of a try that dialed nothing.
+        changed = {"to_number": request.to} if request.to != reserved.to_number else {}
+        from_state = ENDED if reserved.is_number_refused else RESERVED
+        before = None if may_dial(reserved, request.to) else placed_before(reserved)
+        if before is not None:
+            return before
+        try:
+            dialing = self.switchboard.move_attempt(reserved.attempt_id, from_state, DIALING, **changed)
+        except MoveRefused:
+            # Another task of the same campaign, contact and attempt was quicker.
+            return self._placed_by_other(reserved)
+        return self._dial(dialing, request)
+
+    def _dial(self, dialing: Attempt, request: DialRequest) -> Placement:
+        try:
+            placed = self.dialer.place(request)
+        except NumberRefused as error:
+            self._move(dialing, ENDED, outcome=FAILED, detail=str(error))
+            raise
+        except CarrierRefused as error:
+            self._move(dialing, RESERVED, detail=str(error))
+            self.report("No phone rang and the attempt stays open: correct the cause, then clear this task.")
+            raise
+        except (CarrierUnavailable, InvalidInput) as error:
+            self._move(dialing, RESERVED, detail=str(error))
+            raise
+        except BaseException as error:
+            # A time-out, a kill, a bug: the order may have left.
+            self._move(dialing, UNKNOWN, detail=f"{type(error).__name__}: {error}")
+            raise
+        return self._settle(dialing, placed)
+
+    def _settle(self, dialing: Attempt, placed: PlacedCall) -> Placement:
+        # Unknown, when the task was stopped in between; ended, when the call came in and is over already.
+        for from_state, to_state in ((DIALING, PLACED), (UNKNOWN, PLACED), (ENDED, ENDED)):
+            try:
+                row = self.switchboard.move_attempt(
+                    dialing.attempt_id, from_state, to_state, carrier_call_id=placed.carrier_call_id
+                )
+            except MoveRefused:
+                continue
+            except SwitchboardError as error:
+                raise PlacementUnknown(
+                    f"the carrier placed the call ({placed.carrier_call_id}), but that could not be reported to the "
+                    f"switchboard; the attempt stays '{DIALING}' and is not dialled again: {error}"
+                ) from error
+            return Placement(row, PLACED)
+        raise PlacementUnknown(
+            f"the carrier placed the call ({placed.carrier_call_id}), but the ledger's row was changed in between"
+        )
+
+    def _placed_by_other(self, reserved: Attempt) -> Placement:
+        rows = self.switchboard.attempts(reserved.campaign, contact=reserved.contact)
+        now = next((row for row in rows if row.attempt_id == reserved.attempt_id), reserved)
+        before = placed_before(now)
+        if before is None:
+            raise unknown_placement(now)
+        return before
+
+    def _move(self, dialing: Attempt, to_state: str, *, outcome: str | None = None, detail: str) -> None:
+        try:
+            self.switchboard.move_attempt(
+                dialing.attempt_id, DIALING, to_state, outcome=outcome, detail=mask_numbers(detail)[:500]
+            )
+        except SwitchboardError as error:
+            self.report(
+                f"Could not write to the ledger that the attempt is '{to_state}'; it stays '{DIALING}', which is not "
+                f"dialled again: {error}"
+            )
+
+
+def may_dial(row: Attempt, to: str) -> bool:
+    """
+    Tell whether an attempt may be dialed: nothing was yet, or the carrier refused another number than this one.
+
+    :param row: The ledger's row.
+    :param to: The number to dial, in its one spelling.
+    """
+    return row.state == RESERVED or (row.is_number_refused and row.to_number is not None and row.to_number != to)
+
+
+def placed_before(row: Attempt) -> Placement | None:
+    """
+    Return what an earlier try of this attempt came to, or ``None`` when the phone may be dialled.
+
+    :raises NumberRefused: The carrier cannot ring this number, as an earlier try found.
+    :raises PlacementUnknown: It is not certain whether the phone rang, or another task is dialling it now.
+    """
+    if row.state == RESERVED:
+        return None
+    if row.state in (DIALING, UNKNOWN):
+        raise unknown_placement(row)
+    if row.is_number_refused:
+        raise NumberRefused(
+            f"the carrier has refused this number before ({row.detail or row.outcome}); no phone rang. Correct the "
+            "number of this contact, then clear this task"
+        )
+    return Placement(row, ALREADY_PLACED)
+
+
+def unknown_placement(row: Attempt) -> PlacementUnknown:
+    """Say that nobody knows whether the phone rang, and for which call and when to look at the carrier."""
+    first, last = (f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}" for at in (row.created_at, row.updated_at))
+    # It is told that it dials before it asks the carrier, and that it does not know after it has.
+    when = f"soon after {last} UTC" if row.state == DIALING else f"between {first} and {last} UTC"
+    return PlacementUnknown(
+        f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}'{_cause(row)}: the phone "
+        f"may have rung, so it is not dialled again. Look in the carrier's log for a call to "
+        f"{mask_number(row.to_number or '')} {when}; once answered, its SIP leg carries the correlation id "
+        f"{row.correlation_id}. To ring this phone again, give this contact alone a higher attempt"
+    )
+
+
+def _cause(row: Attempt) -> str:
+    """Return what happened, without the advice that followed it and without the name of the error raised again."""
+    happened = (row.detail or "").removeprefix(f"{PlacementUnknown.__name__}: ").split(". ")[0].rstrip(".")
+    return f" ({happened})" if happened else ""
+
+
+def note_outcome(
+    switchboard: SwitchboardClient,
+    attempt_id: str,
+    outcome: str,
+    report: Callable[[str], None],
+    *,
+    call_id: str | None = None,
+) -> None:
+    """
+    Write into the ledger what became of a placed call, if the switchboard can be reached.
+
+    :param outcome: For example ``answered``, ``busy``.
+    :param call_id: OpenAI's id, when the call came in.
+    """
+    try:
+        switchboard.move_attempt(attempt_id, PLACED, ENDED, outcome=outcome, call_id=call_id)
+    except MoveRefused:
+        return  # noted before, by an earlier try of the same task
+    except (SwitchboardError, DialError) as error:
+        report(f"The outcome {outcome!r} could not be written to the ledger: {error}")

@@ -1,0 +1,131 @@
+"""
+From the fields of an ``openai_realtime`` connection (or of a line in the standalone switchboard's file) to settings.
+
+Pure, so that the hook, the mounted and the standalone switchboard all read the same fields in the same way. Empty
+text counts as not given, since Airflow's form sends it for fields left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.settings import ApiSettings, check_header_value
+from airflow_openai_realtime.calls.lines import Line
+from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.switchboard.client.switchboard_requests import check_address
+
+_LINE_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
+
+
+@dataclass(frozen=True)
+class SwitchboardAddress:
+    """Where a line's switchboard is: the first three arguments of a switchboard client."""
+
+    url: str
+    token: str = field(repr=False)
+    line: str
+
+
+def is_line_name(name: str) -> bool:
+    """Whether this can be the name of a line: letters, digits, ``_ . -``, at most 200."""
+    return bool(_LINE_NAME.fullmatch(name)) and name not in (".", "..")
+
+
+def api_settings_from_fields(*, password: str | None, host: str | None, extra: Mapping[str, Any]) -> ApiSettings:
+    """
+    How to reach OpenAI.
+
+    :param password: The API key.
+    :param host: Base URL; empty for OpenAI itself.
+    :param extra: ``region, organization, project, auth_style, timeout_seconds``; other keys are not looked at.
+    :raises ConfigurationError: A field is missing or cannot be used; the message names it.
+    """
+    timeout = _text(extra, "timeout_seconds")
+    try:
+        timeout_seconds = float(timeout) if timeout else 10.0
+    except ValueError:
+        raise ConfigurationError("timeout_seconds must be a number above 0, for example 10") from None
+    return ApiSettings(
+        api_key=(password or "").strip(),
+        endpoints=endpoints_for(region=_text(extra, "region"), base_url=(host or "").strip() or None),
+        organization=_text(extra, "organization"),
+        project=_text(extra, "project"),
+        auth_style=_text(extra, "auth_style") or "bearer",  # type: ignore[arg-type]  # checked by ApiSettings
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def webhook_secrets_from_fields(extra: Mapping[str, Any]) -> tuple[str, ...]:
+    """The webhook secrets: none, one, or two separated by blanks or commas while one is being replaced."""
+    return tuple(secret for secret in re.split(r"[\s,]+", _text(extra, "webhook_secret") or "") if secret)
+
+
+def secrets_from_fields(password: str | None, extra: Mapping[str, Any]) -> tuple[str, ...]:
+    """
+    Every text that must never show in a log: the key, each webhook secret, and the token, also when it is derived.
+
+    :param password: The API key.
+    :param extra: ``webhook_secret`` and ``switchboard_token``.
+    """
+    secrets = webhook_secrets_from_fields(extra)
+    given = ((password or "").strip(), _text(extra, "switchboard_token"))
+    return (*filter(None, given), *secrets, *map(derived_token, secrets))
+
+
+def switchboard_address_from_fields(name: str, extra: Mapping[str, Any]) -> SwitchboardAddress:
+    """
+    Where and with what token the switchboard of a connection is asked.
+
+    :param name: The connection id; it is the line's name unless ``line`` says another.
+    :param extra: ``switchboard_url, switchboard_token, line, webhook_secret``.
+    :raises ConfigurationError: URL or token are missing or cannot be used; the message names the field.
+    """
+    secrets = webhook_secrets_from_fields(extra)
+    token = _text(extra, "switchboard_token") or (derived_token(secrets[0]) if secrets else "")
+    url = check_address(_text(extra, "switchboard_url"), token)
+    line = _text(extra, "line") or name
+    if not is_line_name(line):
+        raise ConfigurationError(f"line {line!r} must be letters, digits, '_', '.' or '-', at most 200")
+    return SwitchboardAddress(url=url, token=token, line=line)
+
+
+def line_from_fields(name: str, password: str | None, host: str | None, extra: Mapping[str, Any]) -> Line:
+    """
+    A line of the switchboard.
+
+    :param name: The connection id, or the line's name in the standalone switchboard's file.
+    :param password: The API key.
+    :param host: Base URL; empty for OpenAI itself.
+    :param extra: As for :func:`api_settings_from_fields`, and ``webhook_secret`` (one or two) and
+        ``switchboard_token`` (derived from the webhook secret when empty).
+    :raises ConfigurationError: A field is missing or cannot be used; the message names the line and the field.
+    """
+    if not is_line_name(name):
+        raise ConfigurationError(f"the line name {name!r} must be letters, digits, '_', '.' or '-', at most 200")
+    secrets = webhook_secrets_from_fields(extra)
+    if not secrets:
+        raise ConfigurationError(
+            f"line {name}: webhook_secret is missing; copy the signing secret (whsec_…) that OpenAI "
+            "shows when a webhook endpoint is made"
+        )
+    given = _text(extra, "switchboard_token")
+    try:
+        api = api_settings_from_fields(password=password, host=host, extra=extra)
+        if given:
+            check_header_value(given, "switchboard_token")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"line {name}: {error}") from error
+    tokens = (given,) if given else tuple(derived_token(secret) for secret in secrets)
+    return Line(name=name, api=api, webhook_secrets=secrets, token=tokens[0], other_tokens=tokens[1:])
+
+
+def _text(extra: Mapping[str, Any], key: str) -> str | None:
+    value = extra.get(key)
+    if value is None or isinstance(value, bool):
+        return None
+    return str(value).strip() or None

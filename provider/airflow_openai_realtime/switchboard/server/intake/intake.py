@@ -1,0 +1,118 @@
+"""
+Storing deliveries: whatever waits is committed together, and only then is each delivery answered.
+
+One thread writes. While it commits, new deliveries gather for the next transaction, so a burst costs few commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.switchboard.server.process import logs
+from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.store import NewCall, Store
+from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
+
+log = logging.getLogger(__name__)
+
+
+class IntakeWriter:
+    """
+    Takes calls and says whether they were new, once they are committed.
+
+    :param store: Where they go.
+    :param settings: How many may wait, how many go together, and for how long.
+    :param on_new: Told of each new call, right after its commit, in the event loop.
+    :param add: Stores calls in place of the store's own ``calls.add``; called in the writing thread.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: SwitchboardSettings,
+        on_new: Callable[[NewCall], None],
+        add: Callable[[Sequence[NewCall]], set[tuple[str, str]]] | None = None,
+    ) -> None:
+        self._add = add or store.calls.add
+        self._settings = settings
+        self._on_new = on_new
+        self._waiting: deque[tuple[NewCall, asyncio.Future[bool]]] = deque()
+        self._thread = Threads(1, "switchboard-intake")
+        self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries wait for the next transaction."""
+        return len(self._waiting)
+
+    async def take(self, call: NewCall) -> bool:
+        """
+        Store a call and wait for the commit.
+
+        :returns: Whether it was new.
+        :raises StoreUnavailable: It is not known to be stored: too many wait, or the store does not answer in time.
+        """
+        if len(self._waiting) >= self._settings.intake_queue_limit:
+            raise StoreUnavailable("too many deliveries wait for the store", call_id=call.call_id)
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append((call, stored))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.ensure_future(self._write_all())
+        # A timer of its own: wait_for makes a task for each delivery.
+        too_late = StoreUnavailable("the store does not answer in time", call_id=call.call_id)
+        timer = loop.call_later(self._settings.intake_timeout_seconds, _fail, [(call, stored)], too_late)
+        try:
+            return await stored
+        finally:
+            timer.cancel()
+
+    async def close(self) -> None:
+        """Write what still waits, and stop."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+        self._thread.close()
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), self._settings.intake_batch_limit)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            await self._write([item for item in batch if not item[1].done()])
+
+    async def _write(self, batch: list[tuple[NewCall, asyncio.Future[bool]]]) -> None:
+        if not batch:
+            return
+        try:
+            added = await self._thread.run(self._add, [call for call, _ in batch])
+        except StoreUnavailable as error:
+            log.error(logs.line("intake.store_unavailable", deliveries=len(batch), error=error))
+            _fail(batch, error)
+        except Exception as error:
+            # One delivery that the database cannot take must not cost the others theirs.
+            if len(batch) > 1:
+                for item in batch:
+                    await self._write([item])
+            else:
+                log.exception(logs.line("intake.failed", call_id=batch[0][0].call_id))
+                _fail(batch, StoreUnavailable(f"the store cannot take the call ({type(error).__name__})"))
+        else:
+            self._answer(batch, added)
+
+    def _answer(self, batch: list[tuple[NewCall, asyncio.Future[bool]]], added: set[tuple[str, str]]) -> None:
+        for call, stored in batch:
+            is_new = (call.line, call.call_id) in added
+            added.discard((call.line, call.call_id))  # the same call twice in one batch is new once
+            if is_new:
+                self._on_new(call)
+            if not stored.done():
+                stored.set_result(is_new)
+
+
+def _fail(batch: list[tuple[NewCall, asyncio.Future[bool]]], error: StoreUnavailable) -> None:
+    for _, stored in batch:
+        if not stored.done():
+            stored.set_exception(error)

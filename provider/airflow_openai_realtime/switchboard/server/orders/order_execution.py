@@ -1,0 +1,211 @@
+"""
+Carrying out a standing order for one call that it has taken.
+
+The claim and the time at which the call must be over are committed by then. Accepting follows the rules that tasks and
+triggers follow, with the store in place of the switchboard's private API: a call that was certainly not answered rings
+on for others, one in doubt is resumed after its lease. If this worker dies on the way, another one resumes; "already
+decided" then means that this one had come through.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from airflow_openai_realtime.api.client import AsyncCallsClient, HangUpResult
+from airflow_openai_realtime.calls import transitions as moves
+from airflow_openai_realtime.calls.acceptance import (
+    ACCEPT_FAILED,
+    DECIDED_ELSEWHERE,
+    GONE,
+    AcceptanceRules,
+    Step,
+    run_steps_async,
+)
+from airflow_openai_realtime.calls.call import ACCEPTED, Announcement, SwitchboardCall
+from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.calls.order import StandingOrder
+from airflow_openai_realtime.calls.transitions import Change
+from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallError, CallGone
+from airflow_openai_realtime.switchboard.server.orders.prepared_answers import PreparedAnswer
+from airflow_openai_realtime.switchboard.server.process import logs
+from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.store import Store
+
+log = logging.getLogger(__name__)
+
+REJECT_FAILED = "reject_failed"
+
+
+@dataclass
+class OrderExecution:
+    """
+    One order and one call.
+
+    :param store: Where the call is.
+    :param threads: To use the store from.
+    :param now: The clock.
+    :param client: Client of the line's project.
+    :param call: The call, claimed by the order.
+    :param is_resumed: Whether another worker may have asked OpenAI before.
+    :param default_duration_seconds: For a call that has no ``hangup_at``, which none has that an order accepts.
+    :param on_change: Told of the line of the call when it has changed.
+    :param order: The order; ``None`` when it was removed.
+    """
+
+    store: Store
+    threads: Threads
+    now: Callable[[], datetime]
+    client: AsyncCallsClient
+    call: SwitchboardCall
+    is_resumed: bool
+    default_duration_seconds: float
+    on_change: Callable[[str], None]
+    order: StandingOrder | None = None
+    is_given_back: bool = field(default=False, init=False)
+    """Whether the call rings on for others."""
+    _accepted_here: bool = field(default=True, init=False)
+
+    async def accept(self, order: StandingOrder, prepared: PreparedAnswer) -> bool:
+        """
+        Accept the call.
+
+        :returns: Whether it was this worker that found it accepted first; it then greets.
+        :raises CallError: It was not accepted and rings on for others, or that is not known and it is resumed.
+        :raises StoreUnavailable: What became of the call could not be stored.
+        """
+        seconds = order.max_duration_seconds or self.default_duration_seconds
+        rules = self._rules()
+        steps = rules.accepting(partial(prepared.answer.session_for, prepared.session), seconds)
+        await run_steps_async(steps, self._perform)
+        return self._accepted_here
+
+    async def give_up(self) -> None:
+        """
+        Leave a call that this order answers no more: it rang out, or its order is gone.
+
+        One that still rings is given back to others. One that may have been accepted is hung up.
+        """
+        if self.call.expires_at > self.now() and await self._is_surely_not_live():
+            await self._give_back(ACCEPT_FAILED)
+        else:
+            await run_steps_async(self._rules().undoing(ACCEPT_FAILED), self._perform)
+
+    async def _is_surely_not_live(self) -> bool:
+        if not self.is_resumed:
+            return True
+        try:
+            return not await self.client.is_live(self.call.call_id)
+        except CallError:
+            return False
+
+    async def reject(self, status_code: int) -> None:
+        """
+        Decline the call. Who declines it is committed before OpenAI is asked; when this worker dies, another worker or
+        the reaper declines it.
+
+        :raises CallError: It was not declined and rings on for others, or that is not known and it is resumed.
+        :raises MoveRefused: It was accepted meanwhile.
+        :raises StoreUnavailable: What became of the call could not be stored.
+        """
+        now, seconds = self.now(), moves.ACTING_SECONDS
+        wanted = partial(moves.want_decline, now=now, by=self._claimant, status_code=status_code)
+        await self._move(partial(wanted, acting_seconds=seconds))
+        try:
+            await self.client.reject(self.call.call_id, status_code)
+        except CallGone as error:
+            may_be_ours = self.is_resumed or error.may_have_happened
+            await self._ended(GONE, too_late_for=None if may_be_ours else self._claimant)
+        except CallAlreadyDecided:
+            # From then on the reaper may have declined it.
+            if not self.is_resumed and self.now() < now + timedelta(seconds=seconds):
+                await self._ended(DECIDED_ELSEWHERE, too_late_for=self._claimant)
+                raise
+            await self._rejected(status_code)
+        except CallError as error:
+            if not (self.is_resumed or error.may_have_happened):
+                await self._give_back(REJECT_FAILED)
+            raise
+        else:
+            await self._rejected(status_code)
+
+    @property
+    def _claimant(self) -> str:
+        return self.call.claimed_by or ""
+
+    def _rules(self) -> AcceptanceRules:
+        return AcceptanceRules(self.call.call_id, self._claimant, self._report, now=self.now)
+
+    async def _perform(self, step: Step) -> Any:
+        if step.port == "calls":
+            if step.method == "hang_up" and await self._is_taken_over():
+                return HangUpResult(gone=False)
+            return await getattr(self.client, step.method)(*step.arguments)
+        return await self._tell_store(step)
+
+    async def _tell_store(self, step: Step) -> Any:
+        """What the rules ask of a switchboard: this one."""
+        if step.method == "announce":
+            # Was done when the order took the call.
+            return Announcement(self.call, asked_before=self.is_resumed)
+        if step.method == "accepted":
+            return await self._move(self._accepting_rule)
+        if step.method == "release":
+            return await self._give_back(step.arguments[-1])
+        if step.method == "accept_in_doubt":
+            return await self._move(partial(moves.accept_in_doubt, claimant=self._claimant))
+        if step.method == "ended":
+            return await self._ended(step.arguments[1])
+        return await self._found()
+
+    def _accepting_rule(self, call: SwitchboardCall) -> Change:
+        if self._is_other_owners(call):
+            change = moves.NOTHING
+        else:
+            change = moves.accepted(call, self._claimant, self.now(), self.default_duration_seconds)
+        self._accepted_here = bool(change.values)
+        return change
+
+    async def _ended(self, reason: str, too_late_for: str | None = None) -> SwitchboardCall:
+        def rule(call: SwitchboardCall) -> Change:
+            if self._is_other_owners(call):
+                return moves.NOTHING
+            return moves.ended(call, self.now(), reason, too_late_for=too_late_for)
+
+        return await self._move(rule)
+
+    async def _give_back(self, reason: str) -> None:
+        await self._move(partial(moves.not_declined, by=self._claimant))
+        self.is_given_back = True
+        give_back = partial(self.store.order_taking.give_back, self.call, self.order, reason)
+        while await self.threads.run(give_back, self.now()) is None:
+            pass  # It changed between the look and the write.
+        self.on_change(self.call.line)
+
+    async def _is_taken_over(self) -> bool:
+        try:
+            return self._is_other_owners(await self._found())
+        except StoreUnavailable:
+            return False
+
+    def _is_other_owners(self, call: SwitchboardCall) -> bool:
+        """Whether a worker that resumed had the call accepted, and somebody took it over: it is no affair of ours."""
+        return call.state == ACCEPTED and call.claimed_by != self.call.claimed_by
+
+    async def _found(self) -> SwitchboardCall:
+        return await self.threads.run(self.store.calls.find, self.call.line, self.call.call_id)
+
+    async def _rejected(self, status_code: int) -> None:
+        await self._move(partial(moves.rejected, now=self.now(), status_code=status_code))
+
+    async def _move(self, rule: Callable[[SwitchboardCall], Change]) -> SwitchboardCall:
+        moved = await self.threads.run(self.store.calls.move, self.call.line, self.call.call_id, rule, self.now())
+        self.on_change(self.call.line)
+        return moved
+
+    def _report(self, text: str) -> None:
+        log.warning(logs.line("order.report", line=self.call.line, call_id=self.call.call_id, text=text))

@@ -1,0 +1,109 @@
+"""The private API of the ledger: ``/v1/attempts``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.requests import Request
+
+from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, checked_id
+from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.service import service_of
+
+router = APIRouter(prefix="/v1/attempts", route_class=PrivateRoute)
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
+Number = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
+State = Literal["reserved", "dialing", "placed", "ended", "unknown"]
+
+
+class Reservation(BaseModel):
+    """Who is to be rung."""
+
+    campaign: Key
+    contact: Key
+    attempt: int = Field(ge=1, le=1_000_000)
+    to_number: Number
+    claimant: Annotated[str, StringConstraints(min_length=1, max_length=800, pattern=PRINTABLE)] | None = None
+
+
+class Wanted(BaseModel):
+    """Whose attempts are asked for. A contact is often a phone number, so it travels in a body and in no access log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    campaign: Key
+    contact: Key | None = None
+    after: int = Field(default=0, ge=0, le=10**18)
+
+
+class AttemptMove(BaseModel):
+    """From which state to which, named by an owner, and what is stored with it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_state: State
+    to_state: State
+    owner: Word
+    carrier_call_id: Id | None = None
+    outcome: Word | None = None
+    call_id: Id | None = None
+    detail: Annotated[str, StringConstraints(max_length=2000, pattern=PRINTABLE)] | None = None
+    to_number: Number | None = None  # another number than the one reserved, when nothing has dialed that
+
+
+@router.post("")
+async def reserve(request: Request, line: CallerLine, body: Reservation) -> Answer:
+    """The row of an attempt; made and committed if it is not there."""
+    service = service_of(request)
+    attempt = await service.threads.run(
+        service.store.attempts.reserve,
+        line.name,
+        body.campaign,
+        body.contact,
+        body.attempt,
+        body.to_number,
+        service.now(),
+        body.claimant,
+    )
+    return {"attempt": attempt.to_dict()}
+
+
+@router.post("/find")
+async def find(request: Request, line: CallerLine, body: Wanted) -> Answer:
+    """Attempts of a campaign, a page at a time. A read, but by POST: what is asked for may be a phone number."""
+    service = service_of(request)
+    page, following = await service.threads.run(
+        service.store.attempts.page, line.name, body.campaign, body.contact, body.after
+    )
+    return {"attempts": [attempt.to_dict() for attempt in page], "next": following and str(following)}
+
+
+@router.get("/{attempt_id}")
+async def one_attempt(request: Request, line: CallerLine, attempt_id: str) -> Answer:
+    """One attempt as it is now."""
+    service = service_of(request)
+    attempt = await service.threads.run(service.store.attempts.find, line.name, checked_id(attempt_id))
+    return {"attempt": attempt.to_dict()}
+
+
+@router.post("/{attempt_id}/move")
+async def move(request: Request, line: CallerLine, attempt_id: str, body: AttemptMove) -> Answer:
+    """Move an attempt on, if it still is in the state it is said to be in."""
+    service = service_of(request)
+    values = body.model_dump(exclude={"from_state", "to_state", "owner"}, exclude_none=True)
+    attempt = await service.threads.run(
+        service.store.attempts.move,
+        line.name,
+        checked_id(attempt_id),
+        body.from_state,
+        body.to_state,
+        body.owner,
+        values,
+        service.now(),
+    )
+    return {"attempt": attempt.to_dict()}

@@ -1,0 +1,48 @@
+"""No request body grows beyond its limit, whether or not it says its length beforehand."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_openai_realtime.switchboard.server.routes.error_answers import error
+
+_MESSAGE = "the request body is too large"
+
+
+class BodyLimit:
+    """
+    ASGI middleware that answers 413.
+
+    :param most_bytes: The largest body.
+    """
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        self._app = app
+        self._most_bytes = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif self._says_too_much(scope):
+            await error(413, "too_large", _MESSAGE)(scope, receive, send)
+        else:
+            await self._app(scope, self._counted(receive), send)
+
+    def _says_too_much(self, scope: Scope) -> bool:
+        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+        return any(value.isdigit() and int(value[:20]) > self._most_bytes for value in lengths)
+
+    def _counted(self, receive: Receive) -> Receive:
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._most_bytes:
+                raise HTTPException(413, _MESSAGE)
+            return message
+
+        return counted

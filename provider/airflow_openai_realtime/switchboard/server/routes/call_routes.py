@@ -1,0 +1,370 @@
+"""The private API of calls: ``/v1/calls``, their moves, and ``/v1/status``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from starlette.requests import Request
+
+from airflow_openai_realtime import __version__
+from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
+from airflow_openai_realtime.calls import transitions as moves
+from airflow_openai_realtime.calls.call import CALL_STATES, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.lines import Line
+from airflow_openai_realtime.calls.matching import CallMatch
+from airflow_openai_realtime.calls.order import CLAIMANT_PREFIX, ORDER_NAME
+from airflow_openai_realtime.calls.transitions import Change
+from airflow_openai_realtime.calls.witnesses import Account, Witness
+from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.switchboard.client.switchboard_requests import LONGEST_WAIT_SECONDS
+from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
+from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.service import Service, service_of
+from airflow_openai_realtime.switchboard.server.store import CallFilter, NewCall
+from airflow_openai_realtime.switchboard.server.store.call_rows import SoleCall
+from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS
+
+router = APIRouter(prefix="/v1", route_class=PrivateRoute)
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"  # what every database can store and every log show
+Claimant = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
+Answer = dict[str, Any]
+
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+By = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
+
+LONGEST_BY = 500
+
+
+class Claim(BaseModel):
+    """Who takes a call."""
+
+    claimant: Claimant
+
+
+class ClaimOrTakeOver(Claim):
+    """Who takes a ringing call; or, with the claimant of a standing order, a live call that the order has accepted."""
+
+    from_claimant: Annotated[str, StringConstraints(pattern=rf"^{CLAIMANT_PREFIX}{ORDER_NAME}$")] | None = None
+
+
+class Accepting(Claim):
+    """Who is about to accept a call, how long it may last, and whether the claimant must have no other open call."""
+
+    max_duration_seconds: float = Field(gt=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+    sole: bool = False
+    sole_match: dict[str, Any] | None = None
+
+
+class Release(Claim):
+    """Whose claim is given back, when it was made, and why."""
+
+    claimed_at: AwareDatetime | None = None
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+
+
+class Rejected(BaseModel):
+    """The SIP status that a call was rejected with."""
+
+    status_code: int = Field(ge=300, le=699)
+
+
+class WantedDecline(BaseModel):
+    """Who is about to decline a call and with what SIP status; or that the call certainly was not declined."""
+
+    by: By
+    status_code: int = Field(default=DEFAULT_REJECT_STATUS, ge=300, le=699)
+    wanted: bool = True
+
+
+class Referred(BaseModel):
+    """Where a call was transferred to."""
+
+    target_uri: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=PRINTABLE)]
+    requested: bool = True
+
+
+class WantedEnd(BaseModel):
+    """
+    Why a call is to end and who wants that.
+
+    ``after_seconds``: how long a call that has lost its holder waits for another one. ``acting``: the client ends
+    it itself now; the switchboard does only when nothing more is reported.
+    """
+
+    reason: Reason
+    by: By
+    after_seconds: float = Field(default=0.0, ge=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+    acting: bool = False
+
+
+class Ended(BaseModel):
+    """Why a call is over, and all that a witness of its end knows."""
+
+    reason: Reason
+    witness: Witness | None = None
+    by: By | None = None
+    talk_seconds: float | None = Field(default=None, ge=0, le=10 * LONGEST_CALL_SECONDS, allow_inf_nan=False)
+    ended_at: AwareDatetime | None = None
+    too_late_for: By | None = None
+
+    def account(self) -> str | Account:
+        """As a witness's account; a reason alone implies the witness."""
+        if self.witness is None:
+            return self.reason
+        return Account(self.witness, self.reason, self.by and shortened(self.by), self.talk_seconds)
+
+
+@router.get("/calls")
+async def list_calls(
+    request: Request,
+    line: CallerLine,
+    after: str | None = None,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)] = 0.0,
+    state: str | None = None,
+    claimed_by: Annotated[str | None, Query(min_length=1, max_length=500, pattern=PRINTABLE)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+) -> Answer:
+    """Calls as they are now, or, with ``after``, those that changed since; see the client's ``calls``."""
+    service = service_of(request)
+    if after is None:
+        by_default = CALL_STATES if claimed_by else (RINGING,)
+        wanted = CallFilter(_states(state) or by_default, claimed_by)
+        page = await service.polls.current(line.name, wanted, limit)
+    else:
+        wanted = CallFilter(_states(state) or CALL_STATES, claimed_by)
+        wait = min(wait, service.settings.long_poll_seconds)
+        page = await service.polls.changes(line.name, wanted, Cursor.parse(after), wait)
+    return {"calls": [call.to_dict() for call in page.calls], "cursor": page.cursor}
+
+
+@router.get("/calls/{call_id:path}")
+async def one_call(request: Request, line: CallerLine, call_id: str) -> Answer:
+    """One call as it is now."""
+    service = service_of(request)
+    call = await service.threads.run(service.store.calls.find, line.name, checked_id(call_id))
+    return {"call": call.to_dict()}
+
+
+@router.post("/calls/{call_id:path}/claim")
+async def claim(request: Request, line: CallerLine, call_id: str, body: ClaimOrTakeOver) -> Answer:
+    """Take a ringing call, or take over one that a standing order has accepted."""
+    now = service_of(request).now()
+    rule = partial(moves.claim, claimant=body.claimant, now=now)
+    if body.from_claimant is not None:
+        rule = partial(moves.take_over, claimant=body.claimant, from_claimant=body.from_claimant, now=now)
+    return await move_call(request, line, call_id, rule)
+
+
+@router.post("/calls/{call_id:path}/accepting")
+async def accepting(request: Request, line: CallerLine, call_id: str, body: Accepting) -> Answer:
+    """Fix when the call must be over, before it is accepted; an unknown call is registered."""
+    now = service_of(request).now()
+    asked_before = False
+
+    def rule(call: SwitchboardCall) -> Change:
+        nonlocal asked_before
+        asked_before = call.hangup_at is not None
+        return moves.accepting(call, body.claimant, now, body.max_duration_seconds)
+
+    match = None if body.sole_match is None else CallMatch.from_dict(body.sole_match)
+    sole = SoleCall(body.claimant, match) if body.sole else None
+    answer = await move_call(request, line, call_id, rule, register=True, sole=sole)
+    return {**answer, "asked_before": asked_before}
+
+
+@router.post("/calls/{call_id:path}/accepted")
+async def accepted(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
+    """Note that OpenAI has accepted the call; an unknown call is registered."""
+    service = service_of(request)
+    now, seconds = service.now(), service.settings.default_max_duration_seconds
+    rule = partial(moves.accepted, claimant=body.claimant, now=now, default_duration_seconds=seconds)
+    return await move_call(request, line, call_id, rule, register=True)
+
+
+@router.post("/calls/{call_id:path}/release")
+async def release(request: Request, line: CallerLine, call_id: str, body: Release) -> Answer:
+    """Give a claim back: the call rings for others again."""
+    rule = partial(moves.release, claimant=body.claimant, claimed_at=body.claimed_at, reason=body.reason)
+    answer = await move_call(request, line, call_id, rule)
+    # A fallback that is due by now need not wait for the next sweep.
+    service_of(request).orders.look_soon()
+    return answer
+
+
+@router.post("/calls/{call_id:path}/accept_in_doubt")
+async def accept_in_doubt(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
+    """Note that an accept failed without a clear answer; the claim stays."""
+    return await move_call(request, line, call_id, partial(moves.accept_in_doubt, claimant=body.claimant))
+
+
+@router.post("/calls/{call_id:path}/rejected")
+async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejected) -> Answer:
+    """Note that the call was rejected."""
+    now = service_of(request).now()
+    return await move_call(request, line, call_id, partial(moves.rejected, now=now, status_code=body.status_code))
+
+
+@router.post("/calls/{call_id:path}/decline")
+async def decline(request: Request, line: CallerLine, call_id: str, body: WantedDecline) -> Answer:
+    """Note who is about to decline a call; the switchboard declines it when nothing more is reported."""
+    now, by = service_of(request).now(), shortened(body.by)
+    rule = partial(
+        moves.want_decline, now=now, by=by, status_code=body.status_code, acting_seconds=moves.ACTING_SECONDS
+    )
+    return await move_call(request, line, call_id, rule if body.wanted else partial(moves.not_declined, by=by))
+
+
+@router.post("/calls/{call_id:path}/refer")
+async def refer(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
+    """Note that a transfer is about to be requested."""
+    return await move_call(request, line, call_id, partial(moves.want_transfer, target_uri=body.target_uri))
+
+
+@router.post("/calls/{call_id:path}/referred")
+async def referred(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
+    """Note that a transfer was requested, or certainly was not."""
+    rule = moves.referred if body.requested else moves.not_referred
+    return await move_call(request, line, call_id, partial(rule, target_uri=body.target_uri))
+
+
+@router.post("/calls/{call_id:path}/end")
+async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd) -> Answer:
+    """Note who wants a call to end and why; the switchboard ends it, whichever process dies."""
+    acting_seconds = moves.ACTING_SECONDS if body.acting else 0.0
+    return await end_call(
+        request,
+        line,
+        call_id,
+        reason=body.reason,
+        by=body.by,
+        after_seconds=body.after_seconds,
+        acting_seconds=acting_seconds,
+    )
+
+
+@router.post("/calls/{call_id:path}/ended")
+async def ended(request: Request, line: CallerLine, call_id: str, body: Ended) -> Answer:
+    """Note that the call is over; when it is over already, only a stronger witness changes its account."""
+    rule = partial(
+        moves.ended,
+        now=service_of(request).now(),
+        reason=body.account(),
+        ended_at=body.ended_at,
+        too_late_for=body.too_late_for and shortened(body.too_late_for),
+    )
+    return await move_call(request, line, call_id, rule)
+
+
+@router.get("/status")
+async def status(request: Request, line: CallerLine) -> Answer:
+    """How the switchboard is, as seen from one line."""
+    service = service_of(request)
+    counts, oldest = await service.threads.run(service.store.calls.counts, line.name)
+    last_sweep = service.reaper.last_sweep_at
+    return {
+        "line": line.name,
+        "version": __version__,
+        "store": service.store.database.dialect,
+        "calls": counts,
+        "oldest_ringing_seconds": None if oldest is None else max(0.0, (service.now() - oldest).total_seconds()),
+        "reaper_last_sweep_at": None if last_sweep is None else last_sweep.isoformat(),
+        "waiting_polls": service.hub.waiting,
+    }
+
+
+def shortened(by: str) -> str:
+    """Who wanted or did something, as the store keeps it: names of tasks may be longer than its column."""
+    return by if len(by) <= LONGEST_BY else f"{by[: LONGEST_BY - 1]}…"
+
+
+def checked_id(call_id: str) -> str:
+    """
+    An id from a path, if it can be one; the same rule as for ids that are sent elsewhere.
+
+    :raises InvalidInput: It cannot.
+    """
+    try:
+        return check_call_id(call_id)
+    except InvalidInput:
+        raise InvalidInput(
+            "the id in the path must be 1 to 255 printable ASCII characters without blanks and steps like ..",
+            field="id",
+        ) from None
+
+
+async def end_call(
+    request: Request,
+    line: Line,
+    call_id: str,
+    *,
+    reason: str,
+    by: str,
+    after_seconds: float,
+    acting_seconds: float = 0.0,
+) -> Answer:
+    """Note who wants a call to end and why, and let the reaper carry it out; see :func:`moves.want_end`."""
+    service = service_of(request)
+    rule = partial(
+        moves.want_end,
+        now=service.now(),
+        reason=reason,
+        by=shortened(by),
+        after_seconds=after_seconds,
+        acting_seconds=acting_seconds,
+    )
+    answer = await move_call(request, line, call_id, rule)
+    service.reaper.end_now(line.name, call_id)
+    return answer
+
+
+async def move_call(
+    request: Request,
+    line: Line,
+    call_id: str,
+    rule: Callable[[SwitchboardCall], Change],
+    *,
+    register: bool = False,
+    sole: SoleCall | None = None,
+) -> Answer:
+    """
+    Change a call by a rule, notify the followers of the feed, and answer with the call.
+
+    :param register: Whether a call that no webhook has announced is stored first.
+    :param sole: Of what the call has to be the only one.
+    :raises MoveRefused: The rule does not allow it.
+    :raises UnknownCall: The line has never seen it.
+    """
+    service = service_of(request)
+    call_id = checked_id(call_id)
+    unknown = _unheard_of(service, line, call_id) if register else None
+    move = partial(service.store.calls.move, if_unknown=unknown, sole=sole)
+    call = await service.threads.run(move, line.name, call_id, rule, service.now())
+    service.hub.ring(line.name)
+    return {"call": call.to_dict()}
+
+
+def _unheard_of(service: Service, line: Line, call_id: str) -> NewCall:
+    """A call that no webhook has told of, so that it is watched like all others."""
+    now = service.now()
+    return NewCall(line=line.name, call_id=call_id, received_at=now, expires_at=now)
+
+
+def _states(text: str | None) -> tuple[str, ...]:
+    """
+    The states that a query names; none when it names none.
+
+    :raises InvalidInput: One is no state.
+    """
+    if text in (None, "", "all"):
+        return CALL_STATES if text == "all" else ()
+    named = tuple(part.strip() for part in str(text).split(","))
+    unknown = [state for state in named if state not in CALL_STATES]
+    if unknown:
+        raise InvalidInput(f"state must be {', '.join(CALL_STATES)} or all; several separated by commas", field="state")
+    return named

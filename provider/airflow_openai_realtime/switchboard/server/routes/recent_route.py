@@ -1,0 +1,40 @@
+"""The private API of recent calls, for the page that shows them: ``/v1/recent``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+
+from airflow_openai_realtime.calls.recent import MOST_RECENT, Place
+from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard.server.routes.call_routes import Answer, checked_id
+from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.service import service_of
+
+router = APIRouter(prefix="/v1", route_class=PrivateRoute)
+
+
+@router.get("/recent/{call_id}")
+async def recent_call(request: Request, line: CallerLine, call_id: str) -> Answer:
+    """One call with a summary of its conversation and the attempt from which it came."""
+    service = service_of(request)
+    found = await service.threads.run(service.store.recent.one, line.name, checked_id(call_id))
+    if found is None:
+        raise UnknownCall(f"line {line.name} has no call {call_id}", call_id=call_id)
+    return {"recent": found.to_dict()}
+
+
+@router.get("/recent")
+async def recent(
+    request: Request,
+    line: CallerLine,
+    before: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_RECENT)] = 100,
+) -> Answer:
+    """Live calls and the newest that are over, each with a summary of its conversation."""
+    service = service_of(request)
+    place = None if before is None else Place.parse(before)
+    page = await service.threads.run(service.store.recent.page, [line.name], place, limit, service.now())
+    return page.to_dict()

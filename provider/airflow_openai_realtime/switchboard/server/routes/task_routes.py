@@ -1,0 +1,154 @@
+"""What a switchboard in Airflow's API server knows about the tasks whose calls it has, and does when one is stopped."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.requests import Request
+
+from airflow_openai_realtime.calls import transitions as moves
+from airflow_openai_realtime.calls.errors import MoveRefused
+from airflow_openai_realtime.calls.kept_result import result_without_end
+from airflow_openai_realtime.calls.lines import Line
+from airflow_openai_realtime.calls.result import CallResult, Outcome
+from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskReference, TaskState
+from airflow_openai_realtime.calls.witnesses import KILLED
+from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, By, end_call, move_call
+from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.service import service_of
+from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS
+
+router = APIRouter(prefix="/v1", route_class=PrivateRoute)
+
+AirflowId = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=PRINTABLE)]
+
+
+class AskedTask(BaseModel):
+    """One try of a task instance."""
+
+    dag_id: AirflowId
+    run_id: AirflowId
+    task_id: AirflowId
+    map_index: int = Field(-1, ge=-1, le=2**31 - 1)
+    try_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{32,36}$")] | None = None
+
+
+CallId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
+
+
+class KilledTask(AskedTask):
+    """One try of a task instance that was killed, and the call that it had; ``None``: it had none yet."""
+
+    call_id: CallId | None = None
+
+
+class StoppedTask(AskedTask):
+    """
+    One try of a task instance that Airflow has stopped, and its call.
+
+    ``by``: its claimant. ``generation``: its number as a holder of the conversation, 0: it was none.
+    ``unknown_after_seconds``: when the call ends where Airflow's state of the task is not known.
+    """
+
+    call_id: CallId
+    by: By
+    generation: int = Field(0, ge=0, le=2**31 - 1)
+    unknown_after_seconds: float = Field(CLEARED_SECONDS, ge=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
+
+    @property
+    def reference(self) -> TaskReference:
+        """Which task and which try."""
+        return TaskReference(**self.model_dump(include=set(AskedTask.model_fields)))
+
+    def end_after(self, state: TaskState | None) -> float | None:
+        """In how many seconds the call ends unless a holder goes on with it; ``None``: it goes on."""
+        if state is None:
+            return self.unknown_after_seconds
+        if state.is_ended:
+            return 0.0
+        return None if state.is_moved else CLEARED_SECONDS
+
+
+@router.post("/task-stopped")
+async def task_stopped(request: Request, line: CallerLine, body: StoppedTask) -> Answer:
+    """
+    Decide about the call of a task that Airflow has stopped, and say how the task is.
+
+    The call of a task that is over ends at once. That of a cleared one waits a minute for the next try. That of a
+    trigger that only moves to another triggerer goes on.
+    """
+    service = service_of(request)
+    state = None
+    if service.task_states is not None:
+        state = await service.threads.run(service.task_states, body.reference)
+    seconds = body.end_after(state)
+    if seconds is not None:
+        await end_call(request, line, body.call_id, reason=KILLED, by=body.by, after_seconds=seconds)
+        if seconds > 0 and body.generation and await _has_later_holder(request, line, body):
+            # A next try that was quicker than this request took the call up before it.
+            claim = partial(moves.claim, claimant=body.by, now=service.now())
+            with suppress(MoveRefused):
+                await move_call(request, line, body.call_id, claim)
+    return {"task": None if state is None else state.to_dict()}
+
+
+async def _has_later_holder(request: Request, line: Line, body: StoppedTask) -> bool:
+    service = service_of(request)
+    try:
+        kept = await service.threads.run(service.store.conversations.find, line.name, body.call_id)
+    except UnknownCall:
+        return False
+    return kept.generation > body.generation
+
+
+@router.post("/task-result")
+async def task_result(request: Request, line: CallerLine, body: KilledTask) -> Answer:
+    """
+    Leave the result of a killed task's call where the task would have returned it: Airflow runs that task no more.
+
+    Only for a task that is over, and only what this switchboard has written about a call that ended as killed by it.
+    """
+    service = service_of(request)
+    if service.task_states is None or service.leave_result is None:
+        return {"left": False}
+    task = TaskReference(**body.model_dump(exclude={"call_id"}))
+    state = await service.threads.run(service.task_states, task)
+    if state is None or not (state.exists and state.is_ended):
+        return {"left": False}
+    result = await _result_of(request, line, task, body.call_id)
+    if result is None:
+        return {"left": False}
+    await service.threads.run(service.leave_result, task, result)
+    return {"left": True}
+
+
+async def _result_of(request: Request, line: Line, task: TaskReference, call_id: str | None) -> dict[str, Any] | None:
+    """The result of a call that was killed with this task; that of a task that had no call says no more than that."""
+    service = service_of(request)
+    if call_id is None:
+        unanswered = CallResult("", line.name, Outcome.KILLED.value, KILLED, ended_at=service.now())
+        return {**unanswered.to_dict(), "call_id": None}
+    call = await service.threads.run(service.store.calls.find, line.name, call_id)
+    killed_by = f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}"
+    if not call.is_over or call.end_reason != KILLED or killed_by not in (call.end_wanted_by, call.ended_by):
+        return None
+    try:
+        kept = await service.threads.run(service.store.conversations.find, line.name, call_id)
+    except UnknownCall:
+        return result_without_end(call, None, service.now()).to_dict()
+    return None if kept.result is None else dict(kept.result)
+
+
+@router.post("/task-state")
+async def task_state(request: Request, line: CallerLine, body: AskedTask) -> Answer:
+    """Say how a task is; ``task`` is null where this switchboard does not run in Airflow's API server."""
+    service = service_of(request)
+    if service.task_states is None:
+        return {"task": None}
+    found = await service.threads.run(service.task_states, TaskReference(**body.model_dump()))
+    return {"task": None if found is None else found.to_dict()}

@@ -1,0 +1,151 @@
+"""The parts of one switchboard process, made once and handed to its routes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from starlette.requests import Request
+
+from airflow_openai_realtime.api.phone_numbers import load_number_rules, mask_number
+from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.calls.lines import Lines
+from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
+from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.switchboard.server.call_clients import MakeClient, SharedClients, reusing_client
+from airflow_openai_realtime.switchboard.server.feed.feed_hub import FeedHub
+from airflow_openai_realtime.switchboard.server.feed.polls import Polls
+from airflow_openai_realtime.switchboard.server.intake.intake import IntakeWriter
+from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
+from airflow_openai_realtime.switchboard.server.orders.dispatcher import OrderDesk
+from airflow_openai_realtime.switchboard.server.process import logs
+from airflow_openai_realtime.switchboard.server.process.counters import Counters
+from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.passed_checks import PassedChecks
+from airflow_openai_realtime.switchboard.server.standby.standby import Standby
+from airflow_openai_realtime.switchboard.server.store import NewCall, Store
+from airflow_openai_realtime.switchboard.server.sweeps.reaper import Reaper
+from airflow_openai_realtime.switchboard.server.sweeps.retention import Retention
+from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
+
+log = logging.getLogger(__name__)
+
+PAUSE_BETWEEN_TRIES_SECONDS = 2.0
+
+
+def utc_now() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+class Service:
+    """
+    One switchboard process.
+
+    :param store: Shared with all other processes of this switchboard; nothing else is.
+    :param lines: Where lines are looked up.
+    :param settings: What can be tuned.
+    :param now: The clock.
+    :param api_client: Makes a client for OpenAI; for tests.
+    :param task_states: Says how an Airflow task is; ``None`` where Airflow cannot be asked.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lines: Lines,
+        settings: SwitchboardSettings,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        api_client: MakeClient = reusing_client,
+        task_states: AskTaskState | None = None,
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.now = now
+        self.task_states = task_states
+        #: Leaves the result of a killed task's call in Airflow; ``None`` where Airflow is elsewhere.
+        self.leave_result: LeaveResult | None = None
+        self.threads = Threads(settings.store_threads, "switchboard-store")
+        self.lines = LineDirectory(lines, settings)
+        self.hub = FeedHub(
+            lambda: self.threads.run(store.feed.end, now()),
+            lambda cursor: self.threads.run(store.feed.since, cursor, now()),
+            poll_seconds=settings.feed_poll_seconds,
+        )
+        self.polls = Polls(store, self.hub, self.threads, settings, now)
+        self.clients = SharedClients(api_client)
+        self.counters = Counters()
+        self.passed_checks = PassedChecks()
+        self.reaper = Reaper(
+            store, self.lines, self.threads, settings, now, self.clients.use, self.hub.ring, self.counters
+        )
+        self.orders = OrderDesk(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
+        self.standby = Standby(store, self.lines, settings, now, self.counters, on_gone=self.reaper.seems_over)
+        self.intake = IntakeWriter(store, settings, self._on_new_call, add=self.orders.store)
+        self.retention = Retention(store, self.threads, settings, now)
+        self._background: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """
+        Prepare the store, and start what looks after calls; when the store is away, keep trying beside the requests.
+        """
+        self.hub.closing = False
+        await self.threads.run(load_number_rules)
+        is_ready = await self._prepare()
+        self._background.append(asyncio.ensure_future(self._look_after_calls(is_ready)))
+
+    async def stop(self) -> None:
+        """End everything that was started; what was accepted for storing is stored first."""
+        await self.hub.stop()
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background)
+        self._background.clear()
+        await self.intake.close()
+        await self.orders.close()
+        await self.standby.close()
+        await self.clients.close()
+        self.lines.close()
+        self.threads.close()
+        self.store.close()
+
+    async def _look_after_calls(self, is_ready: bool) -> None:
+        while not is_ready:
+            await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
+            is_ready = await self._prepare()
+        await asyncio.gather(self.reaper.run(), self.orders.run(), self.standby.run(), self.retention.run())
+
+    async def _prepare(self) -> bool:
+        try:
+            await self.threads.run(self.store.prepare)
+        except (StoreUnavailable, ConfigurationError) as error:
+            log.error(logs.line("store.unavailable", error=error, cause=type(error.__cause__).__name__))
+            return False
+        except Exception:
+            # Mounted, a failing start would take Airflow's whole API server along.
+            log.exception("store.preparation_failed")
+            return False
+        return True
+
+    def _on_new_call(self, call: NewCall) -> None:
+        self.orders.offer(call)
+        log.info(
+            logs.line(
+                f"call.{call.state}",
+                line=call.line,
+                call_id=call.call_id,
+                from_=call.from_number and mask_number(call.from_number),
+                to=call.to_number and mask_number(call.to_number),
+            )
+        )
+        self.hub.ring(call.line)
+
+
+def service_of(request: Request) -> Service:
+    """The service that a request came to."""
+    service: Service = request.app.state.switchboard
+    return service

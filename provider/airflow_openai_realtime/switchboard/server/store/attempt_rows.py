@@ -1,0 +1,217 @@
+"""The ledger in the store: who is rung, and that nobody is rung twice."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from airflow_openai_realtime.api.phone_numbers import canonical_number
+from airflow_openai_realtime.calls.call import (
+    ATTEMPT_MOVES,
+    DIALING,
+    ENDED,
+    REFUSED_OUTCOME,
+    RESERVED,
+    Attempt,
+)
+from airflow_openai_realtime.calls.errors import ATTEMPT_MOVED, MoveRefused
+from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts
+
+PAGE = 1000
+LONGEST_KEY = 200
+"""Length of campaign and contact in the table, in characters; longer ones are stored by a digest."""
+
+
+class Attempts:
+    """The attempts of all lines; an attempt of another line is not there for whoever asks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reserve(
+        self,
+        line: str,
+        campaign: str,
+        contact: str,
+        attempt: int,
+        to_number: str,
+        now: datetime,
+        claimant: str | None = None,
+    ) -> Attempt:
+        """
+        The row for this attempt: made and committed, or the one that is there.
+
+        A new row gets a correlation id of 128 random bits. A contact that is a phone number counts in its one spelling.
+        A row that is still only reserved goes over to the claimant that asks for it now, since that one dials;
+        otherwise a row stays as it is.
+        """
+        to_number = canonical_number(to_number)
+        key = {
+            "line": line,
+            "campaign": stored_key(campaign),
+            "contact": stored_key(canonical_number(contact)),
+            "attempt": attempt,
+        }
+        found = self._database.read(lambda connection: _by_key(connection, key))
+        if found is not None:
+            return self._handed_over(found, claimant)
+        row: dict[str, Any] = {
+            **key,
+            "attempt_id": str(uuid.uuid4()),
+            "state": RESERVED,
+            "correlation_id": secrets.token_hex(16),
+            "to_number": to_number,
+            "claimant": claimant,
+            "created_at": now,
+            "updated_at": now,
+        }
+        try:
+            self._database.write(lambda connection: connection.execute(attempts.insert().inline(), row))
+        except IntegrityError:
+            found = self._database.read(lambda connection: _by_key(connection, key))
+            if found is None:
+                raise
+            return self._handed_over(found, claimant)
+        stored: dict[str, Any] = {name: row.get(name) for name in _STORED}
+        return Attempt(**stored, created=True)
+
+    def _handed_over(self, found: Attempt, claimant: str | None) -> Attempt:
+        if claimant is None or found.state != RESERVED or found.claimant == claimant:
+            return found
+        same = (attempts.c.attempt_id == found.attempt_id) & (attempts.c.state == RESERVED)
+        update = attempts.update().where(same).values(claimant=claimant)
+        self._database.write(lambda connection: connection.execute(update))
+        return replace(found, claimant=claimant)
+
+    def find(self, line: str, attempt_id: str) -> Attempt:
+        """
+        One attempt.
+
+        :raises UnknownCall: The line has no such attempt.
+        """
+        return self._database.read(lambda connection: _by_id(connection, line, attempt_id))[0]
+
+    def move(
+        self,
+        line: str,
+        attempt_id: str,
+        from_state: str,
+        to_state: str,
+        owner: str,
+        values: Mapping[str, str | None],
+        now: datetime,
+    ) -> Attempt:
+        """
+        Move an attempt on, if it still is in ``from_state``.
+
+        :param owner: Names this move: when the attempt is in ``to_state`` by the same owner, the move was made before.
+        :param values: ``carrier_call_id, outcome, call_id, detail, to_number``; those given are stored.
+        :raises InvalidInput: There is no such move.
+        :raises MoveRefused: It is in another state.
+        :raises UnknownCall: The line has no such attempt.
+        """
+        if to_state not in ATTEMPT_MOVES.get(from_state, ()):
+            raise InvalidInput(f"an attempt cannot move from {from_state} to {to_state}", field="to_state")
+        same = (attempts.c.line == line) & (attempts.c.attempt_id == attempt_id) & (attempts.c.state == from_state)
+        if (from_state, to_state) == (ENDED, DIALING):
+            # Nothing was dialed, and this is another number than the one refused.
+            same &= attempts.c.carrier_call_id.is_(None) & attempts.c.call_id.is_(None)
+            same &= attempts.c.outcome == REFUSED_OUTCOME
+            same &= attempts.c.to_number != values.get("to_number", "")
+            values = {**values, "outcome": None, "detail": None}
+        update = attempts.update().where(same).values(**values, state=to_state, owner=owner, updated_at=now)
+
+        def work(connection: Connection) -> Attempt:
+            won = connection.execute(update).rowcount == 1
+            found, last_owner = _by_id(connection, line, attempt_id)
+            if won or (found.state == to_state and last_owner == owner):
+                return found
+            raise MoveRefused(
+                f"attempt {attempt_id} is {found.state}, not {from_state}: somebody else moved it on",
+                code=ATTEMPT_MOVED,
+            )
+
+        return self._database.write(work)
+
+    def page(self, line: str, campaign: str, contact: str | None, after: int) -> tuple[list[Attempt], int | None]:
+        """
+        Attempts of a campaign in the order they were reserved.
+
+        :param contact: Only this contact's.
+        :param after: Where the page before ended; 0 for the first.
+        :returns: At most :data:`PAGE`, and where the next page begins, if there may be one.
+        """
+        wanted = (attempts.c.line == line) & (attempts.c.campaign == stored_key(campaign)) & (attempts.c.seq > after)
+        if contact is not None:
+            wanted &= attempts.c.contact == stored_key(canonical_number(contact))
+        query = select(attempts).where(wanted).order_by(attempts.c.seq).limit(PAGE)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [read_attempt(row) for row in rows], rows[-1].seq if len(rows) == PAGE else None
+
+
+def note_calls(connection: Connection, correlated: Mapping[str, tuple[str, str]]) -> None:
+    """
+    Write into attempts which call came of them, as soon as the call rings.
+
+    :param correlated: By correlation id the line and the id of a new call. An attempt that has a call keeps it.
+    """
+    for correlation_id, (line, call_id) in correlated.items():
+        same = (attempts.c.line == line) & (attempts.c.correlation_id == correlation_id)
+        update = attempts.update().where(same, attempts.c.call_id.is_(None)).values(call_id=call_id)
+        connection.execute(update)
+
+
+def attempts_of_calls(connection: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Attempt]:
+    """
+    The attempts from which calls came.
+
+    :param keys: Line and id of the calls.
+    :returns: By line and call id; a call that was not placed is not there.
+    """
+    if not keys:
+        return {}
+    wanted = tuple_(attempts.c.line, attempts.c.call_id).in_(sorted(keys))
+    rows = connection.execute(select(attempts).where(wanted).order_by(attempts.c.seq)).all()
+    return {(row.line, row.call_id): read_attempt(row) for row in rows}
+
+
+def stored_key(text: str) -> str:
+    """
+    Return a campaign or contact as the table holds it: a text longer than :data:`LONGEST_KEY` keeps its beginning, and
+    a digest of the whole replaces the rest.
+    """
+    if len(text) <= LONGEST_KEY:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[: LONGEST_KEY - len(digest) - 1]}~{digest}"
+
+
+_STORED = [name for name in Attempt.__dataclass_fields__ if name != "created"]
+
+
+def _by_key(connection: Connection, key: Mapping[str, Any]) -> Attempt | None:
+    row = connection.execute(select(attempts).filter_by(**key)).one_or_none()
+    return None if row is None else read_attempt(row)
+
+
+def _by_id(connection: Connection, line: str, attempt_id: str) -> tuple[Attempt, str | None]:
+    query = select(attempts).where(attempts.c.line == line, attempts.c.attempt_id == attempt_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownCall(f"line {line} has no attempt {attempt_id}")
+    return read_attempt(row), row.owner
+
+
+def read_attempt(row: Row[Any]) -> Attempt:
+    """Read a row with all columns of the table."""
+    return Attempt(**{name: row._mapping[name] for name in _STORED})

@@ -1,0 +1,280 @@
+"""Conversations in the store: opening, adding to the timeline, finishing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from airflow_openai_realtime.calls.errors import FINISHED, SUPERSEDED
+from airflow_openai_realtime.calls.saved_conversation import MOST_RESULT_BYTES, Conversation, Progress
+from airflow_openai_realtime.calls.timeline.entries import (
+    TimelineEntry,
+    as_json,
+    check_entries,
+)
+from airflow_openai_realtime.calls.transitions import END_WANTED
+from airflow_openai_realtime.exceptions import (
+    ConversationSuperseded,
+    InvalidInput,
+    OpenAIRealtimeError,
+    UnknownCall,
+)
+from airflow_openai_realtime.switchboard.server.store.call_ends import read_conversation, restated_result
+from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
+from airflow_openai_realtime.switchboard.server.store.processes import give_up, held_by, left, saw
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations
+from airflow_openai_realtime.switchboard.server.store.timeline_rows import (
+    Addition,
+    CallKey,
+    find_new,
+    locked_rows,
+    write,
+)
+
+_T = TypeVar("_T")
+
+
+class Conversations:
+    """
+    The conversations of all lines; one of another line is not there for whoever asks.
+
+    Everything that writes locks the conversation's row first, so that a holder that was superseded writes either before
+    the new one reads, or not at all.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, line: str, call_id: str, holder: str, now: datetime, *, process: str | None = None) -> Conversation:
+        """
+        Become the holder: a generation more, and all that is there. A finished conversation is returned as it is.
+
+        :param process: Where the holder runs, if that shows signs of life: seen now. While it shows none, the
+            switchboard listens in its place.
+        :raises UnknownCall: The line has never seen the call.
+        """
+
+        def work(connection: Connection) -> Conversation:
+            opened = _open(connection, line, call_id, holder, now, process)
+            if process is not None and not opened.is_finished:
+                saw(connection, line, process, now)
+            return opened
+
+        return self._write_twice(work)
+
+    def append(
+        self, line: str, call_id: str, generation: int, entries: Sequence[TimelineEntry], now: datetime
+    ) -> list[str]:
+        """
+        Add to the timeline.
+
+        :returns: The keys that were not there, in their order.
+        :raises UnknownCall: The call has no conversation.
+        :raises ConversationSuperseded: Another generation has been opened, or it is finished.
+        :raises InvalidInput: An entry cannot be kept, or the call has as many as it can have; then none is stored.
+        """
+        progress = [Progress(call_id, generation, tuple(check_entries(entries)))]
+
+        def work(connection: Connection) -> list[str] | OpenAIRealtimeError:
+            rows = locked_rows(connection, [(line, call_id)])
+            return _append(connection, rows, line, progress, now)[0]
+
+        answer = self._database.write(work)
+        if isinstance(answer, OpenAIRealtimeError):
+            raise answer
+        return answer
+
+    def save_progress(
+        self, line: str, process: str, conversations: Sequence[Progress], now: datetime, *, leaving: bool = False
+    ) -> list[list[str] | OpenAIRealtimeError]:
+        """
+        Add to the timelines of the conversations that a process holds, and note that it is alive; in one transaction.
+
+        :param process: Which process.
+        :param conversations: What is new, each call once; none: only a sign of life.
+        :param leaving: Whether it gives all of them up: it is taken for silent at once.
+        :returns: For each conversation the keys that were not there, or why nothing was added: ``UnknownCall``,
+            ``ConversationSuperseded``, ``InvalidInput``. One does not hinder the others.
+        """
+        checked = {each.call_id: _checked(each) for each in conversations}
+        fit = [each for each in checked.values() if isinstance(each, Progress)]
+
+        def work(connection: Connection) -> dict[str, list[str] | OpenAIRealtimeError]:
+            # Conversations in one order, then the process, as everybody locks them.
+            held = held_by(connection, line, process) if leaving else []
+            rows = locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
+            answers = _append(connection, rows, line, fit, now)
+            added = zip(fit, answers, strict=True)
+            given_up = [each.call_id for each, answer in added if each.given_up and isinstance(answer, list)]
+            # Somebody else may have opened one until it was locked.
+            still_held = [key[1] for key, row in rows.items() if key[1] in held and row.process == process]
+            give_up(connection, [rows[line, call_id] for call_id in sorted({*still_held, *given_up})], now)
+            if leaving:
+                left(connection, line, process)
+            else:
+                saw(connection, line, process, now)
+            return {each.call_id: answer for each, answer in zip(fit, answers, strict=True)}
+
+        answers = self._write_twice(work)
+        refused = {call_id: each for call_id, each in checked.items() if isinstance(each, OpenAIRealtimeError)}
+        return [{**answers, **refused}[each.call_id] for each in conversations]
+
+    def finish(
+        self,
+        line: str,
+        call_id: str,
+        generation: int,
+        outcome: str,
+        result: Mapping[str, Any] | None,
+        entries: Sequence[TimelineEntry],
+        now: datetime,
+    ) -> Conversation:
+        """
+        Write the outcome, if none is there yet. Entries beyond the timeline's limits are left out.
+
+        :returns: The conversation, with the outcome that was written first.
+        :raises UnknownCall: The call has no conversation.
+        :raises ConversationSuperseded: Another generation has been opened, and it is not finished.
+        :raises InvalidInput: The result or an entry cannot be kept.
+        """
+        checked = check_entries(entries)
+        text = None if result is None else as_json(result, field="result", most_bytes=MOST_RESULT_BYTES)
+        values: dict[str, Any] = {"saved_at": now, "finished_at": now, "outcome": outcome, "result": text}
+
+        def work(connection: Connection) -> Conversation:
+            row = _locked(connection, line, call_id)
+            if row.finished_at is None:
+                _require_holder(row, generation)
+                values.update(_as_it_stands(connection, line, call_id, result))
+                addition = Addition(row, checked, values)
+                find_new(connection, [addition])
+                addition.make_fit()
+                write(connection, [addition])
+            return _read(connection, line, call_id)
+
+        return self._database.write(work)
+
+    def find(self, line: str, call_id: str) -> Conversation:
+        """
+        The conversation of a call, with its timeline.
+
+        :raises UnknownCall: The call has none.
+        """
+        return self._database.read(lambda connection: _read(connection, line, call_id))
+
+    def _write_twice(self, work: Callable[[Connection], _T]) -> _T:
+        try:
+            return self._database.write(work)
+        except IntegrityError:
+            # Somebody else made a row first at the same moment; now it is there.
+            return self._database.write(work)
+
+
+def _checked(progress: Progress) -> Progress | InvalidInput:
+    try:
+        return replace(progress, entries=tuple(check_entries(progress.entries)))
+    except InvalidInput as error:
+        return error
+
+
+def _append(
+    connection: Connection, rows: Mapping[CallKey, Any], line: str, progress: Sequence[Progress], now: datetime
+) -> list[list[str] | OpenAIRealtimeError]:
+    """Add to timelines; for each conversation the new keys, or why nothing was added."""
+    refused: dict[str, OpenAIRealtimeError] = {}
+    additions: dict[str, Addition] = {}
+    for each in progress:
+        try:
+            row = _required(rows.get((line, each.call_id)), line, each.call_id)
+            _require_holder(row, each.generation)
+            additions[each.call_id] = Addition(row, each.entries, {"saved_at": now})
+        except (UnknownCall, ConversationSuperseded) as error:
+            refused[each.call_id] = error
+    find_new(connection, additions.values())
+    for call_id, addition in additions.items():
+        if not addition.fits:
+            refused[call_id] = addition.too_much()
+    write(connection, [addition for call_id, addition in additions.items() if call_id not in refused])
+    return [refused.get(each.call_id) or additions[each.call_id].keys for each in progress]
+
+
+def _open(
+    connection: Connection, line: str, call_id: str, holder: str, now: datetime, process: str | None
+) -> Conversation:
+    row = connection.execute(_one(line, call_id).with_for_update()).one_or_none()
+    if row is None:
+        known = select(calls.c.call_id).where(calls.c.line == line, calls.c.call_id == call_id)
+        if connection.execute(known).first() is None:
+            raise UnknownCall(f"line {line} has no call {call_id}", call_id=call_id)
+        first = {"line": line, "call_id": call_id, "generation": 1, "opened_at": now, "entry_count": 0}
+        first |= {"entry_bytes": 0, "holder": holder, "saved_at": now, "process": process}
+        connection.execute(conversations.insert(), first)
+    elif row.finished_at is None:
+        values = {"holder": holder, "generation": row.generation + 1, "saved_at": now, "process": process}
+        connection.execute(conversations.update().where(_same(line, call_id)).values(values))
+    _take_up(connection, line, call_id, now)
+    return _read(connection, line, call_id)
+
+
+def _same(line: str, call_id: str) -> Any:
+    return (conversations.c.line == line) & (conversations.c.call_id == call_id)
+
+
+def _one(line: str, call_id: str) -> Any:
+    return select(conversations).where(_same(line, call_id))
+
+
+def _locked(connection: Connection, line: str, call_id: str) -> Any:
+    return _required(connection.execute(_one(line, call_id).with_for_update()).one_or_none(), line, call_id)
+
+
+def _required(row: Any, line: str, call_id: str) -> Any:
+    if row is None:
+        raise UnknownCall(f"call {call_id} of line {line} has no conversation", call_id=call_id)
+    return row
+
+
+def _require_holder(row: Any, generation: int) -> None:
+    if row.finished_at is not None:
+        raise ConversationSuperseded(
+            f"the conversation of call {row.call_id} is finished", code=FINISHED, call_id=row.call_id
+        )
+    if row.generation != generation:
+        raise ConversationSuperseded(
+            f"the conversation of call {row.call_id} was opened again (generation {row.generation}, not {generation}): "
+            "leave it to whoever opened it",
+            code=SUPERSEDED,
+            call_id=row.call_id,
+        )
+
+
+def _read(connection: Connection, line: str, call_id: str) -> Conversation:
+    row = _required(connection.execute(_one(line, call_id)).one_or_none(), line, call_id)
+    return read_conversation(connection, row)
+
+
+def _as_it_stands(connection: Connection, line: str, call_id: str, result: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What changes in a result when a stronger witness than its writer has reported the call's end."""
+    same = (calls.c.line == line) & (calls.c.call_id == call_id)
+    call = read_call(connection.execute(select(*CALL_FIELDS).where(same)).one())
+    if result is None or not call.is_over:
+        return {}
+    told = restated_result(result, call)
+    if told == result:
+        return {}
+    text = as_json(told, field="result", most_bytes=MOST_RESULT_BYTES)
+    return {"outcome": told["outcome"], "result": text}
+
+
+def _take_up(connection: Connection, line: str, call_id: str, now: datetime) -> None:
+    """Let a call go on that was to end unless a holder opens its conversation."""
+    is_delayed = (calls.c.end_due_at > calls.c.end_wanted_at) & (calls.c.end_due_at > now)
+    same = (calls.c.line == line) & (calls.c.call_id == call_id)
+    values = {**dict.fromkeys(END_WANTED), "version": calls.c.version + 1}
+    connection.execute(calls.update().where(same, is_delayed).values(values))

@@ -1,0 +1,79 @@
+"""The append-only log of what happened to calls, and reading it without stepping over anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, or_, select
+
+from airflow_openai_realtime.switchboard.server.feed.cursors import WIDEST_LOOK_BACK, Cursor
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.tables import feed
+
+PAGE = 1000
+
+
+@dataclass(frozen=True)
+class FeedPage:
+    """
+    What is new in the feed.
+
+    :param changes: (line, call id) of each row, in the feed's order; a call may come several times.
+    :param cursor: The place behind them.
+    :param is_full: Whether there may be more.
+    """
+
+    changes: tuple[tuple[str, str], ...]
+    cursor: Cursor
+    is_full: bool
+
+
+class Feed:
+    """Reading the feed. Rows are written together with the change that they tell of."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def since(self, cursor: Cursor, now: datetime) -> FeedPage:
+        """What became visible since a cursor, of all lines, at most :data:`PAGE` rows."""
+        return self._database.read(lambda connection: feed_since(connection, cursor, now))
+
+    def end(self, now: datetime) -> Cursor:
+        """The place behind everything that is visible now."""
+        return self._database.read(lambda connection: feed_end(connection, now, in_order=self._database.is_sqlite))
+
+
+def append(connection: Connection, changes: Iterable[tuple[str, str, str]], at: datetime) -> None:
+    """
+    Write rows to the feed; the last statement of a transaction, so that it commits soon after.
+
+    :param changes: (line, call id, kind).
+    """
+    rows = [{"line": line, "call_id": call_id, "kind": kind, "at": at} for line, call_id, kind in changes]
+    if rows:
+        connection.execute(feed.insert().inline(), rows)
+
+
+def feed_end(connection: Connection, now: datetime, *, in_order: bool) -> Cursor:
+    """
+    The place behind everything that is visible in this transaction.
+
+    :param in_order: Whether rows become visible in the order of their numbers, so that none can be missing.
+    """
+    latest = select(feed.c.seq).order_by(feed.c.seq.desc())
+    if in_order:
+        return Cursor(connection.execute(latest.limit(1)).scalar() or 0)
+    return Cursor.at_end(connection.execute(latest.limit(WIDEST_LOOK_BACK)).scalars(), now.timestamp())
+
+
+def feed_since(connection: Connection, cursor: Cursor, now: datetime) -> FeedPage:
+    """What is visible in this transaction and was not at the cursor, at most :data:`PAGE` rows."""
+    wanted = feed.c.seq > cursor.high
+    if cursor.gaps:
+        wanted = or_(wanted, feed.c.seq.in_(cursor.gaps))
+    query = select(feed.c.seq, feed.c.line, feed.c.call_id).where(wanted).order_by(feed.c.seq).limit(PAGE)
+    rows = connection.execute(query).all()
+    moved = cursor.advanced((row.seq for row in rows), now.timestamp())
+    return FeedPage(tuple((row.line, row.call_id) for row in rows), moved, is_full=len(rows) == PAGE)

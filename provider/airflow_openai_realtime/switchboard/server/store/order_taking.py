@@ -1,0 +1,332 @@
+"""
+Taking calls for standing orders in the store: no call for two orders, no order beyond its uses.
+
+A new call is taken in the transaction that stores it, if that costs no waiting: then it never rings unclaimed, and one
+commit stands between the ring and the answer. For orders with limited uses that is done in a transaction of its own,
+since workers wait for each other there, and a delivery must not wait with them.
+
+A worker that has taken a call answers it under a lease, which it renews while it is busy. When the lease runs out, the
+worker is dead or cut off, and another one resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, select, tuple_
+
+from airflow_openai_realtime.calls import transitions as moves
+from airflow_openai_realtime.calls.call import CLAIMED, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.order import (
+    ACCEPT,
+    OrderAnswer,
+    StandingOrder,
+    choose,
+    claimant_of_order,
+    order_of_claimant,
+)
+from airflow_openai_realtime.switchboard.server.store.call_rows import (
+    CALL_FIELDS,
+    NewCall,
+    as_call,
+    insert_calls,
+    read_call,
+)
+from airflow_openai_realtime.switchboard.server.store.feed_rows import append
+from airflow_openai_realtime.switchboard.server.store.order_rows import ORDER_FIELDS, read_usable
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, orders
+
+_MOST_CALLS = 500
+"""How many calls one look takes on; the next one takes the rest."""
+
+CallKey = tuple[str, str]
+"""Line and call id."""
+
+Tried = Mapping[CallKey, Collection[str]]
+"""By call, the revisions of orders that have had it and could not have it answered."""
+
+
+@dataclass(frozen=True)
+class TakenCall:
+    """
+    A call that an order has taken, to be answered by this worker.
+
+    :param call: The call as it is now, claimed by the order.
+    :param order: The order; ``None`` when it was removed since it took the call, or cannot be read.
+    :param answer: What the call is accepted with; ``None`` when whoever asked knows it already.
+    """
+
+    call: SwitchboardCall
+    order: StandingOrder | None
+    answer: OrderAnswer | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """
+    What became of calls that were stored.
+
+    :param added: Those that were new.
+    :param taken: Those of them that an order has taken.
+    :param limited: Those of them that an order with limited uses may take.
+    """
+
+    added: set[CallKey]
+    taken: dict[CallKey, TakenCall]
+    limited: set[CallKey]
+
+
+class OrderTaking:
+    """Calls of all lines, as far as standing orders answer them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def store_and_take(
+        self,
+        new: Sequence[NewCall],
+        ready: Collection[str],
+        now: datetime,
+        lease_seconds: float,
+        known: Collection[str] = (),
+    ) -> Stored:
+        """
+        Store calls, and take those that an order with unlimited uses answers at once; commits both together.
+
+        :param new: As for :meth:`Calls.add`.
+        :param ready: Lines that this worker can answer for at once; calls of others are only stored.
+        :param lease_seconds: How long no other worker may answer what this one has taken.
+        :param known: Revisions whose answers need not be read.
+        """
+
+        def work(connection: Connection) -> Stored:
+            lines = sorted({call.line for call in new if call.line in ready})
+            orders_of, answers = self._read_orders(connection, lines, known, skip_locked=True)
+            taken: dict[CallKey, TakenCall] = {}
+            values: dict[CallKey, dict[str, Any]] = {}
+            limited: set[CallKey] = set()
+            lease = {"order_lease_until": now + timedelta(seconds=lease_seconds)}
+            for each in new:
+                key, call = (each.line, each.call_id), as_call(each)
+                rings = each.state == RINGING and each.expires_at > now
+                order = choose(orders_of.get(each.line, ()), call, now) if rings else None
+                if order is not None and order.uses_left is not None:
+                    limited.add(key)
+                elif order is not None:
+                    changes = _taking(call, order, now)
+                    values[key] = {**changes, **lease}
+                    taken[key] = TakenCall(replace(call, **changes), order, answers.get(order.revision))
+            added = insert_calls(connection, self._database.dialect, new, values)
+            return Stored(added, {key: taken[key] for key in added & taken.keys()}, added & limited)
+
+        return self._database.write(work)
+
+    def take(
+        self,
+        keys: Sequence[CallKey],
+        now: datetime,
+        lease_seconds: float,
+        known: Collection[str] = (),
+        tried: Tried | None = None,
+    ) -> list[TakenCall]:
+        """
+        Take ringing calls for the orders that answer them, and commit: claim, use of the order and ``hangup_at``.
+
+        A call that is not ringing any more, or that no order fits, is left as it is.
+
+        :param keys: The calls.
+        :param lease_seconds: How long no other worker may answer what this one has taken.
+        :param known: Revisions whose answers need not be read.
+        :param tried: By call, revisions of orders that do not take it: they could not have it answered.
+        """
+        if not keys:
+            return []
+        return self._database.write(
+            lambda connection: self._take(connection, keys, now, lease_seconds, known, tried or {})
+        )
+
+    def ringing(self, lines: Collection[str], received_before: datetime, now: datetime) -> list[SwitchboardCall]:
+        """Calls of some lines that ring, are nobody's, and came in before a moment; oldest first."""
+        query = (
+            select(*CALL_FIELDS)
+            .where(calls.c.line.in_(lines), calls.c.received_at <= received_before, *_rings(now))
+            .order_by(calls.c.received_at)
+            .limit(_MOST_CALLS)
+        )
+        return self._database.read(lambda connection: [read_call(row) for row in connection.execute(query)])
+
+    def abandoned(self, now: datetime) -> list[CallKey]:
+        """Calls that an order has taken, and whose worker has let its lease run out."""
+        query = select(calls.c.line, calls.c.call_id).where(*_is_abandoned(now)).limit(_MOST_CALLS)
+        return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
+
+    def resume(self, key: CallKey, now: datetime, lease_seconds: float) -> TakenCall | None:
+        """An abandoned call, for this worker to answer; ``None`` when another one has it, or it is answered."""
+        until = now + timedelta(seconds=lease_seconds)
+        # The new time of the claim tells the other worker, if it lives after all, that it was not alone.
+        lease = calls.update().where(*_is(key), *_is_abandoned(now)).values(order_lease_until=until, claimed_at=now)
+
+        def work(connection: Connection) -> TakenCall | None:
+            if connection.execute(lease).rowcount != 1:
+                return None
+            call = read_call(connection.execute(select(*CALL_FIELDS).where(*_is(key))).one())
+            its_order = (orders.c.line == key[0]) & (orders.c.name == order_of_claimant(call.claimed_by))
+            row = connection.execute(select(*ORDER_FIELDS, orders.c.answer).where(its_order)).one_or_none()
+            usable = read_usable(row, row.answer) if row is not None else None
+            return TakenCall(call, *usable) if usable is not None else TakenCall(call, None)
+
+        return self._database.write(work)
+
+    def renew(self, keys: Sequence[CallKey], now: datetime, lease_seconds: float) -> None:
+        """Keep the lease on calls that this worker is busy with."""
+        until = now + timedelta(seconds=lease_seconds)
+        theirs = (tuple_(calls.c.line, calls.c.call_id).in_(list(keys)), calls.c.order_lease_until.is_not(None))
+        lease = calls.update().where(*theirs, calls.c.state == CLAIMED).values(order_lease_until=until)
+        self._database.write(lambda connection: connection.execute(lease).rowcount)
+
+    def release(self, key: CallKey) -> None:
+        """Let nobody try again: if the call is not over, the reaper ends it at its time."""
+        lease = calls.update().where(*_is(key), calls.c.state == CLAIMED).values(order_lease_until=None)
+        self._database.write(lambda connection: connection.execute(lease).rowcount)
+
+    def give_back(
+        self, call: SwitchboardCall, order: StandingOrder | None, reason: str, now: datetime
+    ) -> SwitchboardCall | None:
+        """
+        Let a call ring on for others that an order has taken and that was certainly not answered; commits.
+
+        The order gets the use back that the call has cost.
+
+        :param call: The call as it was taken.
+        :param order: The order, if it is there still.
+        :param reason: Why it was not answered.
+        :returns: The call; ``None`` when it changed meanwhile, so that it is asked again.
+        """
+
+        def work(connection: Connection) -> SwitchboardCall | None:
+            query = select(*CALL_FIELDS, calls.c.version).where(*_is((call.line, call.call_id)))
+            row = connection.execute(query).one()
+            found = read_call(row)
+            change = moves.release(found, call.claimed_by or "", call.claimed_at, reason)
+            if not change.values:
+                return found
+            values = {**change.values, "order_lease_until": None, "version": row.version + 1}
+            same = (*_is((call.line, call.call_id)), calls.c.version == row.version)
+            if connection.execute(calls.update().where(*same).values(values)).rowcount != 1:
+                return None
+            if order is not None:
+                _use(connection, call.line, order, +1)
+            append(connection, [(call.line, call.call_id, RINGING)], now)
+            return replace(found, **change.values)
+
+        return self._database.write(work)
+
+    def _take(
+        self,
+        connection: Connection,
+        keys: Sequence[CallKey],
+        now: datetime,
+        lease_seconds: float,
+        known: Collection[str],
+        tried: Tried,
+    ) -> list[TakenCall]:
+        of_line, answers = self._read_orders(connection, sorted({line for line, _ in keys}), known)
+        wanted = tuple_(calls.c.line, calls.c.call_id).in_(list(keys))
+        query = select(*CALL_FIELDS, calls.c.version).where(wanted, *_rings(now)).order_by(calls.c.received_at)
+        taken: list[TakenCall] = []
+        for row in connection.execute(query).all():
+            call = read_call(row)
+            failed = tried.get((call.line, call.call_id), ())
+            won = _take_one(connection, call, row.version, of_line[call.line], now, lease_seconds, failed)
+            if won is not None:
+                taken.append(TakenCall(*won, answers.get(won[1].revision)))
+        append(connection, [(each.call.line, each.call.call_id, CLAIMED) for each in taken], now)
+        return taken
+
+    def _read_orders(
+        self, connection: Connection, lines: Collection[str], known: Collection[str], *, skip_locked: bool = False
+    ) -> tuple[dict[str, list[StandingOrder]], dict[str, OrderAnswer]]:
+        """
+        Orders by line, and by revision the answers of those that are not known; in one look, so that they fit.
+
+        :param skip_locked: Leave out orders that are being removed, instead of waiting whether that comes about.
+        """
+        unknown = case((orders.c.revision.in_(known), None), else_=orders.c.answer).label("unknown_answer")
+        query = select(*ORDER_FIELDS, unknown).where(orders.c.line.in_(lines))
+        if self._database.dialect == "postgresql":
+            # An order that somebody removes stays until this is committed, so that none answers after its removal.
+            query = query.with_for_update(read=True, key_share=True, skip_locked=skip_locked)
+        by_line: dict[str, list[StandingOrder]] = {line: [] for line in lines}
+        answers: dict[str, OrderAnswer] = {}
+        for row in connection.execute(query):
+            usable = read_usable(row, row.unknown_answer)
+            if usable is None:
+                continue
+            order, answer = usable
+            by_line[row.line].append(order)
+            if answer is not None:
+                answers[order.revision] = answer
+        return by_line, answers
+
+
+def _take_one(
+    connection: Connection,
+    call: SwitchboardCall,
+    version: int,
+    of_line: list[StandingOrder],
+    now: datetime,
+    lease_seconds: float,
+    tried: Collection[str],
+) -> tuple[SwitchboardCall, StandingOrder] | None:
+    """The call as taken, and its order; the use that this costs is taken off ``of_line`` too."""
+    while (order := choose([each for each in of_line if each.revision not in tried], call, now)) is not None:
+        of_line.remove(order)
+        if not _use(connection, call.line, order, -1):
+            continue  # used up, replaced or removed a moment ago
+        values = _taking(call, order, now)
+        lease = {"order_lease_until": now + timedelta(seconds=lease_seconds), "version": version + 1}
+        same = (*_is((call.line, call.call_id)), calls.c.version == version)
+        if connection.execute(calls.update().where(*same).values({**values, **lease})).rowcount != 1:
+            # Somebody else has claimed it a moment ago.
+            _use(connection, call.line, order, +1)
+            of_line.append(order)
+            return None
+        left = None if order.uses_left is None else order.uses_left - 1
+        of_line.append(replace(order, uses_left=left))
+        return replace(call, **values), order
+    return None
+
+
+def _taking(call: SwitchboardCall, order: StandingOrder, now: datetime) -> dict[str, Any]:
+    """The fields of a call that change when an order takes it; one that is to be accepted gets its end as well."""
+    claimant = claimant_of_order(order.name)
+    if order.action == ACCEPT and order.max_duration_seconds is not None:
+        return dict(moves.accepting(call, claimant, now, order.max_duration_seconds).values)
+    return dict(moves.claim(call, claimant, now).values)
+
+
+def _use(connection: Connection, line: str, order: StandingOrder, change: int) -> bool:
+    """Take a use off an order, or give one back; whether there was one to take."""
+    if order.uses_left is None:
+        return True
+    same = [orders.c.line == line, orders.c.name == order.name, orders.c.revision == order.revision]
+    if change < 0:
+        same.append(orders.c.uses_left > 0)
+    statement = orders.update().where(*same).values(uses_left=orders.c.uses_left + change)
+    return connection.execute(statement).rowcount == 1
+
+
+def _is(key: CallKey) -> tuple[ColumnElement[bool], ...]:
+    return (calls.c.line == key[0], calls.c.call_id == key[1])
+
+
+def _rings(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (calls.c.state == RINGING, calls.c.expires_at > now)
+
+
+def _is_abandoned(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (calls.c.state == CLAIMED, calls.c.order_lease_until <= now)

@@ -1,0 +1,64 @@
+"""Signs of life of the processes that hold conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from airflow_openai_realtime.calls.call import ACCEPTED
+from airflow_openai_realtime.calls.timeline.entries import ATTACHED, NOTE, key_of
+from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations, processes
+from airflow_openai_realtime.switchboard.server.store.timeline_rows import known_keys
+
+NOBODY = ""
+"""The process of a conversation that its holder gave up: it shows no sign of life, whatever becomes of the process."""
+
+
+def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
+    """
+    Note a sign of life.
+
+    :raises IntegrityError: Somebody else noted the first one at the same moment; do it again.
+    """
+    same = (processes.c.line == line) & (processes.c.process == process)
+    if not connection.execute(processes.update().where(same).values(seen_at=now)).rowcount:
+        connection.execute(processes.insert().values(line=line, process=process, seen_at=now))
+
+
+def held_by(connection: Connection, line: str, process: str) -> list[str]:
+    """Ids of the live calls whose conversations a process holds."""
+    live = select(calls.c.call_id).where(calls.c.line == line, calls.c.state == ACCEPTED)
+    query = select(conversations.c.call_id).where(
+        conversations.c.line == line,
+        conversations.c.call_id.in_(live),
+        conversations.c.process == process,
+        conversations.c.finished_at.is_(None),
+    )
+    return sorted(connection.execute(query).scalars())
+
+
+def give_up(connection: Connection, rows: Iterable[Any], now: datetime) -> None:
+    """
+    Note that nobody holds some conversations any more. Who was attached has heard all that was said until now.
+
+    :param rows: The conversations, locked.
+    """
+    attached = {(row.line, row.call_id): (row.line, row.call_id, attached_key(row.generation)) for row in rows}
+    there = known_keys(connection, attached.values())
+    for key, note in attached.items():
+        same = (conversations.c.line == key[0]) & (conversations.c.call_id == key[1])
+        heard = {"heard_until": now} if note in there else {}
+        connection.execute(conversations.update().where(same).values(process=NOBODY, **heard))
+
+
+def left(connection: Connection, line: str, process: str) -> None:
+    """Forget a process."""
+    connection.execute(processes.delete().where((processes.c.line == line) & (processes.c.process == process)))
+
+
+def attached_key(generation: int) -> str:
+    """The key of the note that a holder writes when it is attached first."""
+    return key_of(NOTE, ATTACHED, generation, 1)

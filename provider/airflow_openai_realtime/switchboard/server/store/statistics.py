@@ -1,0 +1,131 @@
+"""Figures of a line, from its calls in the store, so that every worker says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Double, Select, case, func, select, type_coerce
+
+from airflow_openai_realtime.calls.call import ACCEPTED, CALL_STATES, ENDED, OPEN_CALL_STATES, RINGING
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
+from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS
+
+WINDOW_SECONDS = 3600.0
+"""How far back the figures go that are about what happened, not about what is."""
+
+ANSWER_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+REASONS = (
+    "max_duration",
+    "gone",
+    "hang_up_failed",
+    "hung_up",
+    "ended",
+    "accept_failed",
+    "stopped",
+    "killed",
+    "decided_elsewhere",
+    "reject_failed",
+    "end_call",
+    "busy",
+    "no_answer",
+    "carrier_failed",
+    # The outcome by the call's holder, see call_result.py.
+    "completed",
+    "caller_hung_up",
+    "silence",
+    "transfer_requested",
+    "failed",
+    "unknown",
+)
+"""Reasons that are named; whatever else a client gave counts as :data:`OTHER`, since it may say anything."""
+
+OTHER = "other"
+
+_FINAL_STATES = tuple(state for state in CALL_STATES if state not in OPEN_CALL_STATES)
+
+
+@dataclass(frozen=True)
+class LineStatistics:
+    """
+    Figures of one line.
+
+    :param by_state: Number of calls in the store, in each state.
+    :param oldest_ringing: When the oldest call came in that rings and is nobody's; None when there is none.
+    :param answered: Number of calls that came in by a webhook within the window and were accepted.
+    :param answered_within: How many of them within each of :data:`ANSWER_BUCKETS`.
+    :param answer_seconds: From arrival to accept, of all of them together.
+    :param over: By state and reason (empty but for ended calls): number of calls that came to an end within the window.
+    """
+
+    by_state: Mapping[str, int]
+    oldest_ringing: datetime | None
+    answered: int
+    answered_within: tuple[int, ...]
+    answer_seconds: float
+    over: Mapping[tuple[str, str], int]
+
+
+class Statistics:
+    """Figures of all lines."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_line(self, line: str, now: datetime) -> LineStatistics:
+        """The figures of a line, in one transaction."""
+        since = now - timedelta(seconds=WINDOW_SECONDS)
+        by_state = select(calls.c.state, func.count()).where(calls.c.line == line).group_by(calls.c.state)
+        rings = (calls.c.line == line, calls.c.state == RINGING, calls.c.expires_at > now)
+
+        def work(connection: Connection) -> LineStatistics:
+            states: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
+            oldest = connection.execute(select(func.min(calls.c.received_at)).where(*rings)).scalar()
+            answers = connection.execute(_answers(line, since)).one()
+            return LineStatistics(
+                by_state={state: states.get(state, 0) for state in CALL_STATES},
+                oldest_ringing=oldest,
+                answered=answers.amount,
+                answered_within=tuple(int(amount or 0) for amount in answers[2:]),
+                answer_seconds=float(answers.seconds or 0.0),
+                over=_over(connection, line, since),
+            )
+
+        return self._database.read(work)
+
+
+def _answers(line: str, since: datetime) -> Select[Any]:
+    seconds = type_coerce(calls.c.accepted_at, Double) - type_coerce(calls.c.received_at, Double)
+    within = [func.sum(case((seconds <= bound, 1), else_=0)) for bound in ANSWER_BUCKETS]
+    figures: list[ColumnElement[Any]] = [func.count().label("amount"), func.sum(seconds).label("seconds"), *within]
+    return select(*figures).where(
+        calls.c.line == line,
+        calls.c.state.in_((ACCEPTED, ENDED)),
+        calls.c.received_at > since,
+        calls.c.accepted_at.is_not(None),
+        calls.c.webhook_id.is_not(None),  # nobody knows when others began to ring
+    )
+
+
+def _over(connection: Connection, line: str, since: datetime) -> dict[tuple[str, str], int]:
+    longest = timedelta(seconds=2 * LONGEST_CALL_SECONDS)
+    query = (
+        select(calls.c.state, calls.c.end_reason, func.count().label("amount"))
+        .where(
+            calls.c.line == line,
+            calls.c.state.in_(_FINAL_STATES),
+            calls.c.received_at > since - longest,  # for the index
+            calls.c.ended_at > since,
+        )
+        .group_by(calls.c.state, calls.c.end_reason)
+    )
+    over = {(state, ""): 0 for state in _FINAL_STATES if state != ENDED}
+    over |= {(ENDED, reason): 0 for reason in (*REASONS, OTHER)}
+    for row in connection.execute(query):
+        reason = "" if row.state != ENDED else row.end_reason if row.end_reason in REASONS else OTHER
+        over[row.state, reason] += row.amount
+    return over

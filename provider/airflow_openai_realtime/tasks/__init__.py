@@ -1,1 +1,0 @@
-"""What operators and sensors share."""

@@ -1,0 +1,150 @@
+"""Telling Airflow that somebody calls, for DAGs that are scheduled on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.version_compat import has_acknowledged_streams
+
+if TYPE_CHECKING:
+    from airflow.triggers.shared_stream import SharedStreamProducer
+
+    from airflow_openai_realtime.calls.call import SwitchboardCall
+    from airflow_openai_realtime.calls.matching import CallMatch
+
+#: What participates in a shared stream; the rest of the parameters is each trigger's own.
+_OF_THE_STREAM = ("ring_again_seconds", "openai_realtime_conn_id")
+
+
+class IncomingCallTrigger(BaseEventTrigger):
+    """
+    A doorbell: fires when a call rings that matches, and again and again until somebody has claimed it.
+
+    For ``AssetWatcher``. The event's payload holds ``call_id``, ``line`` and ``received_at``; it can be seen by whoever
+    may see assets, so it holds no number. An event says only *look now*: Airflow may keep events back, unite several in
+    one run, or see one twice. So let the DAG's first task look at what rings: ``ClaimRingingCallsOperator`` or
+    ``StartRunPerCallOperator``.
+
+    It fires at least once for each call that goes on ringing, whatever process dies meanwhile. A call that is claimed
+    makes it fire no more. It does not end by itself: what goes wrong is logged, once a minute at most, and tried again.
+
+    All that wait for calls in a process share one long poll of a line. On Airflow 3.3 those with the same connection
+    and ``ring_again_seconds`` also share one stream, which rings again at once when Airflow did not store an event.
+
+    Patterns are plain text with ``*`` (any text) and ``?`` (one character). They are checked when the DAG is parsed.
+
+    :param to: Pattern for the number that was called, E.164.
+    :param from_number: Pattern for the caller's number, E.164.
+    :param headers: Patterns for SIP headers by name.
+    :param ring_again_seconds: Pause between two events for one call, in seconds, at least 1.
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
+
+    Source: https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/event-scheduling.html
+    """
+
+    def __init__(
+        self,
+        to: str | None = None,
+        from_number: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ring_again_seconds: float = 15.0,
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+    ) -> None:
+        super().__init__()
+        # No checks: whatever a constructor raises ends the whole triggerer. They are made in serialize.
+        self.to = to
+        self.from_number = from_number
+        self.headers = headers
+        self.ring_again_seconds = ring_again_seconds
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """
+        Return what makes this trigger again: JSON primitives, no secret.
+
+        Airflow asks for it when the DAG is parsed, so a wrong value is an import error of the DAG.
+
+        :raises InvalidInput: A pattern or a number cannot be used.
+        """
+        match, seconds = self._checked()
+        return (
+            "airflow_openai_realtime.triggers.incoming_call_event.IncomingCallTrigger",
+            {
+                "to": match.to,
+                "from_number": match.from_number,
+                "headers": dict(match.headers) or None,
+                "ring_again_seconds": seconds,
+                "openai_realtime_conn_id": self.openai_realtime_conn_id,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire for ever; where triggers share streams, Airflow calls :meth:`filter_shared_stream` instead."""
+        from airflow_openai_realtime.inbound.notifier import Doorbell
+        from airflow_openai_realtime.triggers.ringing import idle_for_ever, ring_for_ever
+
+        try:
+            match, seconds = self._checked()
+        except InvalidInput as error:
+            # Ending would make Airflow start this again, every second, for ever.
+            await idle_for_ever(f"This watcher cannot work; correct its DAG: {error}", self._report)
+            return
+        async with aclosing(ring_for_ever(self.openai_realtime_conn_id, Doorbell(seconds), self._report)) as calls:
+            async for call in calls:
+                if match.matches(call):
+                    yield _event(call)
+
+    # -- Airflow 3.3 and later --------------------------------------------------------------------------------------
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Name the stream that triggers of the same connection share; ``None`` where there is no such thing."""
+        try:
+            self._checked()
+        except InvalidInput:
+            return None
+        if not has_acknowledged_streams():
+            return None
+        return (type(self).__name__, *(getattr(self, name) for name in _OF_THE_STREAM))
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
+        """
+        Make the source of a shared stream: all calls of the line that ring.
+
+        :param kwargs: Those of one of the triggers that share it.
+        """
+        from airflow_openai_realtime.triggers.ringing_stream import RingingStream
+
+        return RingingStream(**{name: kwargs[name] for name in _OF_THE_STREAM})
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[SwitchboardCall]) -> AsyncIterator[TriggerEvent]:
+        """
+        Fire for those calls of the stream that match.
+
+        :param shared_stream: Calls to ring for.
+        """
+        match, _ = self._checked()
+        async for call in shared_stream:
+            if match.matches(call):
+                yield _event(call)
+
+    def _checked(self) -> tuple[CallMatch, float]:
+        from airflow_openai_realtime.calls.parameters import read_match, read_number
+        from airflow_openai_realtime.inbound.notifier import LEAST_RING_AGAIN_SECONDS
+
+        seconds = read_number(self.ring_again_seconds, "ring_again_seconds", at_least=LEAST_RING_AGAIN_SECONDS)
+        return read_match(self.to, self.from_number, self.headers), seconds
+
+    def _report(self, line: str) -> None:
+        self.log.warning("%s", line)
+
+
+def _event(call: SwitchboardCall) -> TriggerEvent:
+    about = {"call_id": call.call_id, "line": call.line, "received_at": call.received_at.isoformat()}
+    return TriggerEvent(about)

@@ -1,0 +1,56 @@
+"""Whose a call is: a task's, a standing order's, or nobody's. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_openai_realtime.calls.recent import RecentCall, UnreachedAttempt
+
+
+@dataclass(frozen=True)
+class OwningTask:
+    """
+    The task instance that a call belongs to.
+
+    :param map_index: -1 when the task is not mapped.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON primitives."""
+        return asdict(self)
+
+
+def task_named(claimant: str | None) -> OwningTask | None:
+    """
+    Read the name under which a task claims calls: ``dag/run/task/map_index``.
+
+    :returns: ``None`` when it is the name of something else, for example of a standing order.
+    """
+    parts = (claimant or "").split("/")
+    if len(parts) != 4 or not all(parts):
+        return None
+    try:
+        map_index = int(parts[3])
+    except ValueError:
+        return None
+    return OwningTask(parts[0], parts[1], parts[2], map_index)
+
+
+def owner_of(row: RecentCall | UnreachedAttempt) -> OwningTask | None:
+    """
+    The task that a row of the page belongs to.
+
+    Of a call: the task that has it; else the one that runs its conversation; else the one that placed it. Of an attempt
+    without a call: the task that dials.
+    """
+    if isinstance(row, UnreachedAttempt):
+        return task_named(row.attempt.claimant)
+    holder = row.conversation.holder if row.conversation is not None else None
+    placed_by = row.attempt.claimant if row.attempt is not None else None
+    return task_named(row.call.claimed_by) or task_named(holder) or task_named(placed_by)

@@ -1,0 +1,64 @@
+"""What the page runs with; what needs Airflow comes in here, so that the rest is tested without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from starlette.requests import Request
+
+from airflow_openai_realtime.ui.directory import CallDirectory
+from airflow_openai_realtime.ui.owners import OwningTask
+from airflow_openai_realtime.ui.page_cursors import SealedCursors
+from airflow_openai_realtime.ui.work import PageWork
+
+
+class Office(Protocol):
+    """What the page does outside itself. Called in a thread."""
+
+    def hang_up(self, conn_id: str, call_id: str) -> bool:
+        """
+        End a call at OpenAI.
+
+        :returns: Whether it was over already.
+        :raises OpenAIRealtimeError: It could not be ended; the message can be shown.
+        """
+        ...  # pragma: no cover
+
+    def note(self, user_name: str, task: OwningTask | None, conn_id: str, call_id: str) -> None:
+        """Write down, for people who look into it later, that a user has hung up a call."""
+        ...  # pragma: no cover
+
+
+@dataclass(frozen=True)
+class CallsPage:
+    """
+    The page's parts.
+
+    :param directory: Where calls are.
+    :param office: What is done with them.
+    :param door: A FastAPI dependency that gives the user's permissions, or refuses with 401.
+    :param now: The clock, aware.
+    :param work: Runs what blocks.
+    :param cursors: Seals what the page's answers name.
+    """
+
+    directory: CallDirectory
+    office: Office
+    door: Callable[..., Any]
+    now: Callable[[], datetime]
+    work: PageWork = field(default_factory=PageWork)
+    cursors: SealedCursors = field(default_factory=SealedCursors)
+
+
+def page_of(request: Request) -> CallsPage:
+    """The page that a request came to."""
+    page: CallsPage = request.app.state.calls_page
+    return page
+
+
+async def user_at_the_door() -> Any:
+    """Stands for the page's door, which each application puts in its place."""
+    raise RuntimeError("the calls page has no door")

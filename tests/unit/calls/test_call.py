@@ -1,0 +1,83 @@
+"""Records as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from tests.unit.switchboard.support import START
+
+from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, ATTEMPT_STATES, Attempt, SwitchboardCall
+from airflow_openai_realtime.exceptions import InvalidInput
+
+
+def full_call() -> SwitchboardCall:
+    texts = {
+        field.name: f"a {field.name}"
+        for field in fields(SwitchboardCall)
+        if not field.name.endswith("_at") and field.name not in ("headers", "status_code")
+    }
+    instants = {field.name: START for field in fields(SwitchboardCall) if field.name.endswith("_at")}
+    return SwitchboardCall(**texts, **instants, headers={"from": "x"}, status_code=486)  # type: ignore[arg-type]
+
+
+def test_a_call_survives_json() -> None:
+    assert SwitchboardCall.from_dict(json.loads(json.dumps(full_call().to_dict()))) == full_call()
+
+
+def test_instants_are_written_in_utc() -> None:
+    berlin = timezone(timedelta(hours=1))
+    call = SwitchboardCall("rtc_1", "support", "ringing", START.astimezone(berlin), START)
+    assert call.to_dict()["received_at"] == "2026-11-22T08:00:00+00:00"
+
+
+def test_a_trailing_z_and_a_missing_zone_are_read_as_utc() -> None:
+    written = {**full_call().to_dict(), "received_at": "2026-11-22T08:00:00Z", "expires_at": "2026-11-22T08:00:00"}
+    call = SwitchboardCall.from_dict(written)
+    assert (call.received_at, call.expires_at) == (START, START)
+
+
+def test_a_newer_switchboard_may_say_more() -> None:
+    assert SwitchboardCall.from_dict({**full_call().to_dict(), "mood": "sunny"}) == full_call()
+
+
+@pytest.mark.parametrize("broken", [{"call_id": "rtc_1"}, {**full_call().to_dict(), "received_at": "yesterday"}])
+def test_what_is_no_call_is_refused(broken: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        SwitchboardCall.from_dict(broken)
+
+
+def test_no_number_and_no_header_shows_in_a_log() -> None:
+    call = SwitchboardCall(
+        "rtc_1", "support", "ringing", START, START, "+14155550123", "+14155550199", {"from": "+14155550123"},
+        target_uri="tel:+14155550188",
+    )  # fmt: skip
+    attempt = Attempt("1", "c", "x", 1, "reserved", "abc", START, START, to_number="+14155550123")
+    assert "55501" not in f"{call!r} {attempt!r}"
+
+
+def test_a_header_is_found_in_any_case() -> None:
+    call = SwitchboardCall("rtc_1", "support", "ringing", START, START, headers={"x-correlation-id": "abc"})
+    assert call.header("X-Correlation-Id") == "abc"
+    assert call.header("Subject") is None
+
+
+def test_an_attempt_survives_json() -> None:
+    attempt = Attempt("1", "c", "x", 1, "reserved", "abc", START, datetime.now(timezone.utc), created=True)
+    assert Attempt.from_dict(json.loads(json.dumps(attempt.to_dict()))) == attempt
+
+
+def test_only_a_reserved_or_refused_attempt_may_be_dialled_and_unknown_never_leads_there() -> None:
+    assert set(ATTEMPT_MOVES) == set(ATTEMPT_STATES)
+    assert [state for state, to in ATTEMPT_MOVES.items() if "dialing" in to] == ["reserved", "ended"]
+    # The store lets an ended attempt go there only when nothing was dialed and the number is another one.
+    moves = {**ATTEMPT_MOVES, "ended": ("ended",)}
+    reachable, todo = set(), ["unknown"]
+    while todo:
+        for state in moves[todo.pop()]:
+            if state not in reachable:
+                reachable.add(state)
+                todo.append(state)
+    assert reachable.isdisjoint({"dialing", "reserved"})

@@ -1,0 +1,544 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.unit.conversation.talk import LOOK_UP, PLAN, START, Talk, call, error
+
+from airflow_openai_realtime.api.sideband import events
+from airflow_openai_realtime.calls.timeline.entries import NOTE, STOOD_BY, TimelineEntry, entry_of
+from airflow_openai_realtime.conversation.rules.effects import HangUp, Keep, Refer, Report, Send
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+
+QUIET = ConversationPlan(end_call=False)
+
+
+# -- the beginning -------------------------------------------------------------------------------------------------
+
+
+def test_the_model_greets_first_in_the_given_words_and_calls_no_tool() -> None:
+    (asked,) = Talk().sent("response.create")
+    assert asked["response"]["instructions"].endswith("\n\nGood morning.")
+    assert asked["response"]["tool_choice"] == "none"
+
+
+def test_that_it_greets_is_noted_before_it_is_asked_to() -> None:
+    talk = Talk()
+    note = next(entry for entry in talk.kept("note") if entry.body["what"] == "greeted")
+    order = [effect for effect in talk.done if isinstance(effect, (Keep, Send))]
+    asked = next(effect for effect in order if isinstance(effect, Send))
+    assert asked.after == note.key
+    assert order.index(Keep(note, at_once=True)) < order.index(asked)
+
+
+def test_without_a_greeting_the_model_waits_for_the_caller() -> None:
+    assert Talk(QUIET).sent() == []
+
+
+def test_a_call_is_greeted_once_whoever_runs_it() -> None:
+    first = Talk()
+    assert Talk(entries=first.kept(), generation=2).asked() == []
+
+
+def test_a_socket_that_is_attached_again_brings_no_second_greeting() -> None:
+    talk = Talk()
+    talk.speak(purpose="greeting")
+    talk.detach()
+    talk.attach()
+    assert talk.asked() == ["greeting"]
+
+
+def test_a_greeting_that_may_not_have_arrived_is_asked_for_again() -> None:
+    talk = Talk()
+    talk.detach()
+    talk.attach()
+    assert talk.asked() == ["greeting", "greeting"]
+
+
+def test_when_nobody_knows_whether_it_was_greeted_it_is_not() -> None:
+    assert Talk(may_greet=False).asked() == []
+
+
+def test_tools_that_the_session_has_are_not_sent_again() -> None:
+    assert Talk().sent("session.update") == []
+
+
+def test_tools_that_are_missing_are_added_to_those_of_the_session() -> None:
+    own = {"type": "mcp", "server_label": "crm"}
+    (update,) = Talk(tools=(own, {"type": "function", "name": "book", "description": "old"})).sent("session.update")
+    assert update["session"]["type"] == "realtime"
+    names = [tool.get("name") or tool["server_label"] for tool in update["session"]["tools"]]
+    assert names == ["crm", "look_up", "book", "record_result", "transfer_call", "end_call"]
+    assert "old" not in str(update)
+
+
+# -- one response at a time ----------------------------------------------------------------------------------------
+
+
+def test_what_is_wanted_while_the_model_speaks_waits() -> None:
+    talk = Talk(QUIET, attach=False)
+    talk.plan = replace(PLAN, greeting=None)
+    talk = Talk(talk.plan)
+    talk.call_tools(call("look_up"))
+    response = talk.begin()
+    talk.answer("call_1")
+    assert talk.outputs() == {"call_1": "42"}
+    assert talk.asked() == []
+    talk.finish(response)
+    assert talk.asked() == ["reply"]
+
+
+def test_what_came_too_early_is_asked_for_again_after_the_other_response() -> None:
+    talk = Talk()
+    response = talk.begin()
+    talk.hear(error(events.ACTIVE_RESPONSE, "greeting_1"))
+    assert talk.asked() == ["greeting"]
+    talk.finish(response)
+    assert talk.asked() == ["greeting", "greeting"]
+    assert talk.rules.tally.errors == []
+
+
+def test_what_was_refused_for_a_response_nobody_saw_is_asked_for_again_in_the_end() -> None:
+    talk = Talk()
+    talk.hear(error(events.ACTIVE_RESPONSE, "greeting_1"))
+    talk.wait(9)
+    assert talk.asked() == ["greeting"]
+    talk.wait(2)
+    assert talk.asked() == ["greeting", "greeting"]
+
+
+def test_a_response_that_failed_is_asked_for_again_twice_at_most() -> None:
+    talk = Talk()
+    for _ in range(5):
+        talk.finish(talk.begin(purpose="greeting"), status="failed", error_message="overloaded")
+    assert talk.asked() == ["greeting"] * 3
+    assert talk.rules.tally.errors[0] == {"code": "response_failed", "message": "overloaded"}
+
+
+def test_a_response_whose_end_was_lost_does_not_block_for_ever() -> None:
+    talk = Talk(replace(PLAN, greeting=None, silence_seconds=None))
+    talk.call_tools(call("look_up"))
+    talk.begin()
+    talk.answer("call_1")
+    talk.wait(61)
+    assert talk.asked() == ["reply"]
+
+
+# -- silence -------------------------------------------------------------------------------------------------------
+
+
+def test_when_nobody_speaks_it_is_hung_up() -> None:
+    talk = Talk(QUIET)
+    talk.wait(59)
+    assert talk.hung_up == []
+    talk.wait(1)
+    assert talk.hung_up == ["silence"]
+
+
+def test_who_speaks_is_not_silent_however_long() -> None:
+    talk = Talk(QUIET)
+    talk.hear(events.CallerSpeaking("item_1"))
+    talk.wait(100)
+    talk.hear(events.CallerSilent("item_1"))
+    talk.wait(59)
+    assert talk.hung_up == []
+    talk.wait(1)
+    assert talk.hung_up == ["silence"]
+
+
+def test_audio_that_plays_is_no_silence() -> None:
+    talk = Talk(QUIET)
+    response = talk.speak(heard=False)
+    talk.wait(70)
+    talk.hear(events.AudioStopped(response))
+    talk.wait(59)
+    assert talk.hung_up == []
+
+
+def test_a_tool_that_runs_is_no_silence() -> None:
+    talk = Talk(replace(PLAN, greeting=None, silence_seconds=5))
+    talk.call_tools(call("look_up"))
+    talk.wait(9)
+    assert talk.hung_up == []
+
+
+def test_a_key_is_no_silence() -> None:
+    talk = Talk(QUIET)
+    talk.wait(50)
+    talk.hear(events.KeyPressed("1", None))
+    talk.wait(50)
+    assert talk.hung_up == []
+
+
+def test_a_late_transcript_breaks_no_silence() -> None:
+    talk = Talk(QUIET)
+    talk.wait(50)
+    talk.hear(events.CallerSaid("item_1", "Hello", None))
+    talk.wait(10)
+    assert talk.hung_up == ["silence"]
+
+
+def test_a_model_that_asks_whether_anybody_is_there_breaks_no_silence() -> None:
+    talk = Talk(QUIET)
+    for _ in range(2):
+        talk.wait(25)
+        talk.hear(events.IdleTimeout())
+        talk.speak("Are you there?")
+    talk.wait(10)
+    assert talk.hung_up == ["silence"]
+
+
+def test_while_the_socket_is_away_nobody_knows_whether_it_is_silent() -> None:
+    talk = Talk(QUIET)
+    talk.detach()
+    talk.wait(300)
+    assert talk.hung_up == []
+    talk.attach()
+    talk.wait(60)
+    assert talk.hung_up == ["silence"]
+
+
+def test_without_a_limit_it_may_be_silent() -> None:
+    talk = Talk(replace(QUIET, silence_seconds=None))
+    talk.wait(500)
+    assert talk.hung_up == []
+
+
+# -- the end -------------------------------------------------------------------------------------------------------
+
+
+def test_at_its_time_it_is_hung_up_a_moment_before_the_switchboard_does() -> None:
+    talk = Talk(replace(QUIET, silence_seconds=None))
+    talk.wait(599.4)
+    assert talk.hung_up == []
+    talk.wait(0.1)
+    assert talk.hung_up == ["max_duration"]
+
+
+def test_a_time_that_has_passed_hangs_up_before_anything_else() -> None:
+    talk = Talk(attach=False, passed=700)
+    assert talk.rules.woken(talk.now)[-1] == HangUp("max_duration")
+    assert talk.attach() == [talk.of(Keep)[0]]
+
+
+def test_after_hanging_up_nothing_is_sent_and_everything_is_written_down() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    talk.wait(60)
+    assert talk.hung_up == ["silence"]
+    talk.hear(events.CallerSaid("item_1", "I was away", None))
+    talk.call_tools(call("look_up"))
+    talk.wait(700)
+    assert talk.sent() == []
+    assert talk.hung_up == ["silence"]
+    assert talk.rules.tally.caller_turns == 1
+
+
+def test_the_call_ends_when_the_goodbye_was_heard_and_not_when_it_was_made() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    response = talk.begin()
+    talk.hear(events.AudioStarted(response), events.AgentSaid("i", response, "Goodbye!"))
+    talk.finish(response, call("end_call"))
+    talk.wait(4)
+    assert talk.hung_up == []
+    talk.hear(events.AudioStopped(response))
+    assert talk.hung_up == ["end_call"]
+
+
+def test_words_whose_audio_has_not_begun_are_waited_for() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    response = talk.begin()
+    talk.hear(events.AgentSaid("i", response, "Goodbye!"))
+    talk.finish(response, call("end_call"))
+    assert talk.hung_up == []
+    talk.hear(events.AudioStarted(response))
+    talk.wait(5)
+    assert talk.hung_up == []
+    talk.hear(events.AudioStopped(response))
+    assert talk.hung_up == ["end_call"]
+
+
+def test_words_whose_audio_never_begins_are_not_waited_for_long() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    response = talk.begin()
+    talk.hear(events.AgentSaid("i", response, "Goodbye!"))
+    talk.finish(response, call("end_call"))
+    talk.wait(3)
+    assert talk.hung_up == ["end_call"]
+
+
+def test_a_caller_who_interrupts_the_goodbye_has_heard_enough() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    response = talk.begin()
+    talk.hear(events.AudioStarted(response))
+    talk.finish(response, call("end_call"))
+    talk.hear(events.CallerSpeaking("item_1"), events.AudioCleared(response))
+    assert talk.hung_up == ["end_call"]
+
+
+def test_a_goodbye_takes_ten_seconds_at_most() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    response = talk.begin()
+    talk.hear(events.AudioStarted(response))
+    talk.finish(response, call("end_call"))
+    talk.wait(9)
+    assert talk.hung_up == []
+    talk.wait(1)
+    assert talk.hung_up == ["end_call"]
+
+
+def test_a_call_that_ends_without_a_word_ends_at_once() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    talk.call_tools(call("end_call"))
+    assert talk.hung_up == ["end_call"]
+
+
+def test_the_model_ends_the_call_only_when_it_may() -> None:
+    talk = Talk(replace(PLAN, greeting=None, end_call=False))
+    talk.call_tools(call("end_call"))
+    assert talk.hung_up == []
+    assert "no such function" in talk.outputs()["call_1"]
+
+
+def test_before_the_time_is_over_the_model_says_goodbye() -> None:
+    talk = Talk(replace(QUIET, goodbye="Our time is over.", silence_seconds=None))
+    talk.wait(587)
+    assert talk.asked() == []
+    talk.wait(1)
+    assert talk.asked() == ["goodbye"]
+    response = talk.speak(purpose="goodbye", heard=False)
+    assert talk.hung_up == []
+    talk.hear(events.AudioStopped(response))
+    assert talk.hung_up == ["max_duration"]
+
+
+def test_the_goodbye_takes_the_place_of_what_is_being_said() -> None:
+    talk = Talk(replace(QUIET, goodbye="Our time is over.", silence_seconds=None))
+    talk.wait(587)
+    response = talk.begin()
+    talk.hear(events.AudioStarted(response))
+    talk.wait(1)
+    assert [command["type"] for command in talk.sent()] == ["response.cancel", "output_audio_buffer.clear"]
+    talk.finish(response, status="cancelled")
+    talk.hear(events.AudioCleared(response))
+    assert talk.asked() == ["goodbye"]
+
+
+def test_the_goodbye_takes_the_place_of_what_the_model_has_still_to_say() -> None:
+    talk = Talk(replace(QUIET, goodbye="Our time is over.", silence_seconds=None, functions=(LOOK_UP,)))
+    talk.wait(580)
+    talk.call_tools(call("look_up"))
+    response = talk.begin()
+    talk.answer("call_1")
+    talk.wait(8)
+    talk.finish(response, status="cancelled")
+    assert talk.asked() == ["goodbye"]
+
+
+def test_a_goodbye_that_is_not_heard_in_time_is_cut_off() -> None:
+    talk = Talk(replace(QUIET, goodbye="Our time is over.", silence_seconds=None))
+    talk.wait(599.5)
+    assert talk.hung_up == ["max_duration"]
+
+
+def test_a_short_call_says_goodbye_at_half_of_its_time() -> None:
+    talk = Talk(replace(QUIET, goodbye="Our time is over."), seconds=10)
+    talk.wait(4.4)
+    assert talk.asked() == []
+    talk.wait(0.2)
+    assert talk.asked() == ["goodbye"]
+
+
+def test_a_call_that_is_ending_says_no_goodbye_twice() -> None:
+    talk = Talk(replace(PLAN, greeting=None, goodbye="Our time is over."), seconds=20)
+    talk.wait(9)
+    response = talk.begin()
+    talk.hear(events.AudioStarted(response))
+    talk.finish(response, call("end_call"))
+    talk.wait(5)
+    assert talk.asked() == []
+
+
+# -- a transfer ----------------------------------------------------------------------------------------------------
+
+
+def test_a_transfer_is_asked_for_when_the_caller_has_heard_of_it() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    response = talk.begin()
+    talk.hear(events.AudioStarted(response))
+    talk.finish(response, call("transfer_call", target="desk"))
+    assert talk.of(Refer) == []
+    talk.hear(events.AudioStopped(response))
+    assert [(refer.target, refer.target_uri) for refer in talk.of(Refer)] == [("desk", "tel:+14155550177")]
+
+
+def test_words_before_a_transfer_take_ten_seconds_at_most() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    response = talk.begin()
+    talk.hear(events.AudioStarted(response))
+    talk.finish(response, call("transfer_call", target="desk"))
+    talk.wait(10)
+    assert len(talk.of(Refer)) == 1
+
+
+def test_who_transfers_and_ends_the_call_in_one_breath_transfers() -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    talk.call_tools(call("end_call", "call_1"), call("transfer_call", "call_2", target="desk"))
+    assert len(talk.of(Refer)) == 1
+    assert talk.hung_up == []
+
+
+@pytest.mark.parametrize("arguments", ['{"target": "boss"}', "{}", "no json", '{"target": ["desk"]}', "[]"])
+def test_an_unknown_target_is_told_to_the_model(arguments: str) -> None:
+    talk = Talk(replace(PLAN, greeting=None))
+    talk.call_tools(events.FunctionCall("call_1", "transfer_call", arguments, None))
+    assert talk.of(Refer) == []
+    assert "desk" in talk.outputs()["call_1"]
+    assert talk.asked() == ["reply"]
+
+
+# -- errors --------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_the_session_is_written_down_and_the_call_goes_on() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("invalid_value", "tools_1"))
+    assert talk.rules.tally.errors == [{"code": "invalid_value", "message": "It is wrong."}]
+    assert talk.of(Report)[0].line == "OpenAI reports an error of the session: invalid_value"
+    assert talk.hung_up == []
+
+
+def test_an_error_just_before_the_end_of_the_socket_is_its_cause() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("server_error"))
+    assert talk.rules.fatal_error(talk.now + timedelta(seconds=2)) == "server_error"
+    assert talk.rules.fatal_error(talk.now + timedelta(seconds=3)) is None
+
+
+def test_finding_out_that_the_call_is_over_may_take_longer() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("server_error"))
+    talk.detach()
+    assert talk.rules.fatal_error(talk.now + timedelta(seconds=30)) == "server_error"
+
+
+def test_an_error_long_before_the_socket_broke_is_not_the_cause() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("server_error"))
+    talk.wait(3)
+    talk.detach()
+    assert talk.rules.fatal_error(talk.now) is None
+
+
+def test_an_error_that_a_command_caused_ends_nothing() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("invalid_value", "tools_1"))
+    assert talk.rules.fatal_error(talk.now) is None
+
+
+@pytest.mark.parametrize("event_id", ["cancel_1", "clear_1", "again_output_3"])
+def test_an_answer_to_what_was_perhaps_not_needed_is_no_error(event_id: str) -> None:
+    talk = Talk(QUIET)
+    talk.hear(error("response_cancel_not_active", event_id))
+    assert talk.kept("error") == []
+
+
+def test_the_end_of_the_session_is_known() -> None:
+    talk = Talk(QUIET)
+    talk.hear(error(events.SESSION_EXPIRED))
+    assert talk.rules.is_expired
+    assert talk.rules.fatal_error(talk.now) is None
+
+
+# -- gaps ----------------------------------------------------------------------------------------------------------
+
+
+def test_how_long_nobody_listened_is_counted() -> None:
+    talk = Talk(QUIET)
+    talk.detach()
+    talk.now += timedelta(seconds=1.5)
+    talk.attach()
+    assert talk.rules.tally.gap_seconds == 1.5
+
+
+def test_after_another_holder_the_gap_begins_with_its_last_entry() -> None:
+    first = Talk(QUIET)
+    first.now += timedelta(seconds=30)
+    first.hear(events.CallerSaid("item_1", "Hello", None))
+    second = Talk(QUIET, entries=first.kept(), generation=2, passed=34)
+    assert second.rules.tally.gap_seconds == 4
+    assert second.rules.tally.attachments == 2
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
+def test_the_switchboard_learns_of_a_holder_that_was_attached_before_it_could_be_told(is_attached: bool) -> None:
+    late = Talk(QUIET, generation=0, attach=is_attached)
+    late.done += late.rules.opened_late(3, late.now)
+    if not is_attached:
+        late.attach()
+    assert [entry.key for entry in late.kept("note")][-1] == "note:attached:3:1"
+    assert late.rules.tally.attachments == 1
+    late.done += late.rules.opened_late(4, late.now)
+    assert [entry.key for entry in late.kept("note")][-1] == "note:attached:3:1"
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
+def test_an_earlier_holder_that_is_known_only_later_counts_as_well(is_attached: bool) -> None:
+    first = Talk(QUIET)
+    first.now += timedelta(seconds=30)
+    first.hear(events.CallerSaid("item_1", "Hello", None))
+    second = Talk(QUIET, generation=0, passed=34, attach=is_attached)
+    second.rules.merge(first.kept())
+    if not is_attached:
+        second.attach()
+    assert second.rules.tally.gap_seconds == 4
+
+
+def stood_by(seconds: float, gap_seconds: float) -> TimelineEntry:
+    body = {"what": STOOD_BY, "gap_seconds": gap_seconds, "lease": "1"}
+    return entry_of(NOTE, START + timedelta(seconds=seconds), STOOD_BY, 1, 1, **body)
+
+
+def test_after_the_switchboard_has_listened_the_gap_begins_where_it_is_known_to_have_heard() -> None:
+    second = Talk(QUIET, entries=[*Talk(QUIET).kept(), stood_by(3, 2.5)], heard_until=31, generation=2, passed=32)
+    assert [entry.body["gap_seconds"] for entry in second.kept("note")] == [1]
+    assert second.rules.tally.gap_seconds == 3.5
+    second.rules.caught_up([], START + timedelta(seconds=33), second.now)
+    assert second.rules.tally.gap_seconds == 2.5
+
+
+def test_what_the_switchboard_heard_and_wrote_only_after_it_was_relieved_counts_once() -> None:
+    second = Talk(QUIET, entries=Talk(QUIET).kept(), generation=2, passed=4)
+    second.hear(events.CallerSaid("item_2", "And you?", None))
+    late = [entry_of("caller", START + timedelta(seconds=at), f"item_{at}", text="Hello") for at in (2, 3)]
+    second.rules.caught_up([stood_by(1.5, 1.5), *late, *second.kept()], START + timedelta(seconds=5), second.now)
+    tally = second.rules.tally
+    assert (tally.caller_turns, tally.attachments, tally.gap_seconds) == (2, 3, 1.5)
+
+
+def test_a_holder_whose_socket_broke_learns_what_the_switchboard_heard_meanwhile() -> None:
+    talk = Talk(QUIET)
+    talk.detach()
+    talk.now += timedelta(seconds=20)
+    talk.attach()
+    assert talk.rules.tally.gap_seconds == 20
+    said = entry_of("agent", START + timedelta(seconds=9), "item_1", text="Hello")
+    talk.rules.caught_up([stood_by(3, 3), said], talk.now, talk.now)
+    assert (talk.rules.tally.agent_turns, talk.rules.tally.gap_seconds) == (1, 3)
+
+
+def test_an_earlier_holder_and_the_switchboard_that_are_known_only_later_count_as_well() -> None:
+    second = Talk(QUIET, generation=0, passed=34)
+    second.rules.merge([*Talk(QUIET).kept(), stood_by(3, 2)], START + timedelta(seconds=33))
+    assert second.rules.tally.gap_seconds == 3
+
+
+def test_a_call_that_is_attached_late_for_the_first_time_has_no_gap() -> None:
+    assert Talk(QUIET, passed=3).rules.tally.gap_seconds == 0
+
+
+def test_it_is_woken_as_long_as_it_may_have_to_hang_up() -> None:
+    talk = Talk(replace(QUIET, silence_seconds=None), attach=False)
+    assert talk.rules.wakes_at() == START + timedelta(seconds=599.5)
+    talk.wait(600)
+    assert talk.rules.wakes_at() is None

@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.unit.conversation.talk import PLAN, START, Talk, call
+
+from airflow_openai_realtime.api.sideband import events
+from airflow_openai_realtime.calls.timeline.entries import ASKED, NOTE, TimelineEntry, entry_of
+from airflow_openai_realtime.conversation.rules.effects import CheckResult, Keep, Refer, Report, RunFunction, ToolAnswer
+
+LISTENING = replace(PLAN, greeting=None)
+INVALID = ToolAnswer(
+    "invalid", "agreed must be boolean", detail={"value": {}, "valid": False, "problems": ["agreed: must be boolean"]}
+)
+VALID = ToolAnswer("ok", "It was recorded.", detail={"value": {"agreed": True}, "valid": True, "problems": []})
+
+
+def talk(**others: Any) -> Talk:
+    return Talk(LISTENING, **others)
+
+
+def test_a_function_is_run_after_its_call_was_put_on_the_timeline() -> None:
+    now = talk()
+    wanted = now.call_tools(call("look_up", order=7))
+    kept = next(effect for effect in wanted if isinstance(effect, Keep) and effect.entry.kind == "tool_call")
+    run = next(effect for effect in wanted if isinstance(effect, RunFunction))
+    assert kept.at_once
+    assert wanted.index(kept) < wanted.index(run)
+    assert (run.spec.name, run.arguments) == ("look_up", '{"order": 7}')
+
+
+def test_what_it_gave_is_told_to_the_model_which_then_goes_on() -> None:
+    now = talk()
+    now.call_tools(call("look_up"))
+    now.answer("call_1", ToolAnswer("ok", "It is on its way."))
+    assert [command["type"] for command in now.sent()] == ["conversation.item.create", "response.create"]
+    assert now.outputs() == {"call_1": "It is on its way."}
+
+
+def test_after_two_tools_of_one_response_the_model_goes_on_once() -> None:
+    now = talk()
+    now.call_tools(call("look_up", "call_1"), call("book", "call_2"))
+    now.answer("call_2")
+    assert now.asked() == []
+    now.answer("call_1")
+    assert now.asked() == ["reply"]
+    assert set(now.outputs()) == {"call_1", "call_2"}
+
+
+def test_a_tool_call_that_comes_twice_runs_once() -> None:
+    now = talk()
+    now.call_tools(call("look_up"))
+    now.call_tools(call("look_up"))
+    assert len(now.of(RunFunction)) == 1
+
+
+def test_a_tool_call_of_a_response_without_a_list_of_them_is_run() -> None:
+    now = talk()
+    response = now.begin()
+    now.hear(call("look_up"))
+    assert now.of(RunFunction) == []
+    now.finish(response)
+    assert len(now.of(RunFunction)) == 1
+
+
+def test_a_tool_call_that_was_cut_off_is_not_run() -> None:
+    now = talk()
+    response = now.begin()
+    half = events.FunctionCall("call_1", "book", '{"day": "Mon', None, "incomplete")
+    now.hear(replace(half, status=None))
+    now.finish(response, half, status="cancelled")
+    assert now.of(RunFunction) == []
+    now.finish(now.begin())
+    assert now.of(RunFunction) == []
+
+
+def test_a_tool_call_without_an_id_is_left_alone() -> None:
+    now = talk()
+    now.call_tools(call("look_up", ""))
+    assert now.of(RunFunction) == []
+
+
+def test_a_function_that_is_not_there_is_told_to_the_model_and_its_name_not_to_the_log() -> None:
+    now = talk()
+    now.call_tools(call("Herr Meier, +49 30 1234567"))
+    assert "no such function" in now.outputs()["call_1"]
+    assert now.of(Report)[0].line == "Tool (unknown): the model called a function that is not there."
+
+
+def test_what_a_tool_says_for_the_log_goes_there() -> None:
+    now = talk()
+    now.call_tools(call("look_up"))
+    now.answer("call_1", ToolAnswer("failed", "It did not work.", "failed with KeyError"))
+    assert now.of(Report)[0].line == "Tool look_up: failed with KeyError."
+
+
+# -- the result ----------------------------------------------------------------------------------------------------
+
+
+def test_a_result_is_checked() -> None:
+    now = talk()
+    now.call_tools(call("record_result", agreed=True))
+    assert [effect.arguments for effect in now.of(CheckResult)] == ['{"agreed": true}']
+
+
+def test_a_valid_result_is_stored_and_the_model_goes_on() -> None:
+    now = talk()
+    now.call_tools(call("record_result"))
+    now.answer("call_1", VALID)
+    tally = now.rules.tally
+    assert (tally.result, tally.result_valid) == ({"agreed": True}, True)
+    assert now.asked() == ["reply"]
+
+
+def test_what_is_wrong_is_told_once_and_the_record_asked_for_again() -> None:
+    now = talk()
+    now.call_tools(call("record_result"))
+    now.answer("call_1", INVALID)
+    assert now.outputs()["call_1"] == "agreed must be boolean"
+    (asked,) = now.sent("response.create")
+    assert asked["response"]["tool_choice"] == {"type": "function", "name": "record_result"}
+
+
+def test_the_second_time_it_is_stored_as_it_is() -> None:
+    now = talk()
+    now.call_tools(call("record_result", "call_1"))
+    now.answer("call_1", INVALID)
+    response = now.begin(purpose="record")
+    now.finish(response, call("record_result", "call_2"))
+    now.answer("call_2", INVALID)
+    assert "recorded as it is" in now.outputs()["call_2"]
+    assert now.asked() == ["record", "reply"]
+    tally = now.rules.tally
+    assert (tally.result, tally.result_valid, tally.result_problems) == ({}, False, ("agreed: must be boolean",))
+
+
+def test_a_valid_result_is_not_replaced_by_a_wrong_one() -> None:
+    now = talk()
+    now.call_tools(call("record_result", "call_1"), call("record_result", "call_2"))
+    now.answer("call_1", VALID)
+    now.answer("call_2", INVALID)
+    assert now.rules.tally.result == {"agreed": True}
+
+
+def test_a_call_that_is_ended_with_a_wrong_record_waits_for_the_right_one() -> None:
+    now = talk()
+    now.call_tools(call("record_result", "call_1"), call("end_call", "call_2"))
+    assert now.hung_up == []
+    now.answer("call_1", INVALID)
+    assert now.asked() == ["record"]
+    now.finish(now.begin(purpose="record"), call("record_result", "call_3"))
+    now.answer("call_3", VALID)
+    assert now.hung_up == ["end_call"]
+    assert now.rules.tally.result_valid
+
+
+def test_but_not_for_ever() -> None:
+    now = talk()
+    now.call_tools(call("record_result", "call_1"), call("end_call", "call_2"))
+    now.answer("call_1", INVALID)
+    now.wait(10)
+    assert now.hung_up == ["end_call"]
+
+
+def test_when_the_call_is_ending_no_function_is_begun() -> None:
+    now = talk()
+    response = now.begin()
+    now.hear(events.AudioStarted(response))
+    now.finish(response, call("end_call", "call_1"))
+    now.call_tools(call("book", "call_2"))
+    assert now.of(RunFunction) == []
+    assert now.rules.tally.tools["call_2"].status == "not_run"
+
+
+# -- the socket is away --------------------------------------------------------------------------------------------
+
+
+def test_what_a_tool_gave_while_the_socket_was_away_is_told_afterwards() -> None:
+    now = talk()
+    now.call_tools(call("look_up"))
+    now.detach()
+    now.answer("call_1")
+    assert now.sent() == []
+    now.attach()
+    assert [command["type"] for command in now.sent()] == ["conversation.item.create", "response.create"]
+
+
+def test_what_may_not_have_arrived_is_told_again() -> None:
+    now = talk()
+    now.call_tools(call("look_up"))
+    now.answer("call_1")
+    now.now += timedelta(seconds=1)
+    now.detach()
+    now.attach()
+    outputs = now.sent("conversation.item.create")
+    assert [output["event_id"] for output in outputs] == ["output_1", "again_output_1"]
+
+
+def test_what_has_arrived_is_not() -> None:
+    now = talk()
+    now.call_tools(call("look_up"))
+    now.answer("call_1")
+    now.speak(purpose="reply")
+    now.now += timedelta(seconds=3)
+    now.detach()
+    now.attach()
+    assert len(now.sent("conversation.item.create")) == 1
+
+
+# -- taken over ----------------------------------------------------------------------------------------------------
+
+
+def taken_over(first: Talk, **others: Any) -> Talk:
+    return Talk(LISTENING, entries=first.kept(), generation=2, **others)
+
+
+def test_a_tool_that_an_earlier_holder_began_is_not_run_again_and_the_model_is_told_so() -> None:
+    first = talk()
+    first.call_tools(call("book"))
+    second = taken_over(first)
+    assert second.of(RunFunction) == []
+    assert "not known whether this worked" in second.outputs()["call_1"]
+    assert second.asked() == ["reply"]
+    assert second.rules.tally.tools["call_1"].status == "unknown"
+
+
+def test_when_its_call_comes_again_it_is_not_run_either() -> None:
+    first = talk()
+    first.call_tools(call("book"))
+    second = taken_over(first)
+    second.call_tools(call("book"))
+    assert second.of(RunFunction) == []
+
+
+def test_what_the_model_may_not_have_been_told_is_told_again() -> None:
+    first = talk()
+    first.call_tools(call("book"))
+    first.answer("call_1", ToolAnswer("ok", "Booked."))
+    second = taken_over(first)
+    assert second.outputs() == {"call_1": "Booked."}
+    assert second.asked() == ["reply"]
+
+
+def test_what_the_model_has_spoken_about_is_not_told_again() -> None:
+    first = talk()
+    first.call_tools(call("book"))
+    first.answer("call_1", ToolAnswer("ok", "Booked."))
+    first.now += timedelta(seconds=1)
+    first.speak(purpose="reply")
+    assert taken_over(first).sent() == []
+
+
+def test_a_call_that_was_being_ended_is_ended() -> None:
+    first = talk()
+    response = first.begin()
+    first.hear(events.AudioStarted(response))
+    first.finish(response, call("end_call"))
+    second = taken_over(first)
+    assert second.hung_up == ["end_call"]
+
+
+def test_a_transfer_that_may_have_been_asked_for_is_not_asked_for_again() -> None:
+    first = talk()
+    first.call_tools(call("transfer_call", target="desk"))
+    assert len(first.of(Refer)) == 1
+    second = taken_over(first)
+    assert second.of(Refer) == []
+    assert second.rules.tally.transfer == "desk"
+
+
+def test_a_result_survives() -> None:
+    first = talk()
+    first.call_tools(call("record_result"))
+    first.answer("call_1", VALID)
+    assert taken_over(first).rules.tally.result == {"agreed": True}
+
+
+# -- the call is over ----------------------------------------------------------------------------------------------
+
+
+def test_tools_that_still_run_when_the_call_is_over_are_noted_as_unknown() -> None:
+    now = talk()
+    now.call_tools(call("book", "call_1"), call("end_call", "call_2"))
+    now.done += now.rules.ended(now.now)
+    tools = now.rules.tally.tools
+    assert (tools["call_1"].status, tools["call_2"].status) == ("unknown", "ok")
+
+
+@pytest.mark.parametrize("status", ["ok", "requested"])
+def test_a_transfer_that_was_asked_for_leaves_the_model_silent(status: str) -> None:
+    now = talk()
+    now.call_tools(call("transfer_call", target="desk"))
+    now.answer("call_1", ToolAnswer(status, "Requested.", detail={"target": "desk"}))
+    assert now.asked() == ([] if status == "requested" else ["reply"])
+    assert now.rules.tally.transfer == "desk"
+
+
+# -- called while only the switchboard listened --------------------------------------------------------------------
+
+
+def asked(name: str, tool_call_id: str = "call_1", arguments: str = "{}") -> TimelineEntry:
+    body = {"what": ASKED, "tool_call_id": tool_call_id, "name": name, "arguments": arguments}
+    return entry_of(NOTE, START, ASKED, tool_call_id, **body)
+
+
+def test_a_tool_that_the_model_called_while_nobody_held_the_call_is_run_by_the_next_holder() -> None:
+    second = talk(entries=[*talk().kept(), asked("book", arguments='{"table": 7}')], generation=2)
+    (run,) = second.of(RunFunction)
+    assert (run.tool_call_id, run.spec.name, run.arguments) == ("call_1", "book", '{"table": 7}')
+    assert [entry.key for entry in second.kept("tool_call")] == ["tool_call:call_1"]
+    second.answer("call_1", ToolAnswer("ok", "Booked."))
+    assert second.outputs() == {"call_1": "Booked."}
+    assert second.asked() == ["reply"]
+
+
+def test_so_is_one_that_the_switchboard_has_told_of_only_later_and_only_once() -> None:
+    second = taken_over(talk())
+    for _ in range(2):
+        second.done += second.rules.caught_up([asked("book")], None, second.now)
+    assert len(second.of(RunFunction)) == 1
+    second.detach()
+    second.attach()
+    assert len(second.of(RunFunction)) == 1
+
+
+def test_one_that_an_earlier_holder_began_is_not_run_again_though_the_switchboard_heard_it_called() -> None:
+    first = talk()
+    first.call_tools(call("book"))
+    second = talk(entries=[*first.kept(), asked("book")], generation=2)
+    assert second.of(RunFunction) == []
+    assert "not known whether this worked" in second.outputs()["call_1"]
+
+
+def test_one_that_this_holder_has_heard_called_as_well_is_not_run_twice() -> None:
+    second = taken_over(talk())
+    second.call_tools(call("book"))
+    second.done += second.rules.caught_up([asked("book")], None, second.now)
+    assert len(second.of(RunFunction)) == 1
+
+
+def test_a_goodbye_that_the_switchboard_has_heard_ends_the_call() -> None:
+    second = talk(entries=[*talk().kept(), asked("end_call")], generation=2)
+    second.wait(1)
+    assert second.hung_up == ["end_call"]
+
+
+@pytest.mark.parametrize("name", ["end_call", "transfer_call"])
+def test_when_the_caller_has_spoken_since_the_call_neither_ends_nor_is_transferred(name: str) -> None:
+    since = entry_of("caller", START + timedelta(seconds=5), "item_9", text="Wait, one more thing.")
+    second = talk(entries=[*talk().kept(), asked(name, arguments='{"target": "desk"}'), since], generation=2)
+    second.wait(1)
+    assert (second.hung_up, second.of(Refer)) == ([], [])
+    assert "The caller has spoken since" in second.outputs()["call_1"]
+    assert second.asked() == ["reply"]
+
+
+def test_what_the_caller_said_before_does_not_keep_the_call_from_ending() -> None:
+    before = entry_of("caller", START - timedelta(seconds=5), "item_9", text="That is all.")
+    second = talk(entries=[*talk().kept(), before, asked("end_call")], generation=2)
+    second.wait(1)
+    assert second.hung_up == ["end_call"]
+
+
+def test_what_the_model_has_called_again_since_nobody_answered_is_run_once() -> None:
+    noted = [asked("book", f"call_{number}", '{"table": 7}') for number in (1, 2)]
+    second = talk(entries=[*talk().kept(), *noted, asked("book", "call_3", '{"table": 8}')], generation=2)
+    assert [(run.tool_call_id, run.arguments) for run in second.of(RunFunction)] == [
+        ("call_2", '{"table": 7}'),
+        ("call_3", '{"table": 8}'),
+    ]
+    assert "called this again" in second.outputs()["call_1"]
+
+
+def test_while_the_socket_is_away_nothing_is_run_until_it_is_back() -> None:
+    second = taken_over(talk())
+    second.detach()
+    second.done += second.rules.caught_up([asked("book")], None, second.now)
+    assert second.of(RunFunction) == []
+    second.attach()
+    assert len(second.of(RunFunction)) == 1
+
+
+def test_what_was_recorded_meanwhile_is_checked_though_the_call_is_over() -> None:
+    second = taken_over(talk())
+    second.detach()
+    noted = [asked("book"), asked("record_result", "call_2", '{"agreed": true}')]
+    second.done += second.rules.caught_up(noted, None, second.now)
+    assert [effect.tool_call_id for effect in second.of(CheckResult)] == ["call_2"]
+    second.answer("call_2", VALID)
+    second.done += second.rules.ended(second.now)
+    assert second.rules.tally.result == {"agreed": True}
+    assert [trace.name for trace in second.rules.tally.never_begun()] == ["book"]

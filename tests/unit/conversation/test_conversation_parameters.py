@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from tests.unit.conversation import tool_samples
+from tests.unit.conversation.talk import SCHEMA
+
+from airflow_openai_realtime.conversation.conversation_parameters import (
+    check_conversation_literals,
+    read_conversation_plan,
+)
+from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, FunctionSpec, TransferTarget
+from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
+from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
+
+PATH = "tests.unit.conversation.tool_samples."
+FULL: dict[str, Any] = {
+    "greeting": "Good morning.",
+    "silence_seconds": 20,
+    "end_call": False,
+    "goodbye": "Goodbye.",
+    "result_model": tool_samples.Agreement,
+    "functions": [tool_samples.look_up, PATH + "book"],
+    "transfer_to": {"desk": "tel:+14155550177"},
+}
+
+
+def in_dag_file(value: Any) -> Any:
+    value.__module__ = "unusual_prefix_0c2f_my_dag"
+    return value
+
+
+def test_everything_is_read() -> None:
+    plan = read_conversation_plan(**FULL)
+    assert (plan.greeting, plan.silence_seconds, plan.end_call, plan.goodbye) == (
+        "Good morning.",
+        20,
+        False,
+        "Goodbye.",
+    )
+    assert plan.result_model == PATH + "Agreement"
+    assert [spec.name for spec in plan.functions] == ["look_up", "book"]
+    assert plan.transfer_targets == {"desk": TransferTarget("tel:+14155550177")}
+
+
+def test_without_anything_the_model_may_end_the_call_and_silence_does() -> None:
+    assert read_conversation_plan() == ConversationPlan(silence_seconds=60.0, end_call=True)
+
+
+def test_a_plan_travels_as_json_and_sealed() -> None:
+    plan = read_conversation_plan(**FULL)
+    assert ConversationPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    sealed = WantedConversation(plan).seal("sk-a-key")
+    assert WantedConversation.unseal(sealed, "sk-a-key").plan == plan
+    assert "415" not in sealed + repr(plan)
+    with pytest.raises(ConfigurationError, match="has changed"):
+        WantedConversation.unseal(sealed, "sk-another")
+
+
+def test_text_that_templates_render_to_is_read() -> None:
+    plan = read_conversation_plan(
+        silence_seconds="12.5",
+        end_call="False",
+        goodbye="  ",
+        transfer_to='{"desk": {"target_uri": "sip:a@b.example"}}',
+    )
+    assert (plan.silence_seconds, plan.end_call, plan.goodbye) == (12.5, False, None)
+    assert plan.transfer_targets["desk"].target_uri == "sip:a@b.example"
+
+
+def test_it_may_be_silent_for_ever() -> None:
+    assert read_conversation_plan(silence_seconds=None).silence_seconds is None
+    assert read_conversation_plan(silence_seconds="None").silence_seconds is None
+
+
+# -- functions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_function_is_described_by_its_signature_and_docstring() -> None:
+    (spec,) = read_conversation_plan(functions=[tool_samples.look_up]).functions
+    assert spec == FunctionSpec(
+        "look_up",
+        PATH + "look_up",
+        "Look up an order.",
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "order": {"title": "Order", "type": "integer"},
+                "kind": {"title": "Kind", "type": "string", "enum": ["new", "old"], "default": "new"},
+            },
+            "required": ["order"],
+        },
+    )
+
+
+def test_a_function_may_be_described_otherwise() -> None:
+    given = {"path": PATH + "look_up", "name": "order", "description": "Finds.", "timeout_seconds": "3"}
+    (spec,) = read_conversation_plan(functions=[given]).functions
+    assert (spec.name, spec.description, spec.timeout_seconds) == ("order", "Finds.", 3.0)
+
+
+def test_the_parameter_call_is_ours_and_not_the_models() -> None:
+    (spec,) = read_conversation_plan(functions=[tool_samples.who_calls]).functions
+    assert spec.wants_call
+    assert spec.parameters["properties"] == {}
+
+
+def test_definitions_are_written_where_they_are_used() -> None:
+    (spec,) = read_conversation_plan(functions=[tool_samples.book]).functions
+    assert "$ref" not in json.dumps(spec.parameters)
+    assert spec.parameters["properties"]["item"]["anyOf"][0]["properties"]["amount"]["minimum"] == 1
+
+
+def test_a_definition_that_holds_itself_stays_a_definition() -> None:
+    schema = read_conversation_plan(result_model=tool_samples.Tree).result_schema
+    assert schema is not None
+    assert "Tree" in schema["$defs"]
+
+
+@pytest.mark.parametrize(
+    ("functions", "told"),
+    [
+        ("look_up", "must be a list"),
+        ([3], "must be a function or its import path"),
+        (["look_up"], "no import path"),
+        ([lambda: None], "not in the DAG file"),
+        ([PATH + "gone"], "cannot be imported"),
+        ([PATH + "ran"], "is no function"),
+        ([{"path": PATH + "book", "name": "no name!"}], "must be letters"),
+        ([{"path": PATH + "book", "name": "end_call"}], "is a tool of this package"),
+        ([{"path": PATH + "book", "timeout": 3}], "has no timeout"),
+        ([{"path": PATH + "book", "timeout_seconds": 0}], "must be a number above 0 and at most 60"),
+        ([tool_samples.book, tool_samples.book], "name one otherwise"),
+        ([tool_samples.takes_anything], "cannot be given by name"),
+        ([tool_samples.takes_objects], "cannot be described to the model"),
+    ],
+)
+def test_a_function_that_cannot_be_used_is_refused(functions: Any, told: str) -> None:
+    with pytest.raises(InvalidInput, match=told) as refusal:
+        read_conversation_plan(functions=functions)
+    assert refusal.value.field is not None
+    assert refusal.value.field.startswith("functions")
+
+
+def test_a_function_of_the_dag_file_is_refused_when_it_is_parsed() -> None:
+    def book() -> None:
+        """Book."""
+
+    book.__qualname__ = "book"
+    with pytest.raises(InvalidInput, match=r"functions\[0\]: book cannot be imported by the triggerer.*DAG file"):
+        check_conversation_literals(functions=[in_dag_file(book)])
+
+
+# -- the result ----------------------------------------------------------------------------------------------------
+
+
+def test_a_schema_is_the_result_as_it_is() -> None:
+    plan = read_conversation_plan(result_model=SCHEMA)
+    assert (plan.result_schema, plan.result_model) == (SCHEMA, None)
+
+
+def test_a_class_by_its_path() -> None:
+    plan = read_conversation_plan(result_model=PATH + "Agreement.Inner")
+    assert plan.result_model == PATH + "Agreement.Inner"
+
+
+def test_a_class_of_the_dag_file_gives_its_schema_only() -> None:
+    class Answer(BaseModel):
+        x: int
+
+    plan = read_conversation_plan(result_model=in_dag_file(Answer))
+    assert plan.result_model is None
+    assert plan.result_schema is not None
+    assert plan.result_schema["required"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("result_model", "told"),
+    [
+        ({"type": "array"}, "JSON schema of an object"),
+        ({"type": "object", "properties": 3}, "no JSON schema"),
+        ({"type": "object", "properties": {"x": {"$ref": "https://x.example/y"}}}, "must lead to the schema itself"),
+        (tool_samples.NoModel, "no pydantic class"),
+        (PATH + "NoModel", "no pydantic class"),
+        (PATH + "Gone", "cannot be imported"),
+        ("Agreement", "no import path"),
+        (3, "must be a function or its import path"),
+    ],
+)
+def test_a_result_model_that_cannot_be_used_is_refused(result_model: Any, told: str) -> None:
+    with pytest.raises(InvalidInput, match=told) as refusal:
+        read_conversation_plan(result_model=result_model)
+    assert refusal.value.field == "result_model"
+
+
+# -- the rest ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"greeting": 3}, "greeting"),
+        ({"greeting": "x" * 2001}, "greeting"),
+        ({"goodbye": ["x"]}, "goodbye"),
+        ({"silence_seconds": 0}, "silence_seconds"),
+        ({"silence_seconds": "soon"}, "silence_seconds"),
+        ({"end_call": "perhaps"}, "end_call"),
+        ({"transfer_to": {"desk": "+14155550177"}}, "transfer_to.desk"),
+        ({"transfer_to": {"desk": None}}, "transfer_to.desk"),
+        ({"transfer_to": {"": "tel:+14155550177"}}, "transfer_to"),
+        ({"transfer_to": {"desk": {"uri": "tel:+14155550177"}}}, "transfer_to.desk"),
+        ({"transfer_to": "desk"}, "transfer_to"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_when_the_dag_is_parsed(given: dict[str, Any], field: str) -> None:
+    for read in (check_conversation_literals, read_conversation_plan):
+        with pytest.raises(InvalidInput) as refusal:
+            read(**given)
+        assert refusal.value.field == field
+        assert "4155550177" not in str(refusal.value)
+
+
+def test_what_is_right_is_not_refused_when_the_dag_is_parsed() -> None:
+    check_conversation_literals(**FULL)
+    check_conversation_literals()
+
+
+def test_templates_are_left_alone_until_they_are_rendered() -> None:
+    check_conversation_literals(
+        greeting="Hello {{ params.name }}",
+        silence_seconds="{{ params.seconds }}",
+        end_call="{{ params.may }}",
+        result_model="{{ params.model }}",
+        functions=["{{ params.function }}"],
+        transfer_to={"desk": "{{ params.desk }}"},
+    )
+
+
+def test_parsing_imports_nothing() -> None:
+    check_conversation_literals(functions=["no_such_package.book"], result_model="no_such_package.Answer")
+
+
+def test_a_result_model_with_a_field_that_airflow_would_read_is_refused_when_the_dag_is_parsed() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "object", "properties": {"__type": {"type": "string"}}}}}
+    with pytest.raises(InvalidInput, match="__type begins with two underscores"):
+        check_conversation_literals(result_model=schema)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from airflow_world import CALLER, World
+
+from airflow_openai_realtime.calls.call import RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.matching import CallMatch
+from airflow_openai_realtime.exceptions import CarrierUnavailable, ClaimLost, SwitchboardUnreachable
+from airflow_openai_realtime.inbound import waiting
+from airflow_openai_realtime.inbound.feed import CallFeed
+from airflow_openai_realtime.inbound.waiting import CarrierWatch, Waited, look_for_call, wait_for_call
+from airflow_openai_realtime.outbound.carriers.port import CarrierCall
+from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+
+ANY = CallMatch()
+
+
+@pytest.fixture
+async def feed(world: World) -> AsyncIterator[CallFeed]:
+    feed = CallFeed(AsyncSwitchboardClient(world.url, world.token))
+    yield feed
+    await feed.close()
+
+
+async def wait(feed: CallFeed, *, claimant: str = "me", seconds: float = 60, **kwargs: object) -> Waited:
+    return await wait_for_call(
+        feed,
+        match=ANY,
+        claimant=claimant,
+        seconds=seconds,
+        report=print,
+        **kwargs,  # type: ignore[arg-type]
+    )
+
+
+async def test_a_call_is_claimed(world: World, feed: CallFeed) -> None:
+    waiting_task = asyncio.create_task(wait(feed))
+    call_id = await asyncio.to_thread(world.ring)
+    waited = await waiting_task
+    assert waited.status == "claimed"
+    assert waited.call is not None
+    assert (waited.call.call_id, waited.call.claimed_by) == (call_id, "me")
+
+
+async def test_a_call_that_was_left_for_the_next_try_goes_on_once_that_has_it(world: World, feed: CallFeed) -> None:
+    call_id = await asyncio.to_thread(world.ring)
+    await feed.client.announce(call_id, "me", 600)
+    await feed.client.accepted(call_id, "me")
+    await feed.client.end_call(call_id, reason="killed", by="me", after_seconds=60)
+    waited = await wait(feed)
+    assert waited.call is not None
+    assert (waited.call.call_id, world.row(call_id).end_wanted) == (call_id, None)
+
+
+async def test_twenty_waiters_and_twenty_calls_get_one_each(world: World, feed: CallFeed) -> None:
+    tasks = [asyncio.create_task(wait(feed, claimant=f"task{number}", seconds=60)) for number in range(20)]
+    calls = {await asyncio.to_thread(world.ring, f"+141555502{number:02}") for number in range(20)}
+    got = [waited.call.call_id for waited in await asyncio.gather(*tasks) if waited.call is not None]
+    assert sorted(got) == sorted(calls)
+
+
+async def test_waiters_of_two_processes_get_different_calls(world: World, feed: CallFeed) -> None:
+    other = CallFeed(AsyncSwitchboardClient(world.url, world.token))
+    tasks = [asyncio.create_task(wait(each, claimant=f"{id(each)}")) for each in (feed, other)]
+    calls = {await asyncio.to_thread(world.ring, f"+141555502{number:02}") for number in range(2)}
+    assert {waited.call.call_id for waited in await asyncio.gather(*tasks) if waited.call} == calls
+    await other.close()
+
+
+async def test_the_wait_ends_in_time(feed: CallFeed) -> None:
+    assert await wait(feed, seconds=0.05) == Waited("timeout")
+
+
+async def test_a_claim_whose_answer_was_lost_is_made_again(
+    world: World, feed: CallFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "CLAIM_AGAIN_SECONDS", 0.01)
+    claim, tries = feed.client.claim, []
+
+    async def losing_answers(call_id: str, claimant: str) -> SwitchboardCall:
+        claimed = await claim(call_id, claimant)
+        tries.append(call_id)
+        if len(tries) < 3:
+            raise SwitchboardUnreachable("no answer")
+        return claimed
+
+    monkeypatch.setattr(feed.client, "claim", losing_answers)
+    call_id = await asyncio.to_thread(world.ring)
+    waited = await wait(feed)
+    assert waited.call is not None
+    assert waited.call.call_id == call_id
+    assert len(tries) == 3
+
+
+async def test_a_claim_that_is_under_way_when_the_wait_ends_counts(
+    world: World, feed: CallFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = feed.client.claim
+
+    async def slow_answer(call_id: str, claimant: str) -> SwitchboardCall:
+        await claim(call_id, claimant)
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    monkeypatch.setattr(feed.client, "claim", slow_answer)
+    await asyncio.to_thread(world.ring)
+    assert (await wait(feed, seconds=3)).status == "claimed"
+
+
+async def test_a_waiter_that_starts_again_gets_the_call_it_had(world: World, feed: CallFeed) -> None:
+    first = await asyncio.to_thread(world.ring)
+    await wait(feed)
+    await asyncio.to_thread(world.ring, "+14155550199")
+    waited = await wait(feed)
+    assert waited.call is not None
+    assert waited.call.call_id == first
+
+
+class Carrier:
+    def __init__(self, *statuses: str | Exception) -> None:
+        self.statuses = list(statuses)
+
+    async def look(self, carrier_call_id: str) -> CarrierCall:
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if isinstance(status, Exception):
+            raise status
+        return CarrierCall(carrier_call_id, status)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("busy", "busy"),
+        ("no-answer", "no_answer"),
+        ("failed", "failed"),
+        ("canceled", "canceled"),
+        ("completed", "gone"),
+    ],
+)
+async def test_what_the_carrier_says_at_last_ends_the_wait(feed: CallFeed, status: str, outcome: str) -> None:
+    async def no_pause(_: float) -> None:
+        await asyncio.sleep(0)
+
+    carrier = CarrierWatch(Carrier("queued", "ringing", status), "CA1")  # type: ignore[arg-type]
+    assert await wait(feed, carrier=carrier, sleep=no_pause) == Waited("not_answered", outcome=outcome)
+
+
+async def test_after_an_answered_call_the_late_webhook_is_awaited(world: World, feed: CallFeed) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.to_thread(world.ring)
+        while (await feed.client.calls(state=RINGING)).calls:  # noqa: ASYNC110 - it is over HTTP
+            await asyncio.sleep(0.01)
+
+    carrier = CarrierWatch(Carrier("completed"), "CA1")  # type: ignore[arg-type]
+    assert (await wait(feed, carrier=carrier, sleep=pause)).status == "claimed"
+    assert pauses == [5.0]
+
+
+async def test_a_carrier_that_cannot_say_is_reported_once_and_asked_on(world: World, feed: CallFeed) -> None:
+    said: list[str] = []
+
+    async def no_pause(_: float) -> None:
+        await asyncio.sleep(0)
+
+    carrier = CarrierWatch(Carrier(CarrierUnavailable("500"), CarrierUnavailable("500"), "busy"), "CA1")  # type: ignore[arg-type]
+    waited = await wait_for_call(
+        feed, match=ANY, claimant="me", seconds=60, report=said.append, carrier=carrier, sleep=no_pause
+    )
+    assert waited.outcome == "busy"
+    assert len(said) == 1
+
+
+def test_looking_takes_the_next_call_when_one_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = world.ring(), world.ring("+14155550199")
+    with world.client() as client:
+        claim = client.claim
+
+        def losing(call_id: str, claimant: str) -> SwitchboardCall:
+            if call_id == first:
+                raise ClaimLost("somebody was quicker")
+            return claim(call_id, claimant)
+
+        monkeypatch.setattr(client, "claim", losing)
+        found = look_for_call(client, ANY, "me")
+    assert found is not None
+    assert found.call_id == second
+
+
+def test_looking_finds_nothing_when_nothing_fits(world: World) -> None:
+    world.ring(CALLER)
+    with world.client() as client:
+        assert look_for_call(client, CallMatch(from_number="+49*"), "me") is None

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from airflow_openai_realtime.exceptions import InvalidInput, InvalidPhoneNumber
+from airflow_openai_realtime.outbound.carriers.port import STATUSES, CarrierCall
+
+NO_REFER_URLS = ["", "http://example.com/refer", "https://", "https:///x", "example.com", "https://me:s3cret@host/x"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sip_uri", "proj_abc@sip.api.openai.com"),
+        ("sip_uri", "sip:a b"),
+        ("correlation_id", ""),
+        ("correlation_id", "a b"),
+        ("correlation_id", "x" * 65),
+        ("correlation_id", 'a"<>&'),
+        ("header_name", "Correlation-Id"),
+        ("header_name", "X-A: b"),
+        ("header_name", "X-A=b"),
+        *(("refer_url", url) for url in NO_REFER_URLS),
+        ("ring_seconds", 0),
+        ("ring_seconds", math.nan),
+        ("max_duration_seconds", -1),
+        ("max_duration_seconds", math.inf),
+    ],
+)
+def test_a_value_that_no_carrier_could_use_is_refused_by_name(order, field, value):
+    with pytest.raises(InvalidInput, match=field) as caught:
+        dataclasses.replace(order, **{field: value})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("url", NO_REFER_URLS)
+def test_what_is_refused_as_a_refer_url_is_not_repeated(order, url):
+    with pytest.raises(InvalidInput, match=r"https://example.com/refer") as caught:
+        dataclasses.replace(order, refer_url=url)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["to", "from_number"])
+def test_both_numbers_must_be_e164(order, field):
+    with pytest.raises(InvalidPhoneNumber) as caught:
+        dataclasses.replace(order, **{field: "4155550123"})
+    assert caught.value.field == field
+
+
+def test_an_order_shows_no_full_number(order):
+    assert "415555" not in repr(order)
+    assert order.to_masked == "+1***0123"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_call_is_over_unless_it_is_queued_rings_or_is_in_progress(status):
+    assert CarrierCall("CA1", status).final is (status not in ("queued", "ringing", "in-progress"))

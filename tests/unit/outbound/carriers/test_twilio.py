@@ -1,0 +1,157 @@
+"""Both dialers against a scripted transport; every test runs once for each."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from airflow_openai_realtime.exceptions import CarrierRefused, CarrierUnavailable, DialError, PlacementUnknown
+from airflow_openai_realtime.outbound.carriers.port import CarrierCall, PlacedCall
+from airflow_openai_realtime.outbound.carriers.twilio import AsyncTwilioDialer, TwilioDialer
+
+PLACED = httpx.Response(201, json={"sid": "CA1", "status": "queued"})
+RINGING = httpx.Response(200, json={"sid": "CA1", "status": "ringing"})
+ARGUMENTS: dict[str, tuple[Any, ...]] = {"look": ("CA1",), "end": ("CA1",), "check": ()}
+OVER = httpx.Response(400, json={"code": 21220, "message": "Call is not in-progress. Cannot redirect."})
+
+
+class Run:
+    """Runs an operation on one of the dialers against a script of answers and errors, and keeps what was sent."""
+
+    def __init__(self, kind: str, settings: Any, pace: Any, order: Any) -> None:
+        self.kind, self.settings, self.pace = kind, settings, pace
+        self.arguments = {**ARGUMENTS, "cancel": ("CA1",), "place": (order,)}
+        self.sent: list[httpx.Request] = []
+
+    def __call__(self, operation: str, *script: Any) -> Any:
+        steps = iter(script)
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            self.sent.append(request)
+            step = next(steps)
+            if isinstance(step, Exception):
+                raise step
+            return httpx.Response(step.status_code, headers=step.headers, content=step.content)
+
+        transport = httpx.MockTransport(answer)
+        if self.kind == "sync":
+            with TwilioDialer(self.settings, transport=transport, pace=self.pace) as dialer:
+                return getattr(dialer, operation)(*self.arguments[operation])
+
+        async def run() -> Any:
+            async with AsyncTwilioDialer(self.settings, transport=transport, pace=self.pace) as dialer:
+                return await getattr(dialer, operation)(*self.arguments[operation])
+
+        return asyncio.run(run())
+
+
+@pytest.fixture(params=["sync", "async"])
+def run(request, settings, pace, order):
+    return Run(request.param, settings, pace, order)
+
+
+def test_an_order_is_sent_as_a_form_with_account_and_token(run):
+    assert run("place", PLACED) == PlacedCall("CA1", "queued")
+    request = run.sent[0]
+    assert str(request.url) == "https://carrier.test/2010-04-01/Accounts/AC123/Calls.json"
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert parse_qs(request.content.decode())["To"] == ["+14155550123"]
+    credentials = base64.b64encode(f"AC123:{run.settings.token}".encode()).decode()
+    assert request.headers["authorization"] == f"Basic {credentials}"
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError("refused"), httpx.ConnectTimeout("")], ids=lambda it: type(it).__name__
+)
+def test_an_order_that_never_left_rang_nobody(run, error):
+    with pytest.raises(CarrierUnavailable, match="nothing was sent") as caught:
+        run("place", error)
+    assert caught.value.safe_to_retry
+    assert len(run.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        httpx.ReadTimeout(""),
+        httpx.WriteTimeout(""),
+        httpx.ReadError(""),
+        httpx.RemoteProtocolError(""),
+        httpx.Response(500),
+        httpx.Response(503, headers={"retry-after": "1"}),
+        httpx.Response(201, text="<html>"),
+    ],
+)
+def test_an_order_that_may_have_left_is_in_doubt_and_sent_once(run, step):
+    with pytest.raises(PlacementUnknown) as caught:
+        run("place", step)
+    assert not caught.value.safe_to_retry
+    assert len(run.sent) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 302])
+def test_a_refused_order_is_sent_once_and_not_redirected(run, status):
+    with pytest.raises(CarrierRefused):
+        run("place", httpx.Response(status, headers={"retry-after": "1", "location": "https://evil.test"}))
+    assert len(run.sent) == 1
+
+
+TROUBLES = [httpx.ConnectError(""), httpx.ReadTimeout(""), httpx.Response(500), httpx.Response(429)]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("operation", list(ARGUMENTS))
+def test_looking_ending_and_checking_are_repeated(run, operation, trouble):
+    run(operation, trouble, RINGING)
+    assert len(run.sent) == 2
+
+
+@pytest.mark.parametrize(("operation", "requests"), [("look", 3), ("end", 4), ("check", 2)])
+def test_they_give_up_in_the_end(run, operation, requests):
+    with pytest.raises(CarrierUnavailable):
+        run(operation, *[httpx.ReadTimeout("")] * requests)
+    assert len(run.sent) == requests
+
+
+@pytest.mark.parametrize("first", [RINGING, OVER], ids=["taken", "over"])
+@pytest.mark.parametrize("status", ["canceled", "in-progress", "busy"])
+def test_taking_an_order_back_says_how_the_call_is_after_that(run, first, status):
+    call = run("cancel", first, httpx.Response(200, json={"sid": "CA1", "status": status}))
+    assert (call.status, call.final) == (status, status != "in-progress")
+    assert parse_qs(run.sent[0].content.decode()) == {"Status": ["canceled"]}
+    assert run.sent[1].method == "GET"
+
+
+def test_a_look_gives_the_call(run):
+    assert run("look", RINGING) == CarrierCall("CA1", "ringing")
+
+
+@pytest.mark.parametrize("operation", ["place", *ARGUMENTS])
+def test_no_error_holds_the_token_or_a_full_number(run, operation):
+    token = run.settings.token
+    said = f"{token} +14155550123"
+    for step in (
+        httpx.Response(400, json={"message": said, "code": token}),
+        httpx.ReadError(said),
+        httpx.ConnectError(said),
+    ):
+        with pytest.raises(DialError) as caught:
+            run(operation, *[step] * 5)
+        assert token not in f"{caught.value} {caught.value.__dict__}"
+        assert "4155550123" not in str(caught.value)
+
+
+def test_both_dialers_have_the_same_methods():
+    def public(dialer: type) -> dict[str, list[str]]:
+        methods = inspect.getmembers(dialer, inspect.isfunction)
+        return {name: list(inspect.signature(it).parameters) for name, it in methods if not name.startswith("_")}
+
+    sync, asynchronous = public(TwilioDialer), public(AsyncTwilioDialer)
+    assert sync.pop("close") == asynchronous.pop("aclose")
+    assert sync == asynchronous

@@ -1,0 +1,101 @@
+"""URLs, durability, and a database that goes away."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from tests.postgres import PostgresCluster, running_cluster
+from tests.unit.switchboard.support import START, a_call
+
+from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.switchboard.server.store import Store
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, store_url
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        ("sqlite+aiosqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        ("postgres://me@db/calls", "postgresql+psycopg2://me@db/calls"),
+        ("postgresql+asyncpg://me@db/calls", "postgresql+psycopg2://me@db/calls"),
+        ("postgresql+psycopg://me@db/calls", "postgresql+psycopg://me@db/calls"),
+    ],
+)
+def test_a_url_gets_a_synchronous_driver(given: str, used: str) -> None:
+    assert store_url(given).render_as_string(hide_password=False) == used
+
+
+@pytest.mark.parametrize("url", ["", "calls.db", "sqlite://", "sqlite:///:memory:", "oracle://me:secret@db/calls"])
+def test_a_url_that_cannot_be_used_is_refused_with_a_remedy(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="store_url") as refused:
+        Database(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_the_password_does_not_show(sqlite_url: str) -> None:
+    assert "secret" not in repr(Database("postgresql+psycopg2://me:secret@db/calls"))
+
+
+def test_sqlite_waits_for_the_disk_and_lets_readers_read(sqlite_store: Store) -> None:
+    def pragma(name: str) -> object:
+        return sqlite_store.database.read(lambda connection: connection.execute(text(f"PRAGMA {name}")).scalar())
+
+    assert pragma("journal_mode") == "wal"
+    assert pragma("synchronous") == 2  # FULL
+    assert pragma("busy_timeout") == 5000
+
+
+def test_an_sqlite_store_is_read_by_its_owner_only(sqlite_store: Store) -> None:
+    path = Path(str(sqlite_store.database.url.database))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_errors_do_not_quote_what_was_stored(store: Store) -> None:
+    with pytest.raises(Exception, match="openai_realtime_call") as broken:
+        store.database.write(
+            lambda connection: connection.execute(
+                text("INSERT INTO openai_realtime_call (line, from_number) VALUES ('support', :number)"),
+                {"number": "+14155550123"},
+            )
+        )
+    assert "+14155550123" not in str(broken.value).split("DETAIL")[0]
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_restarted_is_used_again(postgres_cluster: PostgresCluster) -> None:
+    with running_cluster() as cluster:
+        store = Store(cluster.new_database())
+        store.prepare()
+        store.calls.add([a_call(1)])
+        cluster.stop("fast")
+        with pytest.raises(StoreUnavailable) as away:
+            store.calls.add([a_call(2)])
+        assert "127.0.0.1" not in str(away.value)
+        cluster.start()
+        assert store.calls.add([a_call(2)]) == {("support", "rtc_2")}
+        assert store.calls.find("support", "rtc_1").received_at == START
+        store.close()
+
+
+@pytest.mark.postgres
+def test_a_deadlock_is_answered_by_a_second_try(postgres_store: Store) -> None:
+    import psycopg2.errors
+    from sqlalchemy.exc import OperationalError
+
+    tries = []
+
+    def work(connection: object) -> str:
+        tries.append(1)
+        if len(tries) == 1:
+            deadlock = psycopg2.errors.DeadlockDetected()
+            deadlock.__setstate__({"pgcode": "40P01"})
+            raise OperationalError("x", {}, deadlock)
+        return "done"
+
+    assert postgres_store.database.write(work) == "done"
+    assert len(tries) == 2
