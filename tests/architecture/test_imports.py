@@ -19,10 +19,11 @@ ROOT = Path(airflow_openai_realtime.__file__).parent
 #: a file of the package; of the switchboard, its folders and files.
 BUILDS_ON: dict[str, set[str]] = {
     "exceptions": set(),
+    "states": set(),
     "lazy": set(),
     "provider_info": set(),
     "version_compat": {"exceptions"},
-    "api": {"exceptions", "lazy"},
+    "api": {"exceptions", "states", "lazy"},
     "calls": {"api"},
     "switchboard": set(),
     "switchboard.client": {"calls", "switchboard"},
@@ -165,7 +166,7 @@ def test_every_part_has_its_place() -> None:
         ),
         ("inbound/feed.py", "from airflow_openai_realtime import hooks"),
         ("switchboard/server/app.py", "from airflow.configuration import conf"),
-        ("sensors/incoming_call.py", "from airflow_openai_realtime.operators.accept import AcceptCallOperator"),
+        ("operators/accept.py", "from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor"),
         ("triggers/live_call.py", "from airflow_openai_realtime.simulator.server import Simulator"),
         ("simulator/server.py", "from airflow_openai_realtime.calls.call import SwitchboardCall"),
         ("exceptions.py", "from airflow_openai_realtime.api import sip"),

@@ -19,8 +19,8 @@ from tests.unit.switchboard.support import a_call
 
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls import transitions as moves
+from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
 from airflow_openai_realtime.simulator.server import Simulator
-from airflow_openai_realtime.switchboard.client.line_settings import api_settings_from_fields
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.ui import URL_PREFIX
 

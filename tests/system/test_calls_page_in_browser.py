@@ -18,9 +18,9 @@ from tests.system import browser as chromium
 from tests.system.browser import Browser
 
 from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client.line_settings import api_settings_from_fields
 from airflow_openai_realtime.ui import path_of_call
 
 pytestmark = [

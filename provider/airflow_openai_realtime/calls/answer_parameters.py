@@ -6,13 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_number, read_rendered
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-
-#: OpenAI ends a session after an hour itself.
-LONGEST_CALL_SECONDS = 3600
 
 
 def read_answer_plan(

@@ -22,7 +22,7 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import InvalidInput
-from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession

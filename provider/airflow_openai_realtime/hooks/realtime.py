@@ -29,7 +29,7 @@ _OTHER_PROCESS = (
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient
     from airflow_openai_realtime.api.settings import ApiSettings
-    from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
+    from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
     from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
 
 
@@ -173,7 +173,7 @@ class RealtimeHook(BaseHook):
 
     def _switchboard_works(self) -> str:
         from airflow_openai_realtime.api.webhooks import webhook_secret_problem
-        from airflow_openai_realtime.switchboard.client.line_settings import webhook_secrets_from_fields
+        from airflow_openai_realtime.calls.line_settings import webhook_secrets_from_fields
         from airflow_openai_realtime.switchboard.doctor import deliver_test_event
 
         fields = self._found()
@@ -203,14 +203,14 @@ def _line_of(fields: ConnectionFields) -> LineSettings:
 
 
 def _api_of(fields: ConnectionFields) -> ApiSettings:
-    from airflow_openai_realtime.switchboard.client.line_settings import api_settings_from_fields
+    from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
 
     with _naming(fields):
         return api_settings_from_fields(password=fields.password, host=fields.host, extra=fields.extra)
 
 
 def _address_of(fields: ConnectionFields) -> SwitchboardAddress:
-    from airflow_openai_realtime.switchboard.client.line_settings import switchboard_address_from_fields
+    from airflow_openai_realtime.calls.line_settings import switchboard_address_from_fields
 
     with _naming(fields):
         return switchboard_address_from_fields(fields.connection_id, fields.extra)
@@ -225,6 +225,6 @@ def _naming(fields: ConnectionFields) -> Iterator[None]:
 
 
 def _secrets_of(fields: ConnectionFields) -> tuple[str, ...]:
-    from airflow_openai_realtime.switchboard.client.line_settings import secrets_from_fields
+    from airflow_openai_realtime.calls.line_settings import secrets_from_fields
 
     return secrets_from_fields(fields.password, fields.extra)

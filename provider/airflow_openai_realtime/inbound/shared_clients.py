@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.inbound.feed import CallFeed
 from airflow_openai_realtime.inbound.sharing import SharedResources
 from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings, async_dialer_for
 from airflow_openai_realtime.outbound.carriers.port import AsyncDialer
-from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 

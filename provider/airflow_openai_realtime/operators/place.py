@@ -24,6 +24,7 @@ from airflow_openai_realtime.operators.placed_call import (
 )
 from airflow_openai_realtime.operators.session_operator import SessionOperator
 from airflow_openai_realtime.operators.template_fields import as_written, check_rendered, drop_shared_defaults
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 #: How long a phone may be let ring, in seconds; carriers take no more.
 LONGEST_RING_SECONDS = 600
-LONGEST_CALL_SECONDS = 3600
 CARRIER_SECONDS = 900
 CALL_SECONDS = 600
 #: How late a scheduled run may start and still dial, in seconds: longer than a busy scheduler takes, and short enough

@@ -6,12 +6,13 @@ A carrier may keep an order in its queue for hours, and ring when nothing waits 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from airflow_openai_realtime.exceptions import DialError
-from airflow_openai_realtime.inbound.listeners import Report
 from airflow_openai_realtime.outbound.carriers.port import AsyncDialer, CarrierCall, Dialer
 
 
-async def take_back(dialer: AsyncDialer, carrier_call_id: str, report: Report) -> CarrierCall | None:
+async def take_back(dialer: AsyncDialer, carrier_call_id: str, report: Callable[[str], None]) -> CarrierCall | None:
     """
     Cancel a call that is queued or rings.
 
@@ -28,7 +29,7 @@ async def take_back(dialer: AsyncDialer, carrier_call_id: str, report: Report) -
         return None
 
 
-def take_back_now(dialer: Dialer, carrier_call_id: str, report: Report) -> CarrierCall | None:
+def take_back_now(dialer: Dialer, carrier_call_id: str, report: Callable[[str], None]) -> CarrierCall | None:
     """
     Cancel a call that is queued or rings, from a task; one that was picked up in this moment is ended.
 
@@ -47,7 +48,7 @@ def take_back_now(dialer: Dialer, carrier_call_id: str, report: Report) -> Carri
     return call
 
 
-async def end_picked_up(dialer: AsyncDialer, carrier_call_id: str, report: Report) -> None:
+async def end_picked_up(dialer: AsyncDialer, carrier_call_id: str, report: Callable[[str], None]) -> None:
     """
     End a call that was picked up and that nothing will answer.
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+    from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
     from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-    from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from airflow_openai_realtime.api.webhooks import webhook_secret_problem
+from airflow_openai_realtime.calls.line_settings import line_from_fields, secrets_from_fields
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.task_states import TaskReference, TaskState
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import MOUNTED_AT
-from airflow_openai_realtime.switchboard.client.line_settings import line_from_fields, secrets_from_fields
 from airflow_openai_realtime.switchboard.doctor import ExaminedAirflow, ExaminedLine
 from airflow_openai_realtime.switchboard.server.app import create_app
 from airflow_openai_realtime.switchboard.server.process import logs

@@ -16,7 +16,7 @@ from airflow_openai_realtime.inbound.shared_clients import shared_feed
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import SwitchboardCall
-    from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
+    from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 
 #: How often the connection is looked up again, in seconds: a watcher runs for weeks, and a connection may be changed.
 LOOK_UP_EVERY_SECONDS = 300.0

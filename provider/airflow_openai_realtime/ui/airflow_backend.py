@@ -12,13 +12,13 @@ from airflow.models.log import Log
 from airflow.utils.session import create_session
 
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
-from airflow_openai_realtime.switchboard import MOUNTED_AT
-from airflow_openai_realtime.switchboard.client.line_settings import (
+from airflow_openai_realtime.calls.line_settings import (
     SwitchboardAddress,
     api_settings_from_fields,
     switchboard_address_from_fields,
 )
+from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
+from airflow_openai_realtime.switchboard import MOUNTED_AT
 from airflow_openai_realtime.switchboard.mounted import CONN_TYPE, connection_ids, find_fields
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.ui.directory import Missing, Remembered

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from airflow_openai_realtime.calls import transitions as moves
+from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.recent import (
     ConversationSummary,
     Place,
@@ -24,7 +25,6 @@ from airflow_openai_realtime.calls.recent import (
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import UnknownCall
-from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 

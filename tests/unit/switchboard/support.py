@@ -14,9 +14,9 @@ import httpx
 from fastapi import FastAPI
 
 from airflow_openai_realtime.api.webhooks import sign_webhook
+from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.lines import Line, Lines
 from airflow_openai_realtime.calls.tokens import derived_token
-from airflow_openai_realtime.switchboard.client.line_settings import line_from_fields
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 from airflow_openai_realtime.switchboard.server.app import create_app
 from airflow_openai_realtime.switchboard.server.service import Service

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
 from airflow_openai_realtime.exceptions import AuthenticationError, ConfigurationError
 from airflow_openai_realtime.simulator.server import Simulator
-from airflow_openai_realtime.switchboard.client.line_settings import api_settings_from_fields
 from airflow_openai_realtime.switchboard.mounted import connection_ids
 from airflow_openai_realtime.ui.airflow_backend import (
     AirflowOffice,

@@ -11,11 +11,11 @@ from airflow_world import ServedApp
 from tests.unit.switchboard.support import SECRET, Clock, a_line
 from tests.unit.ui.support import START, PageWorld, User, claimant
 
+from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.recent import Place
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
-from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 from airflow_openai_realtime.switchboard.server.app import create_app
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.ui import sources as module

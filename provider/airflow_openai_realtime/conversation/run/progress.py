@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 from airflow_openai_realtime.conversation.run.timers import wait_for_any
@@ -27,7 +28,6 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
 )
 from airflow_openai_realtime.inbound.sharing import SharedResources
-from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 from airflow_openai_realtime.switchboard.client.progress_requests import Saved
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 

@@ -19,9 +19,11 @@ import tenacity
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.api.transport import AsyncTransport, Transport
 from airflow_openai_realtime.calls.call import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
+from airflow_openai_realtime.calls.line_settings import check_address
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskReference, TaskState
 from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
+from airflow_openai_realtime.states import LINE_HEADER
 from airflow_openai_realtime.switchboard.client import switchboard_requests as ask
 from airflow_openai_realtime.switchboard.client.conversation_client import AsyncConversationMethods, ConversationMethods
 from airflow_openai_realtime.switchboard.client.order_client import AsyncOrderMethods, OrderMethods
@@ -56,10 +58,10 @@ class _Address:
         retries: bool,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
-        self.url = ask.check_address(url, token)
+        self.url = check_address(url, token)
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if line:
-            headers[ask.LINE_HEADER] = line
+            headers[LINE_HEADER] = line
         self._options: dict[str, Any] = {
             "headers": headers,
             "timeout_seconds": timeout_seconds,

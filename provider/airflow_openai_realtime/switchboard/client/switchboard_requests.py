@@ -13,31 +13,26 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from airflow_openai_realtime.api.endpoints import check_base_url
 from airflow_openai_realtime.api.error_text import json_object
 from airflow_openai_realtime.api.instants import instant_text
-from airflow_openai_realtime.api.settings import check_header_value
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.calls.call import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
 from airflow_openai_realtime.calls.errors import FINISHED, SUPERSEDED, MoveRefused
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.task_states import TaskReference, TaskState
 from airflow_openai_realtime.exceptions import (
-    ConfigurationError,
     ConversationSuperseded,
     InvalidInput,
     SwitchboardRefused,
     SwitchboardUnreachable,
     UnknownCall,
 )
+from airflow_openai_realtime.states import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.witnesses import Account
 
 _T = TypeVar("_T")
-
-LINE_HEADER = "OpenAI-Realtime-Line"
-LONGEST_WAIT_SECONDS = 25.0
 
 
 @dataclass(frozen=True)
@@ -55,27 +50,6 @@ class SwitchboardRequest:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     call_id: str | None = None
     wait_seconds: float = 0.0
-
-
-def check_address(url: str | None, token: str | None) -> str:
-    """
-    Check where and with what the switchboard is asked.
-
-    :returns: The URL without a trailing slash.
-    :raises ConfigurationError: One is missing or unusable; the message names the connection's field.
-    """
-    if not url or not url.strip():
-        raise ConfigurationError(
-            "switchboard_url is missing: set it in the openai_realtime connection, for example "
-            "http://airflow-api-server:8080/openai-realtime"
-        )
-    if not token:
-        raise ConfigurationError(
-            "switchboard_token is missing: set it in the openai_realtime connection, or set webhook_secret, from which "
-            "it is derived"
-        )
-    check_header_value(token, "switchboard_token")
-    return check_base_url(url.strip(), "switchboard_url")
 
 
 def list_calls(

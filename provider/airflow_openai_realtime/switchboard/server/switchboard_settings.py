@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from airflow_openai_realtime.exceptions import ConfigurationError
-
-LONGEST_CALL_SECONDS = 3600.0
-"""OpenAI ends a session after 60 minutes. Source: https://developers.openai.com/api/docs/guides/realtime"""
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 
 MOST_DAYS = 36_500
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.conversation.fake_world import Time
 
+from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.conversation.run.progress import BEAT_SECONDS, OLD_SECONDS, ProgressSender, shared_progress
@@ -19,7 +20,6 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardRefused,
     SwitchboardUnreachable,
 )
-from airflow_openai_realtime.switchboard.client.line_settings import SwitchboardAddress
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
 AWAY = SwitchboardUnreachable("away")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.switchboard.client.line_settings import line_from_fields
 from airflow_openai_realtime.switchboard.server.switchboard_settings import CONFIGURABLE, SwitchboardSettings
 
 STORE_URL = "OPENAI_REALTIME_STORE_URL"

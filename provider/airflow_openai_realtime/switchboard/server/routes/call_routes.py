@@ -20,13 +20,12 @@ from airflow_openai_realtime.calls.order import CLAIMANT_PREFIX, ORDER_NAME
 from airflow_openai_realtime.calls.transitions import Change
 from airflow_openai_realtime.calls.witnesses import Account, Witness
 from airflow_openai_realtime.exceptions import InvalidInput
-from airflow_openai_realtime.switchboard.client.switchboard_requests import LONGEST_WAIT_SECONDS
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, LONGEST_WAIT_SECONDS
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import Service, service_of
 from airflow_openai_realtime.switchboard.server.store import CallFilter, NewCall
 from airflow_openai_realtime.switchboard.server.store.call_rows import SoleCall
-from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_openai_realtime.calls.lines import Line
-from airflow_openai_realtime.switchboard.client.switchboard_requests import LINE_HEADER
+from airflow_openai_realtime.states import LINE_HEADER
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import NO_LINE, REFUSALS
 from airflow_openai_realtime.switchboard.server.service import service_of

@@ -18,10 +18,10 @@ from airflow_openai_realtime.calls.result import CallResult, Outcome
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskReference, TaskState
 from airflow_openai_realtime.calls.witnesses import KILLED
 from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, By, end_call, move_call
 from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
-from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Double, Select, case, func, select, type_coerce
 
 from airflow_openai_realtime.calls.call import ACCEPTED, CALL_STATES, ENDED, OPEN_CALL_STATES, RINGING
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
-from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS
 
 WINDOW_SECONDS = 3600.0
 """How far back the figures go that are about what happened, not about what is."""

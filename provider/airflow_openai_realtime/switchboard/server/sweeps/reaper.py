@@ -32,13 +32,14 @@ from airflow_openai_realtime.exceptions import (
     OpenAIRealtimeError,
     RequestRefused,
 )
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import REAPER_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.process.executor import Threads
 from airflow_openai_realtime.switchboard.server.store import OverdueCall, Store
 from airflow_openai_realtime.switchboard.server.store.statistics import OTHER, REASONS
-from airflow_openai_realtime.switchboard.server.switchboard_settings import LONGEST_CALL_SECONDS, SwitchboardSettings
+from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from airflow_world import CONN_ID, World
 
 from airflow_openai_realtime.calls.task_states import TaskReference, TaskState
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client.switchboard_requests import LINE_HEADER
+from airflow_openai_realtime.states import LINE_HEADER
 
 TASK = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3}
 NAME = "d/r/t/3"

@@ -17,12 +17,12 @@ from tests.unit.switchboard.support import Clock, a_call, a_line, until
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import ATTACHED, NOTE, TimelineEntry, entry_of
 from airflow_openai_realtime.calls.timeline.summary import Tally
 from airflow_openai_realtime.simulator import Dialogue, Move, PhoneScript, Reply, Simulator
-from airflow_openai_realtime.switchboard.client.line_settings import line_from_fields
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process.counters import STANDBY_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.standby.standby import Standby

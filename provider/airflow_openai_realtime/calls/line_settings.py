@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.endpoints import check_base_url, endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings, check_header_value
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.switchboard.client.switchboard_requests import check_address
 
 _LINE_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
 
@@ -92,6 +91,27 @@ def switchboard_address_from_fields(name: str, extra: Mapping[str, Any]) -> Swit
     if not is_line_name(line):
         raise ConfigurationError(f"line {line!r} must be letters, digits, '_', '.' or '-', at most 200")
     return SwitchboardAddress(url=url, token=token, line=line)
+
+
+def check_address(url: str | None, token: str | None) -> str:
+    """
+    Check where and with what the switchboard is asked.
+
+    :returns: The URL without a trailing slash.
+    :raises ConfigurationError: One is missing or unusable; the message names the connection's field.
+    """
+    if not url or not url.strip():
+        raise ConfigurationError(
+            "switchboard_url is missing: set it in the openai_realtime connection, for example "
+            "http://airflow-api-server:8080/openai-realtime"
+        )
+    if not token:
+        raise ConfigurationError(
+            "switchboard_token is missing: set it in the openai_realtime connection, or set webhook_secret, from which "
+            "it is derived"
+        )
+    check_header_value(token, "switchboard_token")
+    return check_base_url(url.strip(), "switchboard_url")
 
 
 def line_from_fields(name: str, password: str | None, host: str | None, extra: Mapping[str, Any]) -> Line:

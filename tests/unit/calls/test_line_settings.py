@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET
 
-from airflow_openai_realtime.calls.tokens import derived_token
-from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.switchboard.client.line_settings import (
+from airflow_openai_realtime.calls.line_settings import (
     api_settings_from_fields,
     is_line_name,
     line_from_fields,
@@ -17,6 +15,8 @@ from airflow_openai_realtime.switchboard.client.line_settings import (
     switchboard_address_from_fields,
     webhook_secrets_from_fields,
 )
+from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.exceptions import ConfigurationError
 
 URL = "http://airflow:8080/openai-realtime"
 
