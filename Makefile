@@ -25,8 +25,10 @@ test: setup  ## all tests that need no PostgreSQL
 test-postgres: setup  ## the tests that need PostgreSQL (its binaries; a private cluster is started)
 	$(RUN) -m pytest -n 4 -m postgres
 
-lint: setup  ## ruff, mypy, and the checks of docs and docstrings
-	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(RUN) -m scripts.check_docs
+lint: setup  ## ruff, mypy, and the checks of docs, docstrings and generated files
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
+	$(RUN) -m scripts.check_docs
+	$(RUN) -m scripts.write_provider_yaml --check
 
 format: setup  ## let ruff mend what it can
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .

@@ -51,9 +51,9 @@ def get_provider_info() -> dict[str, Any]:
         ),
         "sensors": _modules("sensors.incoming_call"),
         "triggers": _modules(
-            "triggers.incoming_call", "triggers.live_call", "triggers.take_call", "triggers.wait_for_call"
+            "triggers.incoming_call_event", "triggers.live_call", "triggers.take_call", "triggers.wait_for_call"
         ),
-        "extra-links": [f"{_PACKAGE}.tasks.call_link.CallLink"],
+        "extra-links": [f"{_PACKAGE}.operators.call_link.CallLink"],
         "connection-types": [_openai_realtime(), _telephony_carrier()],
         "config": _config(),
     }

@@ -49,6 +49,9 @@ def test_all_named_modules_and_classes_exist(info: dict[str, Any]) -> None:
         module, _, name = entry["hook-class-name"].rpartition(".")
         hook = getattr(importlib.import_module(module), name)
         assert (hook.conn_type, hook.hook_name) == (entry["connection-type"], entry["hook-name"])
+    for path in info["extra-links"]:
+        module, _, name = path.rpartition(".")
+        assert getattr(importlib.import_module(module), name).name
 
 
 def test_every_operator_and_sensor_that_is_offered_is_in_a_named_module(info: dict[str, Any]) -> None:
