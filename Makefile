@@ -28,6 +28,7 @@ test-postgres: setup  ## the tests that need PostgreSQL (its binaries; a private
 lint: setup  ## ruff, mypy, and the checks of docs, docstrings and generated files
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
 	$(RUN) -m scripts.check_docs
+	$(RUN) -m scripts.check_docstrings
 	$(RUN) -m scripts.draw_architecture --check
 	$(RUN) -m scripts.write_provider_yaml --check
 
