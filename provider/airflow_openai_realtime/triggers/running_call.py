@@ -42,7 +42,7 @@ async def run_to_its_end(
     """
     # Slow to load: not in the event loop, where other calls run.
     for module in ("following", "live_ports"):
-        await asyncio.to_thread(importlib.import_module, f"airflow_openai_realtime.conversation.{module}")
+        await asyncio.to_thread(importlib.import_module, f"airflow_openai_realtime.conversation.run.{module}")
     from airflow_openai_realtime.conversation.run.following import run_or_follow
     from airflow_openai_realtime.conversation.run.live_ports import live_ports
     from airflow_openai_realtime.conversation.run.progress import shared_progress

@@ -20,7 +20,7 @@ from airflow_openai_realtime.switchboard.server.store.schema.tables import SCHEM
 
 log = logging.getLogger(__name__)
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_SECONDS = 60
 _LOCK_NUMBER = 0x6F72_7377  # "orsw"
 _LOCK_NAME = "openai_realtime_migrations"
