@@ -51,8 +51,10 @@ simulator: setup  ## OpenAI, a carrier and phones on this machine
 switchboard: setup  ## the switchboard on its own (needs OPENAI_API_KEY and OPENAI_WEBHOOK_SECRET)
 	$(RUN) -m airflow_openai_realtime.switchboard
 
-docs: setup  ## check that the documentation's links and samples are sound
+docs: setup  ## check the documentation's links and samples, and build the site in build/docs/html
 	$(RUN) -m scripts.check_docs --verbose
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(RUN) -m scripts.build_docs
 
 clean:
 	rm -rf .venv* build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

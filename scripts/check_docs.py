@@ -42,7 +42,8 @@ PARAM = re.compile(r":param (?:\w+ )?\*{0,2}(\w+):")
 
 def pages() -> list[Path]:
     """Every page a reader may open."""
-    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    at_the_root = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+    return [*at_the_root, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:

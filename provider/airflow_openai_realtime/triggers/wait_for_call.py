@@ -36,7 +36,7 @@ class WaitForCallTrigger(BaseTrigger):
     Wait for a call that matches, and claim or accept it. Fires once, with ``status``:
 
     - ``claimed`` and ``call_id``; the call itself stays at the switchboard, since Airflow logs events with their
-    content,
+      content,
     - ``accepted`` and ``call_id``: as before, and the call is accepted,
     - ``over`` and ``call_id``: with a conversation: the call was accepted and is over,
     - ``timeout``; ``outcome`` is ``canceled`` when a placed call was taken back at the carrier,
