@@ -68,6 +68,21 @@ class PostgresCluster:
             connection.close()
         return f"postgresql+psycopg2://postgres@127.0.0.1:{self.port}/{name}"
 
+    def dump(self, url: str) -> str:
+        """
+        Return a database as SQL that any connection can execute: tables, rows as single statements, counters.
+
+        :param url: What :meth:`new_database` returned.
+        """
+        name = url.rpartition("/")[2]
+        options = ["--inserts", "--no-owner", "--no-privileges", "--no-comments", "-U", "postgres"]
+        command = [str(self._bin / "pg_dump"), "-h", "127.0.0.1", "-p", str(self.port), *options, name]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        # Settings of the session, remarks, and psql's own commands are no part of what is kept.
+        left_out = ("--", "SET ", "SELECT pg_catalog.set_config", "\\")
+        lines = [line for line in text.splitlines() if line and not line.startswith(left_out)]
+        return "\n".join(lines) + "\n"
+
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._bin / program), *map(str, arguments)]
         if self._user is not None:

@@ -63,16 +63,17 @@ class Bridge:
         self._target_ring: Ring | None = None
         self._over = False
 
-    def start(self, sip_headers: tuple[tuple[str, str], ...]) -> None:
+    def start(self, sip_headers: tuple[tuple[str, str], ...], call_id: str | None = None) -> None:
         """
         Call OpenAI.
 
         :param sip_headers: Headers of the INVITE, in order.
+        :param call_id: OpenAI's id of the call; ``None``: a new one.
         """
         self._exchange.phones.connect(self._number, self.leave)
         self._after(self._script.gives_up_after_seconds, self.leave)
         self._after(self._ring_limit_seconds, lambda: self.hang_up("carrier_timeout"))
-        self._call = self._exchange.calls.invite(self._record, sip_headers, self, self._script.dialogue)
+        self._call = self._exchange.calls.invite(self._record, sip_headers, self, self._script.dialogue, call_id)
 
     def leave(self) -> None:
         """The person hangs up; OpenAI may notice it only later."""

@@ -93,7 +93,12 @@ class Calls:
         return self._settings().session_limit_seconds
 
     def invite(
-        self, record: CallRecord, sip_headers: tuple[tuple[str, str], ...], leg: SipLeg, dialogue: Dialogue
+        self,
+        record: CallRecord,
+        sip_headers: tuple[tuple[str, str], ...],
+        leg: SipLeg,
+        dialogue: Dialogue,
+        call_id: str | None = None,
     ) -> SimulatedCall:
         """
         Let a call ring at OpenAI: the webhook goes out, and the ring limit starts.
@@ -102,10 +107,11 @@ class Calls:
         :param sip_headers: Headers of the INVITE, in order.
         :param leg: The other end.
         :param dialogue: What will be said.
+        :param call_id: The call's id, which no other call has; ``None``: a new one.
         """
         with self._clock.lock:
             call = SimulatedCall(
-                call_id=f"rtc_u1_{uuid.uuid4().hex}",
+                call_id=call_id or f"rtc_u1_{uuid.uuid4().hex}",
                 record=record,
                 sip_headers=sip_headers,
                 leg=leg,

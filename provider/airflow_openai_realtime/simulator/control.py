@@ -61,7 +61,14 @@ class SimulatorControl:
         answer: dict[str, Any] = self._ask("GET", "/")
         return answer
 
-    def call_in(self, from_: str, to: str, headers: Headers = (), script: PhoneScript | None = None) -> str:
+    def call_in(
+        self,
+        from_: str,
+        to: str,
+        headers: Headers = (),
+        script: PhoneScript | None = None,
+        call_id: str | None = None,
+    ) -> str:
         """
         Let somebody call in.
 
@@ -69,10 +76,13 @@ class SimulatorControl:
         :param to: The number called, E.164.
         :param headers: More SIP headers.
         :param script: How the caller behaves.
+        :param call_id: OpenAI's id of the call, for a test that goes on with a call of an earlier run; ``None``: a new
+            one.
         :return: OpenAI's id of the call.
         """
         pairs = list(headers.items()) if isinstance(headers, Mapping) else [list(each) for each in headers]
         body = {"from": from_, "to": to, "headers": pairs, "script": script.to_dict() if script else None}
+        body |= {"call_id": call_id} if call_id else {}
         return str(self._ask("POST", "/call-in", body)["call_id"])
 
     def act(self, call_id: str, *moves: Move) -> None:

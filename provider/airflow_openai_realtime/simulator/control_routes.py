@@ -111,7 +111,8 @@ class ControlRoutes:
     async def _call_in(self, request: Request, body: dict[str, Any]) -> Any:
         headers = [(str(name), str(value)) for name, value in body.get("headers") or []]
         script = PhoneScript.from_dict(_object(body["script"], "script")) if body.get("script") else None
-        return {"call_id": self._world.call_in(_text(body, "from"), _text(body, "to"), headers, script)}
+        call_id = _text(body, "call_id") if "call_id" in body else None
+        return {"call_id": self._world.call_in(_text(body, "from"), _text(body, "to"), headers, script, call_id)}
 
     async def _act(self, request: Request, body: dict[str, Any]) -> Any:
         self._world.sidebands.act(_text(body, "call_id"), [Move.from_dict(each) for each in _list(body, "moves")])

@@ -20,6 +20,7 @@ def call_in(
     to: str,
     headers: Headers = (),
     script: PhoneScript | None = None,
+    call_id: str | None = None,
 ) -> str:
     """
     Let somebody call a number whose trunk leads to OpenAI.
@@ -30,12 +31,15 @@ def call_in(
     :param to: The number called, E.164.
     :param headers: More SIP headers; one with the name of a usual one (``To``, ``Diversion``) takes its place.
     :param script: How the caller behaves; the default talks for 30 s once accepted, and waits for ever before.
+    :param call_id: OpenAI's id of the call, for a test that goes on with a call of an earlier run; ``None``: a new one.
     :return: OpenAI's id of the call.
-    :raises InvalidInput: A number is empty.
+    :raises InvalidInput: A number is empty, or another call has this id.
     """
     if not from_ or not to:
         raise InvalidInput("give both numbers, from and to", field="to" if from_ else "from_")
     with exchange.clock.lock:
+        if call_id is not None and exchange.calls.find(call_id) is not None:
+            raise InvalidInput(f"there is a call {call_id} already; give another id", field="call_id")
         record = exchange.log.open_record("inbound", from_, to)
         exchange.log.add("phone.calls_in", record, to=to)
 
@@ -44,7 +48,7 @@ def call_in(
             exchange.log.add("phone.free", record)
 
         bridge = Bridge(exchange, record, script or PhoneScript(), over)
-        bridge.start(trunk_headers(settings, from_, to, headers))
+        bridge.start(trunk_headers(settings, from_, to, headers), call_id)
         return record.call_id or ""
 
 

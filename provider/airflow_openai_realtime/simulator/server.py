@@ -138,7 +138,14 @@ class Simulator(SimulatorAddresses):
         """Where webhooks go."""
         return self._world.webhooks
 
-    def call_in(self, from_: str, to: str, headers: Headers = (), script: PhoneScript | None = None) -> str:
+    def call_in(
+        self,
+        from_: str,
+        to: str,
+        headers: Headers = (),
+        script: PhoneScript | None = None,
+        call_id: str | None = None,
+    ) -> str:
         """
         Let somebody call a number whose trunk leads to OpenAI.
 
@@ -146,9 +153,12 @@ class Simulator(SimulatorAddresses):
         :param to: The number called, E.164.
         :param headers: More SIP headers; one with the name of a usual one (``To``, ``Diversion``) takes its place.
         :param script: How the caller behaves; the default talks for 30 s once accepted.
+        :param call_id: OpenAI's id of the call, for a test that goes on with a call of an earlier run; ``None``: a new
+            one.
         :return: OpenAI's id of the call.
+        :raises InvalidInput: A number is empty, or another call has this id.
         """
-        return self._world.call_in(from_, to, headers, script)
+        return self._world.call_in(from_, to, headers, script, call_id)
 
     def act(self, call_id: str, *moves: Move) -> None:
         """

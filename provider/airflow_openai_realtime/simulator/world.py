@@ -39,9 +39,16 @@ class World:
         self.calls.announce = self.webhooks.announce
         self.calls.begin = self.sidebands.open
 
-    def call_in(self, from_: str, to: str, headers: Headers = (), script: PhoneScript | None = None) -> str:
+    def call_in(
+        self,
+        from_: str,
+        to: str,
+        headers: Headers = (),
+        script: PhoneScript | None = None,
+        call_id: str | None = None,
+    ) -> str:
         """Let somebody call in; see :func:`~airflow_openai_realtime.simulator.inbound.call_in`."""
-        return call_in(self.exchange, self.settings, from_, to, headers, script)
+        return call_in(self.exchange, self.settings, from_, to, headers, script, call_id)
 
     def reset(self, **changes: Any) -> None:
         """

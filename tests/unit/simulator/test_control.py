@@ -50,7 +50,9 @@ def test_a_call_can_be_led_from_another_process(
 
 def test_a_conversation_can_be_led_from_another_process(control: SimulatorControl, client: Phone) -> None:
     dialogue = Dialogue(("Hello.",), (Move.says("Hi."),), starts="accepted")
-    call_id = control.call_in(PERSON, CALLER, script=PhoneScript.talks_for_ever(dialogue=dialogue))
+    script = PhoneScript.talks_for_ever(dialogue=dialogue)
+    call_id = control.call_in(PERSON, CALLER, script=script, call_id="rtc_u1_of_another_process")
+    assert call_id == "rtc_u1_of_another_process"
     client.accept(call_id)
     control.clock.advance(10)
     control.act(call_id, Move.says("Bye."), Move.hangs_up())

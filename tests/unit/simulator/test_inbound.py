@@ -46,3 +46,16 @@ def test_a_caller_talks_as_long_as_their_script_says(world: World) -> None:
 def test_a_call_without_a_number_is_refused(world: World) -> None:
     with pytest.raises(InvalidInput, match="both numbers"):
         world.call_in("", CALLER)
+
+
+def test_a_call_can_have_an_id_that_was_given_before(world: World) -> None:
+    assert world.call_in(PERSON, CALLER, call_id="rtc_u1_before") == "rtc_u1_before"
+    world.calls.accept("rtc_u1_before", SESSION)
+    assert world.log.call(call_id="rtc_u1_before").open
+
+
+def test_two_calls_cannot_have_one_id(world: World) -> None:
+    world.call_in(PERSON, CALLER, call_id="rtc_u1_before")
+    with pytest.raises(InvalidInput, match="another id"):
+        world.call_in(PERSON, CALLER, call_id="rtc_u1_before")
+    assert len(world.log.calls) == 1
