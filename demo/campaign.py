@@ -6,9 +6,10 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_openai_realtime.calls.call import CALL_STATES, Attempt, SwitchboardCall
+from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
 from airflow_openai_realtime.simulator.log import CallRecord, LogView
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How each person behaves; the DAG does not know.
@@ -68,7 +69,7 @@ def read_contacts(path: Path) -> list[Contact]:
 def outcomes(contacts: list[Contact], switchboard: SwitchboardClient, log: LogView, campaign: str) -> list[Outcome]:
     """What became of everybody, seen from both sides."""
     attempts = {attempt.contact: attempt for attempt in switchboard.attempts(campaign)}
-    calls = {call.header("x-correlation-id"): call for call in switchboard.calls(state=",".join(CALL_STATES)).calls}
+    calls = {call.header("x-correlation-id"): call for call in switchboard.calls(state=",".join(CallState)).calls}
     records = {record.to_number: record for record in log.calls}
     result = []
     for contact in contacts:

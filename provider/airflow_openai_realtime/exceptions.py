@@ -17,10 +17,14 @@ Every error of this package, one tree::
     │   └── OutcomeUnknown           it was sent, no answer came: it may have happened
     ├── SwitchboardError             the switchboard's answer
     │   ├── SwitchboardUnreachable   no connection, 5xx
+    │   │   ├── StoreUnavailable     inside the switchboard: its store does not answer
+    │   │   └── LinesUnavailable     inside the switchboard: a line cannot be looked up now
+    │   │       └── TooManyLookups   too many unknown lines were asked for a moment ago
     │   ├── SwitchboardRefused       the token was refused, or the request was wrong
     │   │   └── ConversationSuperseded  another one runs this conversation now, or it is finished
     │   ├── UnknownCall              the switchboard has no such call
-    │   └── ClaimLost                another claimant has the call, or it rings no more
+    │   └── ClaimLost                another owner has the call, or it rings no more
+    │       └── MoveRefused          a call or an attempt is not in the state that the move starts from
     └── DialError                    the carrier's answer to placing a call
         ├── CarrierRefused           refused; no phone rang
         │   └── NumberRefused        this number cannot be rung
@@ -236,3 +240,30 @@ class PlacementUnknown(DialError):
 
     Nothing dials this attempt again by itself; look at the carrier's log first.
     """
+
+
+class MoveRefused(ClaimLost):
+    """
+    A call or an attempt is not in the state that the move starts from.
+
+    :param code: ``claimed_by_other``: another claimant has the call; ``has_another``: the claimant has another open
+        call, and said that it must not; ``not_ringing``: it was rejected, accepted or rang out; ``not_accepted``: it
+        was not accepted; ``ended``: it is over; ``accept_failed``: it is over, and an accept of ours had failed while
+        it rang; ``attempt_moved``: another client has changed the attempt's state.
+    """
+
+    def __init__(self, message: str, *, code: str, call_id: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, call_id=call_id, status=status)
+        self.code = code
+
+
+class StoreUnavailable(SwitchboardUnreachable):
+    """The switchboard's own store cannot be reached; nothing was stored. Asking again later is safe."""
+
+
+class LinesUnavailable(SwitchboardUnreachable):
+    """A line cannot be looked up now, for example because a secrets backend does not answer."""
+
+
+class TooManyLookups(LinesUnavailable):
+    """Too many names of lines that are not there were asked for a moment ago."""

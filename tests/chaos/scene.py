@@ -18,14 +18,15 @@ from tests.unit.switchboard.standalone import Standalone
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.calls.call import CALL_STATES, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.server.service import utc_now
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 
-ALL_STATES = ",".join(CALL_STATES)
+ALL_STATES = ",".join(CallState)
 #: How long after ``hangup_at`` a call may last while one switchboard lives, in seconds.
 LATE_SECONDS = 5.0
 

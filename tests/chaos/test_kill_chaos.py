@@ -23,10 +23,10 @@ from tests.chaos.scene import calls_made, calls_of
 from tests.chaos.test_live_call_chaos import LONG_SECONDS, SESSION, chatting, is_held
 from tests.chaos.test_triggerer_chaos import send, start_triggerer
 
-from airflow_openai_realtime.calls.call import DIALING, PLACED, RESERVED
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.simulator import PhoneScript
 from airflow_openai_realtime.simulator.faults import Fault
+from airflow_openai_realtime.states import AttemptState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 pytestmark = [
@@ -120,8 +120,10 @@ def placed_calls(stage: Stage, trial: int, tasks: Sequence[tuple[str, int]] = TA
         for index, task in enumerate(tasks):
             number = f"+1415{200 + trial % 800:03}{2000 + index:04}"
             row = switchboard.reserve_attempt(campaign_of(trial), number, 1, number)
-            switchboard.move_attempt(row.attempt_id, RESERVED, DIALING)
-            switchboard.move_attempt(row.attempt_id, DIALING, PLACED, carrier_call_id=f"CA{trial}x{index}")
+            switchboard.move_attempt(row.attempt_id, AttemptState.RESERVED, AttemptState.DIALING)
+            switchboard.move_attempt(
+                row.attempt_id, AttemptState.DIALING, AttemptState.PLACED, carrier_call_id=f"CA{trial}x{index}"
+            )
             headers = {"X-Correlation-Id": row.correlation_id}
             # Some talk with the model all the time, the others listen.
             script = chatting(rng) if index % 3 == 0 else PhoneScript.talks_for_ever()

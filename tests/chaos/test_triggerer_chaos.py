@@ -16,7 +16,7 @@ from demo.airflow_processes import wait_until
 from demo.stage import Stage
 from tests.chaos.scene import LATE_SECONDS, ring
 
-from airflow_openai_realtime.calls.call import CALL_STATES
+from airflow_openai_realtime.states import CallState
 
 pytestmark = [pytest.mark.chaos, pytest.mark.system]
 
@@ -123,7 +123,7 @@ def test_of_all_these_calls_none_was_open_past_its_time(stage: Stage) -> None:
     log = stage.simulator.log
     assert stage.simulator.wait_for(lambda: not log.open_calls(), timeout_seconds=90 + LATE_SECONDS + 30)
     with stage.switchboard() as client:
-        rows = {row.call_id: row for row in client.calls(state=",".join(CALL_STATES), limit=1000).calls}
+        rows = {row.call_id: row for row in client.calls(state=",".join(CallState), limit=1000).calls}
     ended = {entry.call_id: entry.at for entry in log.of_kind("openai.ended")}
     for record in log.accepted():
         hangup_at = rows[str(record.call_id)].hangup_at

@@ -20,8 +20,9 @@ from tests.unit.switchboard.support import Clock
 from tests.unit.ui.support import ALL, DIALED, PREFIX, PageWorld, User, claimant
 
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.calls.witnesses import Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import ServiceUnavailable
+from airflow_openai_realtime.states import Witness
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.testing.served_app import ServedApp
 

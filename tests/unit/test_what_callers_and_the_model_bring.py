@@ -20,7 +20,7 @@ from airflow_openai_realtime.api.untrusted import DEEPEST, MOST_INTEGER, clean_l
 from airflow_openai_realtime.api.webhooks import parse_event
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.caller_fields import framed
-from airflow_openai_realtime.calls.timeline.entries import CALLER, TimelineEntry, entry_of
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.result_checking import check_result
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
@@ -29,6 +29,7 @@ from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.states import EntryKind
 from airflow_openai_realtime.switchboard.server.intake.deliveries import new_call
 
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
@@ -199,9 +200,9 @@ def test_whatever_the_model_records_the_result_is_plain_data(value: Any) -> None
 @UNTIMED
 @given(HOSTILE)
 def test_whatever_is_written_on_the_timeline_is_plain_data_and_stays_as_it_is(value: Any) -> None:
-    made = entry_of(CALLER, NOW, "1", text=value)
+    made = entry_of(EntryKind.CALLER, NOW, "1", text=value)
     assert is_plain(made.body)
-    checked = TimelineEntry("caller:1", CALLER, NOW, {"text": value}).check()
+    checked = TimelineEntry("caller:1", EntryKind.CALLER, NOW, {"text": value}).check()
     assert checked.body == made.body
     assert between_tasks(checked.body) == checked.body
     assert replace(made, key="caller:1").check() == checked

@@ -25,20 +25,20 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
 from airflow_openai_realtime.api.retry import SHORTEST_RING_SECONDS
-from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, Announcement, SwitchboardCall
-from airflow_openai_realtime.calls.errors import ACCEPT_FAILED, CLAIMED_BY_OTHER, HAS_ANOTHER, MoveRefused
-from airflow_openai_realtime.calls.witnesses import GONE, KILLED
+from airflow_openai_realtime.calls.call import Announcement, SwitchboardCall
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     CallAlreadyDecided,
     CallError,
     CallGone,
     InvalidInput,
+    MoveRefused,
     OutcomeUnknown,
     SwitchboardError,
     SwitchboardUnreachable,
     UnknownCall,
 )
+from airflow_openai_realtime.states import CallState, EndReason, RefusalCode
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
@@ -46,17 +46,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Further reasons written to the switchboard when a call ends here.
-DECIDED_ELSEWHERE = "decided_elsewhere"
 #: How often an accept is sent that gets no clear answer. Finding out whether it got through takes seconds each time.
 MOST_DOUBTS = 20
-STOPPED = KILLED
 
 __all__ = [
-    "ACCEPT_FAILED",
-    "DECIDED_ELSEWHERE",
-    "GONE",
-    "STOPPED",
     "AcceptanceRules",
     "Session",
     "Step",
@@ -179,7 +172,7 @@ class AcceptanceRules:
         """
         announced = yield from self._announce(max_duration_seconds)
         self.is_ours = True
-        if announced.call.state == ACCEPTED:
+        if announced.call.state == CallState.ACCEPTED:
             self.report(f"Call {self.call_id} was accepted by an earlier try of this task.")
             return announced.call
         yield from self._ask_openai(session_for, announced)
@@ -209,9 +202,9 @@ class AcceptanceRules:
                 (self.call_id, self.claimant, max_duration_seconds, self.is_sole, self.sole_match),
             )
         except MoveRefused as error:
-            if error.code in (CLAIMED_BY_OTHER, HAS_ANOTHER):
+            if error.code in (RefusalCode.CLAIMED_BY_OTHER, RefusalCode.HAS_ANOTHER):
                 raise
-            if error.code == ACCEPT_FAILED:
+            if error.code == RefusalCode.ACCEPT_FAILED:
                 raise self._failed_before() from error
             raise CallGone(
                 f"call {self.call_id} is over: {error}", call_id=self.call_id, status=error.status
@@ -227,7 +220,7 @@ class AcceptanceRules:
             raise
         except CallGone as error:
             yield from self._gone(tried_before=announced.asked_before or error.may_have_happened)
-            if announced.call.end_reason == ACCEPT_FAILED:
+            if announced.call.end_reason == EndReason.ACCEPT_FAILED:
                 raise self._failed_before() from error
             raise
         except CallAlreadyDecided:
@@ -237,10 +230,10 @@ class AcceptanceRules:
             yield from self._failed(announced, error)
             raise
         except BaseException:
-            yield from self.undoing(ACCEPT_FAILED)
+            yield from self.undoing(EndReason.ACCEPT_FAILED)
             raise
         if self.is_stopped():
-            yield from self.undoing(STOPPED)
+            yield from self.undoing(EndReason.KILLED)
             raise self._stopped("it was hung up")
 
     def _send(self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement) -> Steps[None]:
@@ -280,17 +273,17 @@ class AcceptanceRules:
         is_certain = not (announced.asked_before or getattr(error, "may_have_happened", False))
         if is_certain:
             self.is_ours = False
-            yield from self._telling("release", announced.call.claimed_at, ACCEPT_FAILED)
+            yield from self._telling("release", announced.call.claimed_at, EndReason.ACCEPT_FAILED)
         else:
             yield from self._telling("accept_in_doubt")
 
     def _stop(self, announced: Announcement) -> Steps[None]:
         """The task was stopped before it asked OpenAI."""
         if announced.asked_before:
-            yield from self.undoing(STOPPED)
+            yield from self.undoing(EndReason.KILLED)
             raise self._stopped("it was hung up")
         self.is_ours = False
-        yield from self._telling("release", announced.call.claimed_at, STOPPED)
+        yield from self._telling("release", announced.call.claimed_at, EndReason.KILLED)
         raise self._stopped("it rings on for others")
 
     def _telling(self, move: str, *arguments: object) -> Steps[None]:
@@ -303,9 +296,9 @@ class AcceptanceRules:
     def _gone(self, *, tried_before: bool) -> Steps[None]:
         if tried_before:
             # Perhaps OpenAI says so of a call that the earlier try got accepted: marked as ended it would go on unseen.
-            yield from self.undoing(GONE)
+            yield from self.undoing(EndReason.GONE)
         else:
-            yield from telling_ended(self.call_id, GONE, self.report)
+            yield from telling_ended(self.call_id, EndReason.GONE, self.report)
 
     def _failed_before(self) -> AcceptFailed:
         return AcceptFailed(
@@ -322,7 +315,7 @@ class AcceptanceRules:
         self.is_ours = False
         if by_us is not None:
             # Hanging up would end another client's call, and so would the reaper.
-            yield from telling_ended(self.call_id, DECIDED_ELSEWHERE, self.report)
+            yield from telling_ended(self.call_id, EndReason.DECIDED_ELSEWHERE, self.report)
         return False
 
     def _decided_by_us(self, announced: Announcement) -> Steps[bool | None]:
@@ -339,23 +332,24 @@ class AcceptanceRules:
             return None
         # Whoever announces an accept after us leaves its time.
         return row.claimed_by == self.claimant and (
-            row.state == ACCEPTED or (row.state == CLAIMED and row.claimed_at != announced.call.claimed_at)
+            row.state == CallState.ACCEPTED
+            or (row.state == CallState.CLAIMED and row.claimed_at != announced.call.claimed_at)
         )
 
     def _settle(self, announced: SwitchboardCall) -> Steps[SwitchboardCall]:
         try:
             accepted: SwitchboardCall = yield Step("switchboard", "accepted", (self.call_id, self.claimant))
         except MoveRefused as error:
-            yield from self.undoing(GONE)
+            yield from self.undoing(EndReason.GONE)
             raise CallGone(f"call {self.call_id} was ended meanwhile: {error}", call_id=self.call_id) from error
         except SwitchboardUnreachable as error:
             self.report(
                 f"Call {self.call_id} is accepted, but that could not be reported; the switchboard ends the call "
                 f"at {announced.hangup_at} all the same: {error}"
             )
-            return replace(announced, state=ACCEPTED, accepted_at=self.now(), end_reason=None)
+            return replace(announced, state=CallState.ACCEPTED, accepted_at=self.now(), end_reason=None)
         except SwitchboardError:
-            yield from self.undoing(ACCEPT_FAILED)
+            yield from self.undoing(EndReason.ACCEPT_FAILED)
             raise
         return accepted
 

@@ -13,37 +13,22 @@ from typing import Any, TypeVar
 
 from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.states import OPEN_CALL_STATES, AttemptOutcome, AttemptState
 
-RINGING = "ringing"
-CLAIMED = "claimed"
-ACCEPTED = "accepted"
-REJECTED = "rejected"
-ENDED = "ended"
-MISSED = "missed"
-
-CALL_STATES = (RINGING, CLAIMED, ACCEPTED, REJECTED, ENDED, MISSED)
-OPEN_CALL_STATES = (RINGING, CLAIMED, ACCEPTED)
 """States from which a call can still change; the others are final, and the first final state wins."""
 
-RESERVED = "reserved"
-DIALING = "dialing"
-PLACED = "placed"
-UNKNOWN = "unknown"
 
-ATTEMPT_STATES = (RESERVED, DIALING, PLACED, ENDED, UNKNOWN)
-
-ATTEMPT_MOVES: Mapping[str, tuple[str, ...]] = {
-    RESERVED: (DIALING, ENDED),
+ATTEMPT_MOVES: Mapping[str, tuple[AttemptState, ...]] = {
+    AttemptState.RESERVED: (AttemptState.DIALING, AttemptState.ENDED),
     # Back to reserved only when the carrier was certainly never reached.
-    DIALING: (PLACED, ENDED, UNKNOWN, RESERVED),
-    PLACED: (PLACED, ENDED, UNKNOWN),
-    UNKNOWN: (UNKNOWN, PLACED, ENDED),
+    AttemptState.DIALING: (AttemptState.PLACED, AttemptState.ENDED, AttemptState.UNKNOWN, AttemptState.RESERVED),
+    AttemptState.PLACED: (AttemptState.PLACED, AttemptState.ENDED, AttemptState.UNKNOWN),
+    AttemptState.UNKNOWN: (AttemptState.UNKNOWN, AttemptState.PLACED, AttemptState.ENDED),
     # To dialing only with another number than the one that the carrier refused.
-    ENDED: (ENDED, DIALING),
+    AttemptState.ENDED: (AttemptState.ENDED, AttemptState.DIALING),
 }
 """Which states an attempt may move to. None leads from *unknown* back to dialing: nothing dials twice by itself."""
 
-REFUSED_OUTCOME = "failed"
 """Outcome of an attempt whose number the carrier refused; also of a call that was placed and failed."""
 
 _Record = TypeVar("_Record")
@@ -176,7 +161,7 @@ class Attempt:
     def is_number_refused(self) -> bool:
         """Whether the attempt is over because the carrier refused its number; nothing was dialed."""
         placed = self.carrier_call_id is not None or self.call_id is not None
-        return self.state == ENDED and self.outcome == REFUSED_OUTCOME and not placed
+        return self.state == AttemptState.ENDED and self.outcome == AttemptOutcome.FAILED and not placed
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON primitives, instants as ISO 8601 in UTC."""

@@ -7,15 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from airflow_openai_realtime.calls import witnesses
-from airflow_openai_realtime.calls.acceptance import ACCEPT_FAILED
-from airflow_openai_realtime.calls.call import MISSED, REJECTED, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.outcome import End, account_of, outcome_of, restated
-from airflow_openai_realtime.calls.result import CallResult, Outcome, result_of
+from airflow_openai_realtime.calls.result import CallResult, result_of
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.summary import Tally
-from airflow_openai_realtime.calls.witnesses import GONE, KILLED, Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
+from airflow_openai_realtime.states import CallState, EndReason, Outcome, Witness
 
-NOT_SAVED = "not_saved"
 """Why the outcome of a call is not known: its holder could not write it."""
 
 Prices = Mapping[str, Mapping[str, Any]]
@@ -59,7 +58,7 @@ def standing_account(call: SwitchboardCall, conversation: Conversation | None) -
         noted = account_of(Outcome.UNKNOWN, tally.ending)
         noted = noted if noted.witness is Witness.API else None
     if noted is None and (tally.may_be_transferred or call.target_uri is not None):
-        noted = Account(Witness.TRANSFER, witnesses.TRANSFER_REQUESTED)
+        noted = Account(Witness.TRANSFER, EndReason.TRANSFER_REQUESTED)
     if kept is None or noted is None:
         return kept or noted
     return witnesses.standing(kept, noted)
@@ -70,18 +69,18 @@ def _tally(conversation: Conversation | None) -> Tally:
 
 
 def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
-    if call.end_reason == KILLED:
-        return Outcome.KILLED, KILLED
-    if call.state == REJECTED:
+    if call.end_reason == EndReason.KILLED:
+        return Outcome.KILLED, EndReason.KILLED
+    if call.state == CallState.REJECTED:
         return Outcome.REJECTED, f"sip_{call.status_code}"
-    if call.end_reason == ACCEPT_FAILED:
-        return Outcome.FAILED, ACCEPT_FAILED
-    if call.state == MISSED or (call.is_over and call.accepted_at is None):
+    if call.end_reason == EndReason.ACCEPT_FAILED:
+        return Outcome.FAILED, EndReason.ACCEPT_FAILED
+    if call.state == CallState.MISSED or (call.is_over and call.accepted_at is None):
         return Outcome.GONE, call.end_reason or call.state
     if not call.is_over:
-        return Outcome.UNKNOWN, NOT_SAVED
-    reason = call.end_reason or NOT_SAVED
-    if reason in {each.value for each in Outcome} and reason != GONE:
+        return Outcome.UNKNOWN, EndReason.NOT_SAVED
+    reason = call.end_reason or EndReason.NOT_SAVED
+    if reason in {each.value for each in Outcome} and reason != EndReason.GONE:
         return Outcome(reason), reason
     lived = tally.attachments > 0
     known = End(lived=lived, was_refused=not lived, has_valid_result=bool(tally.result_valid))

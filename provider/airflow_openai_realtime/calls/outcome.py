@@ -8,43 +8,26 @@ before the end, else the caller. Which of several accounts counts is decided in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from airflow_openai_realtime.calls.result import CallResult, Outcome
-from airflow_openai_realtime.calls.witnesses import (
-    AGENT,
-    CALLER,
-    CARRIER_FAILED,
-    GONE,
-    KILLED,
-    LIMIT,
-    MAX_DURATION,
-    OPENAI,
-    REJECTED,
-    TRANSFER_REQUESTED,
-    Account,
-    Witness,
-)
-
-END_CALL = "end_call"
-SILENCE = "silence"
-SESSION_EXPIRED = "session_expired"
-SOCKET_CLOSED = "socket_closed"
-#: There was nothing to attach to within seconds of the accept: the caller has left, or the session never lived.
-NO_SESSION = "no_session"
-#: There was nothing to attach to at a later try: the call may have lived in between.
-OVER_BEFORE = "over_before_attaching"
-NEVER_ATTACHED = "never_attached"
+from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.calls.witnesses import Account
+from airflow_openai_realtime.states import EndedBy, EndReason, Outcome, Witness
 
 #: The outcome of a call that we ended, by the reason; with any other reason a task had reached its aim.
-_ENDED_BY_US = {
-    KILLED: Outcome.KILLED,
-    "stopped": Outcome.KILLED,
-    MAX_DURATION: Outcome.MAX_DURATION,
-    SILENCE: Outcome.SILENCE,
-    REJECTED: Outcome.REJECTED,
+_ENDED_BY_US: Mapping[str, Outcome] = {
+    EndReason.KILLED: Outcome.KILLED,
+    EndReason.STOPPED: Outcome.KILLED,
+    EndReason.MAX_DURATION: Outcome.MAX_DURATION,
+    EndReason.SILENCE: Outcome.SILENCE,
+    EndReason.REJECTED: Outcome.REJECTED,
 }
-_BY_CARRIER = {CARRIER_FAILED: Outcome.FAILED, "busy": Outcome.BUSY, "no_answer": Outcome.NO_ANSWER}
+_BY_CARRIER: Mapping[str, Outcome] = {
+    EndReason.CARRIER_FAILED: Outcome.FAILED,
+    EndReason.BUSY: Outcome.BUSY,
+    EndReason.NO_ANSWER: Outcome.NO_ANSWER,
+}
 
 
 @dataclass(frozen=True)
@@ -80,21 +63,21 @@ def outcome_of(end: End) -> tuple[Outcome, str]:
 
     :return: The outcome, and the reason in raw words.
     """
-    if end.ended_by == END_CALL:
-        return Outcome.COMPLETED, END_CALL
+    if end.ended_by == EndReason.END_CALL:
+        return Outcome.COMPLETED, EndReason.END_CALL
     if end.is_expired:
-        return Outcome.MAX_DURATION, SESSION_EXPIRED
-    if end.ended_by in (MAX_DURATION, SILENCE) and not end.was_over:
+        return Outcome.MAX_DURATION, EndReason.SESSION_EXPIRED
+    if end.ended_by in (EndReason.MAX_DURATION, EndReason.SILENCE) and not end.was_over:
         return _ENDED_BY_US[end.ended_by], end.ended_by
     if end.transfer_requested:
-        return Outcome.TRANSFER_REQUESTED, SOCKET_CLOSED
+        return Outcome.TRANSFER_REQUESTED, EndReason.SOCKET_CLOSED
     if not end.lived:
         return _never_lived(end)
     if end.has_valid_result:
-        return Outcome.COMPLETED, end.fatal_error or SOCKET_CLOSED
+        return Outcome.COMPLETED, end.fatal_error or EndReason.SOCKET_CLOSED
     if end.fatal_error is not None:
         return Outcome.FAILED, end.fatal_error
-    return Outcome.CALLER_HUNG_UP, SOCKET_CLOSED
+    return Outcome.CALLER_HUNG_UP, EndReason.SOCKET_CLOSED
 
 
 def account_of(outcome: Outcome, reason: str) -> Account:
@@ -104,19 +87,19 @@ def account_of(outcome: Outcome, reason: str) -> Account:
     :param outcome: What :func:`outcome_of` said.
     :param reason: The same.
     """
-    if reason == END_CALL:
-        return Account(Witness.API, END_CALL, AGENT)
-    if reason in (SILENCE, MAX_DURATION):
-        return Account(Witness.API, reason, LIMIT)
+    if reason == EndReason.END_CALL:
+        return Account(Witness.API, EndReason.END_CALL, EndedBy.AGENT)
+    if reason in (EndReason.SILENCE, EndReason.MAX_DURATION):
+        return Account(Witness.API, reason, EndedBy.LIMIT)
     if outcome is Outcome.TRANSFER_REQUESTED:
-        return Account(Witness.TRANSFER, TRANSFER_REQUESTED)
+        return Account(Witness.TRANSFER, EndReason.TRANSFER_REQUESTED)
     if outcome is Outcome.GONE:
-        return Account(Witness.FOUND_GONE, GONE)
+        return Account(Witness.FOUND_GONE, EndReason.GONE)
     if outcome is Outcome.UNKNOWN:
         return Account(Witness.FOUND_GONE, outcome.value)
     if outcome in (Outcome.MAX_DURATION, Outcome.FAILED):
-        return Account(Witness.SOCKET, outcome.value, OPENAI)
-    return Account(Witness.SOCKET, outcome.value, CALLER)
+        return Account(Witness.SOCKET, outcome.value, EndedBy.OPENAI)
+    return Account(Witness.SOCKET, outcome.value, EndedBy.CALLER)
 
 
 def outcome_by(account: Account) -> Outcome | None:
@@ -158,6 +141,6 @@ def _never_lived(end: End) -> tuple[Outcome, str]:
     if end.fatal_error is not None:
         return Outcome.FAILED, end.fatal_error
     if not end.was_refused:
-        return Outcome.UNKNOWN, NEVER_ATTACHED
+        return Outcome.UNKNOWN, EndReason.NEVER_ATTACHED
     # A caller who has left, and a session that OpenAI takes and then cannot use, look the same: 200, and no such call.
-    return Outcome.GONE, NO_SESSION if end.was_new else OVER_BEFORE
+    return Outcome.GONE, EndReason.NO_SESSION if end.was_new else EndReason.OVER_BEFORE_ATTACHING

@@ -17,16 +17,17 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_openai_realtime.api.instants import instant_text, read_instant
-from airflow_openai_realtime.calls.call import DIALING, PLACED, Attempt, SwitchboardCall
+from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.states import AttemptState
 
 MOST_RECENT = 500
 """Of calls on one page, not counting the live ones."""
 
 MOST_LIVE = 1000
 
-UNDER_WAY_STATES = (DIALING, PLACED)
+UNDER_WAY_STATES = (AttemptState.DIALING, AttemptState.PLACED)
 UNDER_WAY = timedelta(minutes=15)
 """How long an attempt may be dialed and rung before the page stops to show it as live: a carrier rings for 10 minutes
 at most, and the call has 2 more to come in."""

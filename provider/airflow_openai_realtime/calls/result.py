@@ -6,7 +6,6 @@ Source: https://developers.openai.com/api/docs/guides/realtime-conversations ; t
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -16,38 +15,7 @@ from airflow_openai_realtime.api.instants import read_instant
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.timeline.prices import estimate
 from airflow_openai_realtime.calls.timeline.summary import Tally
-
-
-class Outcome(str, enum.Enum):
-    """How a call ended; the list is closed."""
-
-    #: The conversation came to its end: the model ended the call, a task of ours did, or the caller hung up after the
-    #: result was recorded.
-    COMPLETED = "completed"
-    #: The call ended and not by us. Inferred: OpenAI does not say who hung up.
-    CALLER_HUNG_UP = "caller_hung_up"
-    #: The task that held it was killed: marked failed or successful, or its run failed.
-    KILLED = "killed"
-    #: Its time was over: ours, the switchboard's, or OpenAI's 60 minutes.
-    MAX_DURATION = "max_duration"
-    #: Nobody spoke for too long.
-    SILENCE = "silence"
-    #: The call ended after a transfer was asked for. Whether anybody answered there is not known.
-    TRANSFER_REQUESTED = "transfer_requested"
-    #: The call was rejected.
-    REJECTED = "rejected"
-    #: The phone that was dialled was not answered.
-    NO_ANSWER = "no_answer"
-    #: It was engaged.
-    BUSY = "busy"
-    #: A machine answered.
-    VOICEMAIL = "voicemail"
-    #: The call could not be made or accepted, or an error ended its session.
-    FAILED = "failed"
-    #: The call was over before anybody could listen: the caller had left, or OpenAI took a session that never lived.
-    GONE = "gone"
-    #: It is over, and nothing tells how.
-    UNKNOWN = "unknown"
+from airflow_openai_realtime.states import Outcome
 
 
 @dataclass(frozen=True)

@@ -13,27 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, MISSED, REJECTED, RINGING, SwitchboardCall
-from airflow_openai_realtime.calls.call import ENDED as ENDED_STATE
-from airflow_openai_realtime.calls.errors import (
-    ACCEPT_FAILED,
-    CLAIMED_BY_OTHER,
-    ENDED,
-    NOT_ACCEPTED,
-    NOT_RINGING,
-    MoveRefused,
-)
-from airflow_openai_realtime.calls.witnesses import REJECTED as REJECTED_REASON
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.witnesses import (
-    TRANSFER_REQUESTED,
     TRANSFER_WANTED,
     Account,
-    Witness,
     account_of,
     intended,
     kept_account,
     standing,
 )
+from airflow_openai_realtime.exceptions import MoveRefused
+from airflow_openai_realtime.states import CallState, EndReason, RefusalCode, Witness
 
 END_WANTED = ("end_wanted", "end_wanted_by", "end_wanted_at", "end_due_at")
 """The fields of a call that say who wants its end."""
@@ -69,12 +59,12 @@ def claim(call: SwitchboardCall, claimant: str, now: datetime) -> Change:
 
     :raises MoveRefused: Another claimant has it, or it rings no more.
     """
-    if call.state in (CLAIMED, ACCEPTED):
+    if call.state in (CallState.CLAIMED, CallState.ACCEPTED):
         _require_claimant(call, claimant)
         return Change(_taken_up(call, now))
     _require_not_ending(call, now)
     if call.expires_at <= now:
-        raise _refused(call, NOT_RINGING, "has rung out")
+        raise _refused(call, RefusalCode.NOT_RINGING, "has rung out")
     return _claimed(claimant, now)
 
 
@@ -88,11 +78,11 @@ def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, r
     :param claimed_at: When the claim to give back was made.
     :param reason: Why; kept as ``end_reason`` in case no other claimant answers the call.
     """
-    if call.state != CLAIMED or call.claimed_by != claimant or call.claimed_at != claimed_at:
+    if call.state != CallState.CLAIMED or call.claimed_by != claimant or call.claimed_at != claimed_at:
         return NOTHING
     no_holder = END_WANTED if call.end_is_delayed else ()
     given_back = dict.fromkeys(("claimed_by", "claimed_at", "hangup_at", *no_holder))
-    return Change({"state": RINGING, **given_back, "end_reason": reason}, RINGING)
+    return Change({"state": CallState.RINGING, **given_back, "end_reason": reason}, CallState.RINGING)
 
 
 def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
@@ -105,21 +95,26 @@ def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
 
     :param claim_seconds: How long a claim holds at least, above 0.
     """
-    if call.state != CLAIMED or call.hangup_at is not None or call.claimed_at is None or call.expires_at <= now:
+    if (
+        call.state != CallState.CLAIMED
+        or call.hangup_at is not None
+        or call.claimed_at is None
+        or call.expires_at <= now
+    ):
         return NOTHING
     holds = max(timedelta(seconds=claim_seconds), call.claimed_at - call.received_at)
     if call.claimed_at + holds > now:
         return NOTHING
-    return Change({"state": RINGING, "claimed_by": None, "claimed_at": None}, RINGING)
+    return Change({"state": CallState.RINGING, "claimed_by": None, "claimed_at": None}, CallState.RINGING)
 
 
 def accept_in_doubt(call: SwitchboardCall, claimant: str) -> Change:
     """
     Note that an accept of ours got no clear answer. The claim and its ``hangup_at`` stay: the call may be live.
     """
-    if call.state != CLAIMED or call.claimed_by != claimant:
+    if call.state != CallState.CLAIMED or call.claimed_by != claimant:
         return NOTHING
-    return Change({"end_reason": ACCEPT_FAILED})
+    return Change({"end_reason": EndReason.ACCEPT_FAILED})
 
 
 def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: datetime) -> Change:
@@ -128,13 +123,13 @@ def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: dat
 
     :raises MoveRefused: It was not accepted yet, is over, or is another claimant's.
     """
-    if call.state in (CLAIMED, ACCEPTED) and call.claimed_by == claimant:
+    if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and call.claimed_by == claimant:
         return Change(_taken_up(call, now))
     _require_not_ending(call, now)
-    if call.state != ACCEPTED:
-        raise _refused(call, NOT_ACCEPTED, "was not accepted yet, so it cannot be taken over")
+    if call.state != CallState.ACCEPTED:
+        raise _refused(call, RefusalCode.NOT_ACCEPTED, "was not accepted yet, so it cannot be taken over")
     _require_claimant(call, from_claimant)
-    return Change({"claimed_by": claimant, "claimed_at": now, **_taken_up(call, now)}, CLAIMED)
+    return Change({"claimed_by": claimant, "claimed_at": now, **_taken_up(call, now)}, CallState.CLAIMED)
 
 
 def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_seconds: float) -> Change:
@@ -148,14 +143,14 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
     """
     _require_not_ending(call, now)
     hangup_at = now + timedelta(seconds=max_duration_seconds)
-    if call.state == RINGING:
+    if call.state == CallState.RINGING:
         taken = _claimed(claimant, now)
         return Change({**taken.values, "hangup_at": hangup_at}, taken.kind)
     _require_claimant(call, claimant)
     values = _taken_up(call, now)
     if call.hangup_at is None or call.hangup_at > hangup_at:
         values["hangup_at"] = hangup_at
-    if call.state == CLAIMED and call.hangup_at is not None:
+    if call.state == CallState.CLAIMED and call.hangup_at is not None:
         # A second try, perhaps while the first is still at it: the first can see that it is not the only one.
         values["claimed_at"] = now
     return Change(values)
@@ -168,18 +163,18 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
     :raises MoveRefused: It is over (hung up meanwhile), or another claimant has it.
     """
     _require_not_over(call)
-    if call.state != RINGING:
+    if call.state != CallState.RINGING:
         _require_claimant(call, claimant)
-    if call.state == ACCEPTED:
+    if call.state == CallState.ACCEPTED:
         return Change(_taken_up(call, now))
-    on = _rings_on() if call.end_wanted == REJECTED_REASON else Change(_taken_up(call, now))
+    on = _rings_on() if call.end_wanted == EndReason.REJECTED else Change(_taken_up(call, now))
     # A failure that was noted while it rang is of no account any more.
-    values: dict[str, Any] = {"state": ACCEPTED, "accepted_at": now, "end_reason": None, **on.values}
-    if call.state == RINGING:
+    values: dict[str, Any] = {"state": CallState.ACCEPTED, "accepted_at": now, "end_reason": None, **on.values}
+    if call.state == CallState.RINGING:
         values |= {"claimed_by": claimant, "claimed_at": now}
     if call.hangup_at is None:
         values["hangup_at"] = now + timedelta(seconds=default_duration_seconds)
-    return Change(values, ACCEPTED, on.columns)
+    return Change(values, CallState.ACCEPTED, on.columns)
 
 
 def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Account | None = None) -> Change:
@@ -191,11 +186,11 @@ def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Ac
     """
     if call.is_over:
         return NOTHING
-    if call.state == ACCEPTED:
-        raise _refused(call, NOT_RINGING, "was accepted, so it cannot have been rejected")
+    if call.state == CallState.ACCEPTED:
+        raise _refused(call, RefusalCode.NOT_RINGING, "was accepted, so it cannot have been rejected")
     told = account or intended(call, now)
     why: dict[str, Any] = {"end_reason": None} if told is None else told_by(told)
-    return Change({"state": REJECTED, "status_code": status_code, "ended_at": now, **why}, REJECTED)
+    return Change({"state": CallState.REJECTED, "status_code": status_code, "ended_at": now, **why}, CallState.REJECTED)
 
 
 def want_decline(
@@ -209,14 +204,14 @@ def want_decline(
     :param acting_seconds: How long the client has to decline the call itself, in seconds; then the switchboard does.
     :raises MoveRefused: It was accepted.
     """
-    if call.state == ACCEPTED:
-        raise _refused(call, NOT_RINGING, "was accepted, so it cannot be declined")
-    return want_end(call, now, REJECTED_REASON, by, status_code=status_code, acting_seconds=acting_seconds)
+    if call.state == CallState.ACCEPTED:
+        raise _refused(call, RefusalCode.NOT_RINGING, "was accepted, so it cannot be declined")
+    return want_end(call, now, EndReason.REJECTED, by, status_code=status_code, acting_seconds=acting_seconds)
 
 
 def not_declined(call: SwitchboardCall, by: str) -> Change:
     """Withdraw the intention to decline a call, which was certainly not carried out."""
-    if call.is_over or (call.end_wanted, call.end_wanted_by) != (REJECTED_REASON, by):
+    if call.is_over or (call.end_wanted, call.end_wanted_by) != (EndReason.REJECTED, by):
         return NOTHING
     return _rings_on()
 
@@ -236,7 +231,7 @@ def referred(call: SwitchboardCall, target_uri: str) -> Change:
 
     :raises MoveRefused: It was not accepted.
     """
-    return _transferred(call, target_uri, TRANSFER_REQUESTED)
+    return _transferred(call, target_uri, EndReason.TRANSFER_REQUESTED)
 
 
 def not_referred(call: SwitchboardCall, target_uri: str) -> Change:
@@ -268,15 +263,19 @@ def ended(
     at = min(now, ended_at or now)
     if call.is_over:
         return _corrected(call, new)
-    if new.witness is Witness.FOUND_GONE and call.state != ACCEPTED and call.end_reason == ACCEPT_FAILED:
-        new = account_of(ACCEPT_FAILED)
+    if (
+        new.witness is Witness.FOUND_GONE
+        and call.state != CallState.ACCEPTED
+        and call.end_reason == EndReason.ACCEPT_FAILED
+    ):
+        new = account_of(EndReason.ACCEPT_FAILED)
     if call.target_uri is not None:
-        new = standing(new, Account(Witness.TRANSFER, TRANSFER_REQUESTED))
+        new = standing(new, Account(Witness.TRANSFER, EndReason.TRANSFER_REQUESTED))
     wanted = intended(call, at)
     if wanted is not None and wanted.by != too_late_for:
         # Of equals, the one that carried it out counts more than the one that was about to.
         new = standing(new, wanted)
-    return Change({"state": ENDED_STATE, "ended_at": at, **told_by(new)}, ENDED_STATE)
+    return Change({"state": CallState.ENDED, "ended_at": at, **told_by(new)}, CallState.ENDED)
 
 
 def want_end(
@@ -312,7 +311,7 @@ def want_end(
         "end_wanted_at": now,
         "end_due_at": now + timedelta(seconds=after_seconds),
     }
-    if status_code is not None and call.state != ACCEPTED:
+    if status_code is not None and call.state != CallState.ACCEPTED:
         values["status_code"] = status_code
     acting = {"hangup_not_before": now + timedelta(seconds=acting_seconds), "hangup_sent_at": now}
     return Change(values, columns=acting if acting_seconds > 0 else {})
@@ -322,10 +321,10 @@ def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change
     """Give up a call that rang out: unclaimed, or claimed without an accept request for too long."""
     if call.is_over or call.hangup_at is not None:
         return NOTHING
-    grace = timedelta(seconds=0 if call.state == RINGING else grace_seconds)
-    if call.state == ACCEPTED or call.expires_at + grace > now:
+    grace = timedelta(seconds=0 if call.state == CallState.RINGING else grace_seconds)
+    if call.state == CallState.ACCEPTED or call.expires_at + grace > now:
         return NOTHING
-    return Change({"state": MISSED, "ended_at": now}, MISSED)
+    return Change({"state": CallState.MISSED, "ended_at": now}, CallState.MISSED)
 
 
 def told_by(account: Account) -> dict[str, Any]:
@@ -343,19 +342,19 @@ def told_by(account: Account) -> dict[str, Any]:
 
 
 def _transferred(call: SwitchboardCall, target_uri: str, state: str) -> Change:
-    if call.is_over or (call.target_uri == target_uri and call.transfer_state in (state, TRANSFER_REQUESTED)):
+    if call.is_over or (call.target_uri == target_uri and call.transfer_state in (state, EndReason.TRANSFER_REQUESTED)):
         return NOTHING
-    if call.state == RINGING:
-        raise _refused(call, NOT_ACCEPTED, "was not accepted, so it cannot have been transferred")
+    if call.state == CallState.RINGING:
+        raise _refused(call, RefusalCode.NOT_ACCEPTED, "was not accepted, so it cannot have been transferred")
     return Change({"target_uri": target_uri, "transfer_state": state}, REFERRED)
 
 
 def _corrected(call: SwitchboardCall, new: Account) -> Change:
     kept = kept_account(call)
-    if call.state != ENDED_STATE or kept is None:
+    if call.state != CallState.ENDED or kept is None:
         return NOTHING
     told = standing(kept, new)
-    return NOTHING if told == kept else Change(told_by(told), ENDED_STATE)
+    return NOTHING if told == kept else Change(told_by(told), CallState.ENDED)
 
 
 def _rings_on() -> Change:
@@ -371,28 +370,30 @@ def _taken_up(call: SwitchboardCall, now: datetime) -> dict[str, Any]:
 
 
 def _claimed(claimant: str, now: datetime) -> Change:
-    return Change({"state": CLAIMED, "claimed_by": claimant, "claimed_at": now}, CLAIMED)
+    return Change({"state": CallState.CLAIMED, "claimed_by": claimant, "claimed_at": now}, CallState.CLAIMED)
 
 
 def _require_claimant(call: SwitchboardCall, claimant: str) -> None:
     if call.claimed_by != claimant:
-        raise _refused(call, CLAIMED_BY_OTHER, "is another claimant's")
+        raise _refused(call, RefusalCode.CLAIMED_BY_OTHER, "is another claimant's")
 
 
 def _require_not_over(call: SwitchboardCall) -> None:
-    if call.is_over and call.end_reason == ACCEPT_FAILED:
-        raise _refused(call, ACCEPT_FAILED, f"is over ({call.state}): it could not be accepted while it rang")
-    if call.state == ENDED_STATE:
-        raise _refused(call, ENDED, f"is over ({call.end_reason})")
+    if call.is_over and call.end_reason == EndReason.ACCEPT_FAILED:
+        raise _refused(
+            call, RefusalCode.ACCEPT_FAILED, f"is over ({call.state}): it could not be accepted while it rang"
+        )
+    if call.state == CallState.ENDED:
+        raise _refused(call, RefusalCode.ENDED, f"is over ({call.end_reason})")
     if call.is_over:
-        raise _refused(call, NOT_RINGING, f"was {call.state}")
+        raise _refused(call, RefusalCode.NOT_RINGING, f"was {call.state}")
 
 
 def _require_not_ending(call: SwitchboardCall, now: datetime) -> None:
     _require_not_over(call)
     wanted = intended(call, now)
     if wanted is not None:
-        raise _refused(call, ENDED, f"is being ended ({wanted.reason})")
+        raise _refused(call, RefusalCode.ENDED, f"is being ended ({wanted.reason})")
 
 
 def _refused(call: SwitchboardCall, code: str, what: str) -> MoveRefused:

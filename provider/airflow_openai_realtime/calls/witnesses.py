@@ -8,55 +8,32 @@ account of a weaker one, never the other way round; between equals the first sta
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airflow_openai_realtime.states import EndReason, Witness
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_openai_realtime.calls.call import SwitchboardCall
 
-AGENT = "agent"
-CALLER = "caller"
-CARRIER = "carrier"
-OPENAI = "openai"
-LIMIT = "limit"
-"""Who ended a call, besides tasks and users, who are named by what they gave as ``by``. ``limit``: its own time, or too
-long a silence."""
-
-MAX_DURATION = "max_duration"
-KILLED = "killed"
-HUNG_UP = "hung_up"
-TRANSFER_REQUESTED = "transfer_requested"
-CARRIER_FAILED = "carrier_failed"
-CALLER_HUNG_UP = "caller_hung_up"
-REJECTED = "rejected"
-GONE = "gone"
-"""Reasons that several parts write."""
-
 TRANSFER_WANTED = "wanted"
 """State of a transfer that is about to be requested, or may have been."""
 
 
-class Witness(str, enum.Enum):
-    """How the end of a call is known; the strongest first."""
-
-    #: A person, a task, the model or the switchboard ended it: the hang-up was carried out, or may have been.
-    API = "api"
-    #: It was transferred, and ended after that.
-    TRANSFER = "transfer"
-    #: The carrier says how it ended.
-    CARRIER = "carrier"
-    #: Its socket closed, or OpenAI said why it closes.
-    SOCKET = "socket"
-    #: OpenAI says that there is no such call.
-    FOUND_GONE = "found_gone"
-
-
 #: Reasons that only a part gives that ends calls itself.
-_OURS = frozenset({"hung_up", "killed", "stopped", "end_call", "silence", "max_duration"})
-_FOUND_GONE = frozenset({"gone", "hang_up_failed", "decided_elsewhere"})
+_OURS = frozenset(
+    {
+        EndReason.HUNG_UP,
+        EndReason.KILLED,
+        EndReason.STOPPED,
+        EndReason.END_CALL,
+        EndReason.SILENCE,
+        EndReason.MAX_DURATION,
+    }
+)
+_FOUND_GONE = frozenset({EndReason.GONE, EndReason.HANG_UP_FAILED, EndReason.DECIDED_ELSEWHERE})
 
 _RANKS = {witness: rank for rank, witness in enumerate(reversed(Witness))}
 
@@ -86,7 +63,7 @@ def account_of(reason: str) -> Account:
     """
     if reason in _OURS:
         return Account(Witness.API, reason)
-    if reason == TRANSFER_REQUESTED:
+    if reason == EndReason.TRANSFER_REQUESTED:
         return Account(Witness.TRANSFER, reason)
     return Account(Witness.FOUND_GONE if reason in _FOUND_GONE else Witness.SOCKET, reason)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls.acceptance import (
-    STOPPED,
     AcceptanceRules,
     Step,
     run_steps,
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.acceptance import Session
     from airflow_openai_realtime.calls.matching import CallMatch
 
-__all__ = ["STOPPED", "Acceptance", "accepting_claimant", "tell_ended"]
+__all__ = ["Acceptance", "accepting_claimant", "tell_ended"]
 
 
 @dataclass

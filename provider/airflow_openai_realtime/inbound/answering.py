@@ -16,14 +16,14 @@ from typing import Any
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.calls.acceptance import AcceptanceRules, Step, run_steps_async
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-from airflow_openai_realtime.calls.call import ACCEPTED, SwitchboardCall
-from airflow_openai_realtime.calls.errors import HAS_ANOTHER, MoveRefused
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     CallAlreadyDecided,
     CallGone,
     ClaimLost,
+    MoveRefused,
     SwitchboardUnreachable,
 )
 from airflow_openai_realtime.inbound.accepting import Acceptance
@@ -31,6 +31,7 @@ from airflow_openai_realtime.inbound.claiming import ringing_calls
 from airflow_openai_realtime.inbound.listeners import Match, Report
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.inbound.waiting import CLAIM_AGAIN_SECONDS, Sleep, taken_up
+from airflow_openai_realtime.states import CallState, RefusalCode
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
 
 #: After these the call is over or another claimant's, and the next one may be wanted.
@@ -61,7 +62,7 @@ class Answering:
     report: Report
     sleep: Sleep = asyncio.sleep
     match: CallMatch | None = None
-    status: str = field(default=ACCEPTED, init=False)
+    status: str = field(default=CallState.ACCEPTED, init=False)
     is_busy: bool = field(default=False, init=False)
     is_last: bool = field(default=False, init=False)
 
@@ -75,7 +76,7 @@ class Answering:
         :raises CallError: It was not accepted and rings on, or that is not known and it is kept for a retry.
         """
         is_own = call.claimed_by == self.claimant
-        if is_own and call.state == ACCEPTED:
+        if is_own and call.state == CallState.ACCEPTED:
             # Asked anew: what the feed knows may be from before the task was cleared.
             return await self._take_up(call)
         self.is_busy = True
@@ -109,7 +110,7 @@ class Answering:
                 told = True
                 await self.sleep(CLAIM_AGAIN_SECONDS)
             except _PASSED_OVER as error:
-                if isinstance(error, MoveRefused) and error.code == HAS_ANOTHER:
+                if isinstance(error, MoveRefused) and error.code == RefusalCode.HAS_ANOTHER:
                     raise
                 self.report(f"Call {call_id} is passed over: {error}")
                 return None
@@ -141,7 +142,7 @@ def answer_now(
     :raises CallError: A call was not accepted and rings on, or that is not known and it is kept for a retry.
     """
     own = newest_own(switchboard.calls(claimed_by=claimant).calls, match)
-    if own is not None and own.state == ACCEPTED:
+    if own is not None and own.state == CallState.ACCEPTED:
         own = taken_up(switchboard, own, claimant)
         if own is not None:
             return own

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.inbound.listeners import Match, Report
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: Most calls to look at; the switchboard's limit for one answer.
@@ -19,7 +20,7 @@ def ringing_calls(client: SwitchboardClient, match: Match) -> list[SwitchboardCa
     :param match: Which calls are wanted.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    return [call for call in client.calls(state=RINGING, limit=MOST_CALLS).calls if match.matches(call)]
+    return [call for call in client.calls(state=CallState.RINGING, limit=MOST_CALLS).calls if match.matches(call)]
 
 
 def claim_ringing(
@@ -39,7 +40,7 @@ def claim_ringing(
     :raises SwitchboardUnreachable: The switchboard did not answer, and nothing is claimed.
     """
     own = client.calls(claimed_by=claimant).calls
-    claimed = [call for call in own if call.state in (CLAIMED, ACCEPTED) and match.meets(call)]
+    claimed = [call for call in own if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and match.meets(call)]
     try:
         for call in ringing_calls(client, match):
             if len(claimed) >= most:

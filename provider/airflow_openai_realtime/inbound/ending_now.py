@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
-from airflow_openai_realtime.calls.call import ACCEPTED, SwitchboardCall
-from airflow_openai_realtime.calls.witnesses import GONE, Account, Witness
+from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallGone
+from airflow_openai_realtime.states import CallState, EndReason, Witness
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
@@ -36,7 +37,7 @@ def end_now(calls: CallsClient, call_id: str, row: SwitchboardCall | None) -> En
     :raises ServiceUnavailable: OpenAI did not answer.
     :raises OutcomeUnknown: No clear answer came to a call that rings.
     """
-    if row is None or row.state == ACCEPTED:
+    if row is None or row.state == CallState.ACCEPTED:
         return _hung_up(calls, call_id)
     if row.hangup_at is not None:
         # An accept may have left: it is live, or it rings.
@@ -69,7 +70,7 @@ def tell_ended_now(
     if ended.declined:
         return switchboard.rejected(call_id, DEFAULT_REJECT_STATUS)
     if ended.gone:
-        return switchboard.ended(call_id, Account(Witness.FOUND_GONE, GONE), too_late_for=by)
+        return switchboard.ended(call_id, Account(Witness.FOUND_GONE, EndReason.GONE), too_late_for=by)
     return switchboard.ended(call_id, Account(Witness.API, reason, by))
 
 

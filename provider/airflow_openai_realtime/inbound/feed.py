@@ -23,11 +23,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
-from airflow_openai_realtime.calls.call import ACCEPTED, OPEN_CALL_STATES, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.inbound.listeners import Match, Observer, Report, Waiter
 from airflow_openai_realtime.inbound.own_calls import newest_own
+from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 __all__ = ["CallFeed", "Match", "Observer", "Report", "Waiter"]
@@ -193,14 +194,14 @@ class CallFeed:
     def _note(self, call: SwitchboardCall) -> None:
         """Keep what is new about a call."""
         self._forget_taken(call.call_id)
-        if call.state == RINGING:
+        if call.state == CallState.RINGING:
             # Perhaps again: a claim that came to nothing was given back.
             self._ringing[call.call_id] = call
             return
         self._ringing.pop(call.call_id, None)
         self._answered.pop(call.call_id, None)
         if order_of_claimant(call.claimed_by) is not None:
-            if call.state == ACCEPTED:
+            if call.state == CallState.ACCEPTED:
                 self._answered[call.call_id] = call
         elif call.claimed_by is not None and not call.is_over:
             self._taken.setdefault(call.claimed_by, {})[call.call_id] = call

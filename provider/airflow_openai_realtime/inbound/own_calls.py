@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.inbound.listeners import Match
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 #: Pauses while the switchboard is away, in seconds: the first, and the longest.
@@ -22,7 +23,7 @@ def newest_own(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCal
     :param calls: The claimant's calls.
     :param match: What is asked for now. Calls of another contact, who stood in the task's place before, do not count.
     """
-    alive = [call for call in calls if call.state in (CLAIMED, ACCEPTED) and match.meets(call)]
+    alive = [call for call in calls if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and match.meets(call)]
     return max(alive, key=lambda call: call.received_at, default=None)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from airflow_openai_realtime.calls.call import ACCEPTED, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import claimant_of_order
 from airflow_openai_realtime.exceptions import ClaimLost, UnknownCall
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.inbound.waiting import Claiming, Sleep, taken_up
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
 
 
@@ -29,7 +30,7 @@ class AnsweredMatch:
 
     def matches(self, call: SwitchboardCall, /) -> bool:
         """Tell whether this call is wanted."""
-        is_the_orders = call.state == ACCEPTED and call.claimed_by == claimant_of_order(self.order)
+        is_the_orders = call.state == CallState.ACCEPTED and call.claimed_by == claimant_of_order(self.order)
         return is_the_orders and self.match.matches(call)
 
     def meets(self, call: SwitchboardCall, /) -> bool:
@@ -47,7 +48,7 @@ class TakingOver(Claiming):
     :param sleep: Waits between attempts; for tests.
     """
 
-    status = ACCEPTED
+    status: str = CallState.ACCEPTED
 
     def __init__(self, client: AsyncSwitchboardClient, claimant: str, order: str, sleep: Sleep = asyncio.sleep) -> None:
         super().__init__(client, claimant, sleep)
@@ -71,7 +72,7 @@ def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str
     own = own and taken_up(client, own, claimant)
     if own is not None:
         return own
-    for call in client.calls(state=ACCEPTED, claimed_by=claimant_of_order(match.order)).calls:
+    for call in client.calls(state=CallState.ACCEPTED, claimed_by=claimant_of_order(match.order)).calls:
         if match.matches(call):
             try:
                 return client.take_over(call.call_id, claimant, match.order)

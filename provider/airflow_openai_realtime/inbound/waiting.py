@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from airflow_openai_realtime.calls.call import CLAIMED, RINGING, SwitchboardCall
-from airflow_openai_realtime.calls.errors import HAS_ANOTHER, MoveRefused
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.exceptions import (
     ClaimLost,
     DialError,
+    MoveRefused,
     SwitchboardUnreachable,
     UnknownCall,
 )
@@ -25,6 +25,7 @@ from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.outbound import outcomes
 from airflow_openai_realtime.outbound.carriers.port import AsyncDialer
 from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
+from airflow_openai_realtime.states import AttemptOutcome, CallState, RefusalCode
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
 
 #: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
@@ -95,7 +96,7 @@ class Claiming:
     :param sleep: Waits between attempts; for tests.
     """
 
-    status = CLAIMED
+    status: str = CallState.CLAIMED
     is_busy = False
 
     def __init__(self, client: AsyncSwitchboardClient, claimant: str, sleep: Sleep = asyncio.sleep) -> None:
@@ -106,7 +107,7 @@ class Claiming:
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
         """Claim a call; see :meth:`Taker.take`."""
-        if call.claimed_by == self._claimant and call.state == CLAIMED:
+        if call.claimed_by == self._claimant and call.state == CallState.CLAIMED:
             return call
         while True:
             try:
@@ -135,7 +136,7 @@ def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> Swi
     own = own and taken_up(client, own, claimant)
     if own is not None:
         return own
-    for call in client.calls(state=RINGING).calls:
+    for call in client.calls(state=CallState.RINGING).calls:
         if match.matches(call):
             try:
                 return client.claim(call.call_id, claimant)
@@ -205,7 +206,7 @@ async def wait_for_call(
         return late
     if not call.final:
         await end_picked_up(carrier.dialer, carrier.carrier_call_id, report)
-        return Waited(NOT_ANSWERED, outcome=outcomes.GONE)
+        return Waited(NOT_ANSWERED, outcome=AttemptOutcome.GONE)
     return Waited(NOT_ANSWERED, outcome=outcomes.outcome_of(call))
 
 
@@ -255,7 +256,7 @@ async def _take_one(
                 return await _take_offered(waiter, taker)
         except MoveRefused as error:
             # Raised out of the waiter, so that the call that was on offer goes to somebody else who waits here.
-            if error.code != HAS_ANOTHER:
+            if error.code != RefusalCode.HAS_ANOTHER:
                 raise
         own = await _own_call(feed.client, claimant, match)
         taken = await taker.take(own) if own is not None else None

@@ -59,7 +59,7 @@ class CallWaiting(AcceptingTask):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take what the trigger found."""
-        from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED
+        from airflow_openai_realtime.states import CallState
 
         event = event or {}
         status = event.get("status")
@@ -69,7 +69,7 @@ class CallWaiting(AcceptingTask):
             raise AirflowSensorTimeout(f"no call came within {self.timeout:g} s")
         if status == "not_answered":
             return self._not_answered(context, str(event.get("outcome")))
-        if status not in (CLAIMED, ACCEPTED, OVER):
+        if status not in (CallState.CLAIMED, CallState.ACCEPTED, OVER):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
         with self._switchboard() as switchboard:
             call: SwitchboardCall | None = switchboard.call(event["call_id"])
@@ -78,10 +78,10 @@ class CallWaiting(AcceptingTask):
                 call = None
             elif call is not None and status == OVER:
                 return self._over(context, switchboard, call)
-            elif call is not None and status == ACCEPTED and call.state == CLAIMED:
+            elif call is not None and status == CallState.ACCEPTED and call.state == CallState.CLAIMED:
                 # The trigger could not tell the switchboard.
                 call = switchboard.accepted(call.call_id, claimant_of(context["ti"]))
-            elif call is not None and status == CLAIMED:
+            elif call is not None and status == CallState.CLAIMED:
                 call = self._claimed_still(switchboard, call, claimant_of(context["ti"]))
             if call is not None:
                 return self._taken(switchboard, call)
@@ -204,10 +204,10 @@ class CallWaiting(AcceptingTask):
     def _note_answered(self, switchboard: SwitchboardClient, call: SwitchboardCall) -> None:
         placed = self._placed()
         if placed is not None:
-            from airflow_openai_realtime.outbound.outcomes import ANSWERED
             from airflow_openai_realtime.outbound.placing import note_outcome
+            from airflow_openai_realtime.states import AttemptOutcome
 
-            note_outcome(switchboard, placed.attempt_id, ANSWERED, self._report, call_id=call.call_id)
+            note_outcome(switchboard, placed.attempt_id, AttemptOutcome.ANSWERED, self._report, call_id=call.call_id)
 
     def _defer(self, context: Context) -> NoReturn:
         from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
@@ -247,14 +247,14 @@ class CallWaiting(AcceptingTask):
         return hand_over(self._hook().connection(), *placed_at)
 
     def _not_answered(self, context: Context, outcome: str) -> dict[str, Any]:
-        from airflow_openai_realtime.outbound.outcomes import ANSWERED
+        from airflow_openai_realtime.states import AttemptOutcome
 
-        if outcome != ANSWERED:
+        if outcome != AttemptOutcome.ANSWERED:
             self._note_not_answered(outcome)
         context["ti"].xcom_push(key=OUTCOME_KEY, value=outcome)
         message = (
             "the placed call came in before and is over, or another task has it"
-            if outcome == ANSWERED
+            if outcome == AttemptOutcome.ANSWERED
             else f"the placed call did not come in: {outcome}"
         )
         self.log.info("%s", message)

@@ -78,13 +78,13 @@ class PlacedCallWaiting(CallWaiting):
         return CallMatch(headers={CORRELATION_HEADER: self._attempt_row.correlation_id})
 
     def _not_answered(self, context: Context, outcome: str) -> dict[str, Any]:
-        from airflow_openai_realtime.outbound.outcomes import ANSWERED, FAILED, GONE
+        from airflow_openai_realtime.states import AttemptOutcome
 
-        if outcome == ANSWERED:
+        if outcome == AttemptOutcome.ANSWERED:
             return self._answered_before(context)
         if outcome != TIMEOUT:
             self._note_not_answered(outcome)
-        failed = self._failed_call() if outcome in (FAILED, GONE) else None
+        failed = self._failed_call() if outcome in (AttemptOutcome.FAILED, AttemptOutcome.GONE) else None
         if failed is not None:
             with self._switchboard() as switchboard:
                 return self._finished(context, switchboard, failed)  # type: ignore[attr-defined]
@@ -114,13 +114,14 @@ class PlacedCallWaiting(CallWaiting):
 
     def _failed_call(self) -> SwitchboardCall | None:
         """Return the call of this attempt when an earlier try could not get it accepted."""
-        from airflow_openai_realtime.calls.acceptance import ACCEPT_FAILED
-        from airflow_openai_realtime.calls.call import ENDED, MISSED
+        from airflow_openai_realtime.states import CallState, EndReason
 
         match = self._match()
         with self._switchboard() as switchboard:
-            calls = switchboard.calls(state=f"{ENDED},{MISSED}").calls
-        return next((call for call in calls if call.end_reason == ACCEPT_FAILED and match.matches(call)), None)
+            calls = switchboard.calls(state=f"{CallState.ENDED},{CallState.MISSED}").calls
+        return next(
+            (call for call in calls if call.end_reason == EndReason.ACCEPT_FAILED and match.matches(call)), None
+        )
 
     def _about_attempt(self) -> dict[str, Any]:
         from airflow_openai_realtime.outbound.placed import about_attempt

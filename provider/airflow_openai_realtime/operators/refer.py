@@ -11,10 +11,11 @@ from airflow_openai_realtime.api.phone_numbers import mask_numbers
 from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
 from airflow_openai_realtime.calls.given import is_empty
 from airflow_openai_realtime.calls.parameters import is_literal
-from airflow_openai_realtime.calls.witnesses import GONE, TRANSFER_WANTED
+from airflow_openai_realtime.calls.witnesses import TRANSFER_WANTED
 from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnknown, SwitchboardError
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
 from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
+from airflow_openai_realtime.states import EndReason
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -84,7 +85,7 @@ class ReferCallOperator(CallOperator):
                 self._tell(lambda: switchboard.referred(call_id, target_uri, requested=False), call_id)
                 if not isinstance(error, CallGone):
                     raise
-                self._tell(lambda: switchboard.ended(call_id, GONE), call_id)
+                self._tell(lambda: switchboard.ended(call_id, EndReason.GONE), call_id)
                 self.settle_gone(error)
                 return {**result, "transfer": None}
             self._tell(lambda: switchboard.referred(call_id, target_uri), call_id)

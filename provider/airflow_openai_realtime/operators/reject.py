@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer
-from airflow_openai_realtime.calls.witnesses import GONE, REJECTED, Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import (
     CallAlreadyDecided,
     CallError,
@@ -18,6 +18,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
 from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
+from airflow_openai_realtime.states import EndReason, Witness
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,10 +76,10 @@ class RejectCallOperator(CallOperator):
     ) -> bool:
         """Decline the call, or find it declined; returns whether its caller had hung up before."""
         before = self._find(switchboard, call_id)
-        if before is not None and before.state == REJECTED:
+        if before is not None and before.state == EndReason.REJECTED:
             self.log.info("Call %s was declined before.", call_id)
             return False
-        was_tried = before is not None and (before.end_wanted, before.end_wanted_by) == (REJECTED, by)
+        was_tried = before is not None and (before.end_wanted, before.end_wanted_by) == (EndReason.REJECTED, by)
         self._tell(lambda: switchboard.decline_call(call_id, by=by, status_code=status_code), call_id)
         try:
             calls.reject(call_id, status_code)
@@ -87,7 +88,7 @@ class RejectCallOperator(CallOperator):
                 self.log.info("Call %s is over; it was declined by a request whose answer was lost.", call_id)
                 self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
                 return False
-            gone = Account(Witness.FOUND_GONE, GONE)
+            gone = Account(Witness.FOUND_GONE, EndReason.GONE)
             self._tell(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id)
             self.settle_gone(error)
             return True
@@ -116,7 +117,7 @@ class RejectCallOperator(CallOperator):
     def _is_declined(self, switchboard: SwitchboardClient, call_id: str) -> bool:
         """Whether a call that OpenAI says is decided was declined: it was not accepted, as far as is known."""
         row = self._find(switchboard, call_id)
-        return row is not None and (row.state == REJECTED or (not row.is_over and row.accepted_at is None))
+        return row is not None and (row.state == EndReason.REJECTED or (not row.is_over and row.accepted_at is None))
 
 
 def _is_decided(error: CallError) -> bool:

@@ -96,7 +96,7 @@ def _end_or_leave(
     :return: Whether the task was cleared. Where the switchboard cannot say, it was killed.
     """
     from airflow_openai_realtime.api.client import CallsClient
-    from airflow_openai_realtime.calls.witnesses import KILLED
+    from airflow_openai_realtime.states import EndReason
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
     at = line.switchboard
@@ -105,7 +105,7 @@ def _end_or_leave(
             at.url, at.token, line=at.line, timeout_seconds=KILL_REQUEST_SECONDS, retries=False
         ) as switchboard:
             if task is None:
-                switchboard.end_call(call_id, reason=KILLED, by=claimant)
+                switchboard.end_call(call_id, reason=EndReason.KILLED, by=claimant)
                 return False
             state = switchboard.task_stopped(task, call_id, by=claimant, unknown_after_seconds=0)
             return state is not None and not state.is_ended

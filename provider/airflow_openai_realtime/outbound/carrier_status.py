@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.witnesses import CARRIER, CARRIER_FAILED, Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall, Dialer
+from airflow_openai_realtime.states import EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How often the carrier is asked, and with what pause in seconds: it notices the end of a call a moment later.
@@ -16,7 +17,7 @@ LOOKS = 3
 PAUSE_SECONDS = 1.0
 
 #: What a carrier's status says about the end of a call that came in. "completed" only says that it was answered.
-_REASONS = {"busy": "busy", "no-answer": "no_answer", "failed": CARRIER_FAILED}
+_REASONS = {"busy": EndReason.BUSY, "no-answer": EndReason.NO_ANSWER, "failed": EndReason.CARRIER_FAILED}
 
 
 def carriers_word(
@@ -69,7 +70,7 @@ def account_of(seen: CarrierCall, call: SwitchboardCall) -> Account | None:
         return None
     reason = _REASONS.get(seen.status)
     if reason is not None:
-        return Account(Witness.CARRIER, reason, CARRIER, seen.duration_seconds)
+        return Account(Witness.CARRIER, reason, EndedBy.CARRIER, seen.duration_seconds)
     if seen.duration_seconds is None:
         return None
     # It does not say who ended the call: the account of that stays.

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall
-
-#: The call came in.
-ANSWERED = "answered"
-#: The carrier refused the order, or the call failed.
-FAILED = "failed"
-#: Somebody (or a voicemail) picked up, but the call did not reach OpenAI, or was over before anyone could take it.
-GONE = "gone"
+from airflow_openai_realtime.states import AttemptOutcome
 
 #: After the carrier says that an answered call is over: how long its webhook may still be under way, in seconds.
 LATE_WEBHOOK_SECONDS = 5.0
 
 _BY_STATUS = {
-    "busy": "busy",
-    "no-answer": "no_answer",
-    "failed": FAILED,
-    "canceled": "canceled",
-    "completed": GONE,
+    "busy": AttemptOutcome.BUSY,
+    "no-answer": AttemptOutcome.NO_ANSWER,
+    "failed": AttemptOutcome.FAILED,
+    "canceled": AttemptOutcome.CANCELED,
+    "completed": AttemptOutcome.GONE,
 }
 
 
@@ -29,4 +23,4 @@ def outcome_of(call: CarrierCall) -> str:
 
     :return: ``busy``, ``no_answer``, ``failed``, ``canceled`` or ``gone``.
     """
-    return _BY_STATUS.get(call.status, FAILED)
+    return _BY_STATUS.get(call.status, AttemptOutcome.FAILED)

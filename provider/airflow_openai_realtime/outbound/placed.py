@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number
-from airflow_openai_realtime.calls.call import ENDED
 from airflow_openai_realtime.calls.parameters import read_mapping
-from airflow_openai_realtime.calls.witnesses import KILLED
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.outbound import outcomes
+from airflow_openai_realtime.states import AttemptOutcome, AttemptState, EndReason
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import Attempt
@@ -93,11 +92,11 @@ def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> s
         row = switchboard.attempt(placed.attempt_id)
     except UnknownCall:
         return None
-    if row.state != ENDED:
+    if row.state != AttemptState.ENDED:
         return None
     # A call that came in before it was killed has its result at the switchboard.
-    came_in = row.outcome is None or (row.outcome == KILLED and row.call_id is not None)
-    return outcomes.ANSWERED if came_in else row.outcome
+    came_in = row.outcome is None or (row.outcome == EndReason.KILLED and row.call_id is not None)
+    return AttemptOutcome.ANSWERED if came_in else row.outcome
 
 
 def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:

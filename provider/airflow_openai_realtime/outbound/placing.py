@@ -14,20 +14,20 @@ from datetime import timezone
 from typing import Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
-from airflow_openai_realtime.calls.call import DIALING, ENDED, PLACED, RESERVED, UNKNOWN, Attempt
-from airflow_openai_realtime.calls.errors import MoveRefused
+from airflow_openai_realtime.calls.call import Attempt
 from airflow_openai_realtime.exceptions import (
     CarrierRefused,
     CarrierUnavailable,
     DialError,
     InvalidInput,
+    MoveRefused,
     NumberRefused,
     PlacementUnknown,
     SwitchboardError,
 )
 from airflow_openai_realtime.outbound.carriers.port import Dialer, DialRequest, PlacedCall
-from airflow_openai_realtime.outbound.outcomes import FAILED
 from airflow_openai_realtime.outbound.placed import about_attempt
+from airflow_openai_realtime.states import AttemptOutcome, AttemptState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 ALREADY_PLACED = "already_placed"
@@ -90,12 +90,12 @@ class Placing:
         """
         # The row may have another number, of a try that dialed nothing.
         changed = {"to_number": request.to} if request.to != reserved.to_number else {}
-        from_state = ENDED if reserved.is_number_refused else RESERVED
+        from_state = AttemptState.ENDED if reserved.is_number_refused else AttemptState.RESERVED
         before = None if may_dial(reserved, request.to) else placed_before(reserved)
         if before is not None:
             return before
         try:
-            dialing = self.switchboard.move_attempt(reserved.attempt_id, from_state, DIALING, **changed)
+            dialing = self.switchboard.move_attempt(reserved.attempt_id, from_state, AttemptState.DIALING, **changed)
         except MoveRefused:
             # Another task of the same campaign, contact and attempt was quicker.
             return self._placed_by_other(reserved)
@@ -105,24 +105,28 @@ class Placing:
         try:
             placed = self.dialer.place(request)
         except NumberRefused as error:
-            self._move(dialing, ENDED, outcome=FAILED, detail=str(error))
+            self._move(dialing, AttemptState.ENDED, outcome=AttemptOutcome.FAILED, detail=str(error))
             raise
         except CarrierRefused as error:
-            self._move(dialing, RESERVED, detail=str(error))
+            self._move(dialing, AttemptState.RESERVED, detail=str(error))
             self.report("No phone rang and the attempt stays open: correct the cause, then clear this task.")
             raise
         except (CarrierUnavailable, InvalidInput) as error:
-            self._move(dialing, RESERVED, detail=str(error))
+            self._move(dialing, AttemptState.RESERVED, detail=str(error))
             raise
         except BaseException as error:
             # A time-out, a kill, a bug: the order may have left.
-            self._move(dialing, UNKNOWN, detail=f"{type(error).__name__}: {error}")
+            self._move(dialing, AttemptState.UNKNOWN, detail=f"{type(error).__name__}: {error}")
             raise
         return self._settle(dialing, placed)
 
     def _settle(self, dialing: Attempt, placed: PlacedCall) -> Placement:
         # Unknown, when the task was stopped in between; ended, when the call came in and is over already.
-        for from_state, to_state in ((DIALING, PLACED), (UNKNOWN, PLACED), (ENDED, ENDED)):
+        for from_state, to_state in (
+            (AttemptState.DIALING, AttemptState.PLACED),
+            (AttemptState.UNKNOWN, AttemptState.PLACED),
+            (AttemptState.ENDED, AttemptState.ENDED),
+        ):
             try:
                 row = self.switchboard.move_attempt(
                     dialing.attempt_id, from_state, to_state, carrier_call_id=placed.carrier_call_id
@@ -132,9 +136,9 @@ class Placing:
             except SwitchboardError as error:
                 raise PlacementUnknown(
                     f"the carrier placed the call ({placed.carrier_call_id}), but that could not be reported to the "
-                    f"switchboard; the attempt stays '{DIALING}' and is not dialled again: {error}"
+                    f"switchboard; the attempt stays '{AttemptState.DIALING}' and is not dialled again: {error}"
                 ) from error
-            return Placement(row, PLACED)
+            return Placement(row, AttemptState.PLACED)
         raise PlacementUnknown(
             f"the carrier placed the call ({placed.carrier_call_id}), but the ledger's row was changed in between"
         )
@@ -150,12 +154,12 @@ class Placing:
     def _move(self, dialing: Attempt, to_state: str, *, outcome: str | None = None, detail: str) -> None:
         try:
             self.switchboard.move_attempt(
-                dialing.attempt_id, DIALING, to_state, outcome=outcome, detail=mask_numbers(detail)[:500]
+                dialing.attempt_id, AttemptState.DIALING, to_state, outcome=outcome, detail=mask_numbers(detail)[:500]
             )
         except SwitchboardError as error:
             self.report(
-                f"Could not write to the ledger that the attempt is '{to_state}'; it stays '{DIALING}', which is not "
-                f"dialled again: {error}"
+                f"Could not write to the ledger that the attempt is '{to_state}'; it stays '{AttemptState.DIALING}', "
+                f"which is not dialled again: {error}"
             )
 
 
@@ -166,7 +170,9 @@ def may_dial(row: Attempt, to: str) -> bool:
     :param row: The ledger's row.
     :param to: The number to dial, in its one spelling.
     """
-    return row.state == RESERVED or (row.is_number_refused and row.to_number is not None and row.to_number != to)
+    return row.state == AttemptState.RESERVED or (
+        row.is_number_refused and row.to_number is not None and row.to_number != to
+    )
 
 
 def placed_before(row: Attempt) -> Placement | None:
@@ -176,9 +182,9 @@ def placed_before(row: Attempt) -> Placement | None:
     :raises NumberRefused: The carrier cannot ring this number, as an earlier try found.
     :raises PlacementUnknown: It is not certain whether the phone rang, or another task is dialling it now.
     """
-    if row.state == RESERVED:
+    if row.state == AttemptState.RESERVED:
         return None
-    if row.state in (DIALING, UNKNOWN):
+    if row.state in (AttemptState.DIALING, AttemptState.UNKNOWN):
         raise unknown_placement(row)
     if row.is_number_refused:
         raise NumberRefused(
@@ -192,7 +198,7 @@ def unknown_placement(row: Attempt) -> PlacementUnknown:
     """Say that nobody knows whether the phone rang, and for which call and when to look at the carrier."""
     first, last = (f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}" for at in (row.created_at, row.updated_at))
     # It is told that it dials before it asks the carrier, and that it does not know after it has.
-    when = f"soon after {last} UTC" if row.state == DIALING else f"between {first} and {last} UTC"
+    when = f"soon after {last} UTC" if row.state == AttemptState.DIALING else f"between {first} and {last} UTC"
     return PlacementUnknown(
         f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}'{_cause(row)}: the phone "
         f"may have rung, so it is not dialled again. Look in the carrier's log for a call to "
@@ -222,7 +228,7 @@ def note_outcome(
     :param call_id: OpenAI's id, when the call came in.
     """
     try:
-        switchboard.move_attempt(attempt_id, PLACED, ENDED, outcome=outcome, call_id=call_id)
+        switchboard.move_attempt(attempt_id, AttemptState.PLACED, AttemptState.ENDED, outcome=outcome, call_id=call_id)
     except MoveRefused:
         return  # noted before, by an earlier try of the same task
     except (SwitchboardError, DialError) as error:

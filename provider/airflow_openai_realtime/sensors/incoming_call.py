@@ -202,9 +202,10 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
     def _take_back(self, settings: CarrierSettings, timeout_seconds: float = 10.0) -> None:
         """Cancel the placed call at the carrier, or end it when it was picked up in this moment; note it."""
         from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
-        from airflow_openai_realtime.outbound.outcomes import GONE, outcome_of
+        from airflow_openai_realtime.outbound.outcomes import outcome_of
         from airflow_openai_realtime.outbound.placing import note_outcome
         from airflow_openai_realtime.outbound.taking_back import take_back_now
+        from airflow_openai_realtime.states import AttemptOutcome
         from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
         order, self._order = self._order, None
@@ -216,7 +217,7 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
             return
         at = order.switchboard
         with SwitchboardClient(at.url, at.token, line=at.line, timeout_seconds=timeout_seconds) as switchboard:
-            outcome = outcome_of(call) if call.final else GONE
+            outcome = outcome_of(call) if call.final else AttemptOutcome.GONE
             note_outcome(switchboard, order.attempt_id, outcome, self._report)
 
     def _plan(self) -> AnswerPlan | None:

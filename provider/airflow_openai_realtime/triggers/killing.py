@@ -18,13 +18,12 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, ENDED, PLACED, SwitchboardCall
-from airflow_openai_realtime.calls.errors import MoveRefused
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.kept_result import result_without_end
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskState, reference_to
-from airflow_openai_realtime.calls.witnesses import KILLED
 from airflow_openai_realtime.conversation.run.unanswered import unanswered_result
 from airflow_openai_realtime.exceptions import (
+    MoveRefused,
     OpenAIRealtimeError,
     SwitchboardError,
     SwitchboardUnreachable,
@@ -33,6 +32,7 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.inbound.shared_clients import shared_calls, shared_dialer, shared_switchboard
 from airflow_openai_realtime.outbound.outcomes import outcome_of
 from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
+from airflow_openai_realtime.states import AttemptState, CallState, EndReason
 from airflow_openai_realtime.switchboard import MOUNTED_AT
 from airflow_openai_realtime.triggers.carried_through import despite_shutdown
 from airflow_openai_realtime.triggers.task_state import ask_airflow, push_result
@@ -218,7 +218,7 @@ class Kill:
 
     async def _want_end(self, switchboard: AsyncSwitchboardClient, call_id: str, after_seconds: float = 0.0) -> None:
         with suppress(UnknownCall):
-            await switchboard.end_call(call_id, reason=KILLED, by=self.claimant, after_seconds=after_seconds)
+            await switchboard.end_call(call_id, reason=EndReason.KILLED, by=self.claimant, after_seconds=after_seconds)
 
     async def _hang_up(self, line: LineSettings, call_id: str) -> bool:
         try:
@@ -231,7 +231,7 @@ class Kill:
 
     async def _tell_ended(self, switchboard: AsyncSwitchboardClient, call_id: str) -> None:
         with suppress(UnknownCall):
-            await switchboard.ended(call_id, KILLED)
+            await switchboard.ended(call_id, EndReason.KILLED)
 
     async def _repeatedly(self, send: Callable[[], Awaitable[None]], began: float) -> None:
         """Send until the switchboard answers, for a minute."""
@@ -256,11 +256,13 @@ class Kill:
         if call is None:
             return
         is_ours = not call.final or call.status == "canceled"
-        self._outcome = KILLED if is_ours else outcome_of(call)
+        self._outcome = EndReason.KILLED if is_ours else outcome_of(call)
         if order.attempt_id is None:
             return
         try:
-            await switchboard.move_attempt(order.attempt_id, PLACED, ENDED, outcome=self._outcome)
+            await switchboard.move_attempt(
+                order.attempt_id, AttemptState.PLACED, AttemptState.ENDED, outcome=self._outcome
+            )
         except MoveRefused:
             return  # its call came in, and the ledger's row ends with that
         except SwitchboardError as error:
@@ -282,7 +284,7 @@ class Kill:
         return [
             call
             for call in calls
-            if call.state in (CLAIMED, ACCEPTED) and (self.match is None or self.match.meets(call))
+            if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and (self.match is None or self.match.meets(call))
         ]
 
     async def _leave_result(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> None:

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from airflow_openai_realtime.api.sip import check_call_id
-from airflow_openai_realtime.calls.call import ACCEPTED
-from airflow_openai_realtime.calls.witnesses import GONE, HUNG_UP, Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
+from airflow_openai_realtime.states import CallState, EndReason, Witness
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.ui.access import (
     READ_CALLS,
@@ -151,15 +151,15 @@ def _hang_up(page: CallsPage, user: Permissions, body: WantedHangUp) -> Answer:
     seen, source, _ = _seen_call(page, user, body.conn_id, body.call_id)
     if seen.recent.call.is_over:
         return {"gone": True}
-    if seen.recent.call.state != ACCEPTED:
+    if seen.recent.call.state != CallState.ACCEPTED:
         raise HTTPException(409, "this call has not been accepted, so there is nothing to hang up")
     if not seen.may_hang_up:
         raise HTTPException(403, "hanging up needs the right to edit the DAG (for calls of no DAG: the connection)")
     page.office.note(user.user_name, seen.owner, body.conn_id, body.call_id)
     by = f"user {user.user_name}"
-    _tell(source, body, lambda: source.end(body.conn_id, body.call_id, HUNG_UP, by))
+    _tell(source, body, lambda: source.end(body.conn_id, body.call_id, EndReason.HUNG_UP, by))
     gone = page.office.hang_up(body.conn_id, body.call_id)
-    account = Account(Witness.FOUND_GONE, GONE) if gone else Account(Witness.API, HUNG_UP, by)
+    account = Account(Witness.FOUND_GONE, EndReason.GONE) if gone else Account(Witness.API, EndReason.HUNG_UP, by)
     _tell(source, body, lambda: source.ended(body.conn_id, body.call_id, account, by if gone else None))
     page.directory.forget()
     return {"gone": gone}

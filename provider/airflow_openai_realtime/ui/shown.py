@@ -8,13 +8,14 @@ from typing import Any
 
 from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number, mask_numbers
-from airflow_openai_realtime.calls.call import ACCEPTED, ENDED, Attempt, SwitchboardCall
+from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
 from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.calls.recent import ConversationSummary
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.prices import estimate
 from airflow_openai_realtime.calls.timeline.summary import Tally
-from airflow_openai_realtime.calls.witnesses import Witness, witness_of
+from airflow_openai_realtime.calls.witnesses import witness_of
+from airflow_openai_realtime.states import CallState, Witness
 from airflow_openai_realtime.ui.access import SeenAttempt, SeenCall
 from airflow_openai_realtime.ui.owners import OwningTask, task_named
 
@@ -58,7 +59,7 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
         "task": seen.owner and seen.owner.to_dict(),
         "order": order_of_claimant(call.claimed_by),
         "has_conversation": conversation is not None,
-        "may_hang_up": seen.may_hang_up and call.state == ACCEPTED,
+        "may_hang_up": seen.may_hang_up and call.state == CallState.ACCEPTED,
     }
 
 
@@ -116,7 +117,7 @@ def silent_since(call: SwitchboardCall, conversation: ConversationSummary | None
     Of a call without a holder only the accept is known. A holder that has noted something and shows no signs of life,
     and in whose place the switchboard never listened, may be one of an older release: it is trusted.
     """
-    if call.state != ACCEPTED:
+    if call.state != CallState.ACCEPTED:
         return None
     known_until = call.accepted_at or call.received_at
     if conversation is not None and conversation.finished_at is not None:
@@ -150,7 +151,11 @@ def outcome_of(call: SwitchboardCall, outcome: str | None) -> str | None:
     """How a call ended: as whoever ran its conversation said, else as the switchboard saw it; ``None``: it goes on."""
     if outcome is not None or not call.is_over:
         return outcome
-    return (call.end_reason and mask_numbers(call.end_reason)) or call.state if call.state == ENDED else call.state
+    return (
+        (call.end_reason and mask_numbers(call.end_reason)) or call.state
+        if call.state == CallState.ENDED
+        else call.state
+    )
 
 
 def ended_by(call: SwitchboardCall, owner: OwningTask | None) -> str | None:

@@ -21,7 +21,7 @@ from airflow_openai_realtime.calls.acceptance import (
     run_steps,
     run_steps_async,
 )
-from airflow_openai_realtime.calls.call import ACCEPTED, ENDED, RINGING, Announcement, SwitchboardCall
+from airflow_openai_realtime.calls.call import Announcement, SwitchboardCall
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     AuthenticationError,
@@ -37,6 +37,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardRefused,
     SwitchboardUnreachable,
 )
+from airflow_openai_realtime.states import CallState
 
 START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 SECONDS = 600.0
@@ -268,21 +269,24 @@ def test_two_of_the_same_claimant_at_once_accept_one_call_and_agree(turns: list[
         assert world.is_watched or not world.is_open
     assert world.accepted == 1
     if world.is_open:
-        assert [result.state for result in results if isinstance(result, SwitchboardCall)] == [ACCEPTED, ACCEPTED]
+        assert [result.state for result in results if isinstance(result, SwitchboardCall)] == [
+            CallState.ACCEPTED,
+            CallState.ACCEPTED,
+        ]
 
 
 def test_the_switchboard_knows_the_end_before_openai_is_asked() -> None:
     world = World()
     call = run_steps(accepting(), world.perform)
     assert world.done == ["announce", "accept", "accepted"]
-    assert (call.state, call.hangup_at) == (ACCEPTED, START + timedelta(seconds=SECONDS + 0.1))
+    assert (call.state, call.hangup_at) == (CallState.ACCEPTED, START + timedelta(seconds=SECONDS + 0.1))
 
 
 def test_what_was_accepted_before_is_returned_without_asking_openai() -> None:
     world = World()
     run_steps(accepting(), world.perform)
     world.done.clear()
-    assert run_steps(accepting(), world.perform).state == ACCEPTED
+    assert run_steps(accepting(), world.perform).state == CallState.ACCEPTED
     assert world.done == ["announce"]
 
 
@@ -293,7 +297,7 @@ def test_an_accept_that_got_through_unheard_is_taken_for_ours() -> None:
     assert (world.at_openai, world.row.state) == ("ours", "claimed")
     result = one_try(Performer(world, []))
     assert isinstance(result, SwitchboardCall)
-    assert (result.state, world.accepted, world.is_open) == (ACCEPTED, 1, True)
+    assert (result.state, world.accepted, world.is_open) == (CallState.ACCEPTED, 1, True)
 
 
 @pytest.mark.parametrize("carried_out", [False, True])
@@ -305,7 +309,7 @@ def test_cancelled_anywhere_nothing_is_hung_up_and_the_next_try_has_the_call(at:
     assert "hang_up" not in world.done
     result = one_try(Performer(world, []))
     assert isinstance(result, SwitchboardCall)
-    assert (world.accepted, world.is_open, world.row.state) == (1, True, ACCEPTED)
+    assert (world.accepted, world.is_open, world.row.state) == (1, True, CallState.ACCEPTED)
 
 
 def test_a_call_that_somebody_else_accepted_is_left_alone() -> None:
@@ -313,7 +317,7 @@ def test_a_call_that_somebody_else_accepted_is_left_alone() -> None:
     result = one_try(Performer(world, []))
     assert isinstance(result, CallAlreadyDecided)
     assert "hang_up" not in world.done
-    assert (world.row.state, world.row.end_reason) == (ENDED, "decided_elsewhere")
+    assert (world.row.state, world.row.end_reason) == (CallState.ENDED, "decided_elsewhere")
 
 
 def test_another_self_that_accepts_first_counts_though_it_has_not_said_so() -> None:
@@ -327,7 +331,7 @@ def test_another_self_that_accepts_first_counts_though_it_has_not_said_so() -> N
             world.perform(step)  # by the other self, which does not live to tell the switchboard
         return world.perform(step)
 
-    assert run_steps(accepting(), perform).state == ACCEPTED
+    assert run_steps(accepting(), perform).state == CallState.ACCEPTED
     assert (world.is_open, world.is_watched) == (True, True)
 
 
@@ -363,7 +367,7 @@ def test_told_to_stop_after_it_has_asked_it_hangs_up() -> None:
     with pytest.raises(CallError, match="stopped"):
         run_steps(accepting(is_stopped=lambda: next(answers)), world.perform)
     assert not world.is_open
-    assert (world.row.state, world.row.end_reason) == (ENDED, "killed")
+    assert (world.row.state, world.row.end_reason) == (CallState.ENDED, "killed")
     assert world.accepted == 1
 
 
@@ -371,7 +375,7 @@ def test_told_to_stop_before_it_has_asked_it_leaves_the_phone_ringing() -> None:
     world = World()
     with pytest.raises(CallError, match="stopped"):
         run_steps(accepting(is_stopped=lambda: True), world.perform)
-    assert (world.at_openai, world.row.state, world.row.claimed_by) == ("ringing", RINGING, None)
+    assert (world.at_openai, world.row.state, world.row.claimed_by) == ("ringing", CallState.RINGING, None)
     assert "hang_up" not in world.done
 
 
@@ -391,14 +395,14 @@ def test_a_session_that_cannot_be_made_leaves_the_phone_ringing() -> None:
 
     with pytest.raises(InvalidInput):
         run_steps(rules().accepting(broken, SECONDS), world.perform)
-    assert (world.accepted, world.row.state, world.row.end_reason) == (0, RINGING, "accept_failed")
+    assert (world.accepted, world.row.state, world.row.end_reason) == (0, CallState.RINGING, "accept_failed")
 
 
 @pytest.mark.parametrize("error", [AuthenticationError, RequestRefused, InvalidInput])
 def test_after_a_certain_refusal_the_call_is_anybodys(error: type[Exception]) -> None:
     world = World()
     assert isinstance(one_try(Performer(world, [None, Fault(error, carried_out=False)])), error)
-    assert (world.row.state, world.row.claimed_by, world.row.hangup_at) == (RINGING, None, None)
+    assert (world.row.state, world.row.claimed_by, world.row.hangup_at) == (CallState.RINGING, None, None)
     assert run_steps(accepting("somebody else"), world.perform).end_reason is None
 
 
@@ -468,7 +472,7 @@ def test_a_caller_who_gives_up_after_a_failure_of_ours_is_not_told_as_gone(certa
     one_try(Performer(world, [None, failure, Fault(ServiceUnavailable, carried_out=False)]))
     world.at_openai = "gone"
     assert isinstance(one_try(Performer(world, [])), AcceptFailed)
-    assert (world.row.state, world.row.end_reason) == (ENDED, "accept_failed")
+    assert (world.row.state, world.row.end_reason) == (CallState.ENDED, "accept_failed")
     assert isinstance(one_try(Performer(world, [])), AcceptFailed)
 
 

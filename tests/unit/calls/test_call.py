@@ -9,8 +9,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from tests.unit.switchboard.support import START
 
-from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, ATTEMPT_STATES, Attempt, SwitchboardCall
+from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, Attempt, SwitchboardCall
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.states import AttemptState
 
 
 def full_call() -> SwitchboardCall:
@@ -70,7 +71,7 @@ def test_an_attempt_survives_json() -> None:
 
 
 def test_only_a_reserved_or_refused_attempt_may_be_dialled_and_unknown_never_leads_there() -> None:
-    assert set(ATTEMPT_MOVES) == set(ATTEMPT_STATES)
+    assert set(ATTEMPT_MOVES) == set(AttemptState)
     assert [state for state, to in ATTEMPT_MOVES.items() if "dialing" in to] == ["reserved", "ended"]
     # The store lets an ended attempt go there only when nothing was dialed and the number is another one.
     moves = {**ATTEMPT_MOVES, "ended": ("ended",)}

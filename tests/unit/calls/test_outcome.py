@@ -8,7 +8,7 @@ from airflow_openai_realtime.calls.outcome import (
     outcome_by,
     outcome_of,
 )
-from airflow_openai_realtime.calls.witnesses import Witness
+from airflow_openai_realtime.states import Witness
 
 
 @pytest.mark.parametrize(

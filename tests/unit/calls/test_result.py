@@ -9,9 +9,10 @@ from tests.unit.conversation.talk import START, Talk, call
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.result import CallResult, Outcome, result_of
+from airflow_openai_realtime.calls.result import CallResult, result_of
 from airflow_openai_realtime.calls.timeline.summary import Tally
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
+from airflow_openai_realtime.states import Outcome
 from airflow_openai_realtime.switchboard.server.store.statistics import REASONS
 
 CALL = SwitchboardCall(
@@ -109,7 +110,6 @@ def test_the_outcomes_are_a_closed_list() -> None:
         "rejected",
         "no_answer",
         "busy",
-        "voicemail",
         "failed",
         "gone",
         "unknown",
@@ -117,5 +117,5 @@ def test_the_outcomes_are_a_closed_list() -> None:
 
 
 def test_the_switchboard_counts_each_outcome_that_a_live_call_can_have_by_its_name() -> None:
-    never_told = {Outcome.REJECTED, Outcome.NO_ANSWER, Outcome.BUSY, Outcome.VOICEMAIL}
+    never_told = {Outcome.REJECTED, Outcome.NO_ANSWER, Outcome.BUSY}
     assert {outcome.value for outcome in set(Outcome) - never_told} <= set(REASONS)

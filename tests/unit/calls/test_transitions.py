@@ -15,7 +15,7 @@ from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.errors import MoveRefused
+from airflow_openai_realtime.exceptions import MoveRefused
 
 
 def call(state: str = "ringing", **changes: Any) -> SwitchboardCall:

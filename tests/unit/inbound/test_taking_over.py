@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_openai_realtime.calls.call import CallPage, SwitchboardCall
-from airflow_openai_realtime.calls.errors import MoveRefused
 from airflow_openai_realtime.calls.matching import CallMatch
-from airflow_openai_realtime.exceptions import SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.exceptions import MoveRefused, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.inbound.taking_over import AnsweredMatch, TakingOver, take_over_now
 from airflow_openai_realtime.inbound.waiting import CLAIM_AGAIN_SECONDS
 

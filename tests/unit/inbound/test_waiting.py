@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 from airflow_world import CALLER, World
 
-from airflow_openai_realtime.calls.call import RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import CarrierUnavailable, ClaimLost, SwitchboardUnreachable
 from airflow_openai_realtime.inbound import waiting
 from airflow_openai_realtime.inbound.feed import CallFeed
 from airflow_openai_realtime.inbound.waiting import CarrierWatch, Waited, look_for_call, wait_for_call
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 ANY = CallMatch()
@@ -153,7 +154,7 @@ async def test_after_an_answered_call_the_late_webhook_is_awaited(world: World, 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
         await asyncio.to_thread(world.ring)
-        while (await feed.client.calls(state=RINGING)).calls:  # noqa: ASYNC110 - it is over HTTP
+        while (await feed.client.calls(state=CallState.RINGING)).calls:  # noqa: ASYNC110 - it is over HTTP
             await asyncio.sleep(0.01)
 
     carrier = CarrierWatch(Carrier("completed"), "CA1")  # type: ignore[arg-type]

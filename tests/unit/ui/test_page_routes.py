@@ -11,8 +11,9 @@ from tests.unit.ui.test_directory import FakeSource
 
 from airflow_openai_realtime.calls.recent import Place
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.calls.witnesses import Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import ServiceUnavailable, SwitchboardUnreachable
+from airflow_openai_realtime.states import Witness
 from airflow_openai_realtime.ui import page_routes as routes
 from airflow_openai_realtime.ui.access import READ_CALLS
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.unit.ui.support import ALL, PageWorld, User, claimant
 
-from airflow_openai_realtime.calls.witnesses import Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
+from airflow_openai_realtime.states import Witness
 
 
 @pytest.fixture(autouse=True)

@@ -18,30 +18,7 @@ from typing import Any
 from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.api.untrusted import DEEPEST_RECORD, is_deeper, tame
 from airflow_openai_realtime.exceptions import InvalidInput
-
-#: Kinds of entries. *Caller* and *agent*: who spoke; *key*: a key of the phone (DTMF).
-CALLER = "caller"
-AGENT = "agent"
-KEY = "key"
-TOOL_CALL = "tool_call"
-TOOL_RESULT = "tool_result"
-USAGE = "usage"
-ERROR = "error"
-NOTE = "note"
-ENTRY_KINDS = (CALLER, AGENT, KEY, TOOL_CALL, TOOL_RESULT, USAGE, ERROR, NOTE)
-
-#: What a note is about.
-GREETED = "greeted"
-ATTACHED = "attached"
-OPENED_LATE = "opened_late"
-INTERRUPTED = "interrupted"
-ENDING = "ending"
-#: The switchboard listens, since the process of the holder is silent; for ``gap_seconds`` nobody had.
-STOOD_BY = "stood_by"
-#: That process came back: it has heard itself what was counted as missed. The same ``lease`` as of STOOD_BY.
-STOOD_DOWN = "stood_down"
-#: The model called a tool while only the switchboard listened, which runs none: ``tool_call_id, name, arguments``.
-ASKED = "asked"
+from airflow_openai_realtime.states import EntryKind
 
 #: Longest text of an entry, in characters: well below the switchboard's limit for an entry.
 LONGEST_TEXT = 10_000
@@ -74,7 +51,7 @@ class TimelineEntry:
     One thing that happened in a call.
 
     :param key: Unique in the call, 1 to 255 printable ASCII characters without blanks, for example ``tool_call:fc_1``.
-    :param kind: One of :data:`ENTRY_KINDS`.
+    :param kind: One of :data:`EntryKind`.
     :param at: When it happened, aware.
     :param body: What happened, of JSON values, at most 64 KiB as JSON.
     """
@@ -95,8 +72,8 @@ class TimelineEntry:
             raise InvalidInput(
                 f"key must be 1 to {LONGEST_KEY} printable ASCII characters without blanks", field="entries.key"
             )
-        if self.kind not in ENTRY_KINDS:
-            raise InvalidInput(f"kind must be one of {', '.join(ENTRY_KINDS)}", field="entries.kind")
+        if self.kind not in tuple(EntryKind):
+            raise InvalidInput(f"kind must be one of {', '.join(EntryKind)}", field="entries.kind")
         if not isinstance(self.at, datetime) or self.at.tzinfo is None:
             raise InvalidInput("at must be an instant with a time zone", field="entries.at")
         body = json.loads(as_json(self.body, field=f"body of the entry {self.key}", most_bytes=MOST_ENTRY_BYTES))

@@ -10,20 +10,8 @@ from typing import Any
 
 from airflow_openai_realtime.api.error_text import quotable
 from airflow_openai_realtime.api.sideband import events
-from airflow_openai_realtime.calls.timeline.entries import (
-    AGENT,
-    CALLER,
-    ERROR,
-    INTERRUPTED,
-    KEY,
-    NOTE,
-    TOOL_RESULT,
-    USAGE,
-    TimelineEntry,
-    entry_of,
-    is_small,
-    key_of,
-)
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of, is_small, key_of
+from airflow_openai_realtime.states import EntryKind, Note
 
 RESPONSE = "response"
 TRANSCRIPTION = "transcription"
@@ -62,8 +50,8 @@ class Listening:
         elif isinstance(event, events.AgentSaid):
             yield from self._agent(event, began_at(event.response_id, now))
         elif isinstance(event, events.AudioCleared):
-            what = {"what": INTERRUPTED, "response_id": event.response_id}
-            yield entry_of(NOTE, now, INTERRUPTED, event.response_id, **what)
+            what = {"what": Note.INTERRUPTED, "response_id": event.response_id}
+            yield entry_of(EntryKind.NOTE, now, Note.INTERRUPTED, event.response_id, **what)
         elif isinstance(event, events.KeyPressed):
             yield self._key(event, now)
         elif isinstance(event, events.ResponseDone):
@@ -83,37 +71,39 @@ class Listening:
         :param code: In one word.
         :param message: In many; OpenAI's, so untrusted.
         """
-        number = self._number(ERROR)
+        number = self._number(EntryKind.ERROR)
         told = quotable(message or "")
-        return entry_of(ERROR, now, self._generation, number, code=quotable(code or "error"), message=told)
+        return entry_of(EntryKind.ERROR, now, self._generation, number, code=quotable(code or "error"), message=told)
 
     def _caller(
         self, event: events.CallerSaid | events.CallerTranscriptFailed, now: datetime
     ) -> Iterator[TimelineEntry]:
-        name = event.item_id or self._number(CALLER)
+        name = event.item_id or self._number(EntryKind.CALLER)
         at = self._spoke_at.pop(event.item_id, now)
         if isinstance(event, events.CallerTranscriptFailed):
-            yield entry_of(CALLER, at, name, item_id=event.item_id, text=None, problem=quotable(event.message))
+            yield entry_of(
+                EntryKind.CALLER, at, name, item_id=event.item_id, text=None, problem=quotable(event.message)
+            )
             return
         if event.text.strip():
-            yield entry_of(CALLER, at, name, item_id=event.item_id, text=event.text)
+            yield entry_of(EntryKind.CALLER, at, name, item_id=event.item_id, text=event.text)
         if event.usage is not None:
             yield _usage(TRANSCRIPTION, name, now, event.usage)
 
     def _agent(self, event: events.AgentSaid, at: datetime) -> Iterator[TimelineEntry]:
         if event.text.strip():
-            name = event.item_id or f"{event.response_id}-{self._number(AGENT)}"
+            name = event.item_id or f"{event.response_id}-{self._number(EntryKind.AGENT)}"
             part = (event.content_index,) if event.content_index else ()
             body = {"item_id": event.item_id, "response_id": event.response_id, "text": event.text}
-            yield entry_of(AGENT, at, name, *part, **body)
+            yield entry_of(EntryKind.AGENT, at, name, *part, **body)
 
     def _key(self, event: events.KeyPressed, now: datetime) -> TimelineEntry:
         # Only whole seconds are told: the same key may be pressed twice within one.
         second = int((event.received_at or now).timestamp())
         while True:
             key = (second, event.key, self._number(f"{second}{event.key}"))
-            if event.received_at is None or key_of(KEY, *key) not in self._known:
-                return entry_of(KEY, event.received_at or now, *key, key=event.key)
+            if event.received_at is None or key_of(EntryKind.KEY, *key) not in self._known:
+                return entry_of(EntryKind.KEY, event.received_at or now, *key, key=event.key)
 
     def _response(self, event: events.ResponseDone, now: datetime) -> Iterator[TimelineEntry]:
         if event.usage is not None:
@@ -126,7 +116,7 @@ class Listening:
         if event.kind == "call":
             status = "ok" if event.message is None else "failed"
             name = event.item_id or self._number("mcp")
-            yield entry_of(TOOL_RESULT, now, name, tool_call_id=str(name), name=tool, status=status)
+            yield entry_of(EntryKind.TOOL_RESULT, now, name, tool_call_id=str(name), name=tool, status=status)
         elif event.kind == "list_tools.failed":
             yield self.trouble(now, "mcp_list_tools_failed", event.message)
         elif event.kind == "approval_request":
@@ -139,4 +129,4 @@ class Listening:
 
 def _usage(of: str, name: object, now: datetime, usage: Mapping[str, Any]) -> TimelineEntry:
     sent = dict(usage) if is_small(dict(usage)) else {}
-    return entry_of(USAGE, now, of, name, of=of, usage=sent)
+    return entry_of(EntryKind.USAGE, now, of, name, of=of, usage=sent)

@@ -7,31 +7,15 @@ when somebody else takes it over, so nothing is counted twice or in two ways.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_openai_realtime.calls.timeline.entries import (
-    AGENT,
-    ASKED,
-    ATTACHED,
-    CALLER,
-    ENDING,
-    ERROR,
-    GREETED,
-    KEY,
-    NOTE,
-    STOOD_BY,
-    STOOD_DOWN,
-    TOOL_CALL,
-    TOOL_RESULT,
-    UNKNOWN,
-    USAGE,
-    TimelineEntry,
-)
+from airflow_openai_realtime.calls.timeline.entries import UNKNOWN, TimelineEntry
 from airflow_openai_realtime.calls.timeline.gaps import Gaps
 from airflow_openai_realtime.calls.timeline.usage import Usage
+from airflow_openai_realtime.states import EntryKind, Note
 
 MOST_ERRORS = 10
 #: The tool with which the model transfers a call.
@@ -201,31 +185,31 @@ def _add_error(tally: Tally, entry: TimelineEntry) -> None:
 def _add_note(tally: Tally, entry: TimelineEntry) -> None:
     body = entry.body
     what = body.get("what")
-    if what == GREETED:
+    if what == Note.GREETED:
         tally.is_greeted = True
-    elif what == ASKED:
+    elif what == Note.ASKED:
         tool_call_id = str(body.get("tool_call_id"))
         name, arguments = str(body.get("name")), str(body.get("arguments") or "")
         tally.asked.setdefault(tool_call_id, ToolTrace(tool_call_id, name, entry.at, arguments, NOT_RUN))
-    elif what == ENDING:
+    elif what == Note.ENDING:
         tally.ending, tally.ending_at = str(body.get("why")), entry.at
-    elif what == STOOD_DOWN:
+    elif what == Note.STOOD_DOWN:
         tally.gaps.not_missed(entry.at, str(body.get("lease")))
-    elif what in (ATTACHED, STOOD_BY):
+    elif what in (Note.ATTACHED, Note.STOOD_BY):
         tally.attachments += 1
-        lease = str(body.get("lease")) if what == STOOD_BY else None
+        lease = str(body.get("lease")) if what == Note.STOOD_BY else None
         tally.gaps.attached(entry.at, float(body.get("gap_seconds") or 0.0), lease)
         tally.model = body.get("model") or tally.model
         tally.transcription_model = body.get("transcription_model") or tally.transcription_model
 
 
-_ADDERS = {
-    CALLER: _add_caller,
-    AGENT: _add_agent,
-    KEY: _add_key,
-    TOOL_CALL: _add_tool_call,
-    TOOL_RESULT: _add_tool_result,
-    USAGE: _add_usage,
-    ERROR: _add_error,
-    NOTE: _add_note,
+_ADDERS: Mapping[str, Callable[[Tally, TimelineEntry], None]] = {
+    EntryKind.CALLER: _add_caller,
+    EntryKind.AGENT: _add_agent,
+    EntryKind.KEY: _add_key,
+    EntryKind.TOOL_CALL: _add_tool_call,
+    EntryKind.TOOL_RESULT: _add_tool_result,
+    EntryKind.USAGE: _add_usage,
+    EntryKind.ERROR: _add_error,
+    EntryKind.NOTE: _add_note,
 }

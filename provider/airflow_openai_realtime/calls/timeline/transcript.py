@@ -6,17 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from airflow_openai_realtime.calls.timeline.entries import (
-    AGENT,
-    CALLER,
-    ERROR,
-    INTERRUPTED,
-    KEY,
-    TOOL_RESULT,
-    TimelineEntry,
-)
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
+from airflow_openai_realtime.states import EntryKind, Note
 
-_SPEAKERS = {CALLER: "Caller", AGENT: "Agent"}
+_SPEAKERS = {EntryKind.CALLER: "Caller", EntryKind.AGENT: "Agent"}
 
 
 def transcript_json(entries: Iterable[TimelineEntry]) -> list[dict[str, Any]]:
@@ -29,7 +22,7 @@ def transcript_json(entries: Iterable[TimelineEntry]) -> list[dict[str, Any]]:
         ``message``. The caller's words are what another model heard.
     """
     ordered = sorted(entries, key=lambda entry: entry.at)
-    interrupted = {entry.body.get("response_id") for entry in ordered if entry.body.get("what") == INTERRUPTED}
+    interrupted = {entry.body.get("response_id") for entry in ordered if entry.body.get("what") == Note.INTERRUPTED}
     rows = []
     for entry in ordered:
         row = _row(entry, interrupted)
@@ -53,15 +46,15 @@ def transcript_text(entries: Iterable[TimelineEntry]) -> str:
 
 def _row(entry: TimelineEntry, interrupted: set[Any]) -> dict[str, Any] | None:
     body = entry.body
-    if entry.kind == CALLER:
+    if entry.kind == EntryKind.CALLER:
         return {"kind": "caller", "text": body.get("text")}
-    if entry.kind == AGENT:
+    if entry.kind == EntryKind.AGENT:
         return {"kind": "agent", "text": body.get("text"), "interrupted": body.get("response_id") in interrupted}
-    if entry.kind == KEY:
+    if entry.kind == EntryKind.KEY:
         return {"kind": "key", "key": body.get("key")}
-    if entry.kind == TOOL_RESULT:
+    if entry.kind == EntryKind.TOOL_RESULT:
         return {"kind": "tool", "name": body.get("name"), "status": body.get("status")}
-    if entry.kind == ERROR:
+    if entry.kind == EntryKind.ERROR:
         return {"kind": "error", "code": body.get("code"), "message": body.get("message")}
     return None
 

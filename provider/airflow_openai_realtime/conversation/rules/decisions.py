@@ -13,17 +13,16 @@ from typing import Any
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.api.sideband.commands import update_session
-from airflow_openai_realtime.calls import outcome as call_outcome
-from airflow_openai_realtime.calls.timeline.entries import ATTACHED, GREETED, NOTE, OPENED_LATE, TimelineEntry, entry_of
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.calls.timeline.listening import Listening
 from airflow_openai_realtime.calls.timeline.summary import Tally
-from airflow_openai_realtime.calls.witnesses import MAX_DURATION
 from airflow_openai_realtime.conversation.rules import last_words, offered_tools, tool_rules, turn_taking
 from airflow_openai_realtime.conversation.rules.effects import CatchUp, Effect, ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.rules.state import ConversationState
 from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
+from airflow_openai_realtime.states import EndReason, EntryKind, Note
 
 #: How much before ``hangup_at`` the call is hung up, in seconds: so that the switchboard, which does so at that moment,
 #: finds the call ended and the reason written.
@@ -143,11 +142,11 @@ class ConversationRules:
         if state.hung_up_for is None:
             quiet_until = state.quiet.ends_at
             if now >= state.deadline:
-                last_words.hang_up(state, state.ending.why if state.ending else MAX_DURATION, now)
+                last_words.hang_up(state, state.ending.why if state.ending else EndReason.MAX_DURATION, now)
             elif state.goodbye_at is not None and now >= state.goodbye_at:
                 last_words.say_goodbye(state)
             elif quiet_until is not None and now >= quiet_until:
-                last_words.hang_up(state, call_outcome.SILENCE, now)
+                last_words.hang_up(state, EndReason.SILENCE, now)
         return self._settled(now)
 
     def wakes_at(self) -> datetime | None:
@@ -192,8 +191,8 @@ class ConversationRules:
             self._generation = generation
             if self._attachments:
                 # The switchboard looks for this key to know that it need not listen itself.
-                key_of_first = (ATTACHED, generation, 1)
-                self._state.keep(entry_of(NOTE, now, *key_of_first, what=OPENED_LATE), at_once=True)
+                key_of_first = (Note.ATTACHED, generation, 1)
+                self._state.keep(entry_of(EntryKind.NOTE, now, *key_of_first, what=Note.OPENED_LATE), at_once=True)
         return self._state.take_effects()
 
     def caught_up(self, entries: Iterable[TimelineEntry], heard_until: datetime | None, now: datetime) -> list[Effect]:
@@ -246,7 +245,7 @@ class ConversationRules:
         state = self._state
         if not state.plan.greeting or not self._may_greet or self.tally.is_greeted or state.ending is not None:
             return
-        note = entry_of(NOTE, now, GREETED, what=GREETED)
+        note = entry_of(EntryKind.NOTE, now, Note.GREETED, what=Note.GREETED)
         state.keep(note, at_once=True)
         words = last_words.SAY_THIS + state.plan.greeting
         state.turns.want(Wanted(turn_taking.GREETING, words, "none", after=note.key))
@@ -254,13 +253,13 @@ class ConversationRules:
     def _attached_note(self, event: events.SessionCreated, now: datetime, gap_seconds: float) -> TimelineEntry:
         model = event.session.get("model")
         body = {
-            "what": ATTACHED,
+            "what": Note.ATTACHED,
             "session_id": event.session_id,
             "model": model if isinstance(model, str) else None,
             "transcription_model": _transcription_model(event.session),
             "gap_seconds": round(gap_seconds, 3),
         }
-        return entry_of(NOTE, now, ATTACHED, self._generation, self._attachments, **body)
+        return entry_of(EntryKind.NOTE, now, Note.ATTACHED, self._generation, self._attachments, **body)
 
     def _calls_of(self, event: events.ResponseDone) -> list[events.FunctionCall]:
         """Return the tools that a response calls; what it began to call and was cut off is none."""

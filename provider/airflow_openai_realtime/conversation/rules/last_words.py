@@ -10,13 +10,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_openai_realtime.api.sideband.commands import cancel_response, clear_audio
-from airflow_openai_realtime.calls import outcome as call_outcome
-from airflow_openai_realtime.calls.timeline.entries import ENDING, NOTE, entry_of
+from airflow_openai_realtime.calls.timeline.entries import entry_of
 from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL
-from airflow_openai_realtime.calls.witnesses import MAX_DURATION
 from airflow_openai_realtime.conversation.rules.effects import HangUp, Refer
 from airflow_openai_realtime.conversation.rules.state import ConversationState, LastWords
 from airflow_openai_realtime.conversation.rules.turn_taking import GOODBYE, Wanted
+from airflow_openai_realtime.states import EndReason, EntryKind, Note
 
 #: How long the last words may take to be heard, in seconds.
 LAST_WORDS_SECONDS = 10.0
@@ -28,7 +27,7 @@ SAY_THIS = "Say this to the caller, in these words, and nothing else:\n\n"
 def end_after_words(state: ConversationState, now: datetime) -> None:
     """Hang up when what is being said was heard: the model has ended the call."""
     state.turns.drop_wanted()
-    state.ending = LastWords(call_outcome.END_CALL, _latest(now))
+    state.ending = LastWords(EndReason.END_CALL, _latest(now))
 
 
 def transfer_after_words(state: ConversationState, refer: Refer, now: datetime) -> None:
@@ -47,7 +46,7 @@ def say_goodbye(state: ConversationState) -> None:
         state.send(clear_audio(), event_id="clear_1")
     state.turns.drop_wanted()
     state.turns.want(Wanted(GOODBYE, SAY_THIS + str(state.plan.goodbye), "none"))
-    state.ending = LastWords(MAX_DURATION, state.deadline)
+    state.ending = LastWords(EndReason.MAX_DURATION, state.deadline)
 
 
 def act_when_heard(state: ConversationState, now: datetime) -> None:
@@ -68,8 +67,8 @@ def hang_up(state: ConversationState, why: str, now: datetime) -> None:
     :param why: ``end_call``, ``silence`` or ``max_duration``. Time that is over is over for every holder; whatever else
         was heard may have been heard by one whom another has replaced.
     """
-    note = entry_of(NOTE, now, ENDING, why, what=ENDING, why=why)
-    is_noted = state.keep(note, at_once=True) and why != MAX_DURATION
+    note = entry_of(EntryKind.NOTE, now, Note.ENDING, why, what=Note.ENDING, why=why)
+    is_noted = state.keep(note, at_once=True) and why != EndReason.MAX_DURATION
     state.hung_up_for = why
     state.ending = state.transfer = state.goodbye_at = None
     state.turns.drop_wanted()

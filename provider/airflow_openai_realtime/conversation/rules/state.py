@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_openai_realtime.calls.timeline.entries import AGENT, CALLER, USAGE, TimelineEntry
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.calls.timeline.summary import Tally
 from airflow_openai_realtime.conversation.rules.effects import Effect, Keep, Refer, Report, Send
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.rules.tool_rounds import ToolRounds
 from airflow_openai_realtime.conversation.rules.turn_taking import TurnTaking
+from airflow_openai_realtime.states import EntryKind
 
 #: Beyond so many entries what was said is counted, but not kept any more.
 MOST_KEPT_ENTRIES = 4_500
 
-_TALK = (CALLER, AGENT, USAGE)
+_TALK = (EntryKind.CALLER, EntryKind.AGENT, EntryKind.USAGE)
 
 
 @dataclass(frozen=True)

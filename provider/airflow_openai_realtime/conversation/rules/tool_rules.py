@@ -13,13 +13,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from airflow_openai_realtime.api.sideband.events import FunctionCall
-from airflow_openai_realtime.calls.timeline.entries import TOOL_CALL, TOOL_RESULT, UNKNOWN, entry_of
+from airflow_openai_realtime.calls.timeline.entries import UNKNOWN, entry_of
 from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL, ToolTrace
 from airflow_openai_realtime.conversation.rules import last_words, tool_rounds, turn_taking
 from airflow_openai_realtime.conversation.rules import offered_tools as tools
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
 from airflow_openai_realtime.conversation.rules.state import ConversationState
 from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
+from airflow_openai_realtime.states import EntryKind
 
 
 def tools_called(state: ConversationState, calls: Iterable[FunctionCall], now: datetime) -> None:
@@ -45,7 +46,7 @@ def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswe
     if answer.status == "invalid" and not is_first_problem:
         answer = replace(answer, output=tool_rounds.RECORDED_AS_IT_IS)
     body = {"tool_call_id": tool_call_id, "name": name, "status": answer.status, "output": answer.output}
-    entry = entry_of(TOOL_RESULT, now, tool_call_id, **body, **answer.detail)
+    entry = entry_of(EntryKind.TOOL_RESULT, now, tool_call_id, **body, **answer.detail)
     if not state.keep(entry, at_once=True):
         return
     if answer.log:
@@ -103,12 +104,12 @@ def left_over(state: ConversationState, now: datetime) -> None:
     for trace in tool_rounds.unknown_tools(state.tally):
         status = "ok" if trace.name == tools.END_CALL else UNKNOWN
         body = {"tool_call_id": trace.tool_call_id, "name": trace.name, "status": status}
-        state.keep(entry_of(TOOL_RESULT, now, trace.tool_call_id, **body))
+        state.keep(entry_of(EntryKind.TOOL_RESULT, now, trace.tool_call_id, **body))
 
 
 def _is_new(state: ConversationState, call: FunctionCall, now: datetime) -> bool:
     body = {"tool_call_id": call.tool_call_id, "name": call.name, "arguments": call.arguments}
-    called = entry_of(TOOL_CALL, now, call.tool_call_id, **body)
+    called = entry_of(EntryKind.TOOL_CALL, now, call.tool_call_id, **body)
     return bool(call.tool_call_id) and state.keep(called, at_once=True)
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from airflow_openai_realtime.api.sideband.events import SidebandEvent
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.outcome import End, account_of, outcome_of, restated
-from airflow_openai_realtime.calls.result import CallResult, Outcome, result_of
+from airflow_openai_realtime.calls.result import CallResult, result_of
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.summary import Tally
-from airflow_openai_realtime.calls.witnesses import MAX_DURATION, intended, kept_account
+from airflow_openai_realtime.calls.witnesses import intended, kept_account
 from airflow_openai_realtime.conversation.rules import effects
 from airflow_openai_realtime.conversation.rules.decisions import ConversationRules
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
@@ -33,6 +33,7 @@ from airflow_openai_realtime.conversation.run.saving import Saving
 from airflow_openai_realtime.conversation.run.timers import Tasks, wait_for_any
 from airflow_openai_realtime.conversation.run.tool_tasks import ToolTasks
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput
+from airflow_openai_realtime.states import EndReason, Outcome
 
 #: How long the call waits for its conversation to be opened, in seconds; then it goes on without.
 OPEN_SECONDS = 3.0
@@ -244,9 +245,9 @@ class _RunningCall:
         if self._socket is not None:
             self._socket.expect_end()
         await self._end.hang_up()
-        if self._rules is not None and self._rules.hung_up_for == MAX_DURATION and not self._end.was_over:
+        if self._rules is not None and self._rules.hung_up_for == EndReason.MAX_DURATION and not self._end.was_over:
             # At this moment the switchboard hangs up as well; it is to find the reason.
-            await self._end.tell(account_of(Outcome.MAX_DURATION, MAX_DURATION), self._ports.now())
+            await self._end.tell(account_of(Outcome.MAX_DURATION, EndReason.MAX_DURATION), self._ports.now())
 
     # -- the parts -------------------------------------------------------------------------------------------------
 

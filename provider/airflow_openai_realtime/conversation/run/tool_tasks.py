@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.timeline.entries import LONGEST_TEXT, TOOL_CALL, key_of
+from airflow_openai_realtime.calls.timeline.entries import LONGEST_TEXT, key_of
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.result_checking import check_result
@@ -16,6 +16,7 @@ from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.conversation.run.saving import Saving
 from airflow_openai_realtime.conversation.run.timers import Tasks, wait_for_any
 from airflow_openai_realtime.exceptions import CallError, OutcomeUnknown
+from airflow_openai_realtime.states import EntryKind
 
 #: How long a tool waits until it is noted that it was called, in seconds; unnoted it could run twice, so it does not.
 NOTE_SECONDS = 6.0
@@ -83,7 +84,7 @@ class ToolTasks:
     async def _run(self, effect: RunFunction | CheckResult | Refer) -> None:
         if isinstance(effect, CheckResult):
             answer = await self._check(effect)
-        elif not await self._saving.is_saved(key_of(TOOL_CALL, effect.tool_call_id), NOTE_SECONDS):
+        elif not await self._saving.is_saved(key_of(EntryKind.TOOL_CALL, effect.tool_call_id), NOTE_SECONDS):
             answer = _NOT_NOTED
         elif isinstance(effect, Refer):
             answer = await self._refer(effect)

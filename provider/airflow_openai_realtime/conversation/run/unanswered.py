@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.calls.result import CallResult, Outcome
+from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.states import Outcome
 
 #: By what the carrier said; whatever else kept the call from coming in is not known.
 _OUTCOMES = {

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_openai_realtime.api.sip import check_call_id
-from airflow_openai_realtime.calls.errors import FINISHED, SUPERSEDED
 from airflow_openai_realtime.calls.saved_conversation import MOST_CONVERSATIONS_AT_ONCE, Progress
 from airflow_openai_realtime.calls.timeline.entries import (
     MOST_BYTES_AT_ONCE,
@@ -22,6 +21,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardRefused,
     UnknownCall,
 )
+from airflow_openai_realtime.states import RefusalCode
 from airflow_openai_realtime.switchboard.client.switchboard_requests import SwitchboardRequest, read_answer
 
 Saved = frozenset[str] | OpenAIRealtimeError
@@ -109,7 +109,7 @@ def _read(told: Mapping[str, Any]) -> Saved:
     if error is None:
         return frozenset(str(key) for key in told["new"])
     code, message, call_id = str(error["code"]), str(error["message"]), str(told["call_id"])
-    if code in (SUPERSEDED, FINISHED):
+    if code in (RefusalCode.SUPERSEDED, RefusalCode.FINISHED):
         return ConversationSuperseded(message, code=code, call_id=call_id, status=409)
     if code == "unknown_call":
         return UnknownCall(message, call_id=call_id, status=404)

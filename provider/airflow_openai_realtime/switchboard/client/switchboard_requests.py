@@ -17,17 +17,17 @@ from airflow_openai_realtime.api.error_text import json_object
 from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.calls.call import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
-from airflow_openai_realtime.calls.errors import FINISHED, SUPERSEDED, MoveRefused
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.task_states import TaskReference, TaskState
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
     InvalidInput,
+    MoveRefused,
     SwitchboardRefused,
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.states import LONGEST_WAIT_SECONDS
+from airflow_openai_realtime.states import LONGEST_WAIT_SECONDS, RefusalCode
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.witnesses import Account
@@ -219,7 +219,7 @@ def interpret(request: SwitchboardRequest, url: str, status: int, body: bytes) -
         )
     if status == 404 and code == "unknown_call":
         raise UnknownCall(message, call_id=request.call_id, status=status)
-    if status == 409 and code in (SUPERSEDED, FINISHED):
+    if status == 409 and code in (RefusalCode.SUPERSEDED, RefusalCode.FINISHED):
         raise ConversationSuperseded(message, code=code, call_id=request.call_id, status=status)
     if status == 409:
         raise MoveRefused(message, code=code, call_id=request.call_id, status=status)

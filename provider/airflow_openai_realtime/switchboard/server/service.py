@@ -10,10 +10,9 @@ from datetime import datetime, timezone
 from starlette.requests import Request
 
 from airflow_openai_realtime.api.phone_numbers import load_number_rules, mask_number
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.lines import Lines
 from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
-from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.call_clients import MakeClient, SharedClients, reusing_client
 from airflow_openai_realtime.switchboard.server.feed.feed_hub import FeedHub
 from airflow_openai_realtime.switchboard.server.feed.polls import Polls

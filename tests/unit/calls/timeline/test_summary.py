@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.calls.timeline.entries import ASKED, NOTE, STOOD_BY, STOOD_DOWN, TimelineEntry, entry_of
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.states import EntryKind, Note
 
 START = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
 
@@ -16,12 +17,21 @@ def at(seconds: float) -> datetime:
 
 
 def stood_by(seconds: float, gap_seconds: float, **body: Any) -> TimelineEntry:
-    return entry_of(NOTE, at(seconds), STOOD_BY, seconds, what=STOOD_BY, lease="1", gap_seconds=gap_seconds, **body)
+    return entry_of(
+        EntryKind.NOTE,
+        at(seconds),
+        Note.STOOD_BY,
+        seconds,
+        what=Note.STOOD_BY,
+        lease="1",
+        gap_seconds=gap_seconds,
+        **body,
+    )
 
 
 def asked(tool_call_id: str) -> TimelineEntry:
-    body = {"what": ASKED, "tool_call_id": tool_call_id, "name": "look_up", "arguments": '{"day": "Monday"}'}
-    return entry_of(NOTE, at(3), ASKED, tool_call_id, **body)
+    body = {"what": Note.ASKED, "tool_call_id": tool_call_id, "name": "look_up", "arguments": '{"day": "Monday"}'}
+    return entry_of(EntryKind.NOTE, at(3), Note.ASKED, tool_call_id, **body)
 
 
 def test_a_switchboard_that_listened_was_attached_and_says_what_nobody_heard() -> None:
@@ -32,7 +42,7 @@ def test_a_switchboard_that_listened_was_attached_and_says_what_nobody_heard() -
 
 @pytest.mark.parametrize(("lease", "gap_seconds"), [("1", 0), ("2", 2.5)])
 def test_a_holder_that_was_there_meanwhile_has_missed_nothing(lease: str, gap_seconds: float) -> None:
-    stood_down = entry_of(NOTE, at(9), STOOD_DOWN, lease, what=STOOD_DOWN, lease=lease)
+    stood_down = entry_of(EntryKind.NOTE, at(9), Note.STOOD_DOWN, lease, what=Note.STOOD_DOWN, lease=lease)
     tally = Tally.of([stood_by(5, 2.5), stood_down])
     assert (tally.attachments, tally.gap_seconds) == (1, gap_seconds)
 

@@ -7,9 +7,10 @@ import pytest
 from tests.unit.conversation.talk import LOOK_UP, PLAN, START, Talk, call, error
 
 from airflow_openai_realtime.api.sideband import events
-from airflow_openai_realtime.calls.timeline.entries import NOTE, STOOD_BY, TimelineEntry, entry_of
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.conversation.rules.effects import HangUp, Keep, Refer, Report, Send
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.states import EntryKind, Note
 
 QUIET = ConversationPlan(end_call=False)
 
@@ -495,8 +496,8 @@ def test_an_earlier_holder_that_is_known_only_later_counts_as_well(is_attached: 
 
 
 def stood_by(seconds: float, gap_seconds: float) -> TimelineEntry:
-    body = {"what": STOOD_BY, "gap_seconds": gap_seconds, "lease": "1"}
-    return entry_of(NOTE, START + timedelta(seconds=seconds), STOOD_BY, 1, 1, **body)
+    body = {"what": Note.STOOD_BY, "gap_seconds": gap_seconds, "lease": "1"}
+    return entry_of(EntryKind.NOTE, START + timedelta(seconds=seconds), Note.STOOD_BY, 1, 1, **body)
 
 
 def test_after_the_switchboard_has_listened_the_gap_begins_where_it_is_known_to_have_heard() -> None:

@@ -8,8 +8,9 @@ import pytest
 from tests.unit.conversation.talk import PLAN, START, Talk, call
 
 from airflow_openai_realtime.api.sideband import events
-from airflow_openai_realtime.calls.timeline.entries import ASKED, NOTE, TimelineEntry, entry_of
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Keep, Refer, Report, RunFunction, ToolAnswer
+from airflow_openai_realtime.states import EntryKind, Note
 
 LISTENING = replace(PLAN, greeting=None)
 INVALID = ToolAnswer(
@@ -302,8 +303,8 @@ def test_a_transfer_that_was_asked_for_leaves_the_model_silent(status: str) -> N
 
 
 def asked(name: str, tool_call_id: str = "call_1", arguments: str = "{}") -> TimelineEntry:
-    body = {"what": ASKED, "tool_call_id": tool_call_id, "name": name, "arguments": arguments}
-    return entry_of(NOTE, START, ASKED, tool_call_id, **body)
+    body = {"what": Note.ASKED, "tool_call_id": tool_call_id, "name": name, "arguments": arguments}
+    return entry_of(EntryKind.NOTE, START, Note.ASKED, tool_call_id, **body)
 
 
 def test_a_tool_that_the_model_called_while_nobody_held_the_call_is_run_by_the_next_holder() -> None:

@@ -13,11 +13,11 @@ import tenacity
 from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
-from airflow_openai_realtime.calls.errors import MoveRefused
 from airflow_openai_realtime.exceptions import (
     ClaimLost,
     ConfigurationError,
     InvalidInput,
+    MoveRefused,
     SwitchboardRefused,
     SwitchboardUnreachable,
     UnknownCall,

@@ -10,7 +10,8 @@ import pytest
 from tests.unit.switchboard.support import START, Switchboard, a_call
 
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.errors import HAS_ANOTHER, MoveRefused
+from airflow_openai_realtime.exceptions import MoveRefused
+from airflow_openai_realtime.states import RefusalCode
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store.call_rows import SoleCall
 
@@ -53,7 +54,7 @@ async def test_a_sole_claimant_gets_no_second_call_while_its_first_is_open(switc
         await client.announce("rtc_1", "me", 60, True)
         with pytest.raises(MoveRefused) as error:
             await client.announce("rtc_2", "me", 60, True)
-        assert error.value.code == HAS_ANOTHER
+        assert error.value.code == RefusalCode.HAS_ANOTHER
         assert (await client.call("rtc_2")).state == "ringing"
         assert (await client.announce("rtc_1", "me", 60, True)).asked_before is True
         assert (await client.announce("rtc_2", "you", 60, True)).asked_before is False
@@ -100,4 +101,4 @@ def test_of_many_at_once_with_the_same_claimant_one_gets_a_call(store: Store) ->
     for thread in threads:
         thread.join()
     assert len(got) == 1
-    assert refused == [HAS_ANOTHER] * 7
+    assert refused == [RefusalCode.HAS_ANOTHER] * 7

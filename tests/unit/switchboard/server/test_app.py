@@ -8,9 +8,9 @@ import pytest
 from tests.unit.switchboard.routes import PUBLIC, every_route
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, Switchboard, a_line, running, until
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.store import Store
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.store.feed_rows import FeedPage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_openai_realtime.api.webhooks import IncomingCall
-from airflow_openai_realtime.calls.call import MISSED, RINGING
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.server.store import NewCall
 
 
@@ -27,7 +27,7 @@ def new_call(
         line=line,
         call_id=event.call_id,
         webhook_id=webhook_id,
-        state=MISSED if is_late else RINGING,
+        state=CallState.MISSED if is_late else CallState.RINGING,
         from_number=event.from_number,
         to_number=event.to_number,
         headers=joined_headers(event.sip_headers),

@@ -16,10 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from airflow_openai_realtime.calls.errors import LinesUnavailable, TooManyLookups
 from airflow_openai_realtime.calls.line_settings import is_line_name
 from airflow_openai_realtime.calls.lines import Line, Lines
-from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.exceptions import ConfigurationError, LinesUnavailable, TooManyLookups
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.executor import Threads
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings

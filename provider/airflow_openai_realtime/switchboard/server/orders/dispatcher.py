@@ -16,9 +16,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.errors import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.order import StandingOrder, choose
+from airflow_openai_realtime.exceptions import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.orders.order_answering import OrderAnswering

@@ -15,10 +15,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.order import ACCEPT, StandingOrder
-from airflow_openai_realtime.exceptions import CallError, InvalidInput, OpenAIRealtimeError
+from airflow_openai_realtime.exceptions import CallError, InvalidInput, OpenAIRealtimeError, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
 from airflow_openai_realtime.switchboard.server.orders.greeting import greet
 from airflow_openai_realtime.switchboard.server.orders.order_execution import OrderExecution

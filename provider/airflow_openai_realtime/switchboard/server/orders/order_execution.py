@@ -18,27 +18,18 @@ from typing import Any
 
 from airflow_openai_realtime.api.client import AsyncCallsClient, HangUpResult
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.acceptance import (
-    ACCEPT_FAILED,
-    DECIDED_ELSEWHERE,
-    GONE,
-    AcceptanceRules,
-    Step,
-    run_steps_async,
-)
-from airflow_openai_realtime.calls.call import ACCEPTED, Announcement, SwitchboardCall
-from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.calls.acceptance import AcceptanceRules, Step, run_steps_async
+from airflow_openai_realtime.calls.call import Announcement, SwitchboardCall
 from airflow_openai_realtime.calls.order import StandingOrder
 from airflow_openai_realtime.calls.transitions import Change
-from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallError, CallGone
+from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallError, CallGone, StoreUnavailable
+from airflow_openai_realtime.states import CallState, EndReason
 from airflow_openai_realtime.switchboard.server.orders.prepared_answers import PreparedAnswer
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.executor import Threads
 from airflow_openai_realtime.switchboard.server.store import Store
 
 log = logging.getLogger(__name__)
-
-REJECT_FAILED = "reject_failed"
 
 
 @dataclass
@@ -91,9 +82,9 @@ class OrderExecution:
         One that still rings is given back to others. One that may have been accepted is hung up.
         """
         if self.call.expires_at > self.now() and await self._is_surely_not_live():
-            await self._give_back(ACCEPT_FAILED)
+            await self._give_back(EndReason.ACCEPT_FAILED)
         else:
-            await run_steps_async(self._rules().undoing(ACCEPT_FAILED), self._perform)
+            await run_steps_async(self._rules().undoing(EndReason.ACCEPT_FAILED), self._perform)
 
     async def _is_surely_not_live(self) -> bool:
         if not self.is_resumed:
@@ -119,16 +110,16 @@ class OrderExecution:
             await self.client.reject(self.call.call_id, status_code)
         except CallGone as error:
             may_be_ours = self.is_resumed or error.may_have_happened
-            await self._ended(GONE, too_late_for=None if may_be_ours else self._claimant)
+            await self._ended(EndReason.GONE, too_late_for=None if may_be_ours else self._claimant)
         except CallAlreadyDecided:
             # From then on the reaper may have declined it.
             if not self.is_resumed and self.now() < now + timedelta(seconds=seconds):
-                await self._ended(DECIDED_ELSEWHERE, too_late_for=self._claimant)
+                await self._ended(EndReason.DECIDED_ELSEWHERE, too_late_for=self._claimant)
                 raise
             await self._rejected(status_code)
         except CallError as error:
             if not (self.is_resumed or error.may_have_happened):
-                await self._give_back(REJECT_FAILED)
+                await self._give_back(EndReason.REJECT_FAILED)
             raise
         else:
             await self._rejected(status_code)
@@ -194,7 +185,7 @@ class OrderExecution:
 
     def _is_other_owners(self, call: SwitchboardCall) -> bool:
         """Whether a worker that resumed had the call accepted, and somebody took it over: it is no affair of ours."""
-        return call.state == ACCEPTED and call.claimed_by != self.call.claimed_by
+        return call.state == CallState.ACCEPTED and call.claimed_by != self.call.claimed_by
 
     async def _found(self) -> SwitchboardCall:
         return await self.threads.run(self.store.calls.find, self.call.line, self.call.call_id)

@@ -13,14 +13,14 @@ from starlette.requests import Request
 from airflow_openai_realtime import __version__
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.call import CALL_STATES, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import CLAIMANT_PREFIX, ORDER_NAME
 from airflow_openai_realtime.calls.transitions import Change
-from airflow_openai_realtime.calls.witnesses import Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import InvalidInput
-from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, LONGEST_WAIT_SECONDS
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, LONGEST_WAIT_SECONDS, CallState, Witness
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import Service, service_of
@@ -132,11 +132,11 @@ async def list_calls(
     """Calls as they are now, or, with ``after``, those that changed since; see the client's ``calls``."""
     service = service_of(request)
     if after is None:
-        by_default = CALL_STATES if claimed_by else (RINGING,)
+        by_default = tuple(CallState) if claimed_by else (CallState.RINGING,)
         wanted = CallFilter(_states(state) or by_default, claimed_by)
         page = await service.polls.current(line.name, wanted, limit)
     else:
-        wanted = CallFilter(_states(state) or CALL_STATES, claimed_by)
+        wanted = CallFilter(_states(state) or tuple(CallState), claimed_by)
         wait = min(wait, service.settings.long_poll_seconds)
         page = await service.polls.changes(line.name, wanted, Cursor.parse(after), wait)
     return {"calls": [call.to_dict() for call in page.calls], "cursor": page.cursor}
@@ -361,9 +361,9 @@ def _states(text: str | None) -> tuple[str, ...]:
     :raises InvalidInput: One is no state.
     """
     if text in (None, "", "all"):
-        return CALL_STATES if text == "all" else ()
+        return tuple(CallState) if text == "all" else ()
     named = tuple(part.strip() for part in str(text).split(","))
-    unknown = [state for state in named if state not in CALL_STATES]
+    unknown = [state for state in named if state not in tuple(CallState)]
     if unknown:
-        raise InvalidInput(f"state must be {', '.join(CALL_STATES)} or all; several separated by commas", field="state")
+        raise InvalidInput(f"state must be {', '.join(CallState)} or all; several separated by commas", field="state")
     return named

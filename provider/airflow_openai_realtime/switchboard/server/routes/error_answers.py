@@ -11,8 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from airflow_openai_realtime.calls.errors import MoveRefused, TooManyLookups
-from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, SwitchboardUnreachable, UnknownCall
+from airflow_openai_realtime.exceptions import (
+    ConversationSuperseded,
+    InvalidInput,
+    MoveRefused,
+    SwitchboardUnreachable,
+    TooManyLookups,
+    UnknownCall,
+)
 from airflow_openai_realtime.switchboard.server.feed.polls import TooManyPolls
 
 log = logging.getLogger(__name__)

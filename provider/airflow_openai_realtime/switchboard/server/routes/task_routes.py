@@ -11,14 +11,12 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.errors import MoveRefused
 from airflow_openai_realtime.calls.kept_result import result_without_end
 from airflow_openai_realtime.calls.lines import Line
-from airflow_openai_realtime.calls.result import CallResult, Outcome
+from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskReference, TaskState
-from airflow_openai_realtime.calls.witnesses import KILLED
-from airflow_openai_realtime.exceptions import UnknownCall
-from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
+from airflow_openai_realtime.exceptions import MoveRefused, UnknownCall
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, EndReason, Outcome
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, By, end_call, move_call
 from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
@@ -88,7 +86,7 @@ async def task_stopped(request: Request, line: CallerLine, body: StoppedTask) ->
         state = await service.threads.run(service.task_states, body.reference)
     seconds = body.end_after(state)
     if seconds is not None:
-        await end_call(request, line, body.call_id, reason=KILLED, by=body.by, after_seconds=seconds)
+        await end_call(request, line, body.call_id, reason=EndReason.KILLED, by=body.by, after_seconds=seconds)
         if seconds > 0 and body.generation and await _has_later_holder(request, line, body):
             # A next try that was quicker than this request took the call up before it.
             claim = partial(moves.claim, claimant=body.by, now=service.now())
@@ -131,11 +129,11 @@ async def _result_of(request: Request, line: Line, task: TaskReference, call_id:
     """The result of a call that was killed with this task; that of a task that had no call says no more than that."""
     service = service_of(request)
     if call_id is None:
-        unanswered = CallResult("", line.name, Outcome.KILLED.value, KILLED, ended_at=service.now())
+        unanswered = CallResult("", line.name, Outcome.KILLED.value, EndReason.KILLED, ended_at=service.now())
         return {**unanswered.to_dict(), "call_id": None}
     call = await service.threads.run(service.store.calls.find, line.name, call_id)
     killed_by = f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}"
-    if not call.is_over or call.end_reason != KILLED or killed_by not in (call.end_wanted_by, call.ended_by):
+    if not call.is_over or call.end_reason != EndReason.KILLED or killed_by not in (call.end_wanted_by, call.ended_by):
         return None
     try:
         kept = await service.threads.run(service.store.conversations.find, line.name, call_id)

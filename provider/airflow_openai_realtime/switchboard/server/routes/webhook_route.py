@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from airflow_openai_realtime.api.webhooks import parse_event, verify_webhook
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.lines import Line
-from airflow_openai_realtime.exceptions import WebhookVerificationError
+from airflow_openai_realtime.exceptions import StoreUnavailable, WebhookVerificationError
 from airflow_openai_realtime.switchboard.server.intake.deliveries import new_call
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import DELIVERIES, NO_LINE, REJECTIONS

@@ -18,9 +18,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from airflow_openai_realtime.api.sideband import connection as sideband
-from airflow_openai_realtime.calls.errors import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
+from airflow_openai_realtime.exceptions import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import STANDBY_ACTIONS, Counters

@@ -13,21 +13,10 @@ from typing import Any
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.api.sideband.fields import nested, text_or_none
-from airflow_openai_realtime.calls.timeline.entries import (
-    AGENT,
-    ASKED,
-    CALLER,
-    NOTE,
-    STOOD_BY,
-    STOOD_DOWN,
-    USAGE,
-    TimelineEntry,
-    entry_of,
-    is_small,
-    key_of,
-)
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of, is_small, key_of
 from airflow_openai_realtime.calls.timeline.listening import Listening
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.states import EntryKind, Note
 
 MOST_WAITING = 2_000
 """So many entries wait for the store; of more, the oldest that only say what was said are dropped."""
@@ -98,7 +87,9 @@ class StandbyHearing:
     def stood_down(self, now: datetime) -> None:
         """Take in that the holder's process came back: it has heard what was counted as missed."""
         if self._attachments:
-            self._keep(entry_of(NOTE, now, STOOD_DOWN, self._lease, what=STOOD_DOWN, lease=self._lease))
+            self._keep(
+                entry_of(EntryKind.NOTE, now, Note.STOOD_DOWN, self._lease, what=Note.STOOD_DOWN, lease=self._lease)
+            )
 
     def _begin(self, event: events.SidebandEvent, now: datetime) -> None:
         self._is_open = True
@@ -106,14 +97,14 @@ class StandbyHearing:
         session: Mapping[str, Any] = event.session if isinstance(event, events.SessionCreated) else {}
         transcription = nested(nested(nested(session, "audio"), "input"), "transcription")
         body = {
-            "what": STOOD_BY,
+            "what": Note.STOOD_BY,
             "lease": self._lease,
             "session_id": event.session_id if isinstance(event, events.SessionCreated) else None,
             "model": text_or_none(session, "model"),
             "transcription_model": text_or_none(transcription, "model"),
             "gap_seconds": round(max(0.0, (now - self._unheard_since).total_seconds()), 3),
         }
-        self._keep(entry_of(NOTE, now, STOOD_BY, self._lease, self._attachments, **body))
+        self._keep(entry_of(EntryKind.NOTE, now, Note.STOOD_BY, self._lease, self._attachments, **body))
 
     def _asked(self, event: events.ResponseDone, now: datetime) -> None:
         """Note the tools that a response calls; what it began to call and was cut off is none."""
@@ -124,8 +115,8 @@ class StandbyHearing:
         for call in calls:
             # Whole or not at all: whoever runs it reads them.
             arguments = call.arguments if is_small(call.arguments) else ""
-            body = {"what": ASKED, "tool_call_id": call.tool_call_id, "name": call.name, "arguments": arguments}
-            self._keep(TimelineEntry(key_of(NOTE, ASKED, call.tool_call_id), NOTE, now, body))
+            body = {"what": Note.ASKED, "tool_call_id": call.tool_call_id, "name": call.name, "arguments": arguments}
+            self._keep(TimelineEntry(key_of(EntryKind.NOTE, Note.ASKED, call.tool_call_id), EntryKind.NOTE, now, body))
 
     def _keep(self, entry: TimelineEntry) -> None:
         try:
@@ -133,6 +124,6 @@ class StandbyHearing:
         except InvalidInput:
             return  # an event that is odd beyond what a timeline takes
         if len(self._waiting) >= MOST_WAITING:
-            said = (each for each in self._waiting if each.kind in (CALLER, AGENT, USAGE))
+            said = (each for each in self._waiting if each.kind in (EntryKind.CALLER, EntryKind.AGENT, EntryKind.USAGE))
             self._waiting.remove(next(said, self._waiting[0]))
         self._waiting.append(checked)

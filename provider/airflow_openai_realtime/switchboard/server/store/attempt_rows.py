@@ -14,16 +14,9 @@ from sqlalchemy import Connection, Row, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from airflow_openai_realtime.api.phone_numbers import canonical_number
-from airflow_openai_realtime.calls.call import (
-    ATTEMPT_MOVES,
-    DIALING,
-    ENDED,
-    REFUSED_OUTCOME,
-    RESERVED,
-    Attempt,
-)
-from airflow_openai_realtime.calls.errors import ATTEMPT_MOVED, MoveRefused
-from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
+from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, Attempt
+from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, UnknownCall
+from airflow_openai_realtime.states import AttemptOutcome, AttemptState, RefusalCode
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts
 
@@ -68,7 +61,7 @@ class Attempts:
         row: dict[str, Any] = {
             **key,
             "attempt_id": str(uuid.uuid4()),
-            "state": RESERVED,
+            "state": AttemptState.RESERVED,
             "correlation_id": secrets.token_hex(16),
             "to_number": to_number,
             "claimant": claimant,
@@ -86,9 +79,9 @@ class Attempts:
         return Attempt(**stored, created=True)
 
     def _handed_over(self, found: Attempt, claimant: str | None) -> Attempt:
-        if claimant is None or found.state != RESERVED or found.claimant == claimant:
+        if claimant is None or found.state != AttemptState.RESERVED or found.claimant == claimant:
             return found
-        same = (attempts.c.attempt_id == found.attempt_id) & (attempts.c.state == RESERVED)
+        same = (attempts.c.attempt_id == found.attempt_id) & (attempts.c.state == AttemptState.RESERVED)
         update = attempts.update().where(same).values(claimant=claimant)
         self._database.write(lambda connection: connection.execute(update))
         return replace(found, claimant=claimant)
@@ -123,10 +116,10 @@ class Attempts:
         if to_state not in ATTEMPT_MOVES.get(from_state, ()):
             raise InvalidInput(f"an attempt cannot move from {from_state} to {to_state}", field="to_state")
         same = (attempts.c.line == line) & (attempts.c.attempt_id == attempt_id) & (attempts.c.state == from_state)
-        if (from_state, to_state) == (ENDED, DIALING):
+        if (from_state, to_state) == (AttemptState.ENDED, AttemptState.DIALING):
             # Nothing was dialed, and this is another number than the one refused.
             same &= attempts.c.carrier_call_id.is_(None) & attempts.c.call_id.is_(None)
-            same &= attempts.c.outcome == REFUSED_OUTCOME
+            same &= attempts.c.outcome == AttemptOutcome.FAILED
             same &= attempts.c.to_number != values.get("to_number", "")
             values = {**values, "outcome": None, "detail": None}
         update = attempts.update().where(same).values(**values, state=to_state, owner=owner, updated_at=now)
@@ -138,7 +131,7 @@ class Attempts:
                 return found
             raise MoveRefused(
                 f"attempt {attempt_id} is {found.state}, not {from_state}: somebody else moved it on",
-                code=ATTEMPT_MOVED,
+                code=RefusalCode.ATTEMPT_MOVED,
             )
 
         return self._database.write(work)

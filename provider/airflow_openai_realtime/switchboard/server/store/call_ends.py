@@ -15,16 +15,16 @@ from sqlalchemy import Connection, and_, or_, select
 
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.api.untrusted import read_stored
-from airflow_openai_realtime.calls.acceptance import ACCEPT_FAILED
-from airflow_openai_realtime.calls.call import ENDED, OPEN_CALL_STATES, REJECTED, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.kept_result import result_without_end, standing_account
 from airflow_openai_realtime.calls.outcome import restated
 from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.saved_conversation import MOST_RESULT_BYTES, Conversation
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, as_json
 from airflow_openai_realtime.calls.transitions import told_by
-from airflow_openai_realtime.calls.witnesses import KILLED, kept_account
+from airflow_openai_realtime.calls.witnesses import kept_account
 from airflow_openai_realtime.exceptions import InvalidInput
+from airflow_openai_realtime.states import OPEN_CALL_STATES, AttemptState, CallState, EndReason
 from airflow_openai_realtime.switchboard.server.store.processes import NOBODY
 from airflow_openai_realtime.switchboard.server.store.schema.tables import (
     attempts,
@@ -59,7 +59,7 @@ def settle(connection: Connection, call: SwitchboardCall, now: datetime) -> None
     row = lock_conversation(connection, call.line, call.call_id)
     if row is not None and row.finished_at is not None:
         restate(connection, call, row)
-    elif row is not None and call.end_reason == KILLED and not _has_holder(connection, row, now):
+    elif row is not None and call.end_reason == EndReason.KILLED and not _has_holder(connection, row, now):
         call = write_result(connection, call, row, now)
     end_attempt(connection, call, now)
 
@@ -111,26 +111,26 @@ def end_attempt(connection: Connection, call: SwitchboardCall, now: datetime) ->
     its_own = attempts.c.call_id == call.call_id
     if correlation_id:
         its_own = or_(its_own, attempts.c.correlation_id == correlation_id)
-    open_row = attempts.c.state != ENDED
+    open_row = attempts.c.state != AttemptState.ENDED
     # That it was answered is known before it is over; that it was killed only then.
     refined = and_(attempts.c.outcome == ANSWERED, attempts.c.outcome != outcome)
     update = (
         attempts.update()
         .where(attempts.c.line == call.line, its_own, or_(open_row, refined))
-        .values(state=ENDED, outcome=outcome, call_id=call.call_id, owner="switchboard", updated_at=now)
+        .values(state=AttemptState.ENDED, outcome=outcome, call_id=call.call_id, owner="switchboard", updated_at=now)
     )
     connection.execute(update)
 
 
 def ledger_outcome(call: SwitchboardCall) -> str:
     """What became of a placed call that came in, in the ledger's words."""
-    if call.end_reason == KILLED:
-        return KILLED
-    if call.state == REJECTED:
+    if call.end_reason == EndReason.KILLED:
+        return EndReason.KILLED
+    if call.state == CallState.REJECTED:
         return "rejected"
     if call.accepted_at is not None:
         return ANSWERED
-    return "failed" if call.end_reason == ACCEPT_FAILED else "gone"
+    return "failed" if call.end_reason == EndReason.ACCEPT_FAILED else "gone"
 
 
 def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: datetime) -> SwitchboardCall:
@@ -143,7 +143,7 @@ def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: d
     """
     conversation = read_conversation(connection, row)
     account = standing_account(call, conversation)
-    if account is not None and account != kept_account(call) and call.state == ENDED:
+    if account is not None and account != kept_account(call) and call.state == CallState.ENDED:
         told = told_by(account)
         same_call = (calls.c.line == call.line) & (calls.c.call_id == call.call_id)
         connection.execute(calls.update().where(same_call).values({**told, "version": calls.c.version + 1}))
@@ -164,7 +164,7 @@ def without_result(connection: Connection, now: datetime) -> list[tuple[str, str
         conversations.c.process.is_not(None),
         or_(processes.c.seen_at.is_(None), processes.c.seen_at <= now - SILENT),
     )
-    is_killed = and_(calls.c.end_reason == KILLED, or_(is_gone, calls.c.ended_at <= now - KILLED_LATE))
+    is_killed = and_(calls.c.end_reason == EndReason.KILLED, or_(is_gone, calls.c.ended_at <= now - KILLED_LATE))
     query = (
         select(calls.c.line, calls.c.call_id)
         .select_from(conversations.join(calls, same_call).outerjoin(processes, same_process))

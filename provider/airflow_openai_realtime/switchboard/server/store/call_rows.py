@@ -13,19 +13,11 @@ from sqlalchemy import Connection, Select, func, or_, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
-from airflow_openai_realtime.calls.call import (
-    ACCEPTED,
-    CALL_STATES,
-    CLAIMED,
-    MISSED,
-    RINGING,
-    CallPage,
-    SwitchboardCall,
-)
-from airflow_openai_realtime.calls.errors import HAS_ANOTHER, MoveRefused, StoreUnavailable
+from airflow_openai_realtime.calls.call import CallPage, SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.transitions import Change
-from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.exceptions import MoveRefused, StoreUnavailable, UnknownCall
+from airflow_openai_realtime.states import CallState, RefusalCode
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.store.attempt_rows import note_calls
 from airflow_openai_realtime.switchboard.server.store.call_ends import lock_conversation, settle
@@ -56,7 +48,7 @@ class NewCall:
     received_at: datetime
     expires_at: datetime
     webhook_id: str | None = None
-    state: str = RINGING
+    state: str = CallState.RINGING
     from_number: str | None = field(default=None, repr=False)
     to_number: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -74,7 +66,7 @@ class CallFilter:
     :param call_ids: Only these.
     """
 
-    states: tuple[str, ...] = CALL_STATES
+    states: tuple[str, ...] = tuple(CallState)
     claimed_by: str | None = None
     call_ids: tuple[str, ...] | None = None
 
@@ -174,11 +166,11 @@ class Calls:
         by_state = (
             select(calls.c.state, func.count().label("amount")).where(calls.c.line == line).group_by(calls.c.state)
         )
-        oldest = select(func.min(calls.c.received_at)).where(calls.c.line == line, calls.c.state == RINGING)
+        oldest = select(func.min(calls.c.received_at)).where(calls.c.line == line, calls.c.state == CallState.RINGING)
 
         def work(connection: Connection) -> tuple[dict[str, int], datetime | None]:
             found = {row.state: row.amount for row in connection.execute(by_state)}
-            return {state: found.get(state, 0) for state in CALL_STATES}, connection.execute(oldest).scalar()
+            return {state: found.get(state, 0) for state in CallState}, connection.execute(oldest).scalar()
 
         return self._database.read(work)
 
@@ -330,23 +322,25 @@ def _require_no_other(connection: Connection, dialect: str, line: str, call_id: 
         calls.c.line == line,
         calls.c.claimed_by == sole.claimant,
         calls.c.call_id != call_id,
-        calls.c.state.in_((CLAIMED, ACCEPTED)),
+        calls.c.state.in_((CallState.CLAIMED, CallState.ACCEPTED)),
     )
     if dialect in ("mysql", "mariadb"):
         others = others.with_for_update()
     if any(sole.match is None or sole.match.meets(read_call(row)) for row in connection.execute(others)):
         raise MoveRefused(
-            f"call {call_id} is not for a claimant that has another open call", code=HAS_ANOTHER, call_id=call_id
+            f"call {call_id} is not for a claimant that has another open call",
+            code=RefusalCode.HAS_ANOTHER,
+            call_id=call_id,
         )
 
 
 def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
     query = select(*CALL_FIELDS).where(calls.c.line == line)
-    if set(wanted.states) != set(CALL_STATES):
+    if set(wanted.states) != set(CallState):
         query = query.where(calls.c.state.in_(wanted.states))
-    if RINGING in wanted.states and MISSED not in wanted.states:
+    if CallState.RINGING in wanted.states and CallState.MISSED not in wanted.states:
         # One that rang out is missed, though the reaper has not been there yet.
-        query = query.where(or_(calls.c.state != RINGING, calls.c.expires_at > now))
+        query = query.where(or_(calls.c.state != CallState.RINGING, calls.c.expires_at > now))
     if wanted.claimed_by is not None:
         query = query.where(calls.c.claimed_by == wanted.claimed_by)
     if wanted.call_ids is not None:

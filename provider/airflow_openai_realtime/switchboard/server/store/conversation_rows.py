@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
-from airflow_openai_realtime.calls.errors import FINISHED, SUPERSEDED
 from airflow_openai_realtime.calls.saved_conversation import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import (
     TimelineEntry,
@@ -24,6 +23,7 @@ from airflow_openai_realtime.exceptions import (
     OpenAIRealtimeError,
     UnknownCall,
 )
+from airflow_openai_realtime.states import RefusalCode
 from airflow_openai_realtime.switchboard.server.store.call_ends import read_conversation, restated_result
 from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
 from airflow_openai_realtime.switchboard.server.store.processes import give_up, held_by, left, saw
@@ -243,13 +243,13 @@ def _required(row: Any, line: str, call_id: str) -> Any:
 def _require_holder(row: Any, generation: int) -> None:
     if row.finished_at is not None:
         raise ConversationSuperseded(
-            f"the conversation of call {row.call_id} is finished", code=FINISHED, call_id=row.call_id
+            f"the conversation of call {row.call_id} is finished", code=RefusalCode.FINISHED, call_id=row.call_id
         )
     if row.generation != generation:
         raise ConversationSuperseded(
             f"the conversation of call {row.call_id} was opened again (generation {row.generation}, not {generation}): "
             "leave it to whoever opened it",
-            code=SUPERSEDED,
+            code=RefusalCode.SUPERSEDED,
             call_id=row.call_id,
         )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, or_, select, text, tuple_
 
-from airflow_openai_realtime.calls.call import CALL_STATES, OPEN_CALL_STATES
+from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
 from airflow_openai_realtime.switchboard.server.feed.cursors import WIDEST_LOOK_BACK
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import (
@@ -20,7 +20,7 @@ from airflow_openai_realtime.switchboard.server.store.schema.tables import (
     timeline,
 )
 
-_FINAL_STATES = tuple(state for state in CALL_STATES if state not in OPEN_CALL_STATES)
+_FINAL_STATES = tuple(state for state in CallState if state not in OPEN_CALL_STATES)
 _LOCK_NUMBER = 0x6F72_7264  # "orrd"
 _LOCK_NAME = "openai_realtime_retention"
 

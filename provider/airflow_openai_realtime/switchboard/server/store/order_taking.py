@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, select, tuple_
 
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.call import CLAIMED, RINGING, SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.order import (
     ACCEPT,
     OrderAnswer,
@@ -28,6 +28,7 @@ from airflow_openai_realtime.calls.order import (
     claimant_of_order,
     order_of_claimant,
 )
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.server.store.call_rows import (
     CALL_FIELDS,
     NewCall,
@@ -112,7 +113,7 @@ class OrderTaking:
             lease = {"order_lease_until": now + timedelta(seconds=lease_seconds)}
             for each in new:
                 key, call = (each.line, each.call_id), as_call(each)
-                rings = each.state == RINGING and each.expires_at > now
+                rings = each.state == CallState.RINGING and each.expires_at > now
                 order = choose(orders_of.get(each.line, ()), call, now) if rings else None
                 if order is not None and order.uses_left is not None:
                     limited.add(key)
@@ -185,12 +186,12 @@ class OrderTaking:
         """Keep the lease on calls that this worker is busy with."""
         until = now + timedelta(seconds=lease_seconds)
         theirs = (tuple_(calls.c.line, calls.c.call_id).in_(list(keys)), calls.c.order_lease_until.is_not(None))
-        lease = calls.update().where(*theirs, calls.c.state == CLAIMED).values(order_lease_until=until)
+        lease = calls.update().where(*theirs, calls.c.state == CallState.CLAIMED).values(order_lease_until=until)
         self._database.write(lambda connection: connection.execute(lease).rowcount)
 
     def release(self, key: CallKey) -> None:
         """Let nobody try again: if the call is not over, the reaper ends it at its time."""
-        lease = calls.update().where(*_is(key), calls.c.state == CLAIMED).values(order_lease_until=None)
+        lease = calls.update().where(*_is(key), calls.c.state == CallState.CLAIMED).values(order_lease_until=None)
         self._database.write(lambda connection: connection.execute(lease).rowcount)
 
     def give_back(
@@ -220,7 +221,7 @@ class OrderTaking:
                 return None
             if order is not None:
                 _use(connection, call.line, order, +1)
-            append(connection, [(call.line, call.call_id, RINGING)], now)
+            append(connection, [(call.line, call.call_id, CallState.RINGING)], now)
             return replace(found, **change.values)
 
         return self._database.write(work)
@@ -244,7 +245,7 @@ class OrderTaking:
             won = _take_one(connection, call, row.version, of_line[call.line], now, lease_seconds, failed)
             if won is not None:
                 taken.append(TakenCall(*won, answers.get(won[1].revision)))
-        append(connection, [(each.call.line, each.call.call_id, CLAIMED) for each in taken], now)
+        append(connection, [(each.call.line, each.call.call_id, CallState.CLAIMED) for each in taken], now)
         return taken
 
     def _read_orders(
@@ -325,8 +326,8 @@ def _is(key: CallKey) -> tuple[ColumnElement[bool], ...]:
 
 
 def _rings(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (calls.c.state == RINGING, calls.c.expires_at > now)
+    return (calls.c.state == CallState.RINGING, calls.c.expires_at > now)
 
 
 def _is_abandoned(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (calls.c.state == CLAIMED, calls.c.order_lease_until <= now)
+    return (calls.c.state == CallState.CLAIMED, calls.c.order_lease_until <= now)

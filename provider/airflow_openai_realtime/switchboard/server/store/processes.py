@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from airflow_openai_realtime.calls.call import ACCEPTED
-from airflow_openai_realtime.calls.timeline.entries import ATTACHED, NOTE, key_of
+from airflow_openai_realtime.calls.timeline.entries import key_of
+from airflow_openai_realtime.states import CallState, EntryKind, Note
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations, processes
 from airflow_openai_realtime.switchboard.server.store.timeline_rows import known_keys
 
@@ -30,7 +30,7 @@ def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
 
 def held_by(connection: Connection, line: str, process: str) -> list[str]:
     """Ids of the live calls whose conversations a process holds."""
-    live = select(calls.c.call_id).where(calls.c.line == line, calls.c.state == ACCEPTED)
+    live = select(calls.c.call_id).where(calls.c.line == line, calls.c.state == CallState.ACCEPTED)
     query = select(conversations.c.call_id).where(
         conversations.c.line == line,
         conversations.c.call_id.in_(live),
@@ -61,4 +61,4 @@ def left(connection: Connection, line: str, process: str) -> None:
 
 def attached_key(generation: int) -> str:
     """The key of the note that a holder writes when it is attached first."""
-    return key_of(NOTE, ATTACHED, generation, 1)
+    return key_of(EntryKind.NOTE, Note.ATTACHED, generation, 1)

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from airflow_openai_realtime.calls.call import ACCEPTED, CLAIMED, OPEN_CALL_STATES, RINGING
-from airflow_openai_realtime.calls.witnesses import LIMIT, MAX_DURATION, Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
+from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState, EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.server.store.call_ends import lock_conversation, without_result, write_result
 from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
@@ -40,8 +40,8 @@ class OverdueCall:
     state: str
     due_at: datetime
     tries: int
-    reason: str = MAX_DURATION
-    by: str = LIMIT
+    reason: str = EndReason.MAX_DURATION
+    by: str = EndedBy.LIMIT
     status_code: int | None = None
     may_be_accepted: bool = True
     maybe_hung_up: bool = False
@@ -127,7 +127,7 @@ class Reaping:
         query = (
             select(calls.c.line, calls.c.call_id)
             .where(
-                calls.c.state == CLAIMED,
+                calls.c.state == CallState.CLAIMED,
                 calls.c.hangup_at.is_(None),
                 calls.c.order_lease_until.is_(None),
                 calls.c.expires_at > now,
@@ -145,8 +145,8 @@ class Reaping:
             select(calls.c.line, calls.c.call_id)
             .where(
                 or_(
-                    and_(calls.c.state == RINGING, calls.c.expires_at <= now),
-                    and_(calls.c.state == CLAIMED, calls.c.hangup_at.is_(None), calls.c.expires_at <= late),
+                    and_(calls.c.state == CallState.RINGING, calls.c.expires_at <= now),
+                    and_(calls.c.state == CallState.CLAIMED, calls.c.hangup_at.is_(None), calls.c.expires_at <= late),
                 )
             )
             .order_by(calls.c.expires_at)
@@ -175,8 +175,8 @@ def _read(row: Any, now: datetime) -> OverdueCall:
         state=row.state,
         due_at=row.end_due_at if is_wanted else row.hangup_at,
         tries=row.hangup_tries,
-        reason=row.end_wanted if is_wanted else MAX_DURATION,
-        by=row.end_wanted_by if is_wanted else LIMIT,
+        reason=row.end_wanted if is_wanted else EndReason.MAX_DURATION,
+        by=row.end_wanted_by if is_wanted else EndedBy.LIMIT,
         status_code=row.status_code,
         may_be_accepted=row.hangup_at is not None,
         maybe_hung_up=row.hangup_sent_at is not None,
@@ -205,7 +205,7 @@ def _is_wanted(now: datetime) -> ColumnElement[bool]:
 
 
 def _is_past_its_time(now: datetime) -> ColumnElement[bool]:
-    return and_(calls.c.state.in_((CLAIMED, ACCEPTED)), calls.c.hangup_at <= now)
+    return and_(calls.c.state.in_((CallState.CLAIMED, CallState.ACCEPTED)), calls.c.hangup_at <= now)
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, not_, or_, select, tuple_
 
-from airflow_openai_realtime.calls.call import CALL_STATES, OPEN_CALL_STATES
 from airflow_openai_realtime.calls.recent import (
     MOST_LIVE,
     UNDER_WAY,
@@ -21,12 +20,13 @@ from airflow_openai_realtime.calls.recent import (
     UnreachedAttempt,
     page_of,
 )
+from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
 from airflow_openai_realtime.switchboard.server.store.attempt_rows import attempts_of_calls, read_attempt
 from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, calls, conversations, processes
 
-_FINAL_STATES = tuple(state for state in CALL_STATES if state not in OPEN_CALL_STATES)
+_FINAL_STATES = tuple(state for state in CallState if state not in OPEN_CALL_STATES)
 _SUMMARY = tuple(name for name in ConversationSummary.__dataclass_fields__ if name != "seen_at")
 _FIELDS = [
     *CALL_FIELDS,

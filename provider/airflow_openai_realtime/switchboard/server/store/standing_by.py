@@ -17,8 +17,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, false, func, or_, select
 
-from airflow_openai_realtime.calls.call import ACCEPTED
-from airflow_openai_realtime.calls.timeline.entries import KEY, TimelineEntry, check_entries
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, check_entries
+from airflow_openai_realtime.states import CallState, EntryKind
 from airflow_openai_realtime.switchboard.server.store.processes import attached_key
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations, processes, timeline
@@ -154,7 +154,7 @@ class StandingBy:
             select(conversations.c.line, conversations.c.call_id)
             .select_from(calls.join(conversations, same_call).outerjoin(processes, same_process))
             .where(
-                calls.c.state == ACCEPTED,
+                calls.c.state == CallState.ACCEPTED,
                 conversations.c.finished_at.is_(None),
                 or_(conversations.c.standby_until.is_(None), conversations.c.standby_until <= now),
                 or_(is_silent, conversations.c.standby_by.is_not(None)),  # or another worker died meanwhile
@@ -252,7 +252,7 @@ def _silent_calls(
         latest = select(timeline.c.call_id, func.max(timeline.c.at).label("at")).where(of_calls)
         for row in connection.execute(latest.group_by(timeline.c.call_id)):
             last[line, row.call_id] = row.at
-        keys = select(timeline.c.call_id, timeline.c.key).where(of_calls, timeline.c.kind == KEY)
+        keys = select(timeline.c.call_id, timeline.c.key).where(of_calls, timeline.c.kind == EntryKind.KEY)
         for row in connection.execute(keys):
             pressed[line, row.call_id].add(row.key)
     return [
@@ -294,6 +294,6 @@ def _standings(
     accepted: set[CallKey] = set()
     for line, ids in by_line(rows):
         query = select(calls.c.call_id, calls.c.state).where(calls.c.line == line, calls.c.call_id.in_(ids))
-        accepted |= {(line, row.call_id) for row in connection.execute(query) if row.state == ACCEPTED}
+        accepted |= {(line, row.call_id) for row in connection.execute(query) if row.state == CallState.ACCEPTED}
     standings = {key: Standing.HELD if holders[key].is_there else Standing.ALONE for key in rows}
     return {key: standing if key in accepted else Standing.OVER for key, standing in standings.items()}

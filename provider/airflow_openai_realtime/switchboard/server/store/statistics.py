@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, Select, case, func, select, type_coerce
 
-from airflow_openai_realtime.calls.call import ACCEPTED, CALL_STATES, ENDED, OPEN_CALL_STATES, RINGING
-from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, OPEN_CALL_STATES, CallState, EndReason
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
@@ -20,33 +19,32 @@ WINDOW_SECONDS = 3600.0
 ANSWER_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 REASONS = (
-    "max_duration",
-    "gone",
-    "hang_up_failed",
-    "hung_up",
-    "ended",
-    "accept_failed",
-    "stopped",
-    "killed",
-    "decided_elsewhere",
-    "reject_failed",
-    "end_call",
-    "busy",
-    "no_answer",
-    "carrier_failed",
-    # The outcome by the call's holder, see call_result.py.
-    "completed",
-    "caller_hung_up",
-    "silence",
-    "transfer_requested",
-    "failed",
-    "unknown",
+    EndReason.MAX_DURATION,
+    EndReason.GONE,
+    EndReason.HANG_UP_FAILED,
+    EndReason.HUNG_UP,
+    EndReason.ENDED,
+    EndReason.ACCEPT_FAILED,
+    EndReason.STOPPED,
+    EndReason.KILLED,
+    EndReason.DECIDED_ELSEWHERE,
+    EndReason.REJECT_FAILED,
+    EndReason.END_CALL,
+    EndReason.BUSY,
+    EndReason.NO_ANSWER,
+    EndReason.CARRIER_FAILED,
+    EndReason.COMPLETED,
+    EndReason.CALLER_HUNG_UP,
+    EndReason.SILENCE,
+    EndReason.TRANSFER_REQUESTED,
+    EndReason.FAILED,
+    EndReason.UNKNOWN,
 )
 """Reasons that are named; whatever else a client gave counts as :data:`OTHER`, since it may say anything."""
 
 OTHER = "other"
 
-_FINAL_STATES = tuple(state for state in CALL_STATES if state not in OPEN_CALL_STATES)
+_FINAL_STATES = tuple(state for state in CallState if state not in OPEN_CALL_STATES)
 
 
 @dataclass(frozen=True)
@@ -80,14 +78,14 @@ class Statistics:
         """The figures of a line, in one transaction."""
         since = now - timedelta(seconds=WINDOW_SECONDS)
         by_state = select(calls.c.state, func.count()).where(calls.c.line == line).group_by(calls.c.state)
-        rings = (calls.c.line == line, calls.c.state == RINGING, calls.c.expires_at > now)
+        rings = (calls.c.line == line, calls.c.state == CallState.RINGING, calls.c.expires_at > now)
 
         def work(connection: Connection) -> LineStatistics:
             states: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
             oldest = connection.execute(select(func.min(calls.c.received_at)).where(*rings)).scalar()
             answers = connection.execute(_answers(line, since)).one()
             return LineStatistics(
-                by_state={state: states.get(state, 0) for state in CALL_STATES},
+                by_state={state: states.get(state, 0) for state in CallState},
                 oldest_ringing=oldest,
                 answered=answers.amount,
                 answered_within=tuple(int(amount or 0) for amount in answers[2:]),
@@ -104,7 +102,7 @@ def _answers(line: str, since: datetime) -> Select[Any]:
     figures: list[ColumnElement[Any]] = [func.count().label("amount"), func.sum(seconds).label("seconds"), *within]
     return select(*figures).where(
         calls.c.line == line,
-        calls.c.state.in_((ACCEPTED, ENDED)),
+        calls.c.state.in_((CallState.ACCEPTED, CallState.ENDED)),
         calls.c.received_at > since,
         calls.c.accepted_at.is_not(None),
         calls.c.webhook_id.is_not(None),  # nobody knows when others began to ring
@@ -123,9 +121,9 @@ def _over(connection: Connection, line: str, since: datetime) -> dict[tuple[str,
         )
         .group_by(calls.c.state, calls.c.end_reason)
     )
-    over = {(state, ""): 0 for state in _FINAL_STATES if state != ENDED}
-    over |= {(ENDED, reason): 0 for reason in (*REASONS, OTHER)}
+    over: dict[tuple[str, str], int] = {(state, ""): 0 for state in _FINAL_STATES if state != CallState.ENDED}
+    over |= {(CallState.ENDED, reason): 0 for reason in (*REASONS, OTHER)}
     for row in connection.execute(query):
-        reason = "" if row.state != ENDED else row.end_reason if row.end_reason in REASONS else OTHER
+        reason = "" if row.state != CallState.ENDED else row.end_reason if row.end_reason in REASONS else OTHER
         over[row.state, reason] += row.amount
     return over

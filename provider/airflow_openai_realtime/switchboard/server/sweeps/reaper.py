@@ -21,18 +21,18 @@ from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.call import ACCEPTED, RINGING, SwitchboardCall
-from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.lines import Line
-from airflow_openai_realtime.calls.witnesses import CALLER, CALLER_HUNG_UP, GONE, REJECTED, Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
     CallAlreadyDecided,
     CallGone,
     OpenAIRealtimeError,
     RequestRefused,
+    StoreUnavailable,
 )
-from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, CallState, EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import REAPER_ACTIONS, Counters
@@ -43,7 +43,6 @@ from airflow_openai_realtime.switchboard.server.switchboard_settings import Swit
 
 log = logging.getLogger(__name__)
 
-HANG_UP_FAILED = "hang_up_failed"
 
 UNCONFIRMED_SECONDS = 30.0
 """How long after its end was due an accept request may still be on its way, so that "gone" may mean "not there yet"."""
@@ -96,7 +95,7 @@ class Reaper:
         :param line: Its line.
         :param call_id: The call.
         """
-        call = OverdueCall(line, call_id, ACCEPTED, self._now(), tries=0)
+        call = OverdueCall(line, call_id, CallState.ACCEPTED, self._now(), tries=0)
         if self._busy_on(line) < self._settings.reaper_concurrency:
             self._begin(call, self._end)
 
@@ -107,7 +106,7 @@ class Reaper:
         :param line: Its line.
         :param call_id: The call.
         """
-        self._begin(OverdueCall(line, call_id, ACCEPTED, self._now(), tries=0), self._make_certain)
+        self._begin(OverdueCall(line, call_id, CallState.ACCEPTED, self._now(), tries=0), self._make_certain)
 
     async def run(self) -> None:
         """Sweep for ever; a slow hang-up does not hold up the next sweep."""
@@ -148,7 +147,7 @@ class Reaper:
         seconds = self._settings.claim_seconds
         for line, call_id in await self._threads.run(self._store.reaping.lapsed, self._now(), seconds):
             moved = await self._move(line, call_id, lambda call: moves.lapse(call, self._now(), seconds))
-            if moved.state == RINGING:
+            if moved.state == CallState.RINGING:
                 log.warning(logs.line("call.claim_lapsed", line=line, call_id=call_id))
 
     async def settled(self) -> None:
@@ -183,7 +182,7 @@ class Reaper:
         if taken is None:
             return
         try:
-            if taken.may_be_accepted and taken.reason != REJECTED:
+            if taken.may_be_accepted and taken.reason != EndReason.REJECTED:
                 await self._hang_up(taken)
             else:
                 await self._decline(taken)
@@ -197,7 +196,7 @@ class Reaper:
         except OpenAIRealtimeError as error:
             log.warning(logs.line("reaper.not_certain", line=call.line, call_id=call.call_id, error=error))
             return
-        await self._ended(call, Account(Witness.SOCKET, CALLER_HUNG_UP, CALLER))
+        await self._ended(call, Account(Witness.SOCKET, EndReason.CALLER_HUNG_UP, EndedBy.CALLER))
 
     async def _hang_up(self, call: OverdueCall) -> None:
         """
@@ -209,13 +208,13 @@ class Reaper:
             result = await client.hang_up(call.call_id)
         if not result.gone:
             await self._ended(call, call.account)
-        elif call.state != ACCEPTED and not self._is_overdue_for_long(call):
+        elif call.state != CallState.ACCEPTED and not self._is_overdue_for_long(call):
             # Its accept request may still be on its way. A call that still rings is declined; else look again.
             await self._decline(call)
         elif result.maybe_by_us or call.maybe_hung_up:
             await self._ended(call, call.account)
         else:
-            await self._ended(call, Account(Witness.FOUND_GONE, GONE), was_too_late=True)
+            await self._ended(call, Account(Witness.FOUND_GONE, EndReason.GONE), was_too_late=True)
 
     async def _decline(self, call: OverdueCall) -> None:
         """
@@ -227,19 +226,19 @@ class Reaper:
             async with self._client(await self._line(call)) as client:
                 await client.reject(call.call_id, call.status_code or DEFAULT_REJECT_STATUS)
         except CallGone:
-            if call.state != ACCEPTED and call.may_be_accepted and not self._is_overdue_for_long(call):
+            if call.state != CallState.ACCEPTED and call.may_be_accepted and not self._is_overdue_for_long(call):
                 await self._look_again(call)
             else:
-                await self._ended(call, Account(Witness.FOUND_GONE, GONE), was_too_late=True)
+                await self._ended(call, Account(Witness.FOUND_GONE, EndReason.GONE), was_too_late=True)
         except CallAlreadyDecided:
             if call.may_be_accepted:
                 await self._look_again(call)  # it was accepted a moment ago: the next try hangs up, if it is to end
-            elif call.reason == REJECTED and call.maybe_hung_up:
+            elif call.reason == EndReason.REJECTED and call.maybe_hung_up:
                 await self._rejected(call)  # by an earlier request whose answer was lost
-            elif call.reason == REJECTED:
+            elif call.reason == EndReason.REJECTED:
                 await self._move(call.line, call.call_id, partial(moves.not_declined, by=call.by))
             else:
-                await self._hang_up(replace(call, may_be_accepted=True, state=ACCEPTED))
+                await self._hang_up(replace(call, may_be_accepted=True, state=CallState.ACCEPTED))
         else:
             await self._rejected(call)
 
@@ -264,7 +263,7 @@ class Reaper:
         if late > LONGEST_CALL_SECONDS:
             # OpenAI itself has ended it by now.
             log.error(logs.line("reaper.gave_up", line=call.line, call_id=call.call_id, tries=call.tries, error=error))
-            await self._ended(call, Account(Witness.FOUND_GONE, HANG_UP_FAILED), was_too_late=True)
+            await self._ended(call, Account(Witness.FOUND_GONE, EndReason.HANG_UP_FAILED), was_too_late=True)
             return
         self._counters.add(REAPER_ACTIONS, "try_failed", call.line)
         pause = min(self._settings.reaper_backoff_seconds, 2.0 ** min(call.tries, 10))
@@ -297,7 +296,7 @@ class Reaper:
             return moves.rejected(current, self._now(), call.status_code or DEFAULT_REJECT_STATUS, call.account)
 
         await self._move(call.line, call.call_id, rule)
-        self._counters.add(REAPER_ACTIONS, REJECTED, call.line)
+        self._counters.add(REAPER_ACTIONS, EndReason.REJECTED, call.line)
         log.warning(logs.line("reaper.declined", line=call.line, call_id=call.call_id, reason=call.reason))
 
     async def _move(self, line: str, call_id: str, rule: Callable[[SwitchboardCall], moves.Change]) -> SwitchboardCall:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.executor import Threads
 from airflow_openai_realtime.switchboard.server.store import Store

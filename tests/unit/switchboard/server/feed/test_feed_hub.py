@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.unit.switchboard.support import until
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.feed import feed_hub
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.feed.feed_hub import FeedHub

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from tests.unit.switchboard.support import a_call, until
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.intake.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, a_line
 
-from airflow_openai_realtime.calls.errors import LinesUnavailable, TooManyLookups
 from airflow_openai_realtime.calls.lines import Line, StaticLines
-from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.exceptions import ConfigurationError, LinesUnavailable, TooManyLookups
 from airflow_openai_realtime.switchboard.server.intake.line_directory import MOST_UNPROVEN_NAMES, LineDirectory
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 

@@ -18,11 +18,10 @@ from airflow_openai_realtime.api.retry import Pace
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.errors import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import OrderAnswer, OrderDraft, StandingOrder
-from airflow_openai_realtime.exceptions import ServiceUnavailable
+from airflow_openai_realtime.exceptions import LinesUnavailable, ServiceUnavailable, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.orders.dispatcher import FORGET_AFTER, OrderDesk

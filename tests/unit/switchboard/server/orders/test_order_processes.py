@@ -14,8 +14,8 @@ import pytest
 from tests.unit.switchboard.standalone import Standalone
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.errors import MoveRefused
 from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.exceptions import MoveRefused
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.server import Simulator
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient

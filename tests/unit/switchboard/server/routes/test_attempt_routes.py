@@ -8,8 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 from tests.unit.switchboard.support import OTHER_SECRET, Switchboard
 
-from airflow_openai_realtime.calls.errors import MoveRefused
-from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.exceptions import MoveRefused, UnknownCall
 from airflow_openai_realtime.switchboard.server.routes import attempt_routes, call_routes
 from airflow_openai_realtime.switchboard.server.store import attempt_rows as attempts
 

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
-from airflow_openai_realtime.calls.errors import MoveRefused
 from airflow_openai_realtime.calls.tokens import derived_token
-from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.exceptions import MoveRefused, UnknownCall
 
 
 async def test_the_life_of_a_call(switchboard: Switchboard) -> None:

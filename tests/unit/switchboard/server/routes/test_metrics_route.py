@@ -23,7 +23,7 @@ from airflow_openai_realtime.switchboard.server.store import Store
 
 LINE = re.compile(r'openai_realtime_(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (-?[0-9.e+-]+|[+-]Inf|NaN)')
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "switchboard.md").read_text()
+PAGE = (Path(__file__).resolve().parents[5] / "docs" / "switchboard.md").read_text()
 
 
 async def scraped(switchboard: Switchboard, line: str = "support", secret: str = SECRET) -> dict[str, float]:

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard, until
 
-from airflow_openai_realtime.calls.errors import MoveRefused
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.tokens import derived_token
-from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused, UnknownCall
+from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, SwitchboardRefused, UnknownCall
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 
 TOOL = {

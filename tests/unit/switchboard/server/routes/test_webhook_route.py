@@ -19,9 +19,9 @@ from tests.unit.switchboard.support import (
     signed,
 )
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.intake import line_directory
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store

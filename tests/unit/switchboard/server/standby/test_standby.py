@@ -16,13 +16,14 @@ from tests.unit.switchboard.support import Clock, a_call, a_line, until
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
-from airflow_openai_realtime.calls.timeline.entries import ATTACHED, NOTE, TimelineEntry, entry_of
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.simulator import Dialogue, Move, PhoneScript, Reply, Simulator
+from airflow_openai_realtime.states import EntryKind, Note
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process.counters import STANDBY_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.standby.standby import Standby
@@ -90,7 +91,7 @@ class Scene:
 
     def attached(self, call_id: str, generation: int) -> None:
         """The holder is attached."""
-        note = entry_of(NOTE, self.clock(), ATTACHED, generation, 1, what=ATTACHED, gap_seconds=0.0)
+        note = entry_of(EntryKind.NOTE, self.clock(), Note.ATTACHED, generation, 1, what=Note.ATTACHED, gap_seconds=0.0)
         self.store.conversations.append("support", call_id, generation, [note], self.clock())
 
     def lives(self, process: str, *, leaving: bool = False) -> None:
@@ -225,7 +226,7 @@ async def test_a_process_that_was_only_slow_loses_nothing_and_misses_nothing(sce
     kept = scene.conversation(call_id)
     assert Tally.of(kept.entries, kept.heard_until).gap_seconds == 0.0
     assert kept.generation == 1
-    note = entry_of(NOTE, scene.clock(), "greeted", what="greeted")
+    note = entry_of(EntryKind.NOTE, scene.clock(), "greeted", what="greeted")
     assert scene.store.conversations.append("support", call_id, 1, [note], scene.clock()) == [note.key]
     assert scene.actions() == {"began": 3, "process_back": 3}
     await until(lambda: scene.sockets() == 0)

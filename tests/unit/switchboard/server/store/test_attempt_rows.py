@@ -9,8 +9,7 @@ import pytest
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.calls.call import Attempt
-from airflow_openai_realtime.calls.errors import MoveRefused
-from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
+from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, UnknownCall
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store import attempt_rows as attempts_module
 

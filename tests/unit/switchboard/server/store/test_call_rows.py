@@ -11,9 +11,8 @@ from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.call import CALL_STATES
-from airflow_openai_realtime.calls.errors import MoveRefused, StoreUnavailable
-from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.exceptions import MoveRefused, StoreUnavailable, UnknownCall
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.store import CallFilter, NewCall, Store
 
@@ -107,7 +106,7 @@ def test_a_call_that_rang_out_is_not_among_the_ringing_ones(store: Store) -> Non
     store.calls.add([a_call(1)])
     late = START + timedelta(seconds=60)
     assert store.calls.select("support", RINGING, 10, late) == []
-    assert len(store.calls.select("support", CallFilter(CALL_STATES), 10, late)) == 1
+    assert len(store.calls.select("support", CallFilter(CallState), 10, late)) == 1
 
 
 def test_calls_can_be_selected_by_claimant(store: Store) -> None:
@@ -188,7 +187,7 @@ def test_counts_name_every_state_and_the_oldest_ringing_call(store: Store) -> No
     store.calls.add([a_call(1), a_call(2, at=START + timedelta(seconds=5)), a_call(3, line="sales")])
     store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
     counts, oldest = store.calls.counts("support")
-    assert counts == {**dict.fromkeys(CALL_STATES, 0), "ringing": 1, "claimed": 1}
+    assert counts == {**dict.fromkeys(CallState, 0), "ringing": 1, "claimed": 1}
     assert oldest == START + timedelta(seconds=5)
 
 

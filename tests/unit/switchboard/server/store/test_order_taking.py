@@ -15,9 +15,9 @@ from tests.unit.switchboard.server.store.test_order_rows import draft
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.errors import MoveRefused
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import OrderAnswer
+from airflow_openai_realtime.exceptions import MoveRefused
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.server.store.order_taking import CallKey, Stored, TakenCall

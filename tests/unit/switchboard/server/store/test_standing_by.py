@@ -13,7 +13,8 @@ from tests.unit.switchboard.support import START, a_call
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.saved_conversation import Progress
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.calls.witnesses import KILLED, Account, Witness
+from airflow_openai_realtime.calls.witnesses import Account
+from airflow_openai_realtime.states import EndReason, Witness
 from airflow_openai_realtime.switchboard.server.store import Store, timeline_rows
 from airflow_openai_realtime.switchboard.server.store import conversation_rows as conversations
 from airflow_openai_realtime.switchboard.server.store.standing_by import Heard, Lease, Leave, Standing
@@ -62,7 +63,7 @@ def test_a_killed_call_s_result_is_written_with_its_end_unless_its_holder_is_the
     store: Store, silent: float, outcome: str | None
 ) -> None:
     hold(store)
-    killed = partial(moves.ended, now=at(silent), reason=Account(Witness.API, KILLED, "me"))
+    killed = partial(moves.ended, now=at(silent), reason=Account(Witness.API, EndReason.KILLED, "me"))
     store.calls.move("support", "rtc_1", killed, at(silent))
     assert store.conversations.find("support", "rtc_1").outcome == outcome
 

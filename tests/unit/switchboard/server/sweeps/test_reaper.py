@@ -15,8 +15,8 @@ from airflow_openai_realtime.api.retry import Pace
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.lines import StaticLines
+from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process.executor import Threads
 from airflow_openai_realtime.switchboard.server.store import Store

@@ -8,10 +8,9 @@ from datetime import datetime
 import pytest
 from tests.unit.switchboard.support import Clock, a_call, a_line, running, until
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
 from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.exceptions import ConfigurationError, UnknownCall
+from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable, UnknownCall
 from airflow_openai_realtime.switchboard.server.process.executor import Threads
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.server.sweeps import retention as module

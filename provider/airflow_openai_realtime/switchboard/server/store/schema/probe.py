@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from airflow_openai_realtime.calls.call import MISSED
-from airflow_openai_realtime.calls.errors import StoreUnavailable
+from airflow_openai_realtime.exceptions import StoreUnavailable
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.migrate import schema_version
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
@@ -24,7 +24,14 @@ def probe(database: Database, now: datetime) -> str | None:
     line = f"probe {uuid.uuid4()}"  # no line has a blank in its name
     same = calls.c.line == line
 
-    row = {"line": line, "call_id": "probe", "state": MISSED, "version": 0, "headers": "{}", "hangup_tries": 0}
+    row = {
+        "line": line,
+        "call_id": "probe",
+        "state": CallState.MISSED,
+        "version": 0,
+        "headers": "{}",
+        "hangup_tries": 0,
+    }
 
     def work(connection: Connection) -> bool:
         connection.execute(calls.insert().inline(), {**row, "received_at": now, "expires_at": now})

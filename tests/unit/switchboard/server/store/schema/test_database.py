@@ -10,8 +10,7 @@ from sqlalchemy import text
 from tests.postgres import PostgresCluster, running_cluster
 from tests.unit.switchboard.support import START, a_call
 
-from airflow_openai_realtime.calls.errors import StoreUnavailable
-from airflow_openai_realtime.exceptions import ConfigurationError
+from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database, store_url
 
