@@ -1,7 +1,7 @@
 """
 An inbound line that Airflow is told of: calls start the run, and one run takes all that ring at that moment.
 
-The watcher is a doorbell: it rings when somebody calls, and again while the call is unclaimed. The first task claims
+The watcher is a notifier: it rings when somebody calls, and again while the call is unclaimed. The first task claims
 whatever rings then, so it does not matter how Airflow gathers events into runs. Calls that come later start the next
 run, while the first goes on.
 
@@ -30,7 +30,7 @@ from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTri
 NUMBER = "+14155550102"
 calls_to_number = Asset(
     "calls_to_number",
-    watchers=[AssetWatcher(name="doorbell", trigger=IncomingCallTrigger(to=NUMBER))],
+    watchers=[AssetWatcher(name="notifier", trigger=IncomingCallTrigger(to=NUMBER))],
 )
 
 with DAG(

@@ -1,7 +1,7 @@
 """
 An inbound line with one DAG run for each call, so that every call has its own page, state and duration in Airflow.
 
-Two DAGs: a doorbell that is started when somebody calls and does nothing but start runs, and the DAG of the call. The
+Two DAGs: a notifier that is started when somebody calls and does nothing but start runs, and the DAG of the call. The
 id of a call's run is made from the call's id, so a call that is announced twice has one run.
 
 A caller waits some seconds for the tasks of both to start: use this where the carrier holds the caller, or for few
@@ -29,7 +29,7 @@ from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTri
 NUMBER = "+14155550103"
 someone_calls = Asset(
     "someone_calls",
-    watchers=[AssetWatcher(name="doorbell", trigger=IncomingCallTrigger(to=NUMBER))],
+    watchers=[AssetWatcher(name="notifier", trigger=IncomingCallTrigger(to=NUMBER))],
 )
 
 with DAG(
@@ -41,7 +41,7 @@ with DAG(
     default_args={"priority_weight": 100},
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
-) as doorbell:
+) as notifier:
     StartRunPerCallOperator(task_id="start_runs", trigger_dag_id="example_run_per_call", to=NUMBER)
 
 with DAG(

@@ -22,7 +22,7 @@ from airflow_openai_realtime.switchboard.server.app import create_app
 from airflow_openai_realtime.switchboard.server.process.out_of_order import out_of_order
 from airflow_openai_realtime.switchboard.server.service import utc_now
 from airflow_openai_realtime.switchboard.server.store import Store
-from airflow_openai_realtime.ui.airflow_auth import airflow_door
+from airflow_openai_realtime.ui.airflow_auth import airflow_auth
 from airflow_openai_realtime.ui.directory import CallDirectory
 from airflow_openai_realtime.ui.page import CallsPage
 from airflow_openai_realtime.ui.page_app import create_calls_page
@@ -37,7 +37,7 @@ class Nothing:
 
 def applications(folder: Path) -> dict[str, FastAPI]:
     store = Store(f"sqlite:///{folder / 'calls.db'}")
-    page = CallsPage(CallDirectory(list), Nothing(), airflow_door, utc_now)
+    page = CallsPage(CallDirectory(list), Nothing(), airflow_auth, utc_now)
     made = {"page": create_calls_page(page), "switchboard": create_app(store, Nothing()), "none": out_of_order()}
     store.close()
     return made

@@ -35,10 +35,10 @@ async def answer(feed: CallFeed, calls: AsyncCallsClient, name: str, max_duratio
         claimant = f"{name}/{turn}"
         taken = None
         while taken is None:
-            taker = Answering(plan, calls, feed.client, claimant, say)
+            claimer = Answering(plan, calls, feed.client, claimant, say)
             try:
                 waited = await wait_for_call(
-                    feed, match=CallMatch(to=NUMBER), claimant=claimant, seconds=3600, report=say, taker=taker
+                    feed, match=CallMatch(to=NUMBER), claimant=claimant, seconds=3600, report=say, claimer=claimer
                 )
             except OpenAIRealtimeError as error:
                 say(f"{claimant}: {error!r}")

@@ -50,7 +50,7 @@ with DAG("paused", schedule=None):
     def never(): ...
     never()
 
-with DAG("doorbell", schedule=None):
+with DAG("notifier", schedule=None):
     @task
     def start():
         check_not_paused("of_a_call")
@@ -178,9 +178,9 @@ def runs_of_calls(bag: Any) -> dict[str, Any]:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    bag.dags["doorbell"].test()
+    bag.dags["notifier"].test()
     with create_session() as session:
-        answer = session.scalar(select(XComModel.value).where(XComModel.dag_id == "doorbell"))
+        answer = session.scalar(select(XComModel.value).where(XComModel.dag_id == "notifier"))
         runs = session.scalars(select(DagRun).where(DagRun.dag_id == "of_a_call").order_by(DagRun.run_id))
         told = json.loads(answer) if isinstance(answer, str) else answer
         return {**told, "runs": [(run.run_id, run.conf, run.logical_date) for run in runs]}

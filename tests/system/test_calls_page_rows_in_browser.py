@@ -186,7 +186,7 @@ def test_a_hang_up_that_fails_says_so_until_it_is_dismissed_and_one_that_works_s
 ) -> None:
     world.ring(1)
     world.accept(1)
-    world.office.problem = ServiceUnavailable("OpenAI answered 503", call_id="rtc_1", status=503)
+    world.backend.problem = ServiceUnavailable("OpenAI answered 503", call_id="rtc_1", status=503)
     browser.open(site)
     browser.click(f"{row('rtc_1')} button")
     browser.click("#confirm-yes")
@@ -196,7 +196,7 @@ def test_a_hang_up_that_fails_says_so_until_it_is_dismissed_and_one_that_works_s
     browser.wait_for(f"return {asked} >= {before} + 2", "two more questions of the page")
     assert "not hung up: OpenAI answered 503" in text_of(browser, "#messages")
     picture(browser, "hang-up-failed")
-    world.office.problem = None
+    world.backend.problem = None
     browser.click(f"{row('rtc_1')} button")
     browser.click("#confirm-yes")
     browser.wait_for_element(".message-done")

@@ -126,12 +126,12 @@ def test_each_call_has_one_run_of_its_own_however_often_it_is_announced(stage: S
 
 
 def announce_again(stage: Stage, call_id: str) -> None:
-    """Tell Airflow of a call once more, and wait for the run of the doorbell; the call's run id is taken for all."""
+    """Tell Airflow of a call once more, and wait for the run of the notifier; the call's run id is taken for all."""
     (asset,) = stage.airflow.request("GET", "/api/v2/assets", params={"name_pattern": "someone_calls"}).json()["assets"]
     before = len(runs(stage, DOORBELL_DAG))
     extra = {"payload": {"call_id": call_id}}
     stage.airflow.request("POST", "/api/v2/assets/events", json={"asset_id": asset["id"], "extra": extra})
-    wait_until(lambda: len(runs(stage, DOORBELL_DAG)) > before, "a run of the doorbell", timeout_seconds=60)
+    wait_until(lambda: len(runs(stage, DOORBELL_DAG)) > before, "a run of the notifier", timeout_seconds=60)
     order = {"dag_run_id": f"call__{call_id}", "logical_date": None}
     with pytest.raises(RuntimeError, match="409"):
         stage.airflow.request("POST", f"/api/v2/dags/{RUNS_DAG}/dagRuns", json=order)

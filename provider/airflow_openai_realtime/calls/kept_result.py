@@ -11,7 +11,7 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.outcome import End, account_of, outcome_of, restated
 from airflow_openai_realtime.calls.result import CallResult, result_of
 from airflow_openai_realtime.calls.saved_conversation import Conversation
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.states import CallState, EndReason, Outcome, Witness
 
@@ -31,12 +31,12 @@ def result_without_end(
     :param now: The time, aware, for a call whose end was not noted.
     :param prices: Own prices, checked.
     """
-    tally = _tally(conversation)
+    summary = _summary(conversation)
     result = result_of(
         call,
-        tally,
-        _outcome(call, tally),
-        ended_at=call.ended_at or tally.last_at or now,
+        summary,
+        _outcome(call, summary),
+        ended_at=call.ended_at or summary.last_at or now,
         resumed=conversation is not None and conversation.generation > 1 and bool(conversation.entries),
         prices=prices,
     )
@@ -52,23 +52,23 @@ def standing_account(call: SwitchboardCall, conversation: Conversation | None) -
     :param conversation: What was saved of it.
     """
     kept = witnesses.kept_account(call)
-    tally = _tally(conversation)
+    summary = _summary(conversation)
     noted: Account | None = None
-    if tally.ending is not None and not tally.went_on:
-        noted = account_of(Outcome.UNKNOWN, tally.ending)
+    if summary.ending is not None and not summary.went_on:
+        noted = account_of(Outcome.UNKNOWN, summary.ending)
         noted = noted if noted.witness is Witness.API else None
-    if noted is None and (tally.may_be_transferred or call.target_uri is not None):
+    if noted is None and (summary.may_be_transferred or call.target_uri is not None):
         noted = Account(Witness.TRANSFER, EndReason.TRANSFER_REQUESTED)
     if kept is None or noted is None:
         return kept or noted
     return witnesses.standing(kept, noted)
 
 
-def _tally(conversation: Conversation | None) -> Tally:
-    return Tally.of(conversation.entries, conversation.heard_until) if conversation is not None else Tally()
+def _summary(conversation: Conversation | None) -> Summary:
+    return Summary.of(conversation.entries, conversation.heard_until) if conversation is not None else Summary()
 
 
-def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
+def _outcome(call: SwitchboardCall, summary: Summary) -> tuple[Outcome, str]:
     if call.end_reason == EndReason.KILLED:
         return Outcome.KILLED, EndReason.KILLED
     if call.state == CallState.REJECTED:
@@ -82,6 +82,6 @@ def _outcome(call: SwitchboardCall, tally: Tally) -> tuple[Outcome, str]:
     reason = call.end_reason or EndReason.NOT_SAVED
     if reason in {each.value for each in Outcome} and reason != EndReason.GONE:
         return Outcome(reason), reason
-    lived = tally.attachments > 0
-    known = End(lived=lived, was_refused=not lived, has_valid_result=bool(tally.result_valid))
+    lived = summary.attachments > 0
+    known = End(lived=lived, was_refused=not lived, has_valid_result=bool(summary.result_valid))
     return outcome_of(known)[0], reason

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_openai_realtime.api.instants import read_instant
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.timeline.prices import estimate
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.states import Outcome
 
 
@@ -93,7 +93,7 @@ class CallResult:
 
 def result_of(
     call: SwitchboardCall,
-    tally: Tally,
+    summary: Summary,
     outcome: tuple[Outcome, str],
     *,
     ended_at: datetime,
@@ -104,14 +104,14 @@ def result_of(
     Put a result together.
 
     :param call: The call as the switchboard has it.
-    :param tally: What its timeline adds up to.
+    :param summary: What its timeline adds up to.
     :param outcome: How it ended, and in raw words.
     :param ended_at: When that was noticed.
     :param resumed: Whether another holder began the conversation.
     :param prices: Own prices, checked.
     """
-    cost = estimate(tally.usage, tally.model, transcription_model=tally.transcription_model, prices=prices)
-    lived = tally.attachments > 0
+    cost = estimate(summary.usage, summary.model, transcription_model=summary.transcription_model, prices=prices)
+    lived = summary.attachments > 0
     is_heard = lived or call.accepted_at is None
     # Of a call that was only found gone nobody knows since when it has been over.
     is_timed = is_heard and (call.accepted_at is None or outcome[0] not in (Outcome.GONE, Outcome.UNKNOWN))
@@ -123,20 +123,20 @@ def result_of(
         ended_at=ended_at,
         accepted_at=call.accepted_at,
         talk_seconds=_talked(call, ended_at) if is_timed else call.talk_seconds,
-        result=tally.result,
-        result_valid=tally.result_valid,
-        result_problems=tally.result_problems,
-        turns={"caller": tally.caller_turns, "agent": tally.agent_turns} if is_heard else _NOT_HEARD,
-        keys="".join(tally.pressed),
+        result=summary.result,
+        result_valid=summary.result_valid,
+        result_problems=summary.result_problems,
+        turns={"caller": summary.caller_turns, "agent": summary.agent_turns} if is_heard else _NOT_HEARD,
+        keys="".join(summary.pressed),
         tools=tuple(
-            {"name": tool.name, "status": tool.status} for tool in (*tally.tools.values(), *tally.never_begun())
+            {"name": tool.name, "status": tool.status} for tool in (*summary.tools.values(), *summary.never_begun())
         ),
-        transfer=tally.transfer,
-        usage=tally.usage.to_dict(),
+        transfer=summary.transfer,
+        usage=summary.usage.to_dict(),
         cost=None if cost is None else cost.to_dict(),
-        errors=tuple(tally.errors),
-        resumed=resumed or tally.attachments > 1,
-        gap_seconds=round(tally.gap_seconds, 3),
+        errors=tuple(summary.errors),
+        resumed=resumed or summary.attachments > 1,
+        gap_seconds=round(summary.gap_seconds, 3),
     )
 
 

@@ -41,7 +41,7 @@ _PASSED_OVER = (CallGone, AcceptFailed, ClaimLost, CallAlreadyDecided)
 @dataclass
 class Answering:
     """
-    Accepts calls, from a trigger; a :class:`~airflow_openai_realtime.inbound.waiting.Taker`.
+    Accepts calls, from a trigger; a :class:`~airflow_openai_realtime.inbound.waiting.Claimer`.
 
     Once begun, an accept is carried through though the time is over. Cancelled, it is broken off: the call is the
     claimant's, and has its ``hangup_at``.

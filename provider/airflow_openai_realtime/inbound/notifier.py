@@ -20,7 +20,7 @@ RING_AGAIN_SECONDS = 15.0
 LEAST_RING_AGAIN_SECONDS = 1.0
 
 
-class Doorbell:
+class Notifier:
     """
     When to ring for which call.
 
@@ -60,13 +60,13 @@ class Doorbell:
 
 
 async def rings(
-    feed: CallFeed, doorbell: Doorbell, report: Report, *, seconds: float
+    feed: CallFeed, notifier: Notifier, report: Report, *, seconds: float
 ) -> AsyncGenerator[SwitchboardCall, None]:
     """
     Go through the calls to ring for, as they come.
 
     :param feed: Feed of the line; all that listen in a process share one.
-    :param doorbell: Says when; what it has rung for before is not rung for at once.
+    :param notifier: Says when; what it has rung for before is not rung for at once.
     :param report: Called with lines for the log of who listens.
     :param seconds: After how long to end, in seconds.
     :raises SwitchboardRefused: The switchboard refused the token.
@@ -80,6 +80,6 @@ async def rings(
                 # Nobody knows what rings, and nobody could take a call. The feed wakes its listeners when that ends.
                 pause = math.inf
                 continue
-            for call in doorbell.due(ringing, feed.monotonic()):
+            for call in notifier.due(ringing, feed.monotonic()):
                 yield call
-            pause = doorbell.pause(feed.monotonic())
+            pause = notifier.pause(feed.monotonic())

@@ -1,5 +1,5 @@
 """
-Waiting for one call: find it, take it, keep it. What taking means, a claim or more, a :class:`Taker` knows.
+Waiting for one call: find it, take it, keep it. What taking means, a claim or more, a :class:`Claimer` knows.
 
 Whoever waits is known to the switchboard by a stable name, its *claimant*. A claim belongs to that name, not to the
 process that made it: a waiter that starts again first looks for the call it already has.
@@ -42,7 +42,7 @@ class Waited:
     """
     How the waiting ended.
 
-    :param status: ``claimed`` or ``accepted``, whichever the taker does; ``timeout`` or ``not_answered``.
+    :param status: ``claimed`` or ``accepted``, whichever the claimer does; ``timeout`` or ``not_answered``.
     :param call: The call, when there is one.
     :param outcome: Why no call came, as far as the carrier says: one of ``busy, no_answer, failed, canceled, gone``.
         With ``timeout`` it is ``canceled``: the placed call was taken back.
@@ -68,7 +68,7 @@ class CarrierWatch:
     poll_seconds: float = 2.0
 
 
-class Taker(Protocol):
+class Claimer(Protocol):
     """Takes a call that is on offer."""
 
     #: What a call that was taken is.
@@ -106,7 +106,7 @@ class Claiming:
         self._sleep = sleep
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
-        """Claim a call; see :meth:`Taker.take`."""
+        """Claim a call; see :meth:`Claimer.take`."""
         if call.claimed_by == self._claimant and call.state == CallState.CLAIMED:
             return call
         while True:
@@ -170,7 +170,7 @@ async def wait_for_call(
     seconds: float,
     report: Report,
     carrier: CarrierWatch | None = None,
-    taker: Taker | None = None,
+    claimer: Claimer | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> Waited:
     """
@@ -185,13 +185,13 @@ async def wait_for_call(
     :param seconds: How long to wait, in seconds; 0 or less looks once.
     :param report: Called with lines for the log of who waits.
     :param carrier: The placed call to ask after, for outbound calls.
-    :param taker: Takes the call; left out, it is claimed.
+    :param claimer: Takes the call; left out, it is claimed.
     :param sleep: Waits between questions; for tests.
     :raises SwitchboardRefused: The switchboard refused the token.
-    :raises CallError: The taker failed, and not because the call is gone.
+    :raises CallError: The claimer failed, and not because the call is gone.
     """
-    taker = taker or Claiming(feed.client, claimant, sleep)
-    waited = await _wait(feed, match, claimant, seconds, report, carrier, taker, sleep)
+    claimer = claimer or Claiming(feed.client, claimant, sleep)
+    waited = await _wait(feed, match, claimant, seconds, report, carrier, claimer, sleep)
     if waited.status != TIMEOUT or carrier is None:
         return waited
     call = await take_back(carrier.dialer, carrier.carrier_call_id, report)
@@ -200,8 +200,8 @@ async def wait_for_call(
     if call.status == "canceled":
         return Waited(TIMEOUT, outcome=outcomes.outcome_of(call))
     # The person has picked up, or the call is over, and its webhook may be under way.
-    taker.is_last = False
-    late = await _wait(feed, match, claimant, outcomes.LATE_WEBHOOK_SECONDS, report, None, taker, sleep)
+    claimer.is_last = False
+    late = await _wait(feed, match, claimant, outcomes.LATE_WEBHOOK_SECONDS, report, None, claimer, sleep)
     if late.call is not None:
         return late
     if not call.final:
@@ -217,17 +217,17 @@ async def _wait(
     seconds: float,
     report: Report,
     carrier: CarrierWatch | None,
-    taker: Taker,
+    claimer: Claimer,
     sleep: Sleep,
 ) -> Waited:
-    taking = asyncio.create_task(_take_one(feed, match, claimant, report, taker, sleep))
+    taking = asyncio.create_task(_take_one(feed, match, claimant, report, claimer, sleep))
     asking = asyncio.create_task(_not_answered(carrier, report, sleep)) if carrier is not None else None
     tasks = [task for task in (taking, asking) if task is not None]
     taken, outcome = None, None
     try:
         await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
-        taker.is_last = True
-        if taker.is_busy and not taking.done():
+        claimer.is_last = True
+        if claimer.is_busy and not taking.done():
             await asyncio.wait([taking])
         if taking.done():
             taken = taking.result()
@@ -240,35 +240,35 @@ async def _wait(
     if taken is None:
         # A claim may have been under way when the waiting ended; then the call is ours after all.
         own = await _own_call(feed.client, claimant, match)
-        taken = await taker.take(own) if own is not None else None
+        taken = await claimer.take(own) if own is not None else None
     if taken is not None:
-        return Waited(taker.status, call=taken)
+        return Waited(claimer.status, call=taken)
     return Waited(NOT_ANSWERED, outcome=outcome) if outcome else Waited(TIMEOUT)
 
 
 async def _take_one(
-    feed: CallFeed, match: Match, claimant: str, report: Report, taker: Taker, sleep: Sleep
+    feed: CallFeed, match: Match, claimant: str, report: Report, claimer: Claimer, sleep: Sleep
 ) -> SwitchboardCall | None:
-    """Return the call that was taken, or ``None`` when the time is over and what the taker was at came to nothing."""
+    """Return the call that was taken, or ``None`` when the time is over and what the claimer was at came to nothing."""
     while True:
         try:
             async with feed.waiter(match, claimant, report) as waiter:
-                return await _take_offered(waiter, taker)
+                return await _take_offered(waiter, claimer)
         except MoveRefused as error:
             # Raised out of the waiter, so that the call that was on offer goes to somebody else who waits here.
             if error.code != RefusalCode.HAS_ANOTHER:
                 raise
         own = await _own_call(feed.client, claimant, match)
-        taken = await taker.take(own) if own is not None else None
-        if taken is not None or taker.is_last:
+        taken = await claimer.take(own) if own is not None else None
+        if taken is not None or claimer.is_last:
             return taken
         await sleep(CLAIM_AGAIN_SECONDS)
 
 
-async def _take_offered(waiter: Waiter, taker: Taker) -> SwitchboardCall | None:
+async def _take_offered(waiter: Waiter, claimer: Claimer) -> SwitchboardCall | None:
     while True:
-        taken = await taker.take(await waiter.next_call())
-        if taken is not None or taker.is_last:
+        taken = await claimer.take(await waiter.next_call())
+        if taken is not None or claimer.is_last:
             return taken
 
 

@@ -24,7 +24,7 @@ _OF_THE_STREAM = ("ring_again_seconds", "openai_realtime_conn_id")
 
 class IncomingCallTrigger(BaseEventTrigger):
     """
-    A doorbell: fires when a call rings that matches, and again and again until somebody has claimed it.
+    A notifier: fires when a call rings that matches, and again and again until somebody has claimed it.
 
     For ``AssetWatcher``. The event's payload holds ``call_id``, ``line`` and ``received_at``; it can be seen by whoever
     may see assets, so it holds no number. An event says only *look now*: Airflow may keep events back, unite several in
@@ -86,7 +86,7 @@ class IncomingCallTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for ever; where triggers share streams, Airflow calls :meth:`filter_shared_stream` instead."""
-        from airflow_openai_realtime.inbound.notifier import Doorbell
+        from airflow_openai_realtime.inbound.notifier import Notifier
         from airflow_openai_realtime.triggers.ringing import idle_for_ever, ring_for_ever
 
         try:
@@ -95,7 +95,7 @@ class IncomingCallTrigger(BaseEventTrigger):
             # Ending would make Airflow start this again, every second, for ever.
             await idle_for_ever(f"This watcher cannot work; correct its DAG: {error}", self._report)
             return
-        async with aclosing(ring_for_ever(self.openai_realtime_conn_id, Doorbell(seconds), self._report)) as calls:
+        async with aclosing(ring_for_ever(self.openai_realtime_conn_id, Notifier(seconds), self._report)) as calls:
             async for call in calls:
                 if match.matches(call):
                     yield _event(call)

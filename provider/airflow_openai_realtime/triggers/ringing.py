@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.inbound.listeners import REPORT_EVERY_SECONDS, Report
-from airflow_openai_realtime.inbound.notifier import Doorbell, rings
+from airflow_openai_realtime.inbound.notifier import Notifier, rings
 from airflow_openai_realtime.inbound.shared_clients import shared_feed
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class SparingReport:
             self._report(line)
 
 
-async def ring_for_ever(conn_id: str, doorbell: Doorbell, report: Report) -> AsyncGenerator[SwitchboardCall, None]:
+async def ring_for_ever(conn_id: str, notifier: Notifier, report: Report) -> AsyncGenerator[SwitchboardCall, None]:
     """
     Go through the calls of a line to ring for; never ends and never raises, whatever goes wrong.
 
     :param conn_id: Connection of type ``openai_realtime``. It need not be there yet.
-    :param doorbell: Says when to ring for which call.
+    :param notifier: Says when to ring for which call.
     :param report: Called with lines for the log.
     """
     sparingly = SparingReport(report)
@@ -62,7 +62,7 @@ async def ring_for_ever(conn_id: str, doorbell: Doorbell, report: Report) -> Asy
             address = await _look_up(conn_id, address, sparingly)
             async with (
                 shared_feed(address) as feed,
-                aclosing(rings(feed, doorbell, report, seconds=LOOK_UP_EVERY_SECONDS)) as calls,
+                aclosing(rings(feed, notifier, report, seconds=LOOK_UP_EVERY_SECONDS)) as calls,
             ):
                 async for call in calls:
                     yield call

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from airflow_openai_realtime.inbound.listeners import wait_at_most
-from airflow_openai_realtime.inbound.notifier import Doorbell
+from airflow_openai_realtime.inbound.notifier import Notifier
 from airflow_openai_realtime.triggers.ringing import ring_for_ever
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ class RingingStream(SharedStreamProducer):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._conn_id = openai_realtime_conn_id
-        self._doorbell = Doorbell(ring_again_seconds)
+        self._notifier = Notifier(ring_again_seconds)
         self._monotonic = monotonic
         self._under_way = 0
         self._advanced = asyncio.Event()
 
     async def open_stream(self) -> AsyncIterator[tuple[SwitchboardCall, str]]:
         """Yield each call to ring for, with its id for :meth:`advance`."""
-        async with aclosing(ring_for_ever(self._conn_id, self._doorbell, _report)) as calls:
+        async with aclosing(ring_for_ever(self._conn_id, self._notifier, _report)) as calls:
             async for call in calls:
                 await self._hold_back()
                 self._under_way += 1
@@ -70,7 +70,7 @@ class RingingStream(SharedStreamProducer):
         self._advanced.set()
         for item in batch:
             if not item.outcome.is_clean:
-                self._doorbell.ring_soon(item.broker_payload, self._monotonic())
+                self._notifier.ring_soon(item.broker_payload, self._monotonic())
 
     def get_advance_lane(self, broker_payload: Any) -> Hashable:
         """Let no call wait for another one: each is a lane of its own."""

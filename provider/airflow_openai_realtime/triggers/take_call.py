@@ -102,7 +102,7 @@ class TakeCallTrigger(BaseTrigger):
                 claimant=self.claimant,
                 seconds=self.deadline - time.time(),
                 report=self._report,
-                taker=TakingOver(feed.client, self.claimant, self.order),
+                claimer=TakingOver(feed.client, self.claimant, self.order),
             )
         return {"status": waited.status, "call_id": waited.call and waited.call.call_id}
 

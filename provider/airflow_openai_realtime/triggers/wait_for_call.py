@@ -195,7 +195,7 @@ class WaitForCallTrigger(BaseTrigger):
                 seconds=self.deadline - time.time(),
                 report=self._report,
                 carrier=await self._carrier_watch(stack),
-                taker=await self._answering(stack, line, feed.client),
+                claimer=await self._answering(stack, line, feed.client),
             )
 
     async def _answering(

@@ -1,4 +1,4 @@
-"""The door of the page: Airflow's user, and what its auth manager lets them do. Only the API server loads this."""
+"""The auth of the page: Airflow's user, and what its auth manager lets them do. Only the API server loads this."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class AirflowPermissions:
         }
 
 
-async def airflow_door(user: Annotated[Any, Depends(get_user)]) -> AirflowPermissions:
+async def airflow_auth(user: Annotated[Any, Depends(get_user)]) -> AirflowPermissions:
     """
     Find Airflow's user as Airflow's own routes do: by the bearer token, or the cookie of the UI.
 

@@ -32,7 +32,7 @@ EVENT = "hang_up_call"
 """What Airflow's audit log calls it."""
 
 
-class AirflowOffice:
+class AirflowBackend:
     """What the page does, with Airflow's connections and for its audit log."""
 
     def hang_up(self, conn_id: str, call_id: str) -> bool:

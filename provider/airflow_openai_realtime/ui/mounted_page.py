@@ -12,8 +12,8 @@ from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.out_of_order import out_of_order
 from airflow_openai_realtime.switchboard.server.service import utc_now
 from airflow_openai_realtime.switchboard.server.store import Store
-from airflow_openai_realtime.ui.airflow_auth import airflow_door
-from airflow_openai_realtime.ui.airflow_backend import AirflowOffice, StandaloneLines, shared_secret
+from airflow_openai_realtime.ui.airflow_auth import airflow_auth
+from airflow_openai_realtime.ui.airflow_backend import AirflowBackend, StandaloneLines, shared_secret
 from airflow_openai_realtime.ui.directory import CallDirectory
 from airflow_openai_realtime.ui.page import CallsPage
 from airflow_openai_realtime.ui.page_app import create_calls_page
@@ -43,6 +43,6 @@ def create_mounted_page() -> FastAPI:
         return [mounted, *standalone()]
 
     page = CallsPage(
-        CallDirectory(sources), AirflowOffice(), airflow_door, utc_now, cursors=SealedCursors(shared_secret())
+        CallDirectory(sources), AirflowBackend(), airflow_auth, utc_now, cursors=SealedCursors(shared_secret())
     )
     return create_calls_page(page)

@@ -15,7 +15,7 @@ from airflow_openai_realtime.ui.page_cursors import SealedCursors
 from airflow_openai_realtime.ui.work import PageWork
 
 
-class Office(Protocol):
+class Backend(Protocol):
     """What the page does outside itself. Called in a thread."""
 
     def hang_up(self, conn_id: str, call_id: str) -> bool:
@@ -38,16 +38,16 @@ class CallsPage:
     The page's parts.
 
     :param directory: Where calls are.
-    :param office: What is done with them.
-    :param door: A FastAPI dependency that gives the user's permissions, or refuses with 401.
+    :param backend: What is done with them.
+    :param auth: A FastAPI dependency that gives the user's permissions, or refuses with 401.
     :param now: The clock, aware.
     :param work: Runs what blocks.
     :param cursors: Seals what the page's answers name.
     """
 
     directory: CallDirectory
-    office: Office
-    door: Callable[..., Any]
+    backend: Backend
+    auth: Callable[..., Any]
     now: Callable[[], datetime]
     work: PageWork = field(default_factory=PageWork)
     cursors: SealedCursors = field(default_factory=SealedCursors)
@@ -59,6 +59,6 @@ def page_of(request: Request) -> CallsPage:
     return page
 
 
-async def user_at_the_door() -> Any:
-    """Stands for the page's door, which each application puts in its place."""
-    raise RuntimeError("the calls page has no door")
+async def signed_in_user() -> Any:
+    """Stands for the page's auth, which each application puts in its place."""
+    raise RuntimeError("the calls page has no auth")

@@ -19,7 +19,7 @@ from airflow_openai_realtime.exceptions import InvalidInput, OpenAIRealtimeError
 from airflow_openai_realtime.ui import assets
 from airflow_openai_realtime.ui import page_routes as routes
 from airflow_openai_realtime.ui.headers import SecureHeaders
-from airflow_openai_realtime.ui.page import CallsPage, user_at_the_door
+from airflow_openai_realtime.ui.page import CallsPage, signed_in_user
 
 LOGIN = "../api/v2/auth/login"
 """Airflow's own way to its login, seen from the page."""
@@ -32,10 +32,10 @@ def create_calls_page(page: CallsPage) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(user_at_the_door)],  # also for a route that is added and does not ask
+        dependencies=[Depends(signed_in_user)],  # also for a route that is added and does not ask
     )
     app.state.calls_page = page
-    app.dependency_overrides[user_at_the_door] = page.door
+    app.dependency_overrides[signed_in_user] = page.auth
     app.add_middleware(SecureHeaders)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -27,7 +27,7 @@ from airflow_openai_realtime.ui.access import (
 )
 from airflow_openai_realtime.ui.csrf import check_same_site
 from airflow_openai_realtime.ui.directory import Missing
-from airflow_openai_realtime.ui.page import CallsPage, page_of, user_at_the_door
+from airflow_openai_realtime.ui.page import CallsPage, page_of, signed_in_user
 from airflow_openai_realtime.ui.shown import shown_attempt, shown_call, shown_conversation
 from airflow_openai_realtime.ui.sources import FoundCall, Source
 
@@ -39,7 +39,7 @@ PAGE_SIZE = 50
 MOST_ROUNDS = 5
 """How many pages are looked through for calls that a user may see, before the user is asked to go on."""
 
-User = Annotated[Permissions, Depends(user_at_the_door)]
+User = Annotated[Permissions, Depends(signed_in_user)]
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # what every database can be asked for
 ConnId = Annotated[str, Query(max_length=250, pattern=PRINTABLE)]
 CallId = Annotated[str, Query(max_length=255, pattern=PRINTABLE)]
@@ -155,10 +155,10 @@ def _hang_up(page: CallsPage, user: Permissions, body: WantedHangUp) -> Answer:
         raise HTTPException(409, "this call has not been accepted, so there is nothing to hang up")
     if not seen.may_hang_up:
         raise HTTPException(403, "hanging up needs the right to edit the DAG (for calls of no DAG: the connection)")
-    page.office.note(user.user_name, seen.owner, body.conn_id, body.call_id)
+    page.backend.note(user.user_name, seen.owner, body.conn_id, body.call_id)
     by = f"user {user.user_name}"
     _tell(source, body, lambda: source.end(body.conn_id, body.call_id, EndReason.HUNG_UP, by))
-    gone = page.office.hang_up(body.conn_id, body.call_id)
+    gone = page.backend.hang_up(body.conn_id, body.call_id)
     account = Account(Witness.FOUND_GONE, EndReason.GONE) if gone else Account(Witness.API, EndReason.HUNG_UP, by)
     _tell(source, body, lambda: source.ended(body.conn_id, body.call_id, account, by if gone else None))
     page.directory.forget()

@@ -13,7 +13,7 @@ from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.calls.recent import ConversationSummary
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.prices import estimate
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.calls.witnesses import witness_of
 from airflow_openai_realtime.states import CallState, Witness
 from airflow_openai_realtime.ui.access import SeenAttempt, SeenCall
@@ -203,9 +203,9 @@ def _usage(conversation: Conversation, result: Mapping[str, Any]) -> dict[str, A
     """What a call used: as its result says, or, while it goes on, as its timeline adds up."""
     if isinstance(result.get("usage"), Mapping):
         return {"usage": result["usage"], "cost": result.get("cost")}
-    tally = Tally.of(conversation.entries)
-    cost = estimate(tally.usage, tally.model, transcription_model=tally.transcription_model)
-    return {"usage": tally.usage.to_dict(), "cost": cost and cost.to_dict()}
+    summary = Summary.of(conversation.entries)
+    cost = estimate(summary.usage, summary.model, transcription_model=summary.transcription_model)
+    return {"usage": summary.usage.to_dict(), "cost": cost and cost.to_dict()}
 
 
 def _text(at: datetime | None) -> str | None:

@@ -10,7 +10,7 @@ from tests.unit.conversation.talk import START, Talk, call
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.result import CallResult, result_of
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.states import Outcome
 from airflow_openai_realtime.switchboard.server.store.statistics import REASONS
@@ -21,7 +21,7 @@ CALL = SwitchboardCall(
 END = (Outcome.CALLER_HUNG_UP, "socket_closed")
 
 
-def lived() -> Tally:
+def lived() -> Summary:
     talk = Talk()
     talk.speak("Good morning.", purpose="greeting")
     talk.hear(events.CallerSaid("item_1", "Yes", {"type": "duration", "seconds": 30}))
@@ -30,7 +30,7 @@ def lived() -> Tally:
     talk.answer("call_1", ToolAnswer("ok", "Recorded.", detail={"value": {"agreed": True}, "valid": True}))
     usage = {"total_tokens": 2_000_000, "input_token_details": {"text_tokens": 1_000_000}, "input_tokens": 1_000_000}
     talk.finish("resp_9", usage={**usage, "output_tokens": 1_000_000, "output_token_details": {"audio_tokens": 10**6}})
-    return talk.rules.tally
+    return talk.rules.summary
 
 
 def result() -> CallResult:
@@ -60,7 +60,7 @@ def test_a_result_shows_nothing_of_what_was_said() -> None:
 
 
 def test_how_long_a_call_lived_that_nobody_heard_is_not_known() -> None:
-    found = result_of(CALL, Tally(), END, ended_at=START + timedelta(seconds=42), resumed=False)
+    found = result_of(CALL, Summary(), END, ended_at=START + timedelta(seconds=42), resumed=False)
     assert (found.talk_seconds, found.cost, found.result_valid) == (None, None, None)
 
 
@@ -88,7 +88,7 @@ def test_a_socket_that_was_attached_again_counts_as_resumed() -> None:
     talk = Talk()
     talk.detach()
     talk.attach()
-    assert result_of(CALL, talk.rules.tally, END, ended_at=START, resumed=False).resumed
+    assert result_of(CALL, talk.rules.summary, END, ended_at=START, resumed=False).resumed
     assert not result().resumed
 
 

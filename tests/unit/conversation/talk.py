@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.decisions import ConversationRules
 from airflow_openai_realtime.conversation.rules.effects import Effect, HangUp, Keep, Send, ToolAnswer
 from airflow_openai_realtime.conversation.rules.offered_tools import offered_tools
@@ -23,7 +23,7 @@ PLAN = ConversationPlan(
     greeting="Good morning.",
     result_schema=SCHEMA,
     functions=(LOOK_UP, BOOK),
-    transfer_targets={"desk": TransferTarget("tel:+14155550177", "A person")},
+    transfer_targets={"dispatcher": TransferTarget("tel:+14155550177", "A person")},
 )
 Kind = TypeVar("Kind", bound=Effect)
 
@@ -60,7 +60,7 @@ class Talk:
             hangup_at=START + timedelta(seconds=seconds),
             now=self.now,
             began_at=START,
-            tally=Tally.of(entries, None if heard_until is None else START + timedelta(seconds=heard_until)),
+            summary=Summary.of(entries, None if heard_until is None else START + timedelta(seconds=heard_until)),
             **others,
         )
         if attach:

@@ -16,7 +16,7 @@ from tests.unit.conversation.talk import SCHEMA
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.result import CallResult
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, FunctionSpec, TransferTarget
 from airflow_openai_realtime.exceptions import ConversationSuperseded
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
@@ -29,7 +29,7 @@ PLAN = ConversationPlan(
     silence_seconds=5,
     result_schema=SCHEMA,
     functions=(FunctionSpec("look_up", "tests.unit.conversation.tool_samples.look_up", "", {"type": "object"}),),
-    transfer_targets={"desk": TransferTarget("tel:+14155550177", "A person")},
+    transfer_targets={"dispatcher": TransferTarget("tel:+14155550177", "A person")},
 )
 
 
@@ -248,7 +248,7 @@ async def test_what_is_said_after_the_holder_has_died_is_heard_and_its_tools_are
     assert 0 < result.gap_seconds < 30
     conversation = await line.conversation(call.call_id)
     assert conversation.result == result.to_dict()
-    assert Tally.of(conversation.entries, conversation.heard_until).gap_seconds == result.gap_seconds
+    assert Summary.of(conversation.entries, conversation.heard_until).gap_seconds == result.gap_seconds
 
 
 @pytest.mark.realtime_simulator(speed=3)
@@ -294,9 +294,9 @@ async def test_the_call_goes_on_while_the_switchboard_is_away(world: World, line
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_a_transfer_ends_the_call(world: World, line: Line) -> None:
-    transfer = Reply.calls("transfer_call", {"target": "desk"}, text="A moment.")
+    transfer = Reply.calls("transfer_call", {"target": "dispatcher"}, text="A moment.")
     call = await line.accept(person("Hello.", transfer), PLAN)
     result = await run(line, call, Move.says("A person!"))
-    assert (result.outcome, result.transfer) == ("transfer_requested", "desk")
+    assert (result.outcome, result.transfer) == ("transfer_requested", "dispatcher")
     assert world.record(call.call_id).transferred_to == "tel:+14155550177"
     assert world.row(call.call_id).target_uri == "tel:+14155550177"

@@ -47,7 +47,7 @@ class Triggerer:
             claimant=claimant,
             seconds=seconds,
             report=self.said.append,
-            taker=self.answering(claimant, plan),
+            claimer=self.answering(claimant, plan),
         )
 
 

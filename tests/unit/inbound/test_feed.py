@@ -184,7 +184,7 @@ DAY = AnsweredMatch("day", CallMatch())
 async def test_what_an_order_has_answered_is_offered_to_who_looks_for_it_and_to_nobody_else() -> None:
     switchboard = Switchboard(call("rtc_1"), answered("rtc_2", "night"), answered("rtc_3"))
     async with feed_of(switchboard) as feed:
-        assert await got(feed, "taker", match=DAY) == "rtc_3"
+        assert await got(feed, "claimer", match=DAY) == "rtc_3"
         assert await got(feed, "claimer") == "rtc_1"
         async with feed.waiter(DAY, "late", ignore) as late, feed.waiter(CallMatch(), "claimer", ignore) as claimer:
             switchboard.changes.put_nowait([answered("rtc_4")])
@@ -205,11 +205,11 @@ async def test_a_call_that_an_order_snatched_from_a_claimer_goes_to_who_takes_it
     switchboard = Switchboard(call("rtc_1"))
     async with feed_of(switchboard) as feed, feed.waiter(CallMatch(), "claimer", ignore) as claimer:
         assert (await claimer.next_call()).call_id == "rtc_1"
-        async with feed.waiter(DAY, "taker", ignore) as taker:
+        async with feed.waiter(DAY, "claimer", ignore) as claimer:
             switchboard.changes.put_nowait([answered("rtc_1")])
             await until(switchboard.changes.empty)
             waiting_on = asyncio.create_task(claimer.next_call())
-            assert (await asyncio.wait_for(taker.next_call(), 30)).call_id == "rtc_1"
+            assert (await asyncio.wait_for(claimer.next_call(), 30)).call_id == "rtc_1"
             waiting_on.cancel()
             await asyncio.wait([waiting_on])
 

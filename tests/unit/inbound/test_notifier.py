@@ -13,56 +13,56 @@ from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUn
 from airflow_openai_realtime.inbound import listeners
 from airflow_openai_realtime.inbound.feed import CallFeed
 from airflow_openai_realtime.inbound.listeners import wait_at_most
-from airflow_openai_realtime.inbound.notifier import Doorbell, rings
+from airflow_openai_realtime.inbound.notifier import Notifier, rings
 
 
-def due(doorbell: Doorbell, now: float, *call_ids: str) -> list[str]:
-    return [each.call_id for each in doorbell.due([call(call_id) for call_id in call_ids], now)]
+def due(notifier: Notifier, now: float, *call_ids: str) -> list[str]:
+    return [each.call_id for each in notifier.due([call(call_id) for call_id in call_ids], now)]
 
 
 def test_it_rings_at_once_for_a_call_that_is_new() -> None:
-    assert due(Doorbell(15), 100, "rtc_1", "rtc_2") == ["rtc_1", "rtc_2"]
+    assert due(Notifier(15), 100, "rtc_1", "rtc_2") == ["rtc_1", "rtc_2"]
 
 
 def test_it_rings_again_after_its_pause_while_the_call_rings() -> None:
-    doorbell = Doorbell(15)
-    assert due(doorbell, 100, "rtc_1") == ["rtc_1"]
-    assert due(doorbell, 114.9, "rtc_1", "rtc_2") == ["rtc_2"]
-    assert due(doorbell, 115, "rtc_1", "rtc_2") == ["rtc_1"]
-    assert due(doorbell, 130, "rtc_1", "rtc_2") == ["rtc_1", "rtc_2"]
+    notifier = Notifier(15)
+    assert due(notifier, 100, "rtc_1") == ["rtc_1"]
+    assert due(notifier, 114.9, "rtc_1", "rtc_2") == ["rtc_2"]
+    assert due(notifier, 115, "rtc_1", "rtc_2") == ["rtc_1"]
+    assert due(notifier, 130, "rtc_1", "rtc_2") == ["rtc_1", "rtc_2"]
 
 
 def test_it_does_not_ring_for_a_call_that_rings_no_more() -> None:
-    doorbell = Doorbell(15)
-    due(doorbell, 100, "rtc_1")
-    assert due(doorbell, 200) == []
-    assert doorbell.pause(200) == math.inf
+    notifier = Notifier(15)
+    due(notifier, 100, "rtc_1")
+    assert due(notifier, 200) == []
+    assert notifier.pause(200) == math.inf
 
 
 def test_a_call_that_is_missing_for_a_moment_is_not_new_again() -> None:
-    doorbell = Doorbell(15)
-    due(doorbell, 100, "rtc_1")
-    assert due(doorbell, 101) == []
-    assert due(doorbell, 102, "rtc_1") == []
-    assert due(doorbell, 115, "rtc_1") == ["rtc_1"]
+    notifier = Notifier(15)
+    due(notifier, 100, "rtc_1")
+    assert due(notifier, 101) == []
+    assert due(notifier, 102, "rtc_1") == []
+    assert due(notifier, 115, "rtc_1") == ["rtc_1"]
 
 
 def test_a_ring_that_was_not_heard_is_repeated_after_a_second() -> None:
-    doorbell = Doorbell(15)
-    due(doorbell, 100, "rtc_1")
-    doorbell.ring_soon("rtc_1", 103)
-    doorbell.ring_soon("rtc_unknown", 103)
-    assert due(doorbell, 103.9, "rtc_1") == []
-    assert due(doorbell, 104, "rtc_1") == ["rtc_1"]
+    notifier = Notifier(15)
+    due(notifier, 100, "rtc_1")
+    notifier.ring_soon("rtc_1", 103)
+    notifier.ring_soon("rtc_unknown", 103)
+    assert due(notifier, 103.9, "rtc_1") == []
+    assert due(notifier, 104, "rtc_1") == ["rtc_1"]
 
 
 def test_it_looks_again_within_a_second_while_anything_rings_and_not_while_nothing_does() -> None:
-    doorbell = Doorbell(15)
-    assert doorbell.pause(100) == math.inf
-    due(doorbell, 100, "rtc_1")
-    assert doorbell.pause(100) == 1
-    assert doorbell.pause(114.5) == 0.5
-    assert doorbell.pause(999) == 0
+    notifier = Notifier(15)
+    assert notifier.pause(100) == math.inf
+    due(notifier, 100, "rtc_1")
+    assert notifier.pause(100) == 1
+    assert notifier.pause(114.5) == 0.5
+    assert notifier.pause(999) == 0
 
 
 class Clock:
@@ -92,14 +92,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 async def collected(feed: CallFeed, clock: Clock, *, seconds: float, again: float = 15) -> list[tuple[float, str]]:
     """When was rung for what."""
-    return [(round(clock.now), each.call_id) async for each in rings(feed, Doorbell(again), ignore, seconds=seconds)]
+    return [(round(clock.now), each.call_id) async for each in rings(feed, Notifier(again), ignore, seconds=seconds)]
 
 
 async def test_calls_are_rung_for_until_they_are_claimed(clock: Clock) -> None:
     switchboard = Switchboard(call("rtc_1"))
     async with feed_of(switchboard, monotonic=clock) as feed:
         ringing = []
-        async with aclosing(rings(feed, Doorbell(15), ignore, seconds=100)) as rung:
+        async with aclosing(rings(feed, Notifier(15), ignore, seconds=100)) as rung:
             async for each in rung:
                 ringing.append((round(clock.now), each.call_id))
                 if clock.now >= 30:
@@ -123,7 +123,7 @@ async def test_nothing_is_rung_for_while_the_switchboard_cannot_be_reached(clock
         await asyncio.sleep(0)
 
     async with feed_of(switchboard, monotonic=clock, sleep=outage) as feed:
-        rung = rings(feed, Doorbell(15), ignore, seconds=200)
+        rung = rings(feed, Notifier(15), ignore, seconds=200)
         assert (await anext(rung)).call_id == "rtc_1"
         switchboard.failing = SwitchboardUnreachable("away")
         switchboard.changes.put_nowait(switchboard.failing)
@@ -137,7 +137,7 @@ async def test_a_refused_token_is_raised() -> None:
     switchboard.failing = SwitchboardRefused("wrong token", status=401)
     async with feed_of(switchboard) as feed:
         with pytest.raises(SwitchboardRefused):
-            async for _ in rings(feed, Doorbell(), ignore, seconds=10):
+            async for _ in rings(feed, Notifier(), ignore, seconds=10):
                 pass
 
 

@@ -26,7 +26,7 @@ WAITING: list[tuple[type, dict[str, Any], str]] = [
     (AnswerCallOperator, {}, "timeout"),
     (PlaceCallOperator, {**PLACED, "wait_for_end": True}, "max_duration_seconds"),
     (WatchCallOperator, {"call_id": "rtc_1"}, "max_duration_seconds"),
-    (TakeCallOperator, {"order": "desk"}, "timeout"),
+    (TakeCallOperator, {"order": "dispatcher"}, "timeout"),
     (IncomingCallSensor, {}, "timeout"),
 ]
 #: Tasks that do all they do in a worker, where Airflow counts.

@@ -177,7 +177,7 @@ def test_a_phone_number_in_a_template_is_not_made_a_number(operator: type[Any]) 
         (
             WatchCallOperator,
             "transfer_to",
-            {"desk": {"target_uri": "tel:+1415555{{ order }}", "description": "1"}},
+            {"dispatcher": {"target_uri": "tel:+1415555{{ order }}", "description": "1"}},
         ),
         (
             AcceptCallOperator,

@@ -112,9 +112,9 @@ async def test_a_placed_call_is_answered_and_the_carrier_is_asked_how_it_goes(wo
 
 
 async def test_a_live_call_is_taken_over_from_a_standing_order(world: World, busy: Any) -> None:
-    taking = TakeCallOperator(task_id="take", order="desk")
+    taking = TakeCallOperator(task_id="take", order="dispatcher")
     deferral = await asyncio.to_thread(deferred, taking)
-    await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="desk", to=OUR_NUMBER))
+    await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="dispatcher", to=OUR_NUMBER))
     supervisor = busy()
     running = asyncio.create_task(fired(deferral))
     await asyncio.to_thread(world.simulator.call_in, CALLER, OUR_NUMBER, script=PhoneScript.talks_for_ever())

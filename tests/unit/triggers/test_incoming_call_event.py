@@ -105,7 +105,7 @@ def test_the_constructor_never_raises() -> None:
 def test_what_cannot_be_used_is_an_import_error_of_the_dag(given: dict[str, Any], field: str) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
-    watcher = AssetWatcher(name="doorbell", trigger=IncomingCallTrigger(**given))
+    watcher = AssetWatcher(name="notifier", trigger=IncomingCallTrigger(**given))
     dag = DAG(dag_id="calls", schedule=[Asset("calls", watchers=[watcher])])
     with pytest.raises(Exception, match=field) as raised:
         DagSerialization.to_dict(dag)

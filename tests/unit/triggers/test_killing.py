@@ -341,10 +341,10 @@ async def test_a_killed_task_leaves_the_call_of_the_contact_who_stood_in_its_pla
 
 
 async def test_a_killed_task_ends_the_call_that_it_has_just_taken_over(world: World) -> None:
-    taking = TakeCallOperator(task_id="wait", order="desk")
+    taking = TakeCallOperator(task_id="wait", order="dispatcher")
     trigger = (await asyncio.to_thread(deferred, taking)).trigger
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
-    await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="desk", to=OUR_NUMBER))
+    await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="dispatcher", to=OUR_NUMBER))
     call_id = await asyncio.to_thread(world.ring, script=FOR_EVER)
     await until(world, lambda: world.row(call_id).state == "accepted")
     await run(trigger)
@@ -356,12 +356,12 @@ async def test_a_killed_task_ends_the_call_that_it_has_just_taken_over(world: Wo
 
 
 async def test_a_killed_task_leaves_the_call_that_was_taken_over_for_another_contact(world: World) -> None:
-    await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="desk", to=OUR_NUMBER))
+    await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="dispatcher", to=OUR_NUMBER))
     call_id = await asyncio.to_thread(world.ring, script=FOR_EVER, headers=[("X-Contact", "ann")])
     await until(world, lambda: world.row(call_id).state == "accepted")
-    first = TakeCallOperator(task_id="wait", order="desk", headers={"X-Contact": "ann"})
+    first = TakeCallOperator(task_id="wait", order="dispatcher", headers={"X-Contact": "ann"})
     assert (await asyncio.to_thread(run_task, first))["call_id"] == call_id
-    second = TakeCallOperator(task_id="wait", order="desk", headers={"X-Contact": "bob"})
+    second = TakeCallOperator(task_id="wait", order="dispatcher", headers={"X-Contact": "bob"})
     trigger = (await asyncio.to_thread(deferred, second)).trigger
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     world.task_state = FAILED

@@ -57,7 +57,7 @@ class User:
 
 
 @dataclass
-class FakeOffice:
+class FakeBackend:
     """Writes down what it is told; the real ones are tested with Airflow."""
 
     done: list[tuple[Any, ...]] = field(default_factory=list)
@@ -80,7 +80,7 @@ class PageWorld:
 
     store: Store
     clock: Clock = field(default_factory=Clock)
-    office: FakeOffice = field(default_factory=FakeOffice)
+    backend: FakeBackend = field(default_factory=FakeBackend)
     user: User | None = None
     others: list[Source] = field(default_factory=list)
 
@@ -88,13 +88,13 @@ class PageWorld:
         mounted = StoreSource(self.store, self.clock)
         ticks = iter(range(0, 10**9, 10))  # every question is asked anew
         directory = CallDirectory(lambda: [mounted, *self.others], lambda: next(ticks))
-        page = create_calls_page(CallsPage(directory, self.office, self.door, self.clock))
+        page = create_calls_page(CallsPage(directory, self.backend, self.auth, self.clock))
         airflow = FastAPI()
         airflow.mount(PREFIX, page)
         self.page = page
         self.http = TestClient(airflow, base_url="http://airflow", follow_redirects=False)
 
-    def door(self) -> User:
+    def auth(self) -> User:
         if self.user is None:
             raise HTTPException(401, "Not authenticated")
         return self.user
@@ -164,4 +164,4 @@ class PageWorld:
         return opened.generation
 
 
-__all__ = ["ALL", "CSRF", "DIALED", "PREFIX", "RUN", "START", "FakeOffice", "PageWorld", "User", "claimant"]
+__all__ = ["ALL", "CSRF", "DIALED", "PREFIX", "RUN", "START", "FakeBackend", "PageWorld", "User", "claimant"]

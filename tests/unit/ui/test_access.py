@@ -78,7 +78,7 @@ def test_whoever_may_only_read_cannot_hang_up(page: PageWorld) -> None:
     answer = page.hang_up()
     assert answer.status_code == 403
     assert "edit the DAG" in answer.json()["error"]
-    assert page.office.done == []
+    assert page.backend.done == []
     assert page.store.calls.find("support", "rtc_1").state == "accepted"
 
 

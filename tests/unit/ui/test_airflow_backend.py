@@ -14,7 +14,7 @@ from airflow_openai_realtime.exceptions import AuthenticationError, Configuratio
 from airflow_openai_realtime.simulator.server import Simulator
 from airflow_openai_realtime.switchboard.mounted import connection_ids
 from airflow_openai_realtime.ui.airflow_backend import (
-    AirflowOffice,
+    AirflowBackend,
     StandaloneLines,
     standalone_lines,
 )
@@ -97,8 +97,8 @@ def test_a_call_is_hung_up_with_the_key_of_its_connection(
     call_id = realtime_simulator.call_in("+14155550123", "+14155550199")
     with CallsClient(api_settings_from_fields(password=key, host=host, extra={})) as openai:
         openai.accept(call_id, {"instructions": "Hello"})
-    assert AirflowOffice().hang_up("support", call_id) is False
-    assert AirflowOffice().hang_up("support", call_id) is True
+    assert AirflowBackend().hang_up("support", call_id) is False
+    assert AirflowBackend().hang_up("support", call_id) is True
 
 
 def test_a_key_that_is_refused_and_a_connection_that_is_gone_are_told(
@@ -106,6 +106,6 @@ def test_a_key_that_is_refused_and_a_connection_that_is_gone_are_told(
 ) -> None:
     connect(monkeypatch, "support", host=realtime_simulator.openai_base_url, password="sk-wrong")
     with pytest.raises(AuthenticationError):
-        AirflowOffice().hang_up("support", "rtc_1")
+        AirflowBackend().hang_up("support", "rtc_1")
     with pytest.raises(ConfigurationError, match="there is no connection nowhere"):
-        AirflowOffice().hang_up("nowhere", "rtc_1")
+        AirflowBackend().hang_up("nowhere", "rtc_1")

@@ -26,9 +26,9 @@ def test_a_call_that_no_task_has_claimed_belongs_to_the_task_that_runs_its_conve
     held = ConversationSummary(claimant("watcher"), START, START)
     assert owner_of(a_recent(1, claimed_by="order:day")) is None
     assert owner_of(a_recent(1, claimed_by="order:day", conversation=held)) == OwningTask("watcher", RUN, "talk", -1)
-    taken = owner_of(a_recent(1, claimed_by=claimant("taker"), conversation=held))
+    taken = owner_of(a_recent(1, claimed_by=claimant("claimer"), conversation=held))
     assert taken is not None
-    assert taken.dag_id == "taker"
+    assert taken.dag_id == "claimer"
 
 
 def test_a_call_has_an_address_in_airflow_s_ui() -> None:

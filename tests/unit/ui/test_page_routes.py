@@ -218,7 +218,7 @@ def test_who_watches_a_call_that_a_user_ends_is_told_so_though_openai_answers_la
         tell()  # what the holder reads, and what stays should this API server die now
         return False
 
-    monkeypatch.setattr(page.office, "hang_up", closes_the_socket_first)
+    monkeypatch.setattr(page.backend, "hang_up", closes_the_socket_first)
     assert page.hang_up().json() == {"gone": False}
     tell()
     assert told == [("hung_up", "api", f"user {page.user.user_name}")] * 2
@@ -228,17 +228,17 @@ def test_hanging_up_ends_the_call_and_is_written_down(page: PageWorld) -> None:
     page.ring()
     page.accept()
     assert page.hang_up().json() == {"gone": False}
-    assert page.office.done == [("note", "ann", "campaign", "support", "rtc_1"), ("hang_up", "support", "rtc_1")]
+    assert page.backend.done == [("note", "ann", "campaign", "support", "rtc_1"), ("hang_up", "support", "rtc_1")]
     call = page.store.calls.find("support", "rtc_1")
     assert (call.state, call.end_reason) == ("ended", "hung_up")
     assert page.hang_up().json() == {"gone": True}
-    assert len(page.office.done) == 2
+    assert len(page.backend.done) == 2
 
 
 def test_a_call_that_openai_does_not_know_any_more_is_gone(page: PageWorld) -> None:
     page.ring()
     page.accept()
-    page.office.is_gone = True
+    page.backend.is_gone = True
     assert page.hang_up().json() == {"gone": True}
     assert page.store.calls.find("support", "rtc_1").end_reason == "gone"
 
@@ -246,7 +246,7 @@ def test_a_call_that_openai_does_not_know_any_more_is_gone(page: PageWorld) -> N
 def test_a_call_that_could_not_be_hung_up_is_still_live(page: PageWorld) -> None:
     page.ring()
     page.accept()
-    page.office.problem = ServiceUnavailable("OpenAI did not answer")
+    page.backend.problem = ServiceUnavailable("OpenAI did not answer")
     answer = page.hang_up()
     assert (answer.status_code, answer.json()) == (502, {"error": "OpenAI did not answer"})
     assert page.store.calls.find("support", "rtc_1").state == "accepted"
@@ -255,7 +255,7 @@ def test_a_call_that_could_not_be_hung_up_is_still_live(page: PageWorld) -> None
 def test_a_ringing_call_is_not_hung_up(page: PageWorld) -> None:
     page.ring()
     assert page.hang_up().status_code == 409
-    assert page.office.done == []
+    assert page.backend.done == []
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_what_another_site_could_send_hangs_nothing_up(page: PageWorld, headers:
     page.ring()
     page.accept()
     assert page.hang_up(headers=headers).status_code == 403
-    assert page.office.done == []
+    assert page.backend.done == []
 
 
 def test_hanging_up_takes_no_other_method_and_no_parameters(page: PageWorld) -> None:
@@ -283,7 +283,7 @@ def test_hanging_up_takes_no_other_method_and_no_parameters(page: PageWorld) -> 
     query = "conn_id=support&call_id=rtc_1"
     assert page.http.get(f"{PREFIX}/api/hang-up?{query}", headers=CSRF).status_code == 405
     assert page.http.post(f"{PREFIX}/api/hang-up?{query}", headers=CSRF, json={}).status_code == 422
-    assert page.office.done == []
+    assert page.backend.done == []
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class ToolTrace:
 
 
 @dataclass
-class Tally:
+class Summary:
     """
     What a timeline adds up to.
 
@@ -71,16 +71,16 @@ class Tally:
     _pressed: list[tuple[datetime, str]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> Tally:
+    def of(cls, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> Summary:
         """
         Add up a timeline.
 
         :param entries: The timeline.
         :param heard_until: Until when the switchboard itself has listened; ``None``: it has not.
         """
-        tally = cls()
-        tally.merge(entries, heard_until)
-        return tally
+        summary = cls()
+        summary.merge(entries, heard_until)
+        return summary
 
     @property
     def pressed(self) -> list[str]:
@@ -137,73 +137,73 @@ class Tally:
         return True
 
 
-def _add_caller(tally: Tally, entry: TimelineEntry) -> None:
-    tally.caller_turns += 1
-    tally.last_caller_at = max(entry.at, tally.last_caller_at) if tally.last_caller_at else entry.at
+def _add_caller(summary: Summary, entry: TimelineEntry) -> None:
+    summary.caller_turns += 1
+    summary.last_caller_at = max(entry.at, summary.last_caller_at) if summary.last_caller_at else entry.at
 
 
-def _add_agent(tally: Tally, entry: TimelineEntry) -> None:
-    tally.agent_turns += 1
-    tally.last_agent_at = max(entry.at, tally.last_agent_at) if tally.last_agent_at else entry.at
+def _add_agent(summary: Summary, entry: TimelineEntry) -> None:
+    summary.agent_turns += 1
+    summary.last_agent_at = max(entry.at, summary.last_agent_at) if summary.last_agent_at else entry.at
 
 
-def _add_key(tally: Tally, entry: TimelineEntry) -> None:
-    tally._pressed.append((entry.at, str(entry.body.get("key", ""))))
+def _add_key(summary: Summary, entry: TimelineEntry) -> None:
+    summary._pressed.append((entry.at, str(entry.body.get("key", ""))))
 
 
-def _add_tool_call(tally: Tally, entry: TimelineEntry) -> None:
+def _add_tool_call(summary: Summary, entry: TimelineEntry) -> None:
     tool_call_id = str(entry.body.get("tool_call_id"))
     trace = ToolTrace(tool_call_id, str(entry.body.get("name")), entry.at, str(entry.body.get("arguments") or ""))
-    tally.tools.setdefault(tool_call_id, trace)
+    summary.tools.setdefault(tool_call_id, trace)
 
 
-def _add_tool_result(tally: Tally, entry: TimelineEntry) -> None:
+def _add_tool_result(summary: Summary, entry: TimelineEntry) -> None:
     body = entry.body
     tool_call_id = str(body.get("tool_call_id"))
-    trace = tally.tools.setdefault(tool_call_id, ToolTrace(tool_call_id, str(body.get("name")), entry.at))
+    trace = summary.tools.setdefault(tool_call_id, ToolTrace(tool_call_id, str(body.get("name")), entry.at))
     trace.status, trace.output, trace.ended_at = str(body.get("status")), body.get("output"), entry.at
     if body.get("target") is not None:
-        tally.transfer = str(body["target"])
+        summary.transfer = str(body["target"])
     # A record that is right is never replaced by a wrong one.
-    if "value" in body and not (tally.result_valid and not body.get("valid")):
-        tally.result, tally.result_valid = body["value"], bool(body.get("valid"))
-        tally.result_problems = tuple(str(problem) for problem in body.get("problems") or ())
+    if "value" in body and not (summary.result_valid and not body.get("valid")):
+        summary.result, summary.result_valid = body["value"], bool(body.get("valid"))
+        summary.result_problems = tuple(str(problem) for problem in body.get("problems") or ())
 
 
-def _add_usage(tally: Tally, entry: TimelineEntry) -> None:
+def _add_usage(summary: Summary, entry: TimelineEntry) -> None:
     sent = entry.body.get("usage")
     if isinstance(sent, Mapping):
         is_response = entry.body.get("of") == "response"
-        tally.usage = tally.usage.with_response(sent) if is_response else tally.usage.with_transcription(sent)
+        summary.usage = summary.usage.with_response(sent) if is_response else summary.usage.with_transcription(sent)
 
 
-def _add_error(tally: Tally, entry: TimelineEntry) -> None:
-    if len(tally.errors) < MOST_ERRORS:
-        tally.errors.append({name: entry.body.get(name) for name in ("code", "message")})
+def _add_error(summary: Summary, entry: TimelineEntry) -> None:
+    if len(summary.errors) < MOST_ERRORS:
+        summary.errors.append({name: entry.body.get(name) for name in ("code", "message")})
 
 
-def _add_note(tally: Tally, entry: TimelineEntry) -> None:
+def _add_note(summary: Summary, entry: TimelineEntry) -> None:
     body = entry.body
     what = body.get("what")
     if what == Note.GREETED:
-        tally.is_greeted = True
+        summary.is_greeted = True
     elif what == Note.ASKED:
         tool_call_id = str(body.get("tool_call_id"))
         name, arguments = str(body.get("name")), str(body.get("arguments") or "")
-        tally.asked.setdefault(tool_call_id, ToolTrace(tool_call_id, name, entry.at, arguments, NOT_RUN))
+        summary.asked.setdefault(tool_call_id, ToolTrace(tool_call_id, name, entry.at, arguments, NOT_RUN))
     elif what == Note.ENDING:
-        tally.ending, tally.ending_at = str(body.get("why")), entry.at
+        summary.ending, summary.ending_at = str(body.get("why")), entry.at
     elif what == Note.STOOD_DOWN:
-        tally.gaps.not_missed(entry.at, str(body.get("lease")))
+        summary.gaps.not_missed(entry.at, str(body.get("lease")))
     elif what in (Note.ATTACHED, Note.STOOD_BY):
-        tally.attachments += 1
+        summary.attachments += 1
         lease = str(body.get("lease")) if what == Note.STOOD_BY else None
-        tally.gaps.attached(entry.at, float(body.get("gap_seconds") or 0.0), lease)
-        tally.model = body.get("model") or tally.model
-        tally.transcription_model = body.get("transcription_model") or tally.transcription_model
+        summary.gaps.attached(entry.at, float(body.get("gap_seconds") or 0.0), lease)
+        summary.model = body.get("model") or summary.model
+        summary.transcription_model = body.get("transcription_model") or summary.transcription_model
 
 
-_ADDERS: Mapping[str, Callable[[Tally, TimelineEntry], None]] = {
+_ADDERS: Mapping[str, Callable[[Summary, TimelineEntry], None]] = {
     EntryKind.CALLER: _add_caller,
     EntryKind.AGENT: _add_agent,
     EntryKind.KEY: _add_key,

@@ -15,9 +15,9 @@ from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.api.sideband.commands import update_session
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.calls.timeline.listening import Listening
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules import last_words, offered_tools, tool_rules, turn_taking
-from airflow_openai_realtime.conversation.rules.effects import CatchUp, Effect, ToolAnswer
+from airflow_openai_realtime.conversation.rules.effects import Effect, ResyncTools, ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
 from airflow_openai_realtime.conversation.rules.state import ConversationState
@@ -44,7 +44,7 @@ class ConversationRules:
     :param hangup_at: When the call must be over, aware.
     :param now: The time.
     :param began_at: When the call was accepted; ``None``: now.
-    :param tally: What the timeline adds up to so far.
+    :param summary: What the timeline adds up to so far.
     :param generation: Generation of the holder.
     :param may_greet: Whether the call may be greeted: not when nobody knows whether it was.
     """
@@ -56,25 +56,25 @@ class ConversationRules:
         hangup_at: datetime,
         now: datetime,
         began_at: datetime | None = None,
-        tally: Tally | None = None,
+        summary: Summary | None = None,
         generation: int = 1,
         may_greet: bool = True,
     ) -> None:
-        self.tally = tally or Tally()
+        self.summary = summary or Summary()
         deadline = hangup_at - timedelta(seconds=LEAD_SECONDS)
         lead = min(timedelta(seconds=GOODBYE_LEAD_SECONDS), (hangup_at - (began_at or now)) / 2)
         goodbye_at = deadline - lead if plan.goodbye else None
-        self._state = ConversationState(plan, deadline, goodbye_at, self.tally, QuietClock(plan.silence_seconds))
+        self._state = ConversationState(plan, deadline, goodbye_at, self.summary, QuietClock(plan.silence_seconds))
         self._generation = generation
         self._may_greet = may_greet
         self._offered = offered_tools.offered_tools(plan)
-        self._listening = Listening(generation, self.tally.keys)
+        self._listening = Listening(generation, self.summary.keys)
         self._announced: dict[str, events.FunctionCall] = {}
-        self._unheard_since = self.tally.last_heard_at or began_at or now
+        self._unheard_since = self.summary.last_heard_at or began_at or now
         #: When the socket was lost last; a call that ended without a word ended then.
         self.broke_at: datetime | None = None
         self._last_error: tuple[datetime, str] | None = None
-        self._is_resumed = bool(self.tally.attachments)
+        self._is_resumed = bool(self.summary.attachments)
         self._attachments = 0
         self._attached_at: datetime | None = None
         self.is_expired = False
@@ -171,14 +171,14 @@ class ConversationRules:
         :param heard_until: Until when the switchboard itself has listened.
         """
         listed = list(entries)
-        self.tally.merge(listed, heard_until)
-        saved = Tally.of(listed, heard_until)
+        self.summary.merge(listed, heard_until)
+        saved = Summary.of(listed, heard_until)
         if not saved.attachments or saved.last_heard_at is None:
             return
         if self._attached_at is None:
             self._is_resumed, self._unheard_since = True, saved.last_heard_at
         else:
-            self.tally.gaps.unheard(saved.last_heard_at, self._attached_at)
+            self.summary.gaps.unheard(saved.last_heard_at, self._attached_at)
 
     def opened_late(self, generation: int, now: datetime) -> list[Effect]:
         """
@@ -203,7 +203,7 @@ class ConversationRules:
         :param heard_until: Until when it has listened.
         :param now: The time.
         """
-        self.tally.merge(entries, heard_until)
+        self.summary.merge(entries, heard_until)
         tool_rules.begin_asked(self._state, now)
         return self._settled(now) if self._state.is_live else self._state.take_effects()
 
@@ -228,7 +228,7 @@ class ConversationRules:
         gap = max(0.0, (now - self._unheard_since).total_seconds()) if is_again else 0.0
         state.keep(self._attached_note(event, now, gap), at_once=True)
         if is_again or self.is_taken_over:
-            state.effects.append(CatchUp())
+            state.effects.append(ResyncTools())
         state.quiet.start_again(now)
         if state.hung_up_for is not None:
             return
@@ -243,7 +243,7 @@ class ConversationRules:
 
     def _greet(self, now: datetime) -> None:
         state = self._state
-        if not state.plan.greeting or not self._may_greet or self.tally.is_greeted or state.ending is not None:
+        if not state.plan.greeting or not self._may_greet or self.summary.is_greeted or state.ending is not None:
             return
         note = entry_of(EntryKind.NOTE, now, Note.GREETED, what=Note.GREETED)
         state.keep(note, at_once=True)

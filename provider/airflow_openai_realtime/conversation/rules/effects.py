@@ -94,7 +94,7 @@ class HangUp:
 
 
 @dataclass(frozen=True)
-class CatchUp:
+class ResyncTools:
     """Read the timeline again soon: the switchboard may have listened until now, and have more to write."""
 
 
@@ -109,7 +109,7 @@ class Report:
     line: str
 
 
-Effect = Send | Keep | RunFunction | CheckResult | Refer | HangUp | CatchUp | Report
+Effect = Send | Keep | RunFunction | CheckResult | Refer | HangUp | ResyncTools | Report
 
 
 @dataclass(frozen=True)

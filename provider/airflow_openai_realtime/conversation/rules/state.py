@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.effects import Effect, Keep, Refer, Report, Send
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
@@ -45,7 +45,7 @@ class ConversationState:
     :param plan: What is to happen.
     :param deadline: When to hang up, whatever is going on.
     :param goodbye_at: When to say goodbye; ``None``: not, or not any more.
-    :param tally: What the timeline adds up to.
+    :param summary: What the timeline adds up to.
     :param is_live: Whether the session is there.
     :param hung_up_for: Why we hang up; ``None``: we do not.
     """
@@ -53,7 +53,7 @@ class ConversationState:
     plan: ConversationPlan
     deadline: datetime
     goodbye_at: datetime | None
-    tally: Tally
+    summary: Summary
     quiet: QuietClock
     turns: TurnTaking = field(default_factory=TurnTaking)
     tools: ToolRounds = field(default_factory=ToolRounds)
@@ -82,9 +82,9 @@ class ConversationState:
 
         :return: Whether it is new.
         """
-        if not self.tally.add(entry):
+        if not self.summary.add(entry):
             return False
-        if entry.kind not in _TALK or len(self.tally.keys) <= MOST_KEPT_ENTRIES:
+        if entry.kind not in _TALK or len(self.summary.keys) <= MOST_KEPT_ENTRIES:
             self.effects.append(Keep(entry, at_once))
         return True
 

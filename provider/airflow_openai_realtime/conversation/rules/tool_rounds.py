@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_openai_realtime.api.sideband.commands import function_output
 from airflow_openai_realtime.calls.timeline.entries import UNKNOWN
-from airflow_openai_realtime.calls.timeline.summary import Tally, ToolTrace
+from airflow_openai_realtime.calls.timeline.summary import Summary, ToolTrace
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.offered_tools import END_CALL
 
@@ -103,19 +103,19 @@ class ToolRounds:
         return commands
 
 
-def unknown_tools(tally: Tally) -> list[ToolTrace]:
+def unknown_tools(summary: Summary) -> list[ToolTrace]:
     """Return the tools that an earlier holder began, and of which nobody knows what they came to."""
-    return [trace for trace in tally.tools.values() if trace.status == UNKNOWN and trace.ended_at is None]
+    return [trace for trace in summary.tools.values() if trace.status == UNKNOWN and trace.ended_at is None]
 
 
-def untold_tools(tally: Tally) -> list[ToolTrace]:
+def untold_tools(summary: Summary) -> list[ToolTrace]:
     """Return the tools whose output the model may not have: it has not spoken since an earlier holder had it."""
     return [
         trace
-        for trace in tally.tools.values()
+        for trace in summary.tools.values()
         if trace.output is not None
         and trace.ended_at is not None
         and trace.status != "requested"
         and trace.name != END_CALL
-        and (tally.last_agent_at is None or tally.last_agent_at < trace.ended_at)
+        and (summary.last_agent_at is None or summary.last_agent_at < trace.ended_at)
     ]

@@ -40,7 +40,7 @@ def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswe
     :param tool_call_id: Call of the tool.
     :param answer: What it came to.
     """
-    trace = state.tally.tools.get(tool_call_id)
+    trace = state.summary.tools.get(tool_call_id)
     name = trace.name if trace is not None else ""
     is_first_problem = answer.status == "invalid" and not _was_invalid_before(state)
     if answer.status == "invalid" and not is_first_problem:
@@ -61,10 +61,10 @@ def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswe
 
 def take_over(state: ConversationState, now: datetime) -> None:
     """Go on with the tools where an earlier holder left off."""
-    for trace in tool_rounds.untold_tools(state.tally):
+    for trace in tool_rounds.untold_tools(state.summary):
         _tell(state, trace.tool_call_id, str(trace.output), now)
         state.tools.end(trace.tool_call_id, is_reply_due=True)
-    for trace in tool_rounds.unknown_tools(state.tally):
+    for trace in tool_rounds.unknown_tools(state.summary):
         if trace.name == tools.END_CALL:
             last_words.end_after_words(state, now)
         else:
@@ -79,9 +79,9 @@ def begin_asked(state: ConversationState, now: datetime) -> None:
     What the model has called again meanwhile, since nobody answered, is run once. The call does not end, nor is it
     transferred, when the caller has spoken since.
     """
-    traces = [each for each in state.tally.never_begun() if state.is_live or each.name == tools.RECORD_RESULT]
+    traces = [each for each in state.summary.never_begun() if state.is_live or each.name == tools.RECORD_RESULT]
     latest = {(each.name, each.arguments): each.tool_call_id for each in traces}
-    last_caller_at = state.tally.last_caller_at
+    last_caller_at = state.summary.last_caller_at
     wanted = []
     for trace in traces:
         call = FunctionCall(trace.tool_call_id, trace.name, trace.arguments, item_id=None)
@@ -101,7 +101,7 @@ def left_over(state: ConversationState, now: datetime) -> None:
 
     :param now: When it ended.
     """
-    for trace in tool_rounds.unknown_tools(state.tally):
+    for trace in tool_rounds.unknown_tools(state.summary):
         status = "ok" if trace.name == tools.END_CALL else UNKNOWN
         body = {"tool_call_id": trace.tool_call_id, "name": trace.name, "status": status}
         state.keep(entry_of(EntryKind.TOOL_RESULT, now, trace.tool_call_id, **body))
@@ -158,7 +158,7 @@ def _tell(state: ConversationState, tool_call_id: str, output: str, now: datetim
 
 
 def _was_invalid_before(state: ConversationState) -> bool:
-    return any(trace.status == "invalid" for trace in state.tally.tools.values())
+    return any(trace.status == "invalid" for trace in state.summary.tools.values())
 
 
 def _unknown(trace: ToolTrace) -> ToolAnswer:

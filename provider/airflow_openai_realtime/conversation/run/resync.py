@@ -18,7 +18,7 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 WRITTEN_SECONDS = 3.0
 
 
-class CatchingUp:
+class Resync:
     """
     Reads the timeline of one call again, once after each time that somebody else may have listened.
 

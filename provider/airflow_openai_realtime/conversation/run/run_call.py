@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.outcome import End, account_of, outcome_of, restated
 from airflow_openai_realtime.calls.result import CallResult, result_of
 from airflow_openai_realtime.calls.saved_conversation import Conversation
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.calls.witnesses import intended, kept_account
 from airflow_openai_realtime.conversation.rules import effects
 from airflow_openai_realtime.conversation.rules.decisions import ConversationRules
@@ -28,7 +28,7 @@ from airflow_openai_realtime.conversation.run.alarm import Alarm
 from airflow_openai_realtime.conversation.run.call_ending import CallEnding
 from airflow_openai_realtime.conversation.run.live_socket import LiveSocket, SocketEnd
 from airflow_openai_realtime.conversation.run.ports import CallPorts
-from airflow_openai_realtime.conversation.run.resync import CatchingUp
+from airflow_openai_realtime.conversation.run.resync import Resync
 from airflow_openai_realtime.conversation.run.saving import Saving
 from airflow_openai_realtime.conversation.run.timers import Tasks, wait_for_any
 from airflow_openai_realtime.conversation.run.tool_tasks import ToolTasks
@@ -95,7 +95,7 @@ class _RunningCall:
         self._tasks = Tasks()
         self._saving = Saving(ports, call.call_id, self._opened)
         self._tools = ToolTasks(ports, plan, call, self._saving, self._tasks, self._answered)
-        self._catching_up = CatchingUp(ports, call.call_id, self._tasks, self._caught_up)
+        self._resync = Resync(ports, call.call_id, self._tasks, self._caught_up)
         self._end = CallEnding(ports, call.call_id, hangup_at)
         self._alarm = Alarm(self._wake, ports.now, ports.sleep, self._tasks.start)
         self._is_open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -122,7 +122,7 @@ class _RunningCall:
         self._alarm.stop()
         if self._hanging_up is None:
             await self._end.make_certain()
-        await self._catching_up.make_sure(is_due=rules.is_taken_over)
+        await self._resync.make_sure(is_due=rules.is_taken_over)
         await self._tools.wait(TOOLS_SECONDS)
         self._carry_out(rules.ended(ended_at))
         outcome = outcome_of(self._what_is_known(rules, socket_end, ended_at))
@@ -161,13 +161,13 @@ class _RunningCall:
         return End(
             ended_by=rules.hung_up_for,
             was_over=self._end.was_over,
-            lived=rules.tally.attachments > 0,
+            lived=rules.summary.attachments > 0,
             was_new=is_new,
             was_refused=socket_end is not None,
             is_expired=rules.is_expired,
             fatal_error=rules.fatal_error(ended_at),
-            transfer_requested=rules.tally.may_be_transferred,
-            has_valid_result=bool(rules.tally.result_valid),
+            transfer_requested=rules.summary.may_be_transferred,
+            has_valid_result=bool(rules.summary.result_valid),
         )
 
     async def _finish(
@@ -182,7 +182,7 @@ class _RunningCall:
         if row is not None and row.ended_at is not None:
             ended_at = min(ended_at, row.ended_at)
         call, prices = self._call, self._ports.prices
-        result = result_of(call, rules.tally, outcome, ended_at=ended_at, resumed=resumed, prices=prices)
+        result = result_of(call, rules.summary, outcome, ended_at=ended_at, resumed=resumed, prices=prices)
         if row is not None:
             result = restated(result, kept_account(row) if row.is_over else intended(row, ended_at))
         # What saves progress must not do so at the same time.
@@ -197,7 +197,7 @@ class _RunningCall:
             self._rules.merge(conversation.entries, conversation.heard_until)
             self._carry_out(self._rules.opened_late(conversation.generation, self._ports.now()))
             if conversation.generation > 1:
-                self._catching_up.begin()
+                self._resync.begin()
         if not self._is_open.done():
             self._is_open.set_result(None)
 
@@ -233,8 +233,8 @@ class _RunningCall:
             elif isinstance(effect, effects.HangUp):
                 self._hanging_up = self._tasks.start(self._hang_up(effect.after))
                 self._began_hanging_up.set_result(None)
-            elif isinstance(effect, effects.CatchUp):
-                self._catching_up.begin()
+            elif isinstance(effect, effects.ResyncTools):
+                self._resync.begin()
             elif isinstance(effect, effects.Report):
                 self._ports.report(effect.line)
         self._alarm.set(self._rules.wakes_at() if self._rules is not None else None)
@@ -260,7 +260,7 @@ class _RunningCall:
             hangup_at=self._hangup_at,
             now=now,
             began_at=call.accepted_at,
-            tally=Tally.of(opened.entries, opened.heard_until) if opened is not None else None,
+            summary=Summary.of(opened.entries, opened.heard_until) if opened is not None else None,
             generation=opened.generation if opened is not None else 0,
             may_greet=opened is not None or is_new,
         )
@@ -275,5 +275,5 @@ class _RunningCall:
             on_event=self._heard,
             on_broken=self._broken,
             before=noted,
-            is_known=rules.tally.attachments > 0,
+            is_known=rules.summary.attachments > 0,
         )

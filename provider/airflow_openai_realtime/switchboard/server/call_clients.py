@@ -18,7 +18,7 @@ import httpx
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 
 REUSE_SECONDS = 1.5
 """How long a connection is kept for the next request: through a burst of calls, and far shorter than servers wait."""
@@ -64,7 +64,7 @@ class SharedClients:
         self._monotonic = monotonic
         self._entries: dict[ApiSettings, _Entry] = {}
         self._making: dict[ApiSettings, asyncio.Task[_Entry]] = {}
-        self._threads = Threads(1, "switchboard-clients")
+        self._threads = Executor(1, "switchboard-clients")
 
     @asynccontextmanager
     async def use(self, settings: ApiSettings) -> AsyncIterator[AsyncCallsClient]:

@@ -18,10 +18,10 @@ from airflow_openai_realtime.switchboard.server.feed.feed_hub import FeedHub
 from airflow_openai_realtime.switchboard.server.feed.polls import Polls
 from airflow_openai_realtime.switchboard.server.intake.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
-from airflow_openai_realtime.switchboard.server.orders.dispatcher import OrderDesk
+from airflow_openai_realtime.switchboard.server.orders.dispatcher import OrderDispatcher
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import Counters
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.process.passed_checks import PassedChecks
 from airflow_openai_realtime.switchboard.server.standby.standby import Standby
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
@@ -67,7 +67,7 @@ class Service:
         self.task_states = task_states
         #: Leaves the result of a killed task's call in Airflow; ``None`` where Airflow is elsewhere.
         self.leave_result: LeaveResult | None = None
-        self.threads = Threads(settings.store_threads, "switchboard-store")
+        self.threads = Executor(settings.store_threads, "switchboard-store")
         self.lines = LineDirectory(lines, settings)
         self.hub = FeedHub(
             lambda: self.threads.run(store.feed.end, now()),
@@ -81,7 +81,7 @@ class Service:
         self.reaper = Reaper(
             store, self.lines, self.threads, settings, now, self.clients.use, self.hub.ring, self.counters
         )
-        self.orders = OrderDesk(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
+        self.orders = OrderDispatcher(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
         self.standby = Standby(store, self.lines, settings, now, self.counters, on_gone=self.reaper.seems_over)
         self.intake = IntakeWriter(store, settings, self._on_new_call, add=self.orders.store)
         self.retention = Retention(store, self.threads, settings, now)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from tests.unit.conversation.talk import START, Talk
 
 from airflow_openai_realtime.api.sideband import events
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 
 QUIET = ConversationPlan(end_call=False, silence_seconds=None)
@@ -40,14 +40,14 @@ def test_words_that_nobody_understood_are_a_turn_without_text() -> None:
     talk.hear(events.CallerTranscriptFailed("item_1", "audio too short"))
     (entry,) = talk.kept("caller")
     assert (entry.body["text"], entry.body["problem"]) == (None, "audio too short")
-    assert talk.rules.tally.caller_turns == 1
+    assert talk.rules.summary.caller_turns == 1
 
 
 def test_noise_is_no_turn_but_costs() -> None:
     talk = Talk(QUIET)
     talk.hear(events.CallerSaid("item_1", "  ", {"type": "duration", "seconds": 3}))
     assert talk.kept("caller") == []
-    assert talk.rules.tally.usage.transcription_seconds == 3
+    assert talk.rules.summary.usage.transcription_seconds == 3
 
 
 def test_the_same_event_heard_by_two_holders_is_one_entry() -> None:
@@ -56,9 +56,9 @@ def test_the_same_event_heard_by_two_holders_is_one_entry() -> None:
         talk.hear(events.CallerSaid("item_1", "Hello", USAGE), events.AgentSaid("item_2", "resp_1", "Hi"))
         talk.finish("resp_1", usage=USAGE)
         talk.hear(events.KeyPressed("1", START), events.KeyPressed("1", START))
-    tally = Tally.of([*first.kept(), *second.kept()])
-    assert (tally.caller_turns, tally.agent_turns, tally.pressed) == (1, 1, ["1", "1"])
-    assert tally.usage.responses == 1
+    summary = Summary.of([*first.kept(), *second.kept()])
+    assert (summary.caller_turns, summary.agent_turns, summary.pressed) == (1, 1, ["1", "1"])
+    assert summary.usage.responses == 1
 
 
 def test_a_key_pressed_twice_within_a_second_is_two_presses_also_after_a_move() -> None:
@@ -66,7 +66,7 @@ def test_a_key_pressed_twice_within_a_second_is_two_presses_also_after_a_move() 
     first.hear(events.KeyPressed("1", START), events.KeyPressed("1", START))
     second = Talk(QUIET, entries=first.kept(), generation=2)
     second.hear(events.KeyPressed("1", START), events.KeyPressed("2", None))
-    assert second.rules.tally.pressed == ["1", "1", "1", "2"]
+    assert second.rules.summary.pressed == ["1", "1", "1", "2"]
 
 
 def test_what_was_interrupted_is_marked() -> None:
@@ -84,9 +84,9 @@ def test_tools_of_servers_are_written_down() -> None:
         events.McpEvent("approval_request", "crm", "delete", None, "item_4"),
         events.McpEvent("list_tools.failed", None, None, None, "item_5"),
     )
-    tools = talk.rules.tally.tools.values()
+    tools = talk.rules.summary.tools.values()
     assert [(tool.name, tool.status) for tool in tools] == [("crm.find", "ok"), ("crm.find", "failed")]
-    codes = [error["code"] for error in talk.rules.tally.errors]
+    codes = [error["code"] for error in talk.rules.summary.errors]
     assert codes == ["mcp_approval_needed", "mcp_list_tools_failed"]
 
 
@@ -104,14 +104,14 @@ def test_odd_ids_and_long_texts_make_entries_that_the_switchboard_takes() -> Non
     entries = talk.kept()
     assert all(entry.check() for entry in entries)
     assert len({entry.key for entry in entries}) == len(entries)
-    assert talk.rules.tally.caller_turns == 3
+    assert talk.rules.summary.caller_turns == 3
 
 
 def test_a_very_long_call_goes_on_counting_and_stops_keeping_words() -> None:
     talk = Talk(QUIET)
     for number in range(5_000):
         talk.hear(events.CallerSaid(f"item_{number}", "x", None))
-    assert talk.rules.tally.caller_turns == 5_000
+    assert talk.rules.summary.caller_turns == 5_000
     assert len(talk.kept()) < 4_600
     talk.hear(events.SessionError("late", None, "", None, None))
     assert talk.kept("error")

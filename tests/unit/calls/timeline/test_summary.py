@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.states import EntryKind, Note
 
 START = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
@@ -35,44 +35,44 @@ def asked(tool_call_id: str) -> TimelineEntry:
 
 
 def test_a_switchboard_that_listened_was_attached_and_says_what_nobody_heard() -> None:
-    tally = Tally.of([stood_by(5, 2.5, model="gpt-realtime-2.1", transcription_model="gpt-transcribe")])
-    assert (tally.attachments, tally.gap_seconds) == (1, 2.5)
-    assert (tally.model, tally.transcription_model) == ("gpt-realtime-2.1", "gpt-transcribe")
+    summary = Summary.of([stood_by(5, 2.5, model="gpt-realtime-2.1", transcription_model="gpt-transcribe")])
+    assert (summary.attachments, summary.gap_seconds) == (1, 2.5)
+    assert (summary.model, summary.transcription_model) == ("gpt-realtime-2.1", "gpt-transcribe")
 
 
 @pytest.mark.parametrize(("lease", "gap_seconds"), [("1", 0), ("2", 2.5)])
 def test_a_holder_that_was_there_meanwhile_has_missed_nothing(lease: str, gap_seconds: float) -> None:
     stood_down = entry_of(EntryKind.NOTE, at(9), Note.STOOD_DOWN, lease, what=Note.STOOD_DOWN, lease=lease)
-    tally = Tally.of([stood_by(5, 2.5), stood_down])
-    assert (tally.attachments, tally.gap_seconds) == (1, gap_seconds)
+    summary = Summary.of([stood_by(5, 2.5), stood_down])
+    assert (summary.attachments, summary.gap_seconds) == (1, gap_seconds)
 
 
 def test_somebody_listened_until_the_last_entry_or_until_the_switchboard_did() -> None:
-    assert Tally().last_heard_at is None
-    assert Tally.of([stood_by(5, 2)]).last_heard_at == at(5)
-    assert Tally.of([stood_by(5, 2)], at(9)).last_heard_at == at(9)
-    assert Tally.of([stood_by(5, 2)], at(4)).last_heard_at == at(5)
+    assert Summary().last_heard_at is None
+    assert Summary.of([stood_by(5, 2)]).last_heard_at == at(5)
+    assert Summary.of([stood_by(5, 2)], at(9)).last_heard_at == at(9)
+    assert Summary.of([stood_by(5, 2)], at(4)).last_heard_at == at(5)
 
 
 def test_a_tool_that_the_model_called_is_not_begun_until_somebody_begins_it() -> None:
-    tally = Tally.of([asked("call_1"), asked("call_2")])
-    assert [(each.tool_call_id, each.name, each.arguments, each.status) for each in tally.never_begun()] == [
+    summary = Summary.of([asked("call_1"), asked("call_2")])
+    assert [(each.tool_call_id, each.name, each.arguments, each.status) for each in summary.never_begun()] == [
         ("call_1", "look_up", '{"day": "Monday"}', "not_run"),
         ("call_2", "look_up", '{"day": "Monday"}', "not_run"),
     ]
-    tally.add(entry_of("tool_call", at(4), "call_1", tool_call_id="call_1", name="look_up", arguments="{}"))
-    assert [each.tool_call_id for each in tally.never_begun()] == ["call_2"]
-    assert list(tally.tools) == ["call_1"]
+    summary.add(entry_of("tool_call", at(4), "call_1", tool_call_id="call_1", name="look_up", arguments="{}"))
+    assert [each.tool_call_id for each in summary.never_begun()] == ["call_2"]
+    assert list(summary.tools) == ["call_1"]
 
 
 def test_keys_stand_in_the_order_in_which_they_were_pressed_though_they_were_added_in_another() -> None:
-    tally = Tally()
+    summary = Summary()
     for second, key in ((5, "3"), (1, "1"), (1, "2"), (9, "4")):
-        tally.add(entry_of("key", at(second), second, key, key=key))
-    assert tally.pressed == ["1", "2", "3", "4"]
+        summary.add(entry_of("key", at(second), second, key, key=key))
+    assert summary.pressed == ["1", "2", "3", "4"]
 
 
 def test_words_of_the_agent_that_are_added_late_do_not_make_it_speak_earlier() -> None:
-    tally = Tally.of([entry_of("agent", at(9), "b", text="b"), entry_of("agent", at(2), "a", text="a")])
-    assert tally.last_agent_at == at(9)
-    assert tally.agent_turns == 2
+    summary = Summary.of([entry_of("agent", at(9), "b", text="b"), entry_of("agent", at(2), "a", text="a")])
+    assert summary.last_agent_at == at(9)
+    assert summary.agent_turns == 2

@@ -97,7 +97,7 @@ def test_what_came_too_early_is_asked_for_again_after_the_other_response() -> No
     assert talk.asked() == ["greeting"]
     talk.finish(response)
     assert talk.asked() == ["greeting", "greeting"]
-    assert talk.rules.tally.errors == []
+    assert talk.rules.summary.errors == []
 
 
 def test_what_was_refused_for_a_response_nobody_saw_is_asked_for_again_in_the_end() -> None:
@@ -114,7 +114,7 @@ def test_a_response_that_failed_is_asked_for_again_twice_at_most() -> None:
     for _ in range(5):
         talk.finish(talk.begin(purpose="greeting"), status="failed", error_message="overloaded")
     assert talk.asked() == ["greeting"] * 3
-    assert talk.rules.tally.errors[0] == {"code": "response_failed", "message": "overloaded"}
+    assert talk.rules.summary.errors[0] == {"code": "response_failed", "message": "overloaded"}
 
 
 def test_a_response_whose_end_was_lost_does_not_block_for_ever() -> None:
@@ -232,7 +232,7 @@ def test_after_hanging_up_nothing_is_sent_and_everything_is_written_down() -> No
     talk.wait(700)
     assert talk.sent() == []
     assert talk.hung_up == ["silence"]
-    assert talk.rules.tally.caller_turns == 1
+    assert talk.rules.summary.caller_turns == 1
 
 
 def test_the_call_ends_when_the_goodbye_was_heard_and_not_when_it_was_made() -> None:
@@ -367,34 +367,34 @@ def test_a_transfer_is_asked_for_when_the_caller_has_heard_of_it() -> None:
     talk = Talk(replace(PLAN, greeting=None))
     response = talk.begin()
     talk.hear(events.AudioStarted(response))
-    talk.finish(response, call("transfer_call", target="desk"))
+    talk.finish(response, call("transfer_call", target="dispatcher"))
     assert talk.of(Refer) == []
     talk.hear(events.AudioStopped(response))
-    assert [(refer.target, refer.target_uri) for refer in talk.of(Refer)] == [("desk", "tel:+14155550177")]
+    assert [(refer.target, refer.target_uri) for refer in talk.of(Refer)] == [("dispatcher", "tel:+14155550177")]
 
 
 def test_words_before_a_transfer_take_ten_seconds_at_most() -> None:
     talk = Talk(replace(PLAN, greeting=None))
     response = talk.begin()
     talk.hear(events.AudioStarted(response))
-    talk.finish(response, call("transfer_call", target="desk"))
+    talk.finish(response, call("transfer_call", target="dispatcher"))
     talk.wait(10)
     assert len(talk.of(Refer)) == 1
 
 
 def test_who_transfers_and_ends_the_call_in_one_breath_transfers() -> None:
     talk = Talk(replace(PLAN, greeting=None))
-    talk.call_tools(call("end_call", "call_1"), call("transfer_call", "call_2", target="desk"))
+    talk.call_tools(call("end_call", "call_1"), call("transfer_call", "call_2", target="dispatcher"))
     assert len(talk.of(Refer)) == 1
     assert talk.hung_up == []
 
 
-@pytest.mark.parametrize("arguments", ['{"target": "boss"}', "{}", "no json", '{"target": ["desk"]}', "[]"])
+@pytest.mark.parametrize("arguments", ['{"target": "boss"}', "{}", "no json", '{"target": ["dispatcher"]}', "[]"])
 def test_an_unknown_target_is_told_to_the_model(arguments: str) -> None:
     talk = Talk(replace(PLAN, greeting=None))
     talk.call_tools(events.FunctionCall("call_1", "transfer_call", arguments, None))
     assert talk.of(Refer) == []
-    assert "desk" in talk.outputs()["call_1"]
+    assert "dispatcher" in talk.outputs()["call_1"]
     assert talk.asked() == ["reply"]
 
 
@@ -404,7 +404,7 @@ def test_an_unknown_target_is_told_to_the_model(arguments: str) -> None:
 def test_an_error_of_the_session_is_written_down_and_the_call_goes_on() -> None:
     talk = Talk(QUIET)
     talk.hear(error("invalid_value", "tools_1"))
-    assert talk.rules.tally.errors == [{"code": "invalid_value", "message": "It is wrong."}]
+    assert talk.rules.summary.errors == [{"code": "invalid_value", "message": "It is wrong."}]
     assert talk.of(Report)[0].line == "OpenAI reports an error of the session: invalid_value"
     assert talk.hung_up == []
 
@@ -459,7 +459,7 @@ def test_how_long_nobody_listened_is_counted() -> None:
     talk.detach()
     talk.now += timedelta(seconds=1.5)
     talk.attach()
-    assert talk.rules.tally.gap_seconds == 1.5
+    assert talk.rules.summary.gap_seconds == 1.5
 
 
 def test_after_another_holder_the_gap_begins_with_its_last_entry() -> None:
@@ -467,8 +467,8 @@ def test_after_another_holder_the_gap_begins_with_its_last_entry() -> None:
     first.now += timedelta(seconds=30)
     first.hear(events.CallerSaid("item_1", "Hello", None))
     second = Talk(QUIET, entries=first.kept(), generation=2, passed=34)
-    assert second.rules.tally.gap_seconds == 4
-    assert second.rules.tally.attachments == 2
+    assert second.rules.summary.gap_seconds == 4
+    assert second.rules.summary.attachments == 2
 
 
 @pytest.mark.parametrize("is_attached", [True, False])
@@ -478,7 +478,7 @@ def test_the_switchboard_learns_of_a_holder_that_was_attached_before_it_could_be
     if not is_attached:
         late.attach()
     assert [entry.key for entry in late.kept("note")][-1] == "note:attached:3:1"
-    assert late.rules.tally.attachments == 1
+    assert late.rules.summary.attachments == 1
     late.done += late.rules.opened_late(4, late.now)
     assert [entry.key for entry in late.kept("note")][-1] == "note:attached:3:1"
 
@@ -492,7 +492,7 @@ def test_an_earlier_holder_that_is_known_only_later_counts_as_well(is_attached: 
     second.rules.merge(first.kept())
     if not is_attached:
         second.attach()
-    assert second.rules.tally.gap_seconds == 4
+    assert second.rules.summary.gap_seconds == 4
 
 
 def stood_by(seconds: float, gap_seconds: float) -> TimelineEntry:
@@ -503,9 +503,9 @@ def stood_by(seconds: float, gap_seconds: float) -> TimelineEntry:
 def test_after_the_switchboard_has_listened_the_gap_begins_where_it_is_known_to_have_heard() -> None:
     second = Talk(QUIET, entries=[*Talk(QUIET).kept(), stood_by(3, 2.5)], heard_until=31, generation=2, passed=32)
     assert [entry.body["gap_seconds"] for entry in second.kept("note")] == [1]
-    assert second.rules.tally.gap_seconds == 3.5
+    assert second.rules.summary.gap_seconds == 3.5
     second.rules.caught_up([], START + timedelta(seconds=33), second.now)
-    assert second.rules.tally.gap_seconds == 2.5
+    assert second.rules.summary.gap_seconds == 2.5
 
 
 def test_what_the_switchboard_heard_and_wrote_only_after_it_was_relieved_counts_once() -> None:
@@ -513,8 +513,8 @@ def test_what_the_switchboard_heard_and_wrote_only_after_it_was_relieved_counts_
     second.hear(events.CallerSaid("item_2", "And you?", None))
     late = [entry_of("caller", START + timedelta(seconds=at), f"item_{at}", text="Hello") for at in (2, 3)]
     second.rules.caught_up([stood_by(1.5, 1.5), *late, *second.kept()], START + timedelta(seconds=5), second.now)
-    tally = second.rules.tally
-    assert (tally.caller_turns, tally.attachments, tally.gap_seconds) == (2, 3, 1.5)
+    summary = second.rules.summary
+    assert (summary.caller_turns, summary.attachments, summary.gap_seconds) == (2, 3, 1.5)
 
 
 def test_a_holder_whose_socket_broke_learns_what_the_switchboard_heard_meanwhile() -> None:
@@ -522,20 +522,20 @@ def test_a_holder_whose_socket_broke_learns_what_the_switchboard_heard_meanwhile
     talk.detach()
     talk.now += timedelta(seconds=20)
     talk.attach()
-    assert talk.rules.tally.gap_seconds == 20
+    assert talk.rules.summary.gap_seconds == 20
     said = entry_of("agent", START + timedelta(seconds=9), "item_1", text="Hello")
     talk.rules.caught_up([stood_by(3, 3), said], talk.now, talk.now)
-    assert (talk.rules.tally.agent_turns, talk.rules.tally.gap_seconds) == (1, 3)
+    assert (talk.rules.summary.agent_turns, talk.rules.summary.gap_seconds) == (1, 3)
 
 
 def test_an_earlier_holder_and_the_switchboard_that_are_known_only_later_count_as_well() -> None:
     second = Talk(QUIET, generation=0, passed=34)
     second.rules.merge([*Talk(QUIET).kept(), stood_by(3, 2)], START + timedelta(seconds=33))
-    assert second.rules.tally.gap_seconds == 3
+    assert second.rules.summary.gap_seconds == 3
 
 
 def test_a_call_that_is_attached_late_for_the_first_time_has_no_gap() -> None:
-    assert Talk(QUIET, passed=3).rules.tally.gap_seconds == 0
+    assert Talk(QUIET, passed=3).rules.summary.gap_seconds == 0
 
 
 def test_it_is_woken_as_long_as_it_may_have_to_hang_up() -> None:

@@ -111,8 +111,8 @@ def test_a_valid_result_is_stored_and_the_model_goes_on() -> None:
     now = talk()
     now.call_tools(call("record_result"))
     now.answer("call_1", VALID)
-    tally = now.rules.tally
-    assert (tally.result, tally.result_valid) == ({"agreed": True}, True)
+    summary = now.rules.summary
+    assert (summary.result, summary.result_valid) == ({"agreed": True}, True)
     assert now.asked() == ["reply"]
 
 
@@ -134,8 +134,8 @@ def test_the_second_time_it_is_stored_as_it_is() -> None:
     now.answer("call_2", INVALID)
     assert "recorded as it is" in now.outputs()["call_2"]
     assert now.asked() == ["record", "reply"]
-    tally = now.rules.tally
-    assert (tally.result, tally.result_valid, tally.result_problems) == ({}, False, ("agreed: must be boolean",))
+    summary = now.rules.summary
+    assert (summary.result, summary.result_valid, summary.result_problems) == ({}, False, ("agreed: must be boolean",))
 
 
 def test_a_valid_result_is_not_replaced_by_a_wrong_one() -> None:
@@ -143,7 +143,7 @@ def test_a_valid_result_is_not_replaced_by_a_wrong_one() -> None:
     now.call_tools(call("record_result", "call_1"), call("record_result", "call_2"))
     now.answer("call_1", VALID)
     now.answer("call_2", INVALID)
-    assert now.rules.tally.result == {"agreed": True}
+    assert now.rules.summary.result == {"agreed": True}
 
 
 def test_a_call_that_is_ended_with_a_wrong_record_waits_for_the_right_one() -> None:
@@ -155,7 +155,7 @@ def test_a_call_that_is_ended_with_a_wrong_record_waits_for_the_right_one() -> N
     now.finish(now.begin(purpose="record"), call("record_result", "call_3"))
     now.answer("call_3", VALID)
     assert now.hung_up == ["end_call"]
-    assert now.rules.tally.result_valid
+    assert now.rules.summary.result_valid
 
 
 def test_but_not_for_ever() -> None:
@@ -173,7 +173,7 @@ def test_when_the_call_is_ending_no_function_is_begun() -> None:
     now.finish(response, call("end_call", "call_1"))
     now.call_tools(call("book", "call_2"))
     assert now.of(RunFunction) == []
-    assert now.rules.tally.tools["call_2"].status == "not_run"
+    assert now.rules.summary.tools["call_2"].status == "not_run"
 
 
 # -- the socket is away --------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_a_tool_that_an_earlier_holder_began_is_not_run_again_and_the_model_is_t
     assert second.of(RunFunction) == []
     assert "not known whether this worked" in second.outputs()["call_1"]
     assert second.asked() == ["reply"]
-    assert second.rules.tally.tools["call_1"].status == "unknown"
+    assert second.rules.summary.tools["call_1"].status == "unknown"
 
 
 def test_when_its_call_comes_again_it_is_not_run_either() -> None:
@@ -265,18 +265,18 @@ def test_a_call_that_was_being_ended_is_ended() -> None:
 
 def test_a_transfer_that_may_have_been_asked_for_is_not_asked_for_again() -> None:
     first = talk()
-    first.call_tools(call("transfer_call", target="desk"))
+    first.call_tools(call("transfer_call", target="dispatcher"))
     assert len(first.of(Refer)) == 1
     second = taken_over(first)
     assert second.of(Refer) == []
-    assert second.rules.tally.transfer == "desk"
+    assert second.rules.summary.transfer == "dispatcher"
 
 
 def test_a_result_survives() -> None:
     first = talk()
     first.call_tools(call("record_result"))
     first.answer("call_1", VALID)
-    assert taken_over(first).rules.tally.result == {"agreed": True}
+    assert taken_over(first).rules.summary.result == {"agreed": True}
 
 
 # -- the call is over ----------------------------------------------------------------------------------------------
@@ -286,17 +286,17 @@ def test_tools_that_still_run_when_the_call_is_over_are_noted_as_unknown() -> No
     now = talk()
     now.call_tools(call("book", "call_1"), call("end_call", "call_2"))
     now.done += now.rules.ended(now.now)
-    tools = now.rules.tally.tools
+    tools = now.rules.summary.tools
     assert (tools["call_1"].status, tools["call_2"].status) == ("unknown", "ok")
 
 
 @pytest.mark.parametrize("status", ["ok", "requested"])
 def test_a_transfer_that_was_asked_for_leaves_the_model_silent(status: str) -> None:
     now = talk()
-    now.call_tools(call("transfer_call", target="desk"))
-    now.answer("call_1", ToolAnswer(status, "Requested.", detail={"target": "desk"}))
+    now.call_tools(call("transfer_call", target="dispatcher"))
+    now.answer("call_1", ToolAnswer(status, "Requested.", detail={"target": "dispatcher"}))
     assert now.asked() == ([] if status == "requested" else ["reply"])
-    assert now.rules.tally.transfer == "desk"
+    assert now.rules.summary.transfer == "dispatcher"
 
 
 # -- called while only the switchboard listened --------------------------------------------------------------------
@@ -351,7 +351,7 @@ def test_a_goodbye_that_the_switchboard_has_heard_ends_the_call() -> None:
 @pytest.mark.parametrize("name", ["end_call", "transfer_call"])
 def test_when_the_caller_has_spoken_since_the_call_neither_ends_nor_is_transferred(name: str) -> None:
     since = entry_of("caller", START + timedelta(seconds=5), "item_9", text="Wait, one more thing.")
-    second = talk(entries=[*talk().kept(), asked(name, arguments='{"target": "desk"}'), since], generation=2)
+    second = talk(entries=[*talk().kept(), asked(name, arguments='{"target": "dispatcher"}'), since], generation=2)
     second.wait(1)
     assert (second.hung_up, second.of(Refer)) == ([], [])
     assert "The caller has spoken since" in second.outputs()["call_1"]
@@ -392,5 +392,5 @@ def test_what_was_recorded_meanwhile_is_checked_though_the_call_is_over() -> Non
     assert [effect.tool_call_id for effect in second.of(CheckResult)] == ["call_2"]
     second.answer("call_2", VALID)
     second.done += second.rules.ended(second.now)
-    assert second.rules.tally.result == {"agreed": True}
-    assert [trace.name for trace in second.rules.tally.never_begun()] == ["book"]
+    assert second.rules.summary.result == {"agreed": True}
+    assert [trace.name for trace in second.rules.summary.never_begun()] == ["book"]

@@ -11,7 +11,7 @@ from airflow_openai_realtime.calls.call import CallPage
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.feed.feed_hub import FeedHub
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import CallChanges, CallFilter, Store
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
@@ -38,7 +38,7 @@ class Polls:
     """
 
     def __init__(
-        self, store: Store, hub: FeedHub, threads: Threads, settings: SwitchboardSettings, now: Callable[[], datetime]
+        self, store: Store, hub: FeedHub, threads: Executor, settings: SwitchboardSettings, now: Callable[[], datetime]
     ) -> None:
         self._store = store
         self._hub = hub

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
@@ -41,7 +41,7 @@ class IntakeWriter:
         self._settings = settings
         self._on_new = on_new
         self._waiting: deque[tuple[NewCall, asyncio.Future[bool]]] = deque()
-        self._thread = Threads(1, "switchboard-intake")
+        self._thread = Executor(1, "switchboard-intake")
         self._writer: asyncio.Task[None] | None = None
 
     @property

@@ -20,7 +20,7 @@ from airflow_openai_realtime.calls.line_settings import is_line_name
 from airflow_openai_realtime.calls.lines import Line, Lines
 from airflow_openai_realtime.exceptions import ConfigurationError, LinesUnavailable, TooManyLookups
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ class LineDirectory:
         self._lines = lines
         self._settings = settings
         self._monotonic = monotonic
-        self._threads = Threads(4, "switchboard-lines")
-        self._threads_for_strangers = Threads(2, "switchboard-unproven-lines")
+        self._threads = Executor(4, "switchboard-lines")
+        self._threads_for_strangers = Executor(2, "switchboard-unproven-lines")
         self._known: dict[str | None, _Entry] = {}
         self._unproven: dict[str | None, _Entry] = {}
         self._reading: dict[str | None, asyncio.Task[Line | None]] = {}

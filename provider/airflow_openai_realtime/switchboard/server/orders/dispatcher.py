@@ -1,5 +1,5 @@
 """
-The desk of a worker: hands new calls to standing orders at once, and looks after those that were missed.
+The dispatcher of a worker: hands new calls to standing orders at once, and looks after those that were missed.
 
 A call that this worker stores is taken in the same transaction and answered without a detour. Everything else is found
 by a sweep: calls that a dead worker stored but did not take, calls that it took but did not answer, fallbacks that are
@@ -24,7 +24,7 @@ from airflow_openai_realtime.switchboard.server.intake.line_directory import Lin
 from airflow_openai_realtime.switchboard.server.orders.order_answering import OrderAnswering
 from airflow_openai_realtime.switchboard.server.orders.prepared_answers import PreparedAnswer, PreparedAnswers
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
 from airflow_openai_realtime.switchboard.server.store.order_taking import CallKey, TakenCall
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
@@ -40,7 +40,7 @@ FORGET_AFTER = timedelta(hours=1)
 _FORGET_EVERY = timedelta(minutes=1)
 
 
-class OrderDesk:
+class OrderDispatcher:
     """
     Standing orders as one worker carries them out.
 
@@ -65,7 +65,7 @@ class OrderDesk:
         self._settings = settings
         self._now = now
         self._on_change = on_change
-        self._threads = Threads(2, "switchboard-orders")
+        self._threads = Executor(2, "switchboard-orders")
         self._answers = PreparedAnswers(store, self._threads)
         self._answering = OrderAnswering(store, self._threads, clients, self._answers, settings, now, on_change)
         self._taken: dict[CallKey, tuple[Line, TakenCall, PreparedAnswer | None]] = {}  # from store to offer

@@ -23,7 +23,7 @@ from airflow_openai_realtime.switchboard.server.orders.greeting import greet
 from airflow_openai_realtime.switchboard.server.orders.order_execution import OrderExecution
 from airflow_openai_realtime.switchboard.server.orders.prepared_answers import PreparedAnswer, PreparedAnswers
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import Store, TakenCall
 from airflow_openai_realtime.switchboard.server.store.order_taking import CallKey, Tried
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
@@ -48,7 +48,7 @@ class OrderAnswering:
     def __init__(
         self,
         store: Store,
-        threads: Threads,
+        threads: Executor,
         clients: SharedClients,
         answers: PreparedAnswers,
         settings: SwitchboardSettings,

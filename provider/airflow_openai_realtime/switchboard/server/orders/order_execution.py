@@ -26,7 +26,7 @@ from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallError, Ca
 from airflow_openai_realtime.states import CallState, EndReason
 from airflow_openai_realtime.switchboard.server.orders.prepared_answers import PreparedAnswer
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class OrderExecution:
     """
 
     store: Store
-    threads: Threads
+    threads: Executor
     now: Callable[[], datetime]
     client: AsyncCallsClient
     call: SwitchboardCall

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_openai_realtime.calls.order import ACCEPT, OrderAnswer, StandingOrder
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import Store
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PreparedAnswers:
     :param threads: To read and check in: the first check loads modules for hundreds of milliseconds.
     """
 
-    def __init__(self, store: Store, threads: Threads) -> None:
+    def __init__(self, store: Store, threads: Executor) -> None:
         self._store = store
         self._threads = threads
         self._prepared: Mapping[str, PreparedAnswer] = {}

@@ -11,7 +11,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Threads:
+class Executor:
     """
     A few threads to call blocking code from coroutines; started on first use.
 

@@ -1,4 +1,4 @@
-"""The door of the private API: no route behind it is reached without the token of its line."""
+"""The auth of the private API: no route behind it is reached without the token of its line."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PrivateRoute(APIRoute):
     """A route that asks for the token before it reads the body or looks at any parameter."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint behind the door."""
+        """The endpoint behind the auth."""
         endpoint = super().get_route_handler()
 
-        async def behind_the_door(request: Request) -> Response:
+        async def behind_auth(request: Request) -> Response:
             request.state.line = await _line_for(request)
             return await endpoint(request)
 
-        return behind_the_door
+        return behind_auth
 
 
 async def caller_line(request: Request) -> Line:

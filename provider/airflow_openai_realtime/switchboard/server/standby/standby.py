@@ -24,7 +24,7 @@ from airflow_openai_realtime.exceptions import LinesUnavailable, StoreUnavailabl
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import STANDBY_ACTIONS, Counters
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.standby.standby_call import Attach, SocketEnd, StandbyCall
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store.standing_by import Heard, Lease, Leave, SilentCall, Standing
@@ -70,7 +70,7 @@ class Standby:
         self._counters = counters or Counters()
         self._attach = attach
         self._on_gone = on_gone
-        self._threads = Threads(1, "switchboard-standby")
+        self._threads = Executor(1, "switchboard-standby")
         self._lease = Lease(
             worker=uuid.uuid4().hex,
             seconds=settings.standby_lease_seconds,

@@ -36,7 +36,7 @@ from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, CallState, Ende
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import REAPER_ACTIONS, Counters
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import OverdueCall, Store
 from airflow_openai_realtime.switchboard.server.store.statistics import OTHER, REASONS
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
@@ -70,7 +70,7 @@ class Reaper:
         self,
         store: Store,
         lines: LineDirectory,
-        threads: Threads,
+        threads: Executor,
         settings: SwitchboardSettings,
         now: Callable[[], datetime],
         api_client: Callable[[ApiSettings], AbstractAsyncContextManager[AsyncCallsClient]],

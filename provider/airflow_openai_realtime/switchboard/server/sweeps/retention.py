@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
@@ -37,7 +37,7 @@ class Retention:
     """
 
     def __init__(
-        self, store: Store, threads: Threads, settings: SwitchboardSettings, now: Callable[[], datetime]
+        self, store: Store, threads: Executor, settings: SwitchboardSettings, now: Callable[[], datetime]
     ) -> None:
         self._store = store
         self._threads = threads

@@ -24,7 +24,7 @@ from airflow_openai_realtime.calls.order import OrderAnswer, OrderDraft, Standin
 from airflow_openai_realtime.exceptions import LinesUnavailable, ServiceUnavailable, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
-from airflow_openai_realtime.switchboard.server.orders.dispatcher import FORGET_AFTER, OrderDesk
+from airflow_openai_realtime.switchboard.server.orders.dispatcher import FORGET_AFTER, OrderDispatcher
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
 from airflow_openai_realtime.switchboard.server.store.schema.tables import orders
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
@@ -77,34 +77,34 @@ def openai() -> OpenAI:
     return OpenAI()
 
 
-MakeDesk = Callable[..., OrderDesk]
+MakeDesk = Callable[..., OrderDispatcher]
 
 
 @pytest.fixture
 async def make_desk(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[MakeDesk]:
     """Makes desks, each as of a worker of its own."""
-    made: list[tuple[OrderDesk, LineDirectory, SharedClients]] = []
+    made: list[tuple[OrderDispatcher, LineDirectory, SharedClients]] = []
 
-    def make(lines: Any = None, **settings: Any) -> OrderDesk:
+    def make(lines: Any = None, **settings: Any) -> OrderDispatcher:
         tuned = SwitchboardSettings(**settings)
         directory = LineDirectory(lines or StaticLines([a_line(), a_line("sales", OTHER_SECRET)]), tuned)
         clients = SharedClients(openai.client)
-        desk = OrderDesk(store, directory, clients, tuned, clock, changed.append)
-        made.append((desk, directory, clients))
-        return desk
+        dispatcher = OrderDispatcher(store, directory, clients, tuned, clock, changed.append)
+        made.append((dispatcher, directory, clients))
+        return dispatcher
 
     changed: list[str] = []
     make.changed = changed  # type: ignore[attr-defined]
     yield make
     openai.may_answer.set()
-    for desk, directory, clients in made:
-        await desk.close()
+    for dispatcher, directory, clients in made:
+        await dispatcher.close()
         await clients.close()
         directory.close()
 
 
 @pytest.fixture
-def desk(make_desk: MakeDesk) -> OrderDesk:
+def dispatcher(make_desk: MakeDesk) -> OrderDispatcher:
     return make_desk()
 
 
@@ -123,32 +123,32 @@ def new_call(store: Store, clock: Clock, number: int = 1, **changes: Any) -> New
     return call
 
 
-async def deliver(desk: OrderDesk, clock: Clock, number: int = 1, **changes: Any) -> None:
+async def deliver(dispatcher: OrderDispatcher, clock: Clock, number: int = 1, **changes: Any) -> None:
     """Let a call come in at this worker, which knows of the orders."""
-    await desk.sweep()
+    await dispatcher.sweep()
     call = a_call(number, at=clock(), **changes)
-    assert desk.store([call]) == {(call.line, call.call_id)}
-    desk.offer(call)
+    assert dispatcher.store([call]) == {(call.line, call.call_id)}
+    dispatcher.offer(call)
 
 
-async def deliver_unswept(desk: OrderDesk, clock: Clock, number: int = 1) -> None:
+async def deliver_unswept(dispatcher: OrderDispatcher, clock: Clock, number: int = 1) -> None:
     """Let a call come in at this worker as it is."""
     call = a_call(number, at=clock())
-    assert desk.store([call]) == {(call.line, call.call_id)}
-    desk.offer(call)
-    await desk.settled()
+    assert dispatcher.store([call]) == {(call.line, call.call_id)}
+    dispatcher.offer(call)
+    await dispatcher.settled()
 
 
-async def ring(desk: OrderDesk, store: Store, clock: Clock, *numbers: int) -> None:
+async def ring(dispatcher: OrderDispatcher, store: Store, clock: Clock, *numbers: int) -> None:
     """Let calls come in at this worker, and wait until they are dealt with."""
     for number in numbers or (1,):
-        await deliver(desk, clock, number)
-    await desk.settled()
+        await deliver(dispatcher, clock, number)
+    await dispatcher.settled()
 
 
-async def sweep(desk: OrderDesk) -> None:
-    await desk.sweep()
-    await desk.settled()
+async def sweep(dispatcher: OrderDispatcher) -> None:
+    await dispatcher.sweep()
+    await dispatcher.settled()
 
 
 def look(store: Store, number: int = 1, line: str = "support") -> SwitchboardCall:
@@ -160,10 +160,10 @@ def brief(call: SwitchboardCall) -> tuple[str, str | None, str | None]:
 
 
 async def test_a_new_call_is_accepted_with_the_session_of_its_order(
-    desk: OrderDesk, make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, answer=OrderAnswer({"instructions": "Hi", "extra_fields": {"new": 1}}))
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert openai.asked == [("accept", "rtc_1")]
     assert openai.bodies == [{"type": "realtime", "model": "gpt-realtime-2.1", "instructions": "Hi", "new": 1}]
     call = look(store)
@@ -172,199 +172,205 @@ async def test_a_new_call_is_accepted_with_the_session_of_its_order(
     assert make_desk.changed == ["support"]  # type: ignore[attr-defined]
 
 
-async def test_a_call_without_an_order_rings_on(desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_a_call_without_an_order_rings_on(
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
+) -> None:
     put(store, clock, line="sales")
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert openai.asked == []
     assert brief(look(store)) == ("ringing", None, None)
 
 
 async def test_the_fields_of_the_caller_are_filled_in(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, answer=OrderAnswer({"instructions": "It is {who}."}, None, {"who": "from_number"}))
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert '[caller data: "+14155550123"]' in openai.bodies[0]["instructions"]
 
 
-async def test_a_call_is_declined(desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_a_call_is_declined(dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock) -> None:
     put(store, clock, action="reject", status_code=486)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert openai.asked == [("reject", "rtc_1")]
     assert openai.bodies == [{"status_code": 486}]
     assert (look(store).state, look(store).status_code) == ("rejected", 486)
 
 
 async def test_a_call_that_came_too_late_is_not_offered(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
-    await deliver(desk, clock, state="missed", ended_at=clock())
-    await desk.settled()
+    await deliver(dispatcher, clock, state="missed", ended_at=clock())
+    await dispatcher.settled()
     assert openai.asked == []
 
 
-async def test_a_burst_is_answered_side_by_side(desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_a_burst_is_answered_side_by_side(
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
+) -> None:
     put(store, clock)
     openai.may_answer.clear()
     for number in range(20):
-        await deliver(desk, clock, number)
+        await deliver(dispatcher, clock, number)
     await until(lambda: len(openai.asked) == 20)
     openai.may_answer.set()
-    await desk.settled()
+    await dispatcher.settled()
     assert {look(store, number).state for number in range(20)} == {"accepted"}
 
 
 async def test_no_more_calls_of_a_line_are_answered_at_once_than_are_allowed(
     make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    desk = make_desk(order_concurrency=2)
+    dispatcher = make_desk(order_concurrency=2)
     put(store, clock)
     put(store, clock, line="sales")
     openai.may_answer.clear()
     for number in range(5):
-        await deliver(desk, clock, number)
+        await deliver(dispatcher, clock, number)
     await until(lambda: len(openai.asked) == 2)
-    await deliver(desk, clock, 9, line="sales")
+    await deliver(dispatcher, clock, 9, line="sales")
     await until(lambda: ("accept", "rtc_9") in openai.asked)
     assert len(openai.asked) == 3
     openai.may_answer.set()
-    await desk.settled()
+    await dispatcher.settled()
     assert len(openai.asked) == 6
 
 
-async def test_a_caller_who_is_gone_costs_nothing(desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_a_caller_who_is_gone_costs_nothing(
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
+) -> None:
     put(store, clock)
     openai.answer = lambda operation, call_id: GONE
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert openai.asked == [("accept", "rtc_1")]
     assert brief(look(store)) == ("ended", "order:day", "gone")
 
 
 async def test_somebody_elses_decision_is_left_alone(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
     openai.answer = lambda operation, call_id: DECIDED
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert openai.asked == [("accept", "rtc_1")]
     assert brief(look(store)) == ("ended", "order:day", "decided_elsewhere")
 
 
 async def test_a_call_that_an_order_could_not_get_accepted_rings_on_for_others(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, uses=3)
     openai.answer = lambda operation, call_id: httpx.Response(401)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert (look(store).state, look(store).claimed_by, look(store).hangup_at) == ("ringing", None, None)
     assert store.orders.find("support", "day").uses_left == 3
-    await sweep(desk)
+    await sweep(dispatcher)
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == [("accept", "rtc_1")]
     store.calls.move("support", "rtc_1", partial(moves.claim, claimant="a task", now=clock()), clock())
     clock.move(30)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert look(store).claimed_by == "a task"
 
 
 async def test_another_order_answers_a_call_that_the_first_could_not_get_accepted(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, priority=1)
     put(store, clock, "fallback", unclaimed_after_seconds=5)
     refusals = iter([httpx.Response(400, json={"error": {}})])
     openai.answer = lambda operation, call_id: next(refusals, httpx.Response(200))
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert look(store).state == "ringing"
     clock.move(5)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert brief(look(store)) == ("accepted", "order:fallback", None)
 
 
 async def test_an_order_that_was_corrected_while_it_rings_answers(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
     openai.answer = lambda operation, call_id: httpx.Response(400, json={"error": {}})
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     openai.answer = lambda operation, call_id: httpx.Response(200)
     put(store, clock, edition="corrected", max_duration_seconds=90.0)
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
 @pytest.mark.parametrize("failure", [httpx.ReadTimeout("no answer"), httpx.Response(500)])
 async def test_a_call_that_was_accepted_without_a_clear_answer_goes_on(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, failure: Any
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, failure: Any
 ) -> None:
     put(store, clock)
     openai.live = True
     openai.answer = lambda operation, call_id: failure
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert ("hangup", "rtc_1") not in openai.asked
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
 async def test_a_busy_openai_is_asked_again_as_long_as_the_phone_rings(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
     busy = iter([httpx.Response(503), httpx.Response(429)] * 10)
     openai.answer = lambda operation, call_id: next(busy, httpx.Response(200))
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert brief(look(store)) == ("accepted", "order:day", None)
     assert len(openai.asked) == 21
 
 
 async def test_a_call_of_which_nobody_can_tell_is_left_to_the_next_look_and_the_reaper(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
     openai.live = None
     openai.answer = lambda operation, call_id: httpx.ReadTimeout("no answer")
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert brief(look(store)) == ("claimed", "order:day", "accept_failed")
     assert store.reaping.overdue(clock().replace(minute=1))
     clock.move(2)
     openai.answer = lambda operation, call_id: DECIDED if operation == "accept" else httpx.Response(200)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
 async def test_a_call_that_could_not_be_declined_rings_on(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, action="reject", status_code=603)
     openai.answer = lambda operation, call_id: httpx.Response(401)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert {operation for operation, _ in openai.asked} == {"reject"}
     assert (look(store).state, look(store).claimed_by, look(store).end_wanted) == ("ringing", None, None)
     openai.answer = lambda operation, call_id: DECIDED
-    await ring(desk, store, clock, 2)
+    await ring(dispatcher, store, clock, 2)
     assert brief(look(store, 2)) == ("ended", "order:day", "decided_elsewhere")
     openai.answer = lambda operation, call_id: GONE
-    await ring(desk, store, clock, 3)
+    await ring(dispatcher, store, clock, 3)
     assert brief(look(store, 3)) == ("ended", "order:day", "gone")
 
 
 async def test_a_decline_without_a_clear_answer_is_sent_again(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, action="reject", status_code=486)
     openai.answer = lambda operation, call_id: httpx.Response(503)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert look(store).state == "claimed"
     openai.answer = lambda operation, call_id: DECIDED
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert (look(store).state, look(store).status_code) == ("rejected", 486)
 
 
 async def test_who_declines_is_committed_before_openai_is_asked(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, action="reject", status_code=486)
     before: list[SwitchboardCall] = []
@@ -374,7 +380,7 @@ async def test_who_declines_is_committed_before_openai_is_asked(
         return httpx.Response(200)
 
     openai.answer = answer
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert [(call.state, call.end_wanted, call.end_wanted_by) for call in before] == [
         ("claimed", "rejected", "order:day")
     ]
@@ -389,24 +395,24 @@ async def test_who_declines_is_committed_before_openai_is_asked(
 
 @pytest.mark.parametrize("is_resumed", [False, True])
 async def test_a_decline_whose_answer_is_lost_is_not_told_as_the_caller_s_end(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, is_resumed: bool
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, is_resumed: bool
 ) -> None:
     put(store, clock, action="reject", status_code=486)
     lost = httpx.ReadTimeout("no answer")
     answers = iter([lost, lost, GONE] if is_resumed else [lost, GONE])
     openai.answer = lambda operation, call_id: next(answers)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     if is_resumed:
         assert look(store).state == "claimed"
         clock.move(2)
-        await sweep(desk)
+        await sweep(dispatcher)
     assert next(answers, None) is None
     call = look(store)
     assert (call.end_reason, call.ended_by, call.end_witness) == ("rejected", "order:day", "api")
 
 
 async def test_a_decline_that_the_reaper_sent_meanwhile_is_the_order_s(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, action="reject", status_code=486)
 
@@ -415,71 +421,71 @@ async def test_a_decline_that_the_reaper_sent_meanwhile_is_the_order_s(
         return DECIDED
 
     openai.answer = late
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert (look(store).state, look(store).ended_by) == ("rejected", "order:day")
 
 
 async def test_a_call_whose_decline_is_in_doubt_is_declined_by_the_reaper_unless_its_order_goes(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, action="reject", status_code=486)
     openai.answer = lambda operation, call_id: httpx.Response(503)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     clock.move(moves.ACTING_SECONDS - 0.1)
     assert store.reaping.overdue(clock()) == []
     clock.move(0.1)
     (overdue,) = store.reaping.overdue(clock())
     assert (overdue.call_id, overdue.reason, overdue.by, overdue.status_code) == ("rtc_1", "rejected", "order:day", 486)
     store.orders.remove("support", "day")
-    await sweep(desk)
+    await sweep(dispatcher)
     assert (look(store).state, look(store).end_wanted, look(store).status_code) == ("ringing", None, None)
     assert store.reaping.overdue(clock()) == []
 
 
 async def test_what_a_dead_worker_took_is_answered_by_another(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
     new_call(store, clock)
     store.order_taking.take([("support", "rtc_1")], clock(), 2.0)
     clock.move(1.9)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == []
     clock.move(0.1)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == [("accept", "rtc_1")]
     assert brief(look(store)) == ("accepted", "order:day", None)
     assert look(store).hangup_at == clock().replace(minute=1, second=0)
 
 
 async def test_what_a_dead_worker_had_got_accepted_is_ours(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
     new_call(store, clock)
     store.order_taking.take([("support", "rtc_1")], clock(), 2.0)
     openai.answer = lambda operation, call_id: DECIDED
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == [("accept", "rtc_1")]
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
 async def test_what_a_dead_worker_had_declined_is_declined(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, action="reject", status_code=486)
     new_call(store, clock)
     store.order_taking.take([("support", "rtc_1")], clock(), 2.0)
     openai.answer = lambda operation, call_id: DECIDED
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert (look(store).state, look(store).status_code) == ("rejected", 486)
 
 
 @pytest.mark.parametrize("what", ["rang_out", "removed", "declines_now"])
 async def test_what_cannot_be_answered_any_more_and_may_be_live_is_hung_up(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, what: str
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, what: str
 ) -> None:
     put(store, clock)
     openai.live = True
@@ -492,14 +498,14 @@ async def test_what_cannot_be_answered_any_more_and_may_be_live_is_hung_up(
         store.orders.remove("support", "day")
     else:
         put(store, clock, action="reject", status_code=486)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == [("hangup", "rtc_1")]
     assert brief(look(store)) == ("ended", "order:day", "accept_failed")
 
 
 @pytest.mark.parametrize("what", ["removed", "declines_now"])
 async def test_what_its_order_does_not_answer_any_more_rings_on_for_others(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, what: str
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, what: str
 ) -> None:
     put(store, clock)
     new_call(store, clock)
@@ -509,26 +515,26 @@ async def test_what_its_order_does_not_answer_any_more_rings_on_for_others(
         store.orders.remove("support", "day")
     else:
         put(store, clock, action="reject", status_code=486, match=CallMatch(to="+49*"))
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == []
     assert (look(store).state, look(store).claimed_by) == ("ringing", None)
 
 
 async def test_a_call_that_was_to_be_declined_is_not_accepted_without_an_end(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, action="reject", status_code=486)
     new_call(store, clock)
     store.order_taking.take([("support", "rtc_1")], clock(), 2.0)
     put(store, clock)
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert ("accept", "rtc_1") not in openai.asked
     assert look(store).state == "ringing"
 
 
 async def test_giving_up_leaves_a_call_that_cannot_be_hung_up_to_the_reaper(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
     new_call(store, clock)
@@ -537,10 +543,10 @@ async def test_giving_up_leaves_a_call_that_cannot_be_hung_up_to_the_reaper(
     openai.live = True
     openai.answer = lambda operation, call_id: httpx.Response(503)
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     tries = len(openai.asked)
     clock.move(5)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert len(openai.asked) == tries
     assert look(store).state == "claimed"
     clock.move(60)
@@ -610,122 +616,124 @@ async def test_a_stalled_worker_does_not_touch_a_call_that_was_taken_over(
 
 
 async def test_a_call_that_a_dead_worker_only_stored_is_taken_by_another(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
-    await sweep(desk)
+    await sweep(dispatcher)
     new_call(store, clock)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == []  # the worker that stored it may be about to take it
     clock.move(1)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == [("accept", "rtc_1")]
 
 
 async def test_a_fallback_answers_what_nobody_claims(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, "fallback", unclaimed_after_seconds=8.0)
-    await ring(desk, store, clock, 1, 2)
+    await ring(dispatcher, store, clock, 1, 2)
     store.calls.move("support", "rtc_2", partial(moves.claim, claimant="me", now=clock()), clock())
     clock.move(7.9)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == []
     clock.move(0.1)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == [("accept", "rtc_1")]
     assert brief(look(store)) == ("accepted", "order:fallback", None)
     assert brief(look(store, 2)) == ("claimed", "me", None)
 
 
 async def test_an_order_answers_calls_that_rang_before_it_was_made(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     put(store, clock)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert look(store).state == "accepted"
 
 
-async def test_a_call_is_taken_as_it_is_stored(desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_a_call_is_taken_as_it_is_stored(
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
+) -> None:
     """So whoever waits for ringing calls never sees it, and a worker that dies now leaves it to others."""
     put(store, clock)
-    await desk.sweep()
-    desk.store([a_call(at=clock())])
+    await dispatcher.sweep()
+    dispatcher.store([a_call(at=clock())])
     assert brief(look(store)) == ("claimed", "order:day", None)
     assert openai.asked == []
 
 
 async def test_a_call_that_was_stored_and_taken_is_answered_though_its_order_is_removed_right_after(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
-    await desk.sweep()
+    await dispatcher.sweep()
     call = a_call(at=clock())
-    desk.store([call])
+    dispatcher.store([call])
     store.orders.remove("support", "day")
-    await desk.sweep()
-    desk.offer(call)
-    await desk.settled()
+    await dispatcher.sweep()
+    dispatcher.offer(call)
+    await dispatcher.settled()
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
 async def test_an_order_with_limited_uses_takes_calls_after_they_are_stored(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, uses=1)
-    await desk.sweep()
+    await dispatcher.sweep()
     call = a_call(at=clock())
-    desk.store([call])
+    dispatcher.store([call])
     assert look(store).state == "ringing"
-    desk.offer(call)
-    await desk.settled()
+    dispatcher.offer(call)
+    await dispatcher.settled()
     assert look(store).state == "accepted"
 
 
 async def test_a_call_that_is_delivered_again_is_answered_once(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     again = a_call(at=clock())
-    assert desk.store([again, again]) == set()
-    desk.offer(again)
-    await desk.settled()
+    assert dispatcher.store([again, again]) == set()
+    dispatcher.offer(again)
+    await dispatcher.settled()
     assert openai.asked == [("accept", "rtc_1")]
 
 
 async def test_a_line_that_this_worker_does_not_know_yet_is_answered_by_the_next_sweep(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
-    await desk.sweep()
+    await dispatcher.sweep()
     put(store, clock, line="sales")
     calls = [a_call(1, at=clock()), a_call(2, at=clock(), line="sales")]
-    assert len(desk.store(calls)) == 2
+    assert len(dispatcher.store(calls)) == 2
     for call in calls:
-        desk.offer(call)
-    await desk.settled()
+        dispatcher.offer(call)
+    await dispatcher.settled()
     assert openai.asked == [("accept", "rtc_1")]
-    await sweep(desk)
+    await sweep(dispatcher)
     assert openai.asked == [("accept", "rtc_1"), ("accept", "rtc_2")]
 
 
 @pytest.mark.parametrize("spoiled", [{"conditions": "no JSON"}, {"answer": "[1]"}])
 async def test_an_order_that_cannot_be_read_does_not_stop_the_others(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, spoiled: dict[str, str]
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, spoiled: dict[str, str]
 ) -> None:
     put(store, clock, "spoiled", priority=9)
     put(store, clock)
     broken = orders.update().where(orders.c.name == "spoiled").values(spoiled)
     store.database.write(lambda connection: connection.execute(broken).rowcount)
-    await ring(desk, store, clock)
+    await ring(dispatcher, store, clock)
     assert brief(look(store)) == ("accepted", "order:day", None)
-    await sweep(desk)
+    await sweep(dispatcher)
 
 
 async def test_whatever_goes_wrong_with_orders_no_delivery_is_refused(
-    desk: OrderDesk,
+    dispatcher: OrderDispatcher,
     store: Store,
     openai: OpenAI,
     clock: Clock,
@@ -733,28 +741,28 @@ async def test_whatever_goes_wrong_with_orders_no_delivery_is_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     put(store, clock)
-    await desk.sweep()
+    await dispatcher.sweep()
 
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("a mistake")
 
     monkeypatch.setattr(store.order_taking, "store_and_take", broken)
-    await deliver_unswept(desk, clock)
+    await deliver_unswept(dispatcher, clock)
     assert look(store).state == "ringing"
     assert "order.storing_failed" in caplog.text
 
 
 async def test_an_order_that_is_used_up_by_a_call_answers_that_call(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, uses=1)
-    await desk.sweep()
+    await dispatcher.sweep()
     openai.may_answer.clear()
-    await deliver(desk, clock, 1)
+    await deliver(dispatcher, clock, 1)
     await until(lambda: openai.asked)
-    await desk.sweep()  # the order is not open any more
+    await dispatcher.sweep()  # the order is not open any more
     openai.may_answer.set()
-    await ring(desk, store, clock, 2)
+    await ring(dispatcher, store, clock, 2)
     assert (look(store).state, look(store, 2).state) == ("accepted", "ringing")
 
 
@@ -771,37 +779,37 @@ async def test_a_line_without_a_key_leaves_its_calls_ringing(
 
     put(store, clock)
     for number, lines in enumerate((NoLines(), BackendDown())):
-        desk = make_desk(lines)
-        await ring(desk, store, clock, number)
+        dispatcher = make_desk(lines)
+        await ring(dispatcher, store, clock, number)
         clock.move(5)
-        await sweep(desk)
+        await sweep(dispatcher)
         assert look(store, number).state == "ringing"
     assert openai.asked == []
 
 
 async def test_a_store_that_is_away_costs_a_call_a_moment(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, clock, uses=5)
-    await desk.sweep()
+    await dispatcher.sweep()
 
     def away(*args: Any, **kwargs: Any) -> Any:
         raise StoreUnavailable("down")
 
     with monkeypatch.context() as patched:
         patched.setattr(store.order_taking, "take", away)
-        await deliver_unswept(desk, clock)
+        await deliver_unswept(dispatcher, clock)
         patched.setattr(store.order_taking, "store_and_take", away)
         with pytest.raises(StoreUnavailable):
-            desk.store([a_call(2, at=clock())])
+            dispatcher.store([a_call(2, at=clock())])
     assert look(store).state == "ringing"
     clock.move(1)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert look(store).state == "accepted"
 
 
 async def test_a_store_that_goes_away_after_the_accept_learns_of_it_later(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, clock)
 
@@ -810,26 +818,26 @@ async def test_a_store_that_goes_away_after_the_accept_learns_of_it_later(
 
     with monkeypatch.context() as patched:
         patched.setattr(store.calls, "move", away)
-        await ring(desk, store, clock)
+        await ring(dispatcher, store, clock)
     assert openai.asked == [("accept", "rtc_1")]
     assert look(store).state == "claimed"
     openai.answer = lambda operation, call_id: DECIDED
     clock.move(2)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
 async def test_closing_finishes_what_was_begun_and_begins_nothing(
     make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    desk = make_desk()
+    dispatcher = make_desk()
     put(store, clock, uses=5)
     openai.may_answer.clear()
-    await deliver(desk, clock)
+    await deliver(dispatcher, clock)
     await until(lambda: openai.asked)
-    closing = asyncio.ensure_future(desk.close())
+    closing = asyncio.ensure_future(dispatcher.close())
     await asyncio.sleep(0)
-    await deliver(desk, clock, 2)
+    await deliver(dispatcher, clock, 2)
     openai.may_answer.set()
     await closing
     assert (look(store).state, look(store, 2).state) == ("accepted", "ringing")
@@ -839,12 +847,12 @@ async def test_closing_does_not_wait_for_ever(
     make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_openai_realtime.switchboard.server.orders.order_answering.CLOSE_SECONDS", 0.05)
-    desk, other = make_desk(), make_desk()
+    dispatcher, other = make_desk(), make_desk()
     put(store, clock)
     openai.may_answer.clear()
-    await deliver(desk, clock)
+    await deliver(dispatcher, clock)
     await until(lambda: openai.asked)
-    await desk.close()
+    await dispatcher.close()
     assert brief(look(store)) == ("claimed", "order:day", None)
     openai.may_answer.set()
     clock.move(2)
@@ -852,41 +860,43 @@ async def test_closing_does_not_wait_for_ever(
     assert brief(look(store)) == ("accepted", "order:day", None)
 
 
-async def test_long_expired_orders_are_forgotten(desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock) -> None:
+async def test_long_expired_orders_are_forgotten(
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
+) -> None:
     put(store, clock, expires_at=clock())
-    await sweep(desk)
+    await sweep(dispatcher)
     assert len(store.orders.all("support")) == 1
     clock.move(FORGET_AFTER.total_seconds() + 61)
-    await sweep(desk)
+    await sweep(dispatcher)
     assert store.orders.all("support") == []
 
 
 async def test_the_desk_sweeps_on_its_own_and_at_once_when_asked(
     make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    desk = make_desk(order_sweep_seconds=3600.0)
-    running = asyncio.ensure_future(desk.run())
-    await until(lambda: desk.last_sweep_at is not None)
+    dispatcher = make_desk(order_sweep_seconds=3600.0)
+    running = asyncio.ensure_future(dispatcher.run())
+    await until(lambda: dispatcher.last_sweep_at is not None)
     new_call(store, clock)
     clock.move(1)
     put(store, clock)
-    desk.look_soon()
+    dispatcher.look_soon()
     await until(lambda: look(store).state == "accepted")
     running.cancel()
 
 
 async def test_nothing_secret_is_logged(
-    desk: OrderDesk, store: Store, openai: OpenAI, clock: Clock, caplog: pytest.LogCaptureFixture
+    dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     tool = {"type": "mcp", "server_label": "crm", "server_url": "https://crm.example/mcp", "authorization": "tok-1"}
     tool["require_approval"] = "never"
     put(store, clock, answer=OrderAnswer({"tools": [tool], "instructions": "Mention Ada"}, None))
-    await ring(desk, store, clock, 1)
+    await ring(dispatcher, store, clock, 1)
     said = {"error": {"code": "invalid_value", "message": "Invalid value: 'tok-1' in Mention Ada"}}
     refused = httpx.Response(400, json=said)
     openai.answer = lambda operation, call_id: refused if operation == "accept" else GONE
-    await ring(desk, store, clock, 2)
+    await ring(dispatcher, store, clock, 2)
     assert "order.failed" in caplog.text
     assert "tok-1" not in caplog.text
     assert "Ada" not in caplog.text

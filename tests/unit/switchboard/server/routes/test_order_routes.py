@@ -198,8 +198,8 @@ async def test_nothing_can_be_taken_from_a_task(switchboard: Switchboard) -> Non
 
 
 async def test_a_new_order_is_looked_at_at_once(switchboard: Switchboard) -> None:
-    desk = switchboard.service.orders
-    await until(lambda: desk.last_sweep_at is not None)
+    dispatcher = switchboard.service.orders
+    await until(lambda: dispatcher.last_sweep_at is not None)
     async with switchboard.client() as client:
         await client.put_order("day", match=CallMatch(to="+1*"), session={"instructions": "Hi"})
-    await until(lambda: desk._answers.known)
+    await until(lambda: dispatcher._answers.known)

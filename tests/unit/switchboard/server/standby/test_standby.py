@@ -20,7 +20,7 @@ from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
-from airflow_openai_realtime.calls.timeline.summary import Tally
+from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.simulator import Dialogue, Move, PhoneScript, Reply, Simulator
 from airflow_openai_realtime.states import EntryKind, Note
@@ -202,7 +202,7 @@ async def test_it_leaves_when_the_next_holder_is_attached_and_not_earlier(scene:
     assert worker.listening_to("support") == 0
     kept = scene.conversation(call_id)
     assert kept.heard_until == scene.clock()
-    assert Tally.of(kept.entries, kept.heard_until).gap_seconds <= 3.0
+    assert Summary.of(kept.entries, kept.heard_until).gap_seconds <= 3.0
     await until(lambda: scene.sockets() == 0)
     assert not scene.notes(call_id, "stood_down")
     assert scene.actions() == {"began": 1, "relieved": 1}
@@ -224,7 +224,7 @@ async def test_a_process_that_was_only_slow_loses_nothing_and_misses_nothing(sce
         assert worker.listening_to("support") == 0
         assert len(scene.notes(call_id, "stood_down")) == times
     kept = scene.conversation(call_id)
-    assert Tally.of(kept.entries, kept.heard_until).gap_seconds == 0.0
+    assert Summary.of(kept.entries, kept.heard_until).gap_seconds == 0.0
     assert kept.generation == 1
     note = entry_of(EntryKind.NOTE, scene.clock(), "greeted", what="greeted")
     assert scene.store.conversations.append("support", call_id, 1, [note], scene.clock()) == [note.key]

@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.sweeps.reaper import Reaper
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
@@ -61,7 +61,7 @@ MakeReaper = Callable[..., Reaper]
 async def make_reaper(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[MakeReaper]:
     """Makes reapers, each as of a worker of its own."""
     settings = SwitchboardSettings(reaper_concurrency=20)
-    threads = Threads(8, "test")
+    threads = Executor(8, "test")
     directories: list[LineDirectory] = []
 
     def make(lines: StaticLines | None = None, on_change: Callable[[str], None] = lambda line: None) -> Reaper:

@@ -11,7 +11,7 @@ from tests.unit.switchboard.support import Clock, a_call, a_line, running, until
 from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable, UnknownCall
-from airflow_openai_realtime.switchboard.server.process.executor import Threads
+from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.server.sweeps import retention as module
 from airflow_openai_realtime.switchboard.server.sweeps.retention import Retention
@@ -21,8 +21,8 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def threads() -> Threads:
-    return Threads(2, "test")
+def threads() -> Executor:
+    return Executor(2, "test")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def filled(store: Store, clock: Clock) -> None:
 
 
 async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
-    store: Store, clock: Clock, threads: Threads
+    store: Store, clock: Clock, threads: Executor
 ) -> None:
     filled(store, clock)
     settings = SwitchboardSettings(retention_batch=3)
@@ -54,14 +54,14 @@ async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
     assert (attempt.contact, attempt.to_number) == ("ann", None)
 
 
-async def test_nothing_goes_when_everything_is_to_be_kept(store: Store, clock: Clock, threads: Threads) -> None:
+async def test_nothing_goes_when_everything_is_to_be_kept(store: Store, clock: Clock, threads: Executor) -> None:
     filled(store, clock)
     clock.move(10_000 * DAY)
     assert await Retention(store, threads, SwitchboardSettings(retention_days=0), clock).sweep() == {"processes": 0}
     assert len(store.calls.select("support", CallFilter(), 10, clock())) == 8
 
 
-async def test_what_was_said_may_go_earlier_than_the_calls(store: Store, clock: Clock, threads: Threads) -> None:
+async def test_what_was_said_may_go_earlier_than_the_calls(store: Store, clock: Clock, threads: Executor) -> None:
     filled(store, clock)
     for number in range(7):
         store.conversations.open("support", f"rtc_{number}", "me", clock())
@@ -81,7 +81,7 @@ async def test_what_was_said_may_go_earlier_than_the_calls(store: Store, clock: 
 
 
 async def test_processes_that_are_long_dead_go_whatever_else_is_kept(
-    store: Store, clock: Clock, threads: Threads
+    store: Store, clock: Clock, threads: Executor
 ) -> None:
     for number in range(5):
         store.conversations.save_progress("support", f"p{number}", [], clock())
@@ -101,7 +101,7 @@ async def test_a_switchboard_deletes_by_itself(sqlite_store: Store, clock: Clock
         await until(lambda: not sqlite_store.calls.select("support", CallFilter(), 10, clock()))
 
 
-async def test_the_ledger_goes_only_when_that_is_said(store: Store, clock: Clock, threads: Threads) -> None:
+async def test_the_ledger_goes_only_when_that_is_said(store: Store, clock: Clock, threads: Executor) -> None:
     filled(store, clock)
     settings = SwitchboardSettings(retention_days=0, ledger_retention_days=365)
     clock.move(364 * DAY)
@@ -113,7 +113,7 @@ async def test_the_ledger_goes_only_when_that_is_said(store: Store, clock: Clock
 async def test_a_failure_costs_one_round(
     sqlite_store: Store,
     clock: Clock,
-    threads: Threads,
+    threads: Executor,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -54,7 +54,7 @@ class Database:
         self.url = store_url(url)
         self.ready = False
         self._engine = _engine(self.url, threads)
-        # Threads of one process would otherwise poll for SQLite's lock.
+        # Executor of one process would otherwise poll for SQLite's lock.
         self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
 
     def __repr__(self) -> str:
