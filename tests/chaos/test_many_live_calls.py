@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from demo.simulator_process import SimulatorProcess
+from tests.random_lives import KINDS, RandomLife, random_script
 from tests.unit.switchboard.standalone import Standalone
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
@@ -26,7 +27,6 @@ from airflow_openai_realtime.conversation.run import tool_tasks
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.moves import Move
-from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 from airflow_openai_realtime.testing.local_airflow import CONN_ID, connections
 from airflow_openai_realtime.triggers.live_call import LiveCallTrigger

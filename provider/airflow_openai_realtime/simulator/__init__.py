@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.simulator.log import CallRecord, LogEntry
     from airflow_openai_realtime.simulator.moves import Move
     from airflow_openai_realtime.simulator.phones import PhoneScript
-    from airflow_openai_realtime.simulator.random_lives import LifeTools, RandomLife, random_script
     from airflow_openai_realtime.simulator.server import Simulator
     from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettings
 
@@ -73,9 +72,6 @@ __all__ = [
     "Reply",
     "ToolCall",
     "Move",
-    "RandomLife",
-    "LifeTools",
-    "random_script",
     "Fault",
     "LogEntry",
     "CallRecord",
@@ -90,9 +86,6 @@ _HOMES = {
     "Reply": "dialogue",
     "ToolCall": "dialogue",
     "Move": "moves",
-    "RandomLife": "random_lives",
-    "LifeTools": "random_lives",
-    "random_script": "random_lives",
     "Fault": "faults",
     "LogEntry": "log",
     "CallRecord": "log",

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from airflow_world import World, until
+from tests.random_lives import KINDS, RandomLife, random_script
 from tests.unit.conversation import tool_samples
 from tests.unit.conversation.live import Line
 from tests.unit.conversation.talk import SCHEMA
@@ -22,7 +23,6 @@ from airflow_openai_realtime.exceptions import ConversationSuperseded
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.simulator.random_lives import KINDS, RandomLife, random_script
 
 PLAN = ConversationPlan(
     greeting="Good morning.",

@@ -6,14 +6,13 @@ import json
 import random
 
 import pytest
+from tests.random_lives import KINDS, LifeTools, RandomLife, kinds_with, random_script
 from tests.unit.simulator.support import CALLER, PERSON, SESSION
 from tests.unit.simulator.talking import TRANSCRIBES, Listener
 
-from airflow_openai_realtime.simulator import LifeTools, RandomLife, random_script
 from airflow_openai_realtime.simulator.calls import SimulatedCall
 from airflow_openai_realtime.simulator.log import CallRecord
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.simulator.random_lives import KINDS, kinds_with
 from airflow_openai_realtime.simulator.world import World
 
 TOOLS = [{"type": "function", "name": name} for name in ("end_call", "record_result", "transfer_call")]

@@ -25,11 +25,11 @@ from airflow_openai_realtime.api.session.models import (
     SHUTDOWNS,
     TRANSCRIPTION_MODELS,
     VOICES,
-    Problem,
     SessionWarning,
     is_shut_down,
     warn_of_shutdown,
 )
+from airflow_openai_realtime.api.session.problems import Problem
 
 _KEYWORD_MODELS = frozenset({"gpt-transcribe", "gpt-live-transcribe"})
 _NO_PROMPT_MODELS = frozenset({"gpt-realtime-whisper", "gpt-4o-transcribe-diarize"})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from airflow_openai_realtime.api.session.models import Problem, SessionPart
+from airflow_openai_realtime.api.session.models import SessionPart
+from airflow_openai_realtime.api.session.problems import Problem
 
 
 def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import json
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+
+from airflow_openai_realtime.api.session.problems import Problem, as_plain, problems_of, session_error
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 
@@ -118,18 +120,6 @@ def is_shut_down(model: object) -> bool:
     return isinstance(model, str) and model in SHUTDOWNS and SHUTDOWNS[model][0] <= today()
 
 
-class Problem(NamedTuple):
-    """
-    One thing that is wrong.
-
-    :param path: Where, for example ``audio.output.speed``.
-    :param text: What, and what to do about it.
-    """
-
-    path: str
-    text: str
-
-
 class SessionWarning(UserWarning):
     """A session configuration that OpenAI takes, but that will probably disappoint."""
 
@@ -163,8 +153,6 @@ class SessionPart(BaseModel):
     if not TYPE_CHECKING:  # type checkers see the signature that the fields make
 
         def __init__(self, /, **data: Any) -> None:
-            from airflow_openai_realtime.api.session.problems import as_plain, session_error
-
             plain = as_plain(data)
             problems = type(self).problems_in(plain)
             if problems:
@@ -178,12 +166,10 @@ class SessionPart(BaseModel):
     @classmethod
     def problems_in(cls, plain: Mapping[str, Any]) -> list[Problem]:
         """Return everything that is wrong with the fields, given as plain dicts and lists."""
-        from airflow_openai_realtime.api.session.problems import problems_of
-
         try:
             cls.model_validate(dict(plain))
         except ValidationError as error:
-            return problems_of(error)
+            return problems_of(error, _known_names())
         return []
 
     @model_validator(mode="before")
@@ -227,3 +213,11 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_require_json)]
 
 NonEmpty = Annotated[str, Field(min_length=1)]
 """A string that is not empty."""
+
+
+def _known_names() -> list[str]:
+    """Return the names of all fields of all parts; enough for a hint."""
+    names: set[str] = set()
+    for part in SessionPart.__subclasses__():
+        names.update(part.model_fields)
+    return sorted(names)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from airflow_openai_realtime.api.session.models import Problem, SessionPart
 from airflow_openai_realtime.exceptions import InvalidSession
 
 # Fields that people look for in the other kind of turn detection, or elsewhere in the body.
@@ -32,6 +31,18 @@ _ELSEWHERE = {
 }
 
 
+class Problem(NamedTuple):
+    """
+    One thing that is wrong.
+
+    :param path: Where, for example ``audio.output.speed``.
+    :param text: What, and what to do about it.
+    """
+
+    path: str
+    text: str
+
+
 def session_error(problems: Sequence[Problem]) -> InvalidSession:
     """Return one error that names all problems; its ``field`` is the path of the first."""
     unique = list(dict.fromkeys(problems))
@@ -40,10 +51,15 @@ def session_error(problems: Sequence[Problem]) -> InvalidSession:
     return InvalidSession(f"{head}: " + "; ".join(lines), field=unique[0].path or None)
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
-    """Translate pydantic's errors."""
+def problems_of(error: ValidationError, known: Collection[str]) -> list[Problem]:
+    """
+    Translate pydantic's errors.
+
+    :param error: What pydantic found.
+    :param known: Names of all fields of a session, for hints.
+    """
     details = error.errors(include_url=False, include_context=True, include_input=False)
-    return [Problem(_path(detail["loc"]), _text(detail)) for detail in details]
+    return [Problem(_path(detail["loc"]), _text(detail, known)) for detail in details]
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -55,11 +71,11 @@ def _is_tag(part: int | str) -> bool:
     return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
-def _text(detail: ErrorDetails) -> str:
+def _text(detail: ErrorDetails, known: Collection[str]) -> str:
     kind = detail["type"]
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_field(str(detail["loc"][-1]))
+        return _unknown_field(str(detail["loc"][-1]), known)
     if kind == "missing":
         return "is missing: add it"
     if kind in ("unknown_type", "not_json", "bool_number", "given_twice"):
@@ -72,21 +88,13 @@ def _text(detail: ErrorDetails) -> str:
     return message[0].lower() + message[1:]
 
 
-def _unknown_field(name: str) -> str:
+def _unknown_field(name: str, known: Collection[str]) -> str:
     if name in _ELSEWHERE:
         return f"unknown field here: {_ELSEWHERE[name]}"
-    close = difflib.get_close_matches(name, _known_names(), n=1, cutoff=0.7)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if close:
         return f"unknown field: did you mean {close[0]}?"
     return "unknown field: remove it; a field that OpenAI added since goes into extra_fields"
-
-
-def _known_names() -> list[str]:
-    """Return the names of all fields of all parts; enough for a hint."""
-    names: set[str] = set()
-    for part in SessionPart.__subclasses__():
-        names.update(part.model_fields)
-    return sorted(names)
 
 
 def as_plain(value: Any) -> Any:
@@ -102,7 +110,7 @@ def as_plain(value: Any) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    if isinstance(value, SessionPart):
+    if isinstance(value, BaseModel):
         return _copy({name: getattr(value, name) for name in value.model_fields_set})
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}

@@ -33,11 +33,10 @@ from airflow_openai_realtime.api.session.models import (
     Int,
     JsonObject,
     NonEmpty,
-    Problem,
     SessionPart,
     SessionWarning,
 )
-from airflow_openai_realtime.api.session.problems import as_plain, session_error
+from airflow_openai_realtime.api.session.problems import Problem, as_plain, session_error
 from airflow_openai_realtime.api.session.prompt import (
     Prompt,
     Reasoning,
