@@ -5,6 +5,8 @@ Check that every public docstring of the package says what a caller needs to kno
 * A function documents each of its parameters with ``:param name:``, a class each parameter of its constructor.
   A dataclass, a named tuple, a typed dict or a pydantic model documents each field: with ``:param name:``, with a
   string below the field, or with ``Field(description=…)``.
+  Not needed for what no caller gives: a field with one fixed value, what FastAPI hands to a route, what pytest hands
+  to a fixture.
 * What raises an error of the package itself names it, or one of its parents, with ``:raises Name:``.
 
 The simulator is left out. ``unfinished_docstrings.txt`` lists the files that do not pass yet.
@@ -26,10 +28,16 @@ LEFT_OUT = ("simulator",)
 # The files that do not pass yet, one a line; empty and gone when all do.
 UNFINISHED = Path(__file__).parent / "unfinished_docstrings.txt"
 
-# Methods whose parameters and meaning are Airflow's, pydantic's or Alembic's.
+# Methods whose parameters and meaning are those of Airflow, Starlette, asyncio, logging, SQLAlchemy or Alembic.
 FRAMEWORK_METHODS = frozenset(
-    {"execute", "poke", "serialize", "run", "on_kill", "cleanup", "upgrade", "downgrade", "dispatch", "get_link"}
+    [
+        *("execute", "poke", "serialize", "run", "on_kill", "cleanup", "get_link", "dispatch"),
+        *("connection_made", "connection_lost", "data_received", "formatException"),
+        *("process_bind_param", "process_result_value", "upgrade", "downgrade"),
+    ]
 )
+# Decorators of functions that only a framework calls, with arguments of its own choice.
+CALLED_BY_FRAMEWORK = re.compile(r"^(?:\w*router\w*|app)\.(?:get|post|put|delete)\(|^pytest\.fixture\b")
 # ``**kwargs`` is what Airflow's own constructor takes.
 UNDOCUMENTED_PARAMETERS = frozenset({"self", "cls", "kwargs"})
 # Bases and decorators of classes whose annotated names are constructor parameters.
@@ -143,7 +151,8 @@ def _function_faults(
     if doc is None:
         yield node.lineno, f"{name} has no docstring"
         return
-    yield from _missing_parameters(name, node.lineno, _parameters(node), doc)
+    if not any(CALLED_BY_FRAMEWORK.match(ast.unparse(each)) for each in node.decorator_list):
+        yield from _missing_parameters(name, node.lineno, _parameters(node), doc)
     yield from _missing_errors(name, node, doc, tree, errors)
 
 
@@ -200,14 +209,14 @@ def _undescribed_fields(node: ast.ClassDef, tree: ClassTree) -> list[str]:
 
 
 def _is_no_parameter(item: ast.AnnAssign) -> bool:
-    class_variable = _last_name(
-        item.annotation.value if isinstance(item.annotation, ast.Subscript) else item.annotation
-    ) in ("ClassVar", "PrivateAttr")
+    class_variable = _last_name(item.annotation) in ("ClassVar", "PrivateAttr")
+    choices = item.annotation.slice if isinstance(item.annotation, ast.Subscript) else None
+    fixed = _last_name(item.annotation) == "Literal" and isinstance(choices, ast.Constant)
     not_taken = isinstance(item.value, ast.Call) and any(
         keyword.arg == "init" and isinstance(keyword.value, ast.Constant) and keyword.value.value is False
         for keyword in item.value.keywords
     )
-    return class_variable or not_taken
+    return class_variable or fixed or not_taken
 
 
 def _has_description(node: ast.expr) -> bool:

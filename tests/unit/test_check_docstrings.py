@@ -115,10 +115,27 @@ def test_every_field_of_a_record_is_documented(head: str) -> None:
         "line: str = Field(description='Name of the line.')",
         "line: Annotated[str, Field(description='Name of the line.')] = 'x'",
         "line: str = field(init=False)",
+        "kind: Literal['call'] = 'call'",
     ],
 )
 def test_a_field_may_be_described_where_it_stands(field: str) -> None:
     assert faults(f"class Call(BaseModel):\n    '''A call.'''\n    {field}\n") == []
+
+
+@pytest.mark.parametrize(
+    "decorator", ["@router.get('/calls')", "@private_router.post('/calls', status_code=201)", "@pytest.fixture"]
+)
+def test_what_only_a_framework_calls_documents_errors_but_no_parameters(decorator: str) -> None:
+    assert faults(f"{decorator}\n{function('Ring.')}") == []
+    assert faults(f"{decorator}\n{function('Ring.', 'raise CallGone')}") == [
+        "ring raises CallGone and does not say so (:raises CallGone:)"
+    ]
+    assert faults(f"@cached.get\n{function('Ring.')}") == ["ring does not document number, after"]
+
+
+def test_a_field_with_several_fixed_values_is_a_parameter() -> None:
+    source = "class Call(BaseModel):\n    '''A call.'''\n    kind: Literal['call', 'attempt'] = 'call'\n"
+    assert faults(source) == ["Call does not document kind"]
 
 
 def test_a_field_with_a_bound_but_no_description_is_found() -> None:

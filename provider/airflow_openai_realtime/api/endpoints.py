@@ -95,6 +95,8 @@ def check_sip_host(host: str, field: str = "sip_host") -> str:
     """
     Return ``host`` when it is a host name, perhaps with a port; IPv6 goes in brackets.
 
+    :param host: A host name, or an address with IPv6 in brackets; perhaps with ``:port``.
+    :param field: Name of the setting, for the error.
     :raises ConfigurationError: It has another shape, for example a ``sip:`` in front.
     """
     port = re.search(r":([0-9]+)$", host)

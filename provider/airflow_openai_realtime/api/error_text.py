@@ -27,7 +27,11 @@ def quotable(text: str, hide: Sequence[str] = ()) -> str:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in ``body``, or ``None`` when it is anything else; never raises."""
+    """
+    Return the JSON object in ``body``, or ``None`` when it is anything else; never raises.
+
+    :param body: Body of an answer, UTF-8.
+    """
     try:
         value = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):

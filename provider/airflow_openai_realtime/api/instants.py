@@ -12,6 +12,8 @@ def read_instant(key: str, value: Any) -> datetime | None:
     """
     Read an instant that came as JSON; one without an offset is UTC.
 
+    :param key: Name of the field, for the error.
+    :param value: ISO 8601 text, a datetime, or ``None``; the latter two are returned as they are.
     :raises InvalidInput: It is no ISO 8601.
     """
     if value is None or isinstance(value, datetime):
@@ -25,5 +27,9 @@ def read_instant(key: str, value: Any) -> datetime | None:
 
 
 def instant_text(at: datetime) -> str:
-    """Write an instant as ISO 8601 in UTC."""
+    """
+    Write an instant as ISO 8601 in UTC.
+
+    :param at: An aware instant.
+    """
     return at.astimezone(timezone.utc).isoformat()

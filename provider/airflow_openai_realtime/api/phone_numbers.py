@@ -142,6 +142,8 @@ def mask_number(number: str) -> str:
     Return a number as it may stand in a log: ``+14155551234`` → ``+1***1234``.
 
     Fewer than eight digits, or no number at all (a SIP user's name), give ``***``.
+
+    :param number: A phone number in any spelling, or any other text.
     """
     digits = re.sub(r"[^0-9]", "", number)
     if len(digits) < 8:
@@ -157,6 +159,8 @@ def mask_numbers(text: str) -> str:
     Mask every phone number in free text, for example an error text of a carrier.
 
     Dates, IP addresses and UUIDs are left alone. Without a ``+``, seven digits in a row or ten with separators count.
+
+    :param text: Any text.
     """
     return _IN_TEXT.sub(_masked, text)
 

@@ -73,6 +73,7 @@ def caller_in(header_value: str) -> str | None:
     """
     Read who calls from a From header, as :func:`number_in` does.
 
+    :param header_value: Value of a ``From`` header.
     :returns: ``None`` also when the number is one of the words for a hidden caller as typed on a keypad: ``266696687``
         is *anonymous*.
     """
@@ -81,7 +82,12 @@ def caller_in(header_value: str) -> str | None:
 
 
 def header_values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
-    """Return all values of a header in order; names are compared without regard to case."""
+    """
+    Return all values of a header in order; names are compared without regard to case.
+
+    :param headers: Pairs of name and value, as the webhook brings them.
+    :param name: Name of the header, in any case.
+    """
     wanted = name.strip().lower()
     return [value for key, value in headers if key.strip().lower() == wanted]
 
@@ -133,6 +139,7 @@ def check_status_code(status_code: int) -> int:
 
     OpenAI documents this range for the Live API only; other codes are no final SIP refusal (RFC 3261 section 21).
 
+    :param status_code: What a caller gave.
     :raises InvalidInput: Not a whole number in the range.
     """
     if isinstance(status_code, bool) or not isinstance(status_code, int) or not 300 <= status_code <= 699:
@@ -149,6 +156,7 @@ def check_call_id(call_id: str) -> str:
 
     Ids are opaque: only what cannot stand in a URL is refused.
 
+    :param call_id: What a caller gave.
     :raises InvalidInput: Empty, longer than 255, with spaces or control characters, ``.`` or ``..``.
     """
     if not isinstance(call_id, str) or not _CALL_ID_SHAPE.fullmatch(call_id) or call_id in (".", ".."):
@@ -162,6 +170,9 @@ def check_call_id(call_id: str) -> str:
 def openai_sip_uri(project_id: str, sip_host: str) -> str:
     """
     Return the address at which OpenAI takes a project's calls, over TLS.
+
+    :param project_id: OpenAI's id of the project, ``proj_…``.
+    :param sip_host: Host of the project's region, perhaps with a port.
 
     Source: https://developers.openai.com/api/docs/guides/voice-sip
     """

@@ -60,7 +60,11 @@ class IncomingCall:
     media_security: str | None = None
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, whatever the case of its name; repeats are joined by ``, ``."""
+        """
+        Return a header's value, whatever the case of its name; repeats are joined by ``, ``.
+
+        :param name: Name of the header, in any case.
+        """
         values = header_values(self.sip_headers, name)
         return ", ".join(values) if values else None
 
@@ -123,13 +127,19 @@ def verify_webhook(
 
 
 def unusable_secrets(secrets: Sequence[str]) -> int:
-    """Return how many of these webhook secrets cannot verify a delivery: empty, or ``whsec_`` without base64."""
+    """
+    Return how many of these webhook secrets cannot verify a delivery: empty, or ``whsec_`` without base64.
+
+    :param secrets: Webhook secrets as they are configured.
+    """
     return sum(not (isinstance(secret, str) and secret.strip() and _key(secret)) for secret in secrets)
 
 
 def webhook_secret_problem(secret: str) -> str | None:
     """
     Say why a text cannot be a signing secret of OpenAI: those are ``whsec_`` and base64 of at least 16 bytes.
+
+    :param secret: The text to judge.
 
     Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
@@ -164,6 +174,7 @@ def parse_event(body: bytes) -> IncomingCall | None:
     """
     Read a verified delivery.
 
+    :param body: The delivery's body, after its signature was verified.
     :returns: The call that rings, or ``None`` when the event is of another type.
     :raises WebhookVerificationError: Not an event (``bad_body``). Nothing else is ever raised.
 

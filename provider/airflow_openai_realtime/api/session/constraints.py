@@ -38,12 +38,20 @@ _SERVER_FIELDS = ("server_url", "connector_id", "tunnel_id")
 
 
 def contradictions(body: Mapping[str, Any]) -> list[Problem]:
-    """Return everything in a body that contradicts itself."""
+    """
+    Return everything in a body that contradicts itself.
+
+    :param body: A session as plain dicts and lists.
+    """
     return [problem for rule in _RULES for problem in rule(body)]
 
 
 def warn(body: Mapping[str, Any]) -> None:
-    """Warn of what OpenAI takes and what will disappoint; expects a body without contradictions."""
+    """
+    Warn of what OpenAI takes and what will disappoint; expects a body without contradictions.
+
+    :param body: A session as plain dicts and lists.
+    """
     warn_of_shutdown(body.get("model"))
     warn_of_shutdown(_at(body, "audio", "input", "transcription").get("model"))
     messages = [*_format_warnings(body), *_approval_warnings(body)]

@@ -10,7 +10,12 @@ from airflow_openai_realtime.api.session.problems import Problem
 
 
 def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``body`` with ``extra`` added, object by object."""
+    """
+    Return ``body`` with ``extra`` added, object by object.
+
+    :param body: The object to add to; it is not changed.
+    :param extra: What to add; its values win, except that objects are merged.
+    """
     result = dict(body)
     for key, value in extra.items():
         known = result.get(key)
@@ -20,7 +25,12 @@ def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def extra_problems(part: type[SessionPart], body: Mapping[str, Any]) -> list[Problem]:
-    """Return the extra fields that have a place among the known ones, and must be given there."""
+    """
+    Return the extra fields that have a place among the known ones, and must be given there.
+
+    :param part: Model of the body.
+    :param body: A session as plain dicts and lists, with its ``extra_fields``.
+    """
     extra = body.get("extra_fields")
     problems = _collisions([part], extra, "") if isinstance(extra, Mapping) else []
     return [problem for problem in problems if not _is_checked_name(problem, body)]

@@ -116,7 +116,11 @@ def today() -> str:
 
 
 def is_shut_down(model: object) -> bool:
-    """Tell whether OpenAI has shut a model down, as far as this release knows."""
+    """
+    Tell whether OpenAI has shut a model down, as far as this release knows.
+
+    :param model: Name of a model; anything but a known name is not shut down.
+    """
     return isinstance(model, str) and model in SHUTDOWNS and SHUTDOWNS[model][0] <= today()
 
 
@@ -129,7 +133,11 @@ class DeprecatedModelWarning(SessionWarning):
 
 
 def warn_of_shutdown(model: object) -> None:
-    """Warn when a model has an announced shutdown, with the day and the replacement."""
+    """
+    Warn when a model has an announced shutdown, with the day and the replacement.
+
+    :param model: Name of a model; nothing else is warned of.
+    """
     if isinstance(model, str) and model in SHUTDOWNS and not is_shut_down(model):
         day, replacement = SHUTDOWNS[model]
         message = f"OpenAI shuts model {model} down on {day}: use {replacement}"
@@ -165,7 +173,11 @@ class SessionPart(BaseModel):
 
     @classmethod
     def problems_in(cls, plain: Mapping[str, Any]) -> list[Problem]:
-        """Return everything that is wrong with the fields, given as plain dicts and lists."""
+        """
+        Return everything that is wrong with the fields, given as plain dicts and lists.
+
+        :param plain: Field values by name.
+        """
         try:
             cls.model_validate(dict(plain))
         except ValidationError as error:

@@ -44,7 +44,11 @@ class Problem(NamedTuple):
 
 
 def session_error(problems: Sequence[Problem]) -> InvalidSession:
-    """Return one error that names all problems; its ``field`` is the path of the first."""
+    """
+    Return one error that names all problems; its ``field`` is the path of the first.
+
+    :param problems: At least one.
+    """
     unique = list(dict.fromkeys(problems))
     lines = [f"{path or 'session'}: {text}" for path, text in unique]
     head = "the session configuration has a problem" if len(lines) == 1 else f"{len(lines)} problems in the session"
@@ -101,6 +105,7 @@ def as_plain(value: Any) -> Any:
     """
     Return a copy made of dicts and lists; models become what was set in them.
 
+    :param value: A model, a mapping, a sequence or a plain value.
     :raises InvalidSession: It is nested too deeply.
     """
     try:

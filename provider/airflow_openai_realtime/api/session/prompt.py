@@ -26,6 +26,7 @@ class InputText(SessionPart):
     Text in a prompt's variable.
 
     :param text: The text.
+    :param prompt_cache_breakpoint: Marks the end of what OpenAI may cache.
     """
 
     type: Literal["input_text"] = "input_text"
@@ -38,6 +39,9 @@ class InputImage(SessionPart):
     An image in a prompt's variable, by URL or file id.
 
     :param detail: How closely to look.
+    :param file_id: Id of a file at OpenAI; ``None`` is sent.
+    :param image_url: ``https://…`` or a ``data:`` URL; ``None`` is sent.
+    :param prompt_cache_breakpoint: Marks the end of what OpenAI may cache.
     """
 
     nullable: ClassVar[frozenset[str]] = frozenset({"file_id", "image_url"})
@@ -54,6 +58,11 @@ class InputFile(SessionPart):
     A file in a prompt's variable, by content, id or URL.
 
     :param detail: How closely to look.
+    :param file_data: The content, base64.
+    :param file_id: Id of a file at OpenAI; ``None`` is sent.
+    :param file_url: ``https://…``.
+    :param filename: Name that the model sees.
+    :param prompt_cache_breakpoint: Marks the end of what OpenAI may cache.
     """
 
     nullable: ClassVar[frozenset[str]] = frozenset({"file_id"})

@@ -165,7 +165,11 @@ class RealtimeSession(SessionPart):
 
     @classmethod
     def problems_in(cls, plain: Mapping[str, Any]) -> list[Problem]:
-        """Return what the fields refuse, what contradicts itself, and extra fields that collide with known ones."""
+        """
+        Return what the fields refuse, what contradicts itself, and extra fields that collide with known ones.
+
+        :param plain: Field values by name; without ``model`` the default one is assumed.
+        """
         body = {"model": DEFAULT_MODEL, **plain}
         return [*super().problems_in(plain), *session_rules.contradictions(body), *extra_problems(cls, plain)]
 

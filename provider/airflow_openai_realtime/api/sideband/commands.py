@@ -64,12 +64,20 @@ def function_output(tool_call_id: str, output: str) -> Command:
 
 
 def user_text(text: str) -> Command:
-    """Add a text to the conversation as if the caller had said it; the model answers at the next :func:`say`."""
+    """
+    Add a text to the conversation as if the caller had said it; the model answers at the next :func:`say`.
+
+    :param text: What the caller is taken to have said.
+    """
     return _item({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]})
 
 
 def system_text(text: str) -> Command:
-    """Add a text to the conversation that is ours, not the caller's; the model answers at the next :func:`say`."""
+    """
+    Add a text to the conversation that is ours, not the caller's; the model answers at the next :func:`say`.
+
+    :param text: What the model is told.
+    """
     return _item({"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
 
 

@@ -40,7 +40,14 @@ class SessionCreated:
 
 @dataclass(frozen=True)
 class SessionUpdated:
-    """The session was changed; fields as in :class:`SessionCreated`."""
+    """
+    The session was changed; fields as in :class:`SessionCreated`.
+
+    :param session_id: Id of the session, ``sess_…``.
+    :param expires_at: When OpenAI ends the session, UTC; ``None`` when it does not say.
+    :param tools: The session's tools, as OpenAI sends them.
+    :param session: The whole session, as OpenAI sends it.
+    """
 
     session_id: str
     expires_at: datetime | None
@@ -78,14 +85,22 @@ class CallerTranscriptFailed:
 
 @dataclass(frozen=True)
 class CallerSpeaking:
-    """The caller began to speak; ``item_id`` is that of the item to come."""
+    """
+    The caller began to speak; ``item_id`` is that of the item to come.
+
+    :param item_id: Id of the item to come; ``None`` when it is not given.
+    """
 
     item_id: str | None
 
 
 @dataclass(frozen=True)
 class CallerSilent:
-    """The caller stopped speaking."""
+    """
+    The caller stopped speaking.
+
+    :param item_id: Id of the item with what was said; ``None`` when it is not given.
+    """
 
     item_id: str | None
 
@@ -167,21 +182,33 @@ class ResponseDone:
 
 @dataclass(frozen=True)
 class AudioStarted:
-    """The caller begins to hear a response."""
+    """
+    The caller begins to hear a response.
+
+    :param response_id: Id of the response, ``resp_…``.
+    """
 
     response_id: str
 
 
 @dataclass(frozen=True)
 class AudioStopped:
-    """The caller has heard a response to its end; only now can one hang up without cutting words off."""
+    """
+    The caller has heard a response to its end; only now can one hang up without cutting words off.
+
+    :param response_id: Id of the response, ``resp_…``.
+    """
 
     response_id: str
 
 
 @dataclass(frozen=True)
 class AudioCleared:
-    """What was left of a response will not be heard: the caller interrupted it, or a command did."""
+    """
+    What was left of a response will not be heard: the caller interrupted it, or a command did.
+
+    :param response_id: Id of the response, ``resp_…``.
+    """
 
     response_id: str
 
@@ -227,7 +254,11 @@ class McpEvent:
 
 @dataclass(frozen=True)
 class RateLimits:
-    """What is left of the project's limits: ``{"name", "limit", "remaining", "reset_seconds"}`` each."""
+    """
+    What is left of the project's limits: ``{"name", "limit", "remaining", "reset_seconds"}`` each.
+
+    :param limits: One object a limit; ``reset_seconds`` is in seconds.
+    """
 
     limits: tuple[Mapping[str, Any], ...]
 
