@@ -10,7 +10,7 @@ MEETS_AIRFLOW = tests/unit/hooks tests/unit/operators tests/unit/sensors tests/u
 	tests/contract/test_airflow_scheduling.py tests/contract/test_calls_page_in_airflow.py \
 	tests/architecture tests/system/test_wheel.py
 
-.PHONY: help setup demo test test-airflow test-postgres coverage lint bench chaos fuzz simulator switchboard docs format clean
+.PHONY: help setup demo test test-airflow test-postgres coverage lint bench trips chaos fuzz simulator switchboard docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ format: setup  ## let ruff mend what it can
 bench: setup  ## measure; prints a table and writes build/bench.json (NAMES=... for some only; needs PostgreSQL)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(RUN) -m bench $(NAMES)
+
+trips: setup  ## count how often a reader changes files on five trips through the package; writes build/trips.json
+	$(RUN) scripts/count_trips.py
 
 chaos: setup  ## kill and fault tests with real processes (CHAOS_TRIALS=10 of each, CHAOS_SEED=1 for a certain timing)
 	$(RUN) -m pytest tests/chaos
