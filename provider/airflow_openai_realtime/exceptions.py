@@ -69,7 +69,9 @@ class InvalidInput(OpenAIRealtimeError, ValueError):
     """
     A value given by the caller cannot be used. Raised before anything is sent.
 
+    :param message: What is wrong, and what to do.
     :param field: Name of the field or parameter, with its path (``audio.output.speed``).
+    :param call_id: OpenAI's id of the call.
     """
 
     def __init__(self, message: str, *, field: str | None = None, call_id: str | None = None) -> None:
@@ -93,6 +95,7 @@ class WebhookVerificationError(OpenAIRealtimeError):
     """
     A webhook delivery is not proven to come from OpenAI.
 
+    :param message: What is wrong.
     :param reason: One of ``missing_header, bad_timestamp, too_old, too_new, bad_signature, no_secret, bad_secret,
         bad_body``.
     """
@@ -106,6 +109,10 @@ class CallError(OpenAIRealtimeError):
     """
     OpenAI did not do what was asked with a call.
 
+    :param message: What happened, and what to do.
+    :param call_id: OpenAI's id of the call.
+    :param status: HTTP status of the answer; ``None`` without one.
+    :param safe_to_retry: Whether the same request may be sent again; ``None``: what holds for this kind of error.
     :param code: OpenAI's ``error.code``, for example ``call_id_not_found``.
     :param request_id: OpenAI's ``x-request-id``; may be missing on call endpoints.
     """
@@ -178,7 +185,10 @@ class ConversationSuperseded(SwitchboardRefused):
     """
     Whoever asked does not run this conversation any more: leave the call alone.
 
+    :param message: What happened.
     :param code: ``superseded``: another holder has opened it; ``finished``: its outcome is written.
+    :param call_id: OpenAI's id of the call.
+    :param status: HTTP status of the answer.
     """
 
     def __init__(
@@ -200,6 +210,9 @@ class DialError(OpenAIRealtimeError):
     """
     A carrier did not place a call.
 
+    :param message: What happened, and what to do.
+    :param status: HTTP status of the answer; ``None`` without one.
+    :param safe_to_retry: Whether the same request may be sent again; ``None``: what holds for this kind of error.
     :param code: The carrier's own error code, for example Twilio's ``21211``.
     """
 
@@ -246,10 +259,13 @@ class MoveRefused(ClaimLost):
     """
     A call or an attempt is not in the state that the move starts from.
 
+    :param message: What happened.
     :param code: ``claimed_by_other``: another claimant has the call; ``has_another``: the claimant has another open
         call, and said that it must not; ``not_ringing``: it was rejected, accepted or rang out; ``not_accepted``: it
         was not accepted; ``ended``: it is over; ``accept_failed``: it is over, and an accept of ours had failed while
         it rang; ``attempt_moved``: another client has changed the attempt's state.
+    :param call_id: OpenAI's id of the call.
+    :param status: HTTP status of the answer.
     """
 
     def __init__(self, message: str, *, code: str, call_id: str | None = None, status: int | None = None) -> None:

@@ -23,7 +23,13 @@ _LINE_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
 
 @dataclass(frozen=True)
 class SwitchboardAddress:
-    """Where a line's switchboard is: the first three arguments of a switchboard client."""
+    """
+    Where a line's switchboard is: the first three arguments of a switchboard client.
+
+    :param url: URL of the switchboard, without a trailing slash.
+    :param token: Bearer token of its private routes.
+    :param line: Name of the line.
+    """
 
     url: str
     token: str = field(repr=False)
@@ -31,7 +37,11 @@ class SwitchboardAddress:
 
 
 def is_line_name(name: str) -> bool:
-    """Whether this can be the name of a line: letters, digits, ``_ . -``, at most 200."""
+    """
+    Whether this can be the name of a line: letters, digits, ``_ . -``, at most 200.
+
+    :param name: The text to judge.
+    """
     return bool(_LINE_NAME.fullmatch(name)) and name not in (".", "..")
 
 
@@ -60,7 +70,11 @@ def api_settings_from_fields(*, password: str | None, host: str | None, extra: M
 
 
 def webhook_secrets_from_fields(extra: Mapping[str, Any]) -> tuple[str, ...]:
-    """The webhook secrets: none, one, or two separated by blanks or commas while one is being replaced."""
+    """
+    The webhook secrets: none, one, or two separated by blanks or commas while one is being replaced.
+
+    :param extra: Extra fields of the connection.
+    """
     return tuple(secret for secret in re.split(r"[\s,]+", _text(extra, "webhook_secret") or "") if secret)
 
 
@@ -97,6 +111,8 @@ def check_address(url: str | None, token: str | None) -> str:
     """
     Check where and with what the switchboard is asked.
 
+    :param url: ``switchboard_url`` of the connection.
+    :param token: Token, given or derived.
     :returns: The URL without a trailing slash.
     :raises ConfigurationError: One is missing or unusable; the message names the connection's field.
     """

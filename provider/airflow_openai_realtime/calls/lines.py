@@ -36,7 +36,11 @@ class Line:
     other_tokens: tuple[str, ...] = field(default=(), repr=False)
 
     def takes_token(self, presented: str) -> bool:
-        """Whether a client that presents this token may use the line; constant time for each token."""
+        """
+        Whether a client that presents this token may use the line; constant time for each token.
+
+        :param presented: Token that a client brings.
+        """
         return any(tokens_equal(presented, token) for token in (self.token, *self.other_tokens))
 
 
@@ -56,6 +60,7 @@ class Lines(Protocol):
         """
         The line of this name, or the default one for None.
 
+        :param name: Name of a line; ``None`` for the default one.
         :returns: None when there is no such line.
         :raises ConfigurationError: It is there but cannot be used; the message names the field.
         """
@@ -95,7 +100,11 @@ class StaticLines:
         return self._lines
 
     def find(self, name: str | None) -> Line | None:
-        """The line of this name; the only line for any name; the first line for None."""
+        """
+        The line of this name; the only line for any name; the first line for None.
+
+        :param name: Name of a line, or ``None``.
+        """
         if name is None or len(self._lines) == 1:
             return self._default
         return self._lines.get(name)

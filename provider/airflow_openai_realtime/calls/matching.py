@@ -51,7 +51,11 @@ class CallMatch:
             _check_pattern(f"headers.{name}", pattern)
 
     def matches(self, call: SwitchboardCall) -> bool:
-        """Whether the call meets every condition. A number or header that the call lacks meets none."""
+        """
+        Whether the call meets every condition. A number or header that the call lacks meets none.
+
+        :param call: A call that rings.
+        """
         return (
             (call.header(CORRELATION_HEADER) is None or self._names_correlation())
             and _number_holds(self.to, call.to_number)
@@ -60,7 +64,11 @@ class CallMatch:
         )
 
     def meets(self, call: SwitchboardCall) -> bool:
-        """Whether an own call is the one that is asked for: as :meth:`matches`."""
+        """
+        Whether an own call is the one that is asked for: as :meth:`matches`.
+
+        :param call: A call that the claimant has already.
+        """
         return self.matches(call)
 
     def _names_correlation(self) -> bool:
@@ -76,6 +84,7 @@ class CallMatch:
         """
         Read what :meth:`to_dict` wrote.
 
+        :param value: A dict with ``to``, ``from_number`` and ``headers``, each of which may be missing.
         :raises InvalidInput: A key is unknown or a pattern unusable.
         """
         unknown = set(value) - {"to", "from_number", "headers"}
@@ -91,6 +100,9 @@ def fits(pattern: str, text: str) -> bool:
     Whether the whole text fits a pattern of ``*`` and ``?``; case counts.
 
     Takes at most ``len(pattern) * len(text)`` steps, whatever the text is.
+
+    :param pattern: Text with ``*`` for any characters and ``?`` for one.
+    :param text: The text to judge.
     """
     at_pattern = at_text = 0
     star, resume = -1, 0

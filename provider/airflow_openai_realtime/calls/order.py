@@ -47,6 +47,7 @@ def check_order_name(name: object) -> str:
     """
     Check the name of an order.
 
+    :param name: What a caller gave.
     :raises InvalidInput: It is not made of letters, digits and ``_ . -``, or longer than 100.
     """
     if not isinstance(name, str) or not re.fullmatch(ORDER_NAME, name) or name in (".", ".."):
@@ -55,12 +56,20 @@ def check_order_name(name: object) -> str:
 
 
 def claimant_of_order(name: str) -> str:
-    """Who claims the calls that an order answers: ``order:NAME``."""
+    """
+    Who claims the calls that an order answers: ``order:NAME``.
+
+    :param name: Name of the order.
+    """
     return CLAIMANT_PREFIX + name
 
 
 def order_of_claimant(claimant: str | None) -> str | None:
-    """The name of the order that has a call; ``None`` when it is nobody's, or a task's."""
+    """
+    The name of the order that has a call; ``None`` when it is nobody's, or a task's.
+
+    :param claimant: Name of a claimant, or ``None``.
+    """
     return claimant[len(CLAIMANT_PREFIX) :] if claimant is not None and claimant.startswith(CLAIMANT_PREFIX) else None
 
 
@@ -168,12 +177,20 @@ class StandingOrder:
     """
     An order as it stands. What calls are accepted with is left out: it may hold credentials.
 
+    :param name: Name of the order, unique on its line.
+    :param action: Whether calls are accepted or declined.
     :param revision: Another text with every change of what the order says.
+    :param created_at: When an order of this name was first made on the line; the older one of two goes first.
+    :param updated_at: When the order was last changed, aware.
+    :param match: Which calls it is for.
+    :param max_duration_seconds: Limit of an accepted call, in seconds.
+    :param status_code: SIP status of a declined call, 300 to 699.
+    :param priority: Of several orders that fit a call, the one with the highest answers.
     :param uses: How many calls it was to answer; ``None``: any number.
     :param uses_left: How many of them are left.
-    :param created_at: When an order of this name was first made on the line; the older one of two goes first.
-
-    The other fields are those of :class:`OrderDraft`.
+    :param expires_at: From when on it answers no calls, aware; ``None``: it does not expire.
+    :param unclaimed_after_seconds: How long a call must ring unclaimed before it answers, in seconds; ``None``: at
+        once.
     """
 
     name: str
@@ -191,11 +208,20 @@ class StandingOrder:
     unclaimed_after_seconds: float | None = None
 
     def is_open(self, now: datetime) -> bool:
-        """Whether it answers calls at all: it has uses left and has not expired."""
+        """
+        Whether it answers calls at all: it has uses left and has not expired.
+
+        :param now: The time, aware.
+        """
         return (self.expires_at is None or self.expires_at > now) and (self.uses_left is None or self.uses_left > 0)
 
     def is_due(self, call: SwitchboardCall, now: datetime) -> bool:
-        """Whether the time has come to answer this call."""
+        """
+        Whether the time has come to answer this call.
+
+        :param call: A call that the order fits.
+        :param now: The time, aware.
+        """
         wait = self.unclaimed_after_seconds
         return wait is None or call.received_at + timedelta(seconds=wait) <= now
 

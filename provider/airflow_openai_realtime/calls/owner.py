@@ -26,6 +26,8 @@ def claimant_of(task: TaskIdentity) -> str:
 
     The try number is left out, so that a retried or cleared task is the same claimant and gets its own call again. In a
     name longer than :data:`LONGEST_CLAIMANT`, digests replace the ends of run and task.
+
+    :param task: The task instance.
     """
     map_index = -1 if task.map_index is None else task.map_index
     name = f"{task.dag_id}/{task.run_id}/{task.task_id}/{map_index}"
@@ -35,7 +37,11 @@ def claimant_of(task: TaskIdentity) -> str:
 
 
 def run_prefixes(task: TaskIdentity) -> tuple[str, ...]:
-    """Return what the claimants of all tasks of the same DAG run begin with: one of these."""
+    """
+    Return what the claimants of all tasks of the same DAG run begin with: one of these.
+
+    :param task: Any task instance of the run.
+    """
     return f"{task.dag_id}/{task.run_id}/", f"{task.dag_id}/{_short(task.run_id)}/"
 
 

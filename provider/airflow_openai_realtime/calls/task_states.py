@@ -24,6 +24,10 @@ class TaskReference:
     """
     One try of a task instance.
 
+    :param dag_id: Id of the DAG.
+    :param run_id: Id of the DAG run.
+    :param task_id: Id of the task.
+    :param map_index: Index of a mapped task; -1 when it is not mapped.
     :param try_id: Airflow's id of the try, a UUID; a cleared task gets a new one. ``None``: any try.
     """
 

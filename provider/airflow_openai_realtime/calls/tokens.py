@@ -23,5 +23,10 @@ def derived_token(webhook_secret: str) -> str:
 
 
 def tokens_equal(presented: str, expected: str) -> bool:
-    """Whether two tokens are the same, compared in constant time; an empty one never is."""
+    """
+    Whether two tokens are the same, compared in constant time; an empty one never is.
+
+    :param presented: Token that a client brings.
+    :param expected: Token that would be right.
+    """
     return bool(presented) and bool(expected) and hmac.compare_digest(presented.encode(), expected.encode())

@@ -55,7 +55,11 @@ def path_of(value: object, field: str) -> str:
 
 
 def is_in_dag_file(value: object) -> bool:
-    """Tell whether a function or class stands in a DAG file: Airflow imports that under another name each time."""
+    """
+    Tell whether a function or class stands in a DAG file: Airflow imports that under another name each time.
+
+    :param value: A function or class.
+    """
     return str(getattr(value, "__module__", "")).startswith(_DAG_FILE_MODULES)
 
 

@@ -82,6 +82,12 @@ def check_conversation_literals(
     Refuse when the DAG is parsed what no rendering can mend. Imports nothing, and makes no schema.
 
     :param greeting: As for :func:`read_conversation_plan`, perhaps with templates; likewise the others.
+    :param silence_seconds: Seconds, or a template.
+    :param end_call: Whether the model may end the call, or a template.
+    :param goodbye: Words, or a template.
+    :param result_model: Model or JSON schema of the result.
+    :param functions: The author's functions.
+    :param transfer_to: Targets of transfers.
     :raises InvalidInput: A value that needs no rendering cannot be used.
     """
     for words, field in ((greeting, "greeting"), (goodbye, "goodbye")):

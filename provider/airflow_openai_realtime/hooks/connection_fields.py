@@ -9,7 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ConnectionFields:
-    """The fields of an Airflow connection; ``repr`` shows none that may be secret."""
+    """
+    The fields of an Airflow connection; ``repr`` shows none that may be secret.
+
+    :param connection_id: Id of the connection.
+    :param login: Field *Login*.
+    :param password: Field *Password*; a secret.
+    :param host: Field *Host*.
+    :param extra: Extra fields; some are secrets.
+    """
 
     connection_id: str
     login: str | None

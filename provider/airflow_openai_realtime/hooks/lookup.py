@@ -101,7 +101,11 @@ async def _find_connection_async(connection_id: str, conn_type: str) -> Connecti
 
 
 def hide(*secrets: str) -> None:
-    """Keep these texts out of all logs and rendered templates of this process."""
+    """
+    Keep these texts out of all logs and rendered templates of this process.
+
+    :param secrets: Texts to hide; empty ones are ignored.
+    """
     for secret in secrets:
         if secret:
             mask_secret(secret)
@@ -112,6 +116,8 @@ async def hide_async(*secrets: str) -> None:
     Keep these texts out of all logs, from within an event loop; see :func:`hide`.
 
     The triggerer's other process gets them in the background: it may be busy for seconds while a phone rings.
+
+    :param secrets: Texts to hide; empty ones are ignored.
     """
     hidden = _memory().hidden
     new = [secret for secret in secrets if secret and secret not in hidden]
@@ -182,13 +188,20 @@ def is_test_id(connection_id: str) -> bool:
     """
     Whether an id can be the random one that Airflow gives to a connection while its *Test* button runs.
 
+    :param connection_id: Id of a connection.
+
     Source: ``airflow.utils.strings.get_random_string`` of Airflow 3.2 and 3.3: eight letters and digits.
     """
     return len(connection_id) == _TEST_ID_LENGTH and connection_id.isascii() and connection_id.isalnum()
 
 
 def without_test_id(message: str, connection_id: str) -> str:
-    """A message without Airflow's random id, which people have never seen; other ids stay."""
+    """
+    A message without Airflow's random id, which people have never seen; other ids stay.
+
+    :param message: Text for a user.
+    :param connection_id: Id of the connection that it is about.
+    """
     if not is_test_id(connection_id):
         return message
     return message.replace(f"connection {connection_id}: ", "").replace(connection_id, "…")

@@ -24,7 +24,11 @@ class Match(Protocol):
     """What a waiter looks for."""
 
     def matches(self, call: SwitchboardCall, /) -> bool:
-        """Tell whether this call, on offer, is wanted."""
+        """
+        Tell whether this call, on offer, is wanted.
+
+        :param call: A call that rings, or that a standing order has answered.
+        """
 
     def meets(self, call: SwitchboardCall, /) -> bool:
         """
@@ -32,6 +36,8 @@ class Match(Protocol):
 
         A claimant is named by the place of its task, and another contact may stand there by now: a mapped task whose
         list was read again.
+
+        :param call: A call that the claimant has.
         """
 
 
@@ -42,6 +48,7 @@ class Listener:
     """
     One party that follows a feed.
 
+    :param feed: The feed.
     :param report: Called in the listener's own task with a line for its log.
     """
 
@@ -71,6 +78,7 @@ class Waiter(Listener):
     """
     One party that waits for a call; made by :meth:`CallFeed.waiter`.
 
+    :param feed: The feed.
     :param match: What it looks for: ringing calls, or with ``takes_answered`` those that standing orders have answered.
     :param claimant: Stable name of who waits.
     :param report: Called in the waiter's own task with a line for its log.
@@ -107,7 +115,12 @@ class Waiter(Listener):
 
 
 class Observer(Listener):
-    """One party that looks on; made by :meth:`CallFeed.observer`."""
+    """
+    One party that looks on; made by :meth:`CallFeed.observer`.
+
+    :param feed: The feed.
+    :param report: Called in the observer's own task with a line for its log.
+    """
 
     def __init__(self, feed: CallFeed, report: Report) -> None:
         super().__init__(feed, report)

@@ -147,6 +147,7 @@ class AirflowLines:
         """
         The connection with this id, or the default one.
 
+        :param name: Id of a connection; ``None`` for the default one.
         :raises ConfigurationError: It lacks a field or has one that cannot be used.
         """
         connection_id = name or DEFAULT_CONN_ID
@@ -213,7 +214,13 @@ def _examined(conn_id: str, *, is_named: bool) -> ExaminedLine | None:
 
 @dataclass(frozen=True)
 class LineFields:
-    """The fields of a connection of type ``openai_realtime``; ``repr`` shows none."""
+    """
+    The fields of a connection of type ``openai_realtime``; ``repr`` shows none.
+
+    :param password: The API key; a secret.
+    :param host: The base URL.
+    :param extra: Extra fields; some are secrets.
+    """
 
     password: str | None = field(repr=False)
     host: str | None = field(repr=False)
@@ -224,6 +231,7 @@ def find_fields(connection_id: str) -> LineFields | None:
     """
     The connection with this id, from a thread of the API server; its secrets are kept out of all logs from now on.
 
+    :param connection_id: Id of the connection.
     :returns: None when there is none, or it is of another type.
     :raises ConfigurationError: Its extra is no JSON object.
     """

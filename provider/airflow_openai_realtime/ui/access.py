@@ -32,11 +32,21 @@ class Permissions(Protocol):
         ...  # pragma: no cover
 
     def dags(self, right: str, dag_ids: Collection[str]) -> set[str]:
-        """Those of these DAGs for which the user has the right."""
+        """
+        Those of these DAGs for which the user has the right.
+
+        :param right: Name of the right.
+        :param dag_ids: Ids to ask about.
+        """
         ...  # pragma: no cover
 
     def connections(self, right: str, conn_ids: Collection[str]) -> set[str]:
-        """Those of these connections for which the user has the right."""
+        """
+        Those of these connections for which the user has the right.
+
+        :param right: Name of the right.
+        :param conn_ids: Ids to ask about.
+        """
         ...  # pragma: no cover
 
 
@@ -69,7 +79,12 @@ class SeenAttempt:
 
 
 def visible(calls: Iterable[RecentCall], permissions: Permissions) -> list[SeenCall]:
-    """Those of the calls that the user may see, in their order."""
+    """
+    Those of the calls that the user may see, in their order.
+
+    :param calls: Calls from the switchboards.
+    :param permissions: Of the user.
+    """
     with_owners = [(recent, owner_of(recent)) for recent in calls]
     readable = _allowed(permissions, READ_CALLS, *_asked_about(with_owners))
     editable = _allowed(permissions, HANG_UP, *readable)
@@ -81,14 +96,24 @@ def visible(calls: Iterable[RecentCall], permissions: Permissions) -> list[SeenC
 
 
 def visible_attempts(attempts: Iterable[UnreachedAttempt], permissions: Permissions) -> list[SeenAttempt]:
-    """Those of the attempts that the user may see, in their order."""
+    """
+    Those of the attempts that the user may see, in their order.
+
+    :param attempts: Attempts from the switchboards.
+    :param permissions: Of the user.
+    """
     with_owners = [(each, owner_of(each)) for each in attempts]
     readable = _allowed(permissions, READ_CALLS, *_asked_about(with_owners))
     return [SeenAttempt(each, owner) for each, owner in with_owners if _is_among(each, owner, readable)]
 
 
 def may_read_transcript(seen: SeenCall, permissions: Permissions) -> bool:
-    """Whether the user may read what was said in a call that they may see."""
+    """
+    Whether the user may read what was said in a call that they may see.
+
+    :param seen: A call that the user may see.
+    :param permissions: Of the user.
+    """
     if seen.owner is not None:
         return seen.owner.dag_id in permissions.dags(READ_TRANSCRIPTS, {seen.owner.dag_id})
     line = seen.recent.call.line

@@ -39,7 +39,12 @@ class AirflowPermissions:
         return str(self._user.get_name())
 
     def dags(self, right: str, dag_ids: Collection[str]) -> set[str]:
-        """Those of these DAGs for which the user has the right; a DAG that is gone from Airflow counts as well."""
+        """
+        Those of these DAGs for which the user has the right; a DAG that is gone from Airflow counts as well.
+
+        :param right: Name of the right.
+        :param dag_ids: Ids to ask about.
+        """
         method, entity = _DAG_RIGHTS[right]
         teams = _teams(DagModel.get_dag_id_to_team_name_mapping, dag_ids)
         return {
@@ -54,7 +59,12 @@ class AirflowPermissions:
         }
 
     def connections(self, right: str, conn_ids: Collection[str]) -> set[str]:
-        """Those of these connections for which the user has the right."""
+        """
+        Those of these connections for which the user has the right.
+
+        :param right: Name of the right.
+        :param conn_ids: Ids to ask about.
+        """
         teams = _teams(Connection.get_conn_id_to_team_name_mapping, conn_ids)
         return {
             conn_id
@@ -71,6 +81,7 @@ async def airflow_auth(user: Annotated[Any, Depends(get_user)]) -> AirflowPermis
     """
     Find Airflow's user as Airflow's own routes do: by the bearer token, or the cookie of the UI.
 
+    :param user: Airflow's user, found by Airflow's own dependency.
     :raises HTTPException: 401 without a login, 403 with a token that is none.
     """
     return AirflowPermissions(user)

@@ -28,7 +28,11 @@ ASSETS = {
 
 @cache
 def read_asset(name: str) -> bytes:
-    """One file of the page, as it was installed."""
+    """
+    One file of the page, as it was installed.
+
+    :param name: Name of the file.
+    """
     return files(__package__).joinpath("static", name).read_bytes()
 
 

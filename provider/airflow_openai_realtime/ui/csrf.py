@@ -15,6 +15,7 @@ async def check_same_site(request: Request) -> None:
     A form of another site can neither send JSON nor this header; a script of another site must ask the browser first,
     which asks us, and gets no consent. Besides, Airflow's cookie is not sent along from other sites (``SameSite``).
 
+    :param request: The request.
     :raises HTTPException: 403.
     """
     sends_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"

@@ -186,6 +186,8 @@ class CallDirectory:
         """
         A call, and where it is.
 
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
         :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
         """
         return self._first_of(conn_id, lambda source: source.find(conn_id, call_id))
@@ -194,6 +196,8 @@ class CallDirectory:
         """
         Id of the newest call of a claimant.
 
+        :param conn_id: Id of the connection.
+        :param claimant: Name of the claimant.
         :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
         """
         found = self._first_of(conn_id, lambda source: source.find_claimed(conn_id, claimant))
@@ -203,6 +207,8 @@ class CallDirectory:
         """
         An attempt, also one that has become a call.
 
+        :param conn_id: Id of the connection.
+        :param attempt_id: Id of the attempt.
         :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
         """
         found = self._first_of(conn_id, lambda source: source.find_attempt(conn_id, attempt_id))

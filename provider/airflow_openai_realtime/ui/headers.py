@@ -29,7 +29,11 @@ _HEADERS = {
 
 
 class SecureHeaders:
-    """ASGI middleware that adds the headers to every answer."""
+    """
+    ASGI middleware that adds the headers to every answer.
+
+    :param app: The application behind it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -13,6 +13,9 @@ class OwningTask:
     """
     The task instance that a call belongs to.
 
+    :param dag_id: Id of the DAG.
+    :param run_id: Id of the DAG run.
+    :param task_id: Id of the task.
     :param map_index: -1 when the task is not mapped.
     """
 
@@ -30,6 +33,7 @@ def task_named(claimant: str | None) -> OwningTask | None:
     """
     Read the name under which a task claims calls: ``dag/run/task/map_index``.
 
+    :param claimant: Name of a claimant, or ``None``.
     :returns: ``None`` when it is the name of something else, for example of a standing order.
     """
     parts = (claimant or "").split("/")
@@ -48,6 +52,8 @@ def owner_of(row: RecentCall | UnreachedAttempt) -> OwningTask | None:
 
     Of a call: the task that has it; else the one that runs its conversation; else the one that placed it. Of an attempt
     without a call: the task that dials.
+
+    :param row: A call or an attempt, as a switchboard lists it.
     """
     if isinstance(row, UnreachedAttempt):
         return task_named(row.attempt.claimant)

@@ -22,13 +22,22 @@ class Backend(Protocol):
         """
         End a call at OpenAI.
 
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
         :returns: Whether it was over already.
         :raises OpenAIRealtimeError: It could not be ended; the message can be shown.
         """
         ...  # pragma: no cover
 
     def note(self, user_name: str, task: OwningTask | None, conn_id: str, call_id: str) -> None:
-        """Write down, for people who look into it later, that a user has hung up a call."""
+        """
+        Write down, for people who look into it later, that a user has hung up a call.
+
+        :param user_name: Name of the user.
+        :param task: The task that the call belongs to; ``None`` when it is no task's.
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        """
         ...  # pragma: no cover
 
 
@@ -54,7 +63,11 @@ class CallsPage:
 
 
 def page_of(request: Request) -> CallsPage:
-    """The page that a request came to."""
+    """
+    The page that a request came to.
+
+    :param request: The request.
+    """
     page: CallsPage = request.app.state.calls_page
     return page
 

@@ -26,7 +26,11 @@ LOGIN = "../api/v2/auth/login"
 
 
 def create_calls_page(page: CallsPage) -> FastAPI:
-    """Make the application; nothing is opened before it is asked."""
+    """
+    Make the application; nothing is opened before it is asked.
+
+    :param page: What the page shows.
+    """
     app = FastAPI(
         openapi_url=None,
         docs_url=None,

@@ -34,7 +34,11 @@ class SealedCursors:
         self._secret = secret or os.urandom(32)
 
     def seal(self, place: Place) -> str:
-        """Write a place as text that only this page can read."""
+        """
+        Write a place as text that only this page can read.
+
+        :param place: A place in the list.
+        """
         text = str(place)
         padded = text.ljust(-(-len(text) // _BLOCK) * _BLOCK)
         sealed: str = self._fernet().encrypt(padded.encode()).decode()
@@ -44,6 +48,7 @@ class SealedCursors:
         """
         Read what :meth:`seal` wrote.
 
+        :param text: What the client sent.
         :raises InvalidInput: It is something else, or was written by a page with another secret.
         """
         from cryptography.fernet import InvalidToken

@@ -48,7 +48,12 @@ Answer = dict[str, Any]
 
 
 class WantedHangUp(BaseModel):
-    """Which call to hang up."""
+    """
+    Which call to hang up.
+
+    :param conn_id: Id of the connection.
+    :param call_id: OpenAI's id of the call.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -31,6 +31,7 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
     """
     A call on the list, and at the top of its own view.
 
+    :param seen: A call that the user may see.
     :param now: The time, aware.
     """
     call, conversation = seen.recent.call, seen.recent.conversation
@@ -64,7 +65,11 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
 
 
 def shown_attempt(seen: SeenAttempt) -> dict[str, Any]:
-    """An attempt without a call on the list, and in its own view: the same fields as a call's."""
+    """
+    An attempt without a call on the list, and in its own view: the same fields as a call's.
+
+    :param seen: An attempt that the user may see.
+    """
     attempt = seen.unreached.attempt
     is_live = seen.unreached.is_live
     return {
@@ -116,6 +121,10 @@ def silent_since(call: SwitchboardCall, conversation: ConversationSummary | None
 
     Of a call without a holder only the accept is known. A holder that has noted something and shows no signs of life,
     and in whose place the switchboard never listened, may be one of an older release: it is trusted.
+
+    :param call: The call.
+    :param conversation: Its conversation, if it has one.
+    :param now: The time, aware.
     """
     if call.state != CallState.ACCEPTED:
         return None
@@ -134,6 +143,10 @@ def is_talk_known(call: SwitchboardCall, conversation: ConversationSummary | Non
     Whether it is known how long a call that was accepted has been talked, or was.
 
     It is not of a call that was only found gone, or that no holder ever attached to.
+
+    :param call: The call.
+    :param conversation: Its conversation, if it has one.
+    :param now: The time, aware.
     """
     if call.talk_seconds is not None:
         return True
@@ -148,7 +161,12 @@ def _shows_life(conversation: ConversationSummary) -> bool:
 
 
 def outcome_of(call: SwitchboardCall, outcome: str | None) -> str | None:
-    """How a call ended: as whoever ran its conversation said, else as the switchboard saw it; ``None``: it goes on."""
+    """
+    How a call ended: as whoever ran its conversation said, else as the switchboard saw it; ``None``: it goes on.
+
+    :param call: The call.
+    :param outcome: Outcome of its conversation, if there is one.
+    """
     if outcome is not None or not call.is_over:
         return outcome
     return (
@@ -163,6 +181,9 @@ def ended_by(call: SwitchboardCall, owner: OwningTask | None) -> str | None:
     Who ended a call, or asked for its end while it still goes on; ``None``: not known.
 
     Another DAG's task is not named: the user may not be allowed to read that DAG.
+
+    :param call: The call.
+    :param owner: The task that the call belongs to.
     """
     by = call.ended_by if call.is_over else call.end_wanted_by
     order = order_of_claimant(by)
@@ -180,6 +201,7 @@ def shown_conversation(conversation: Conversation, known_entries: int = 0) -> di
     """
     What was said in a call, what it used and what came of it.
 
+    :param conversation: The conversation with its timeline.
     :param known_entries: How many of the first entries the page has; they are left out. All are told when there are
         fewer than that.
     """

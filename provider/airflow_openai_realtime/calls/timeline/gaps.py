@@ -39,17 +39,32 @@ class Gaps:
             self._stands_by_since = at
 
     def unheard(self, since: datetime, until: datetime, lease: str | None = None) -> None:
-        """Note a time in which nobody listened."""
+        """
+        Note a time in which nobody listened.
+
+        :param since: When it began, aware.
+        :param until: When it ended, aware; not later than ``since``: no time at all.
+        :param lease: Id of the lease under which the switchboard listened meanwhile.
+        """
         if until > since:
             self._unheard.append((since, until, lease))
 
     def not_missed(self, at: datetime, lease: str) -> None:
-        """Note that the holder was there while the switchboard listened under a lease, which it does not any more."""
+        """
+        Note that the holder was there while the switchboard listened under a lease, which it does not any more.
+
+        :param at: When the holder was there, aware.
+        :param lease: Id of the lease.
+        """
         self._unheard = [each for each in self._unheard if each[2] != lease]
         self._held_at.append(at)
 
     def heard(self, until: datetime | None) -> None:
-        """Note until when the switchboard has listened; ``None``: nothing new."""
+        """
+        Note until when the switchboard has listened; ``None``: nothing new.
+
+        :param until: Aware instant, or ``None``.
+        """
         if until is not None and (self.heard_until is None or until > self.heard_until):
             self.heard_until = until
 

@@ -36,6 +36,8 @@ class ModelPrice:
     :param audio_input: What the caller said.
     :param audio_cached: The same, read again from the cache.
     :param audio_output: What the model said.
+    :param image_input: Images that it read, not cached.
+    :param image_cached: Images that it read from the cache.
     """
 
     text_input: float | None = None

@@ -21,6 +21,15 @@ class Usage:
     Tokens of a call, as OpenAI counts them: cached ones are part of the input.
 
     :param responses: How many responses said what they used.
+    :param total_tokens: All tokens of input and output.
+    :param input_text_tokens: Text that the model read.
+    :param input_audio_tokens: Audio that it heard.
+    :param input_image_tokens: Images that it read.
+    :param cached_text_tokens: Text of the input that came from the cache.
+    :param cached_audio_tokens: Audio of the input that came from the cache.
+    :param cached_image_tokens: Images of the input that came from the cache.
+    :param output_text_tokens: Text that it wrote.
+    :param output_audio_tokens: Audio that it spoke.
     :param unsorted_tokens: Tokens that OpenAI did not assign to text, audio or image; they cannot be priced.
     :param transcribed: How many of the caller's turns said what their transcription used.
     :param transcription_seconds: Of transcription that is billed by duration.

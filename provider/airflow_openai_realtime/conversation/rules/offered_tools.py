@@ -59,7 +59,12 @@ def with_tools(session: Mapping[str, Any], plan: ConversationPlan) -> dict[str, 
 
 
 def joined(tools: Sequence[Mapping[str, Any]], offered: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a session's own tools and then those of a plan."""
+    """
+    Return a session's own tools and then those of a plan.
+
+    :param tools: Tools of the session.
+    :param offered: Tools of the plan; of two with one name, this one stays.
+    """
     names = {tool["name"] for tool in offered}
     return [*(dict(tool) for tool in tools if tool.get("name") not in names), *(dict(tool) for tool in offered)]
 

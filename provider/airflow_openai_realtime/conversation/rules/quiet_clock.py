@@ -21,7 +21,12 @@ class QuietClock:
         self._before = timedelta()
 
     def set(self, is_quiet: bool, now: datetime) -> None:
-        """Say whether it is quiet from now on."""
+        """
+        Say whether it is quiet from now on.
+
+        :param is_quiet: Whether nobody speaks.
+        :param now: The time, aware.
+        """
         if is_quiet and self._since is None:
             self._since = now
         elif not is_quiet and self._since is not None:
@@ -29,7 +34,11 @@ class QuietClock:
             self._since = None
 
     def start_again(self, now: datetime) -> None:
-        """Somebody spoke: what was quiet before does not count."""
+        """
+        Somebody spoke: what was quiet before does not count.
+
+        :param now: The time, aware.
+        """
         self._before = timedelta()
         if self._since is not None:
             self._since = now

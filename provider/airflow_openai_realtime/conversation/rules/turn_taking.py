@@ -53,7 +53,11 @@ class Wanted:
     after: str | None = None
 
     def command(self, event_id: str) -> dict[str, Any]:
-        """Return the command that asks for it."""
+        """
+        Return the command that asks for it.
+
+        :param event_id: Id that an error about the command will name.
+        """
         asked = say(self.instructions, tool_choice=self.tool_choice, metadata={PURPOSE: self.purpose})
         return {**asked, "event_id": event_id}
 
@@ -96,7 +100,11 @@ class TurnTaking:
         self.caller_speaks = False
 
     def want(self, wanted: Wanted) -> None:
-        """Let the model say something when it is its turn; what is wanted already is not wanted twice."""
+        """
+        Let the model say something when it is its turn; what is wanted already is not wanted twice.
+
+        :param wanted: What the model shall say.
+        """
         if wanted.purpose not in {each.purpose for each in self._wanted}:
             self._wanted.append(wanted)
 
@@ -105,7 +113,11 @@ class TurnTaking:
         self._wanted.clear()
 
     def next_command(self, now: datetime) -> tuple[Wanted, dict[str, Any]] | None:
-        """Return what to ask for now, if anything; it counts as asked for from now on."""
+        """
+        Return what to ask for now, if anything; it counts as asked for from now on.
+
+        :param now: The time, aware.
+        """
         if not self._wanted or self.is_making:
             return None
         wanted = self._wanted.popleft()
@@ -140,11 +152,21 @@ class TurnTaking:
         return bool(self._made) and all(response.is_prompted for response in self._made.values())
 
     def began_at(self, response_id: str, now: datetime) -> datetime:
-        """When a response began to be heard or, before that, to be made."""
+        """
+        When a response began to be heard or, before that, to be made.
+
+        :param response_id: Id of the response.
+        :param now: The time, aware; given back when nothing is known of the response.
+        """
         return self._begun_at.get(response_id, now)
 
     def hear(self, event: events.SidebandEvent, now: datetime) -> None:
-        """Take in an event; one that is not about turns changes nothing."""
+        """
+        Take in an event; one that is not about turns changes nothing.
+
+        :param event: Any event of the sideband.
+        :param now: The time, aware.
+        """
         if isinstance(event, events.ResponseStarted):
             self._started(event, now)
         elif isinstance(event, events.ResponseDone):
@@ -181,7 +203,11 @@ class TurnTaking:
         return True
 
     def give_up_waiting(self, now: datetime) -> None:
-        """Let go of what should have come long ago."""
+        """
+        Let go of what should have come long ago.
+
+        :param now: The time, aware.
+        """
         if self._asked is not None and self._asked[2] + timedelta(seconds=ASKED_SECONDS) <= now:
             self._asked = None
         if self._blocked_until is not None and self._blocked_until <= now:

@@ -22,6 +22,7 @@ def bridge(request: DialRequest) -> str:
     transfer answers; the time limit ends the bridged call. The correlation id travels as a header of the SIP call,
     percent-encoded.
 
+    :param request: What was asked of the carrier.
     :raises InvalidInput: The SIP address with its header is 255 characters or longer.
 
     Source: https://www.twilio.com/docs/voice/twiml/sip and https://www.twilio.com/docs/voice/api/refer-to-twilio

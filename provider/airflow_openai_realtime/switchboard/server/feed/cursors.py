@@ -51,6 +51,7 @@ class Cursor:
         """
         Read a cursor that a client brings back.
 
+        :param text: What the client sent.
         :raises InvalidInput: It was not made by a switchboard.
         """
         high, *parts = text[:_LONGEST_TEXT].split("~")
@@ -87,6 +88,7 @@ class Cursor:
         The place behind everything that is there.
 
         :param latest: The latest numbers, in any order, as many as :data:`WIDEST_LOOK_BACK` or all.
+        :param now: The time, in seconds since 1970.
         """
         found = set(latest)
         if not found:

@@ -18,7 +18,11 @@ def new_call(
     OpenAI redelivers for days: when the event is older than a phone rings, the call is stored as missed. The age is
     the difference of two times by OpenAI's clock, so that a wrong clock here misses no call.
 
+    :param event: The verified event.
+    :param line: Name of the line.
+    :param webhook_id: Id of the delivery.
     :param sent_at: When this delivery was sent, from its signed timestamp, in seconds since 1970.
+    :param now: The time, aware.
     :param ring_seconds: How long a call rings, counted from the event.
     """
     age_seconds = max(0.0, sent_at - event.created_at.timestamp())
@@ -39,7 +43,11 @@ def new_call(
 
 
 def joined_headers(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Headers by lower-case name; the values of repeated ones joined by ``", "`` in their order."""
+    """
+    Headers by lower-case name; the values of repeated ones joined by ``", "`` in their order.
+
+    :param pairs: Name and value of each header.
+    """
     joined: dict[str, str] = {}
     for name, value in pairs:
         key = name.strip().lower()

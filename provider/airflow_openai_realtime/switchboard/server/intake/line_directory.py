@@ -81,6 +81,7 @@ class LineDirectory:
         """
         The line of this name, or the default one for None; for the switchboard's own work.
 
+        :param name: Name of a line; ``None`` for the default one.
         :returns: None when there is none, or when it cannot be used (the log says why).
         :raises LinesUnavailable: It cannot be looked up now.
         """
@@ -90,13 +91,18 @@ class LineDirectory:
         """
         The line that a request from an untrusted client names, as :meth:`find`.
 
+        :param name: Name from the request; ``None`` for the default line.
         :raises TooManyLookups: Too many names that are not known were asked for a moment ago.
         :raises LinesUnavailable: It cannot be looked up now.
         """
         return await self._find(name, is_own=False)
 
     def proved(self, name: str | None) -> None:
-        """Note that a request for this name brought a good signature or token."""
+        """
+        Note that a request for this name brought a good signature or token.
+
+        :param name: Name from the request.
+        """
         entry = self._unproven.pop(name, None)
         if entry is not None:
             _remember(self._known, name, entry, MOST_KNOWN_NAMES)
@@ -105,6 +111,7 @@ class LineDirectory:
         """
         The line, read again unless that was done in the last seconds; for a signature or token that did not fit.
 
+        :param name: Name of a line; ``None`` for the default one.
         :raises TooManyLookups: Too many names that are not known were asked for a moment ago.
         :raises LinesUnavailable: It cannot be looked up now.
         """

@@ -43,12 +43,20 @@ def configured_lines(environment: Mapping[str, str]) -> StaticLines:
 
 
 def configured_store_url(environment: Mapping[str, str]) -> str:
-    """The store's URL; by default an SQLite file in the working directory."""
+    """
+    The store's URL; by default an SQLite file in the working directory.
+
+    :param environment: Environment variables.
+    """
     return environment.get(STORE_URL) or DEFAULT_STORE_URL
 
 
 def variable_of(setting: str) -> str:
-    """The environment variable that gives a setting, for example ``OPENAI_REALTIME_RING_SECONDS``."""
+    """
+    The environment variable that gives a setting, for example ``OPENAI_REALTIME_RING_SECONDS``.
+
+    :param setting: Name of the setting.
+    """
     return f"OPENAI_REALTIME_{setting.upper()}"
 
 
@@ -56,6 +64,7 @@ def configured_settings(environment: Mapping[str, str]) -> SwitchboardSettings:
     """
     The settings that can be given, each by its own variable; see :data:`CONFIGURABLE`.
 
+    :param environment: Environment variables.
     :raises ConfigurationError: One is no number, or out of range; the message names it.
     """
     given: dict[str, Any] = {}

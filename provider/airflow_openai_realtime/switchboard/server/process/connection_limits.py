@@ -77,6 +77,7 @@ class Connections:
         """
         Count a new connection.
 
+        :param connection: The connection.
         :returns: Whether there is room for it.
         """
         if len(self._open) >= self._most and not self._make_room():
@@ -86,19 +87,32 @@ class Connections:
         return True
 
     def waits(self, connection: _Closable, *, is_waiting: bool) -> None:
-        """Note whether a connection waits for its peer."""
+        """
+        Note whether a connection waits for its peer.
+
+        :param connection: The connection.
+        :param is_waiting: Whether its peer owes it something.
+        """
         if not is_waiting:
             self._waiting.pop(connection, None)
         elif connection in self._open:
             self._waiting.setdefault(connection)
 
     def lost(self, connection: _Closable) -> None:
-        """Forget a connection."""
+        """
+        Forget a connection.
+
+        :param connection: The connection.
+        """
         self._open.discard(connection)
         self._waiting.pop(connection, None)
 
     def note(self, reason: str) -> None:
-        """Log that a connection was ended from here: the first at once, more of them together a little later."""
+        """
+        Log that a connection was ended from here: the first at once, more of them together a little later.
+
+        :param reason: Why it was ended: a word for the log.
+        """
         self.closed[reason] += 1
         self._unsaid[reason] += 1
         if self._log_timer is None:
@@ -160,6 +174,9 @@ class LimitedConnection:
     What both of uvicorn's protocols get in addition; stands before them among the base classes.
 
     A class says by :meth:`receiving` which part of a request is still to come.
+
+    :param arguments: Those of uvicorn's protocol.
+    :param keywords: Those of uvicorn's protocol.
     """
 
     HEAD, BODY, IDLE, NOTHING = "head", "body", "idle", ""

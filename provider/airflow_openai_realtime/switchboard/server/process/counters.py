@@ -36,5 +36,10 @@ class Counters:
         self._counts[what, line, outcome] += 1
 
     def of(self, what: str, line: str) -> Mapping[str, int]:
-        """How often each outcome came about on a line."""
+        """
+        How often each outcome came about on a line.
+
+        :param what: What is counted.
+        :param line: Name of the line.
+        """
         return {outcome: count for (kind, of, outcome), count in self._counts.items() if kind == what and of == line}

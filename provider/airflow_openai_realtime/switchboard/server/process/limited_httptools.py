@@ -14,6 +14,9 @@ class LimitedHttpTools(LimitedConnection, HttpToolsProtocol):
     The quick parser keeps request line and headers without a limit of their size, so they are counted here.
 
     A head that arrives in one piece is taken whatever its size: a piece is at most some hundred kilobytes.
+
+    :param arguments: Those of uvicorn's protocol.
+    :param keywords: Those of uvicorn's protocol.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:

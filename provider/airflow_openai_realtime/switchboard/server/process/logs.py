@@ -32,7 +32,11 @@ def _shown(value: Any) -> str:
 
 
 def asked_for(name: str | None) -> str | None:
-    """What a stranger called a line, as it may stand in a log: anybody may put anything there."""
+    """
+    What a stranger called a line, as it may stand in a log: anybody may put anything there.
+
+    :param name: Name from an untrusted request, or ``None``.
+    """
     return None if name is None else mask_numbers(name)[:_LONGEST_NAME]
 
 

@@ -43,6 +43,7 @@ def rendered(metrics: Iterable[Metric], common: Labels) -> str:
     """
     The text of some metrics.
 
+    :param metrics: The metrics, in the order of the text.
     :param common: Labels that each value gets besides its own.
     """
     lines: list[str] = []
@@ -57,6 +58,7 @@ def metrics_of_line(found: LineStatistics, now: float) -> list[Metric]:
     """
     What the store knows of a line.
 
+    :param found: Figures of the line.
     :param now: Seconds since 1970.
     """
     oldest = 0.0 if found.oldest_ringing is None else max(0.0, now - found.oldest_ringing.timestamp())

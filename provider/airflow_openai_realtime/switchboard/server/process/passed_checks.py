@@ -22,7 +22,12 @@ class PassedChecks:
         self._until: dict[tuple[str, str], float] = {}
 
     def add(self, line: str, checks: Iterable[str]) -> None:
-        """Remember that checks passed just now."""
+        """
+        Remember that checks passed just now.
+
+        :param line: Name of the line.
+        :param checks: Names of the checks.
+        """
         now = self._clock()
         for check in checks:
             self._until.pop((line, check), None)
@@ -31,6 +36,11 @@ class PassedChecks:
             del self._until[next(iter(self._until))]
 
     def among(self, line: str, checks: Iterable[str]) -> list[str]:
-        """Return those of the checks that passed within the last minutes."""
+        """
+        Return those of the checks that passed within the last minutes.
+
+        :param line: Name of the line.
+        :param checks: Names of the checks.
+        """
         now = self._clock()
         return [check for check in checks if self._until.get((line, check), now) > now]

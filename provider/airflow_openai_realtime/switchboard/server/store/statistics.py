@@ -69,7 +69,11 @@ class LineStatistics:
 
 
 class Statistics:
-    """Figures of all lines."""
+    """
+    Figures of all lines.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -47,7 +47,11 @@ class Instant(TypeDecorator[datetime]):
 
 
 def exact_text(length: int) -> String:
-    """Text of limited length that compares by its bytes."""
+    """
+    Text of limited length that compares by its bytes.
+
+    :param length: Most characters.
+    """
     return String(length).with_variant(VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
