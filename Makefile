@@ -6,9 +6,10 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 # The tests of what meets Airflow.
 MEETS_AIRFLOW = tests/unit/hooks tests/unit/operators tests/unit/sensors tests/unit/triggers tests/unit/testing \
-	tests/unit/test_*.py tests/unit/switchboard/test_mounted.py tests/unit/ui \
+	tests/unit/test_example_*.py tests/unit/test_plugin.py tests/unit/test_provider_info.py tests/unit/test_schedules.py \
+	tests/unit/test_what_callers_and_the_model_bring.py tests/unit/switchboard/test_mounted.py tests/unit/ui \
 	tests/contract/test_airflow_scheduling.py tests/contract/test_calls_page_in_airflow.py \
-	tests/architecture tests/system/test_wheel.py
+	tests/architecture/test_import_cost.py tests/architecture/test_shared_threads.py tests/system/test_wheel.py
 
 .PHONY: help setup demo test test-airflow test-postgres coverage lint bench trips chaos fuzz simulator switchboard docs format clean
 
