@@ -236,6 +236,7 @@ class StandingOrder:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises InvalidInput: A required key is missing, or a value cannot be read.
         """
         known = {each.name for each in fields(cls)}

@@ -61,6 +61,7 @@ def outcome_of(end: End) -> tuple[Outcome, str]:
     """
     Say how a call ended, as far as its holder knows.
 
+    :param end: How the call ended.
     :return: The outcome, and the reason in raw words.
     """
     if end.ended_by == EndReason.END_CALL:

@@ -42,6 +42,7 @@ class ConversationSummary:
 
     :param holder: Who opened it last.
     :param opened_at: When it was opened first.
+    :param saved_at: When its holder last saved something, aware.
     :param finished_at: When its outcome was written; ``None``: it goes on, or its holder died.
     :param outcome: How it ended.
     :param entry_count: How long its timeline is.
@@ -66,7 +67,11 @@ class ConversationSummary:
 
     @classmethod
     def of(cls, conversation: Conversation) -> ConversationSummary:
-        """A conversation's summary."""
+        """
+        A conversation's summary.
+
+        :param conversation: The whole conversation.
+        """
         names = {each.name for each in fields(cls)} - {"entry_count", "seen_at"}
         given = {name: getattr(conversation, name) for name in names}
         return cls(**given, entry_count=len(conversation.entries))
@@ -105,6 +110,7 @@ class RecentCall:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises InvalidInput: A required key is missing, or an instant cannot be read.
         """
         call, summary = SwitchboardCall.from_dict(value["call"]), value.get("conversation")
@@ -139,6 +145,8 @@ class UnreachedAttempt:
         """
         Judge an attempt without a call.
 
+        :param line: Name of the line.
+        :param attempt: Row of the ledger.
         :param now: The time; an attempt that has been under way for too long is not live any more.
         """
         fresh = attempt.updated_at > now - UNDER_WAY
@@ -158,6 +166,7 @@ class UnreachedAttempt:
         """
         Read what :meth:`to_dict` wrote.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises InvalidInput: The attempt cannot be read.
         """
         return cls(str(value["line"]), Attempt.from_dict(value["attempt"]), bool(value["is_live"]))
@@ -169,6 +178,8 @@ class Place:
     A call's place in the order of all calls, from which older ones can be asked for. Clients see it as opaque text.
 
     :param received_at: When the call was stored.
+    :param line: Name of the line.
+    :param call_id: OpenAI's id of the call.
     """
 
     received_at: datetime
@@ -184,6 +195,7 @@ class Place:
         """
         Read what a client brings back.
 
+        :param text: What ``str`` gave of a place.
         :raises InvalidInput: It was not made by a switchboard.
         """
         try:
@@ -224,6 +236,7 @@ class RecentPage:
         """
         Read what :meth:`to_dict` wrote; a switchboard of an older release sends no attempts.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises InvalidInput: A call, an attempt or the cursor cannot be read.
         """
         after = value.get("next")
@@ -238,6 +251,8 @@ def page_of(
     """
     Put calls and attempts in order, and cut them.
 
+    :param calls: Calls, in any order.
+    :param attempts: Attempts without a call, in any order.
     :param limit: How many that are over the page has at most.
     :param ends: Where what was found may go on; nothing behind the first of these is shown, since rows of another
         source may lie between.
@@ -261,6 +276,7 @@ def merged(pages: Iterable[RecentPage], limit: int) -> RecentPage:
     """
     Pages of several lines as one.
 
+    :param pages: One page of each line.
     :param limit: How many rows that are over it has at most.
     """
     found = list(pages)

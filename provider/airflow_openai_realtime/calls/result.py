@@ -81,6 +81,7 @@ class CallResult:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises InvalidInput: An instant cannot be read.
         """
         known = {each.name for each in fields(cls)}

@@ -92,6 +92,7 @@ class Conversation:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises InvalidInput: A required key is missing, or an instant cannot be read.
         """
         known = {each.name for each in fields(cls)}

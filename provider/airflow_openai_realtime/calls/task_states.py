@@ -76,6 +76,7 @@ class TaskState:
         """
         Read what :meth:`to_dict` wrote.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises KeyError: A field is missing.
         """
         state = value["state"]

@@ -57,6 +57,9 @@ def claim(call: SwitchboardCall, claimant: str, now: datetime) -> Change:
     """
     Take a ringing call.
 
+    :param call: The call, as the store has it.
+    :param claimant: Name of the claimant.
+    :param now: The time, aware.
     :raises MoveRefused: Another claimant has it, or it rings no more.
     """
     if call.state in (CallState.CLAIMED, CallState.ACCEPTED):
@@ -75,6 +78,8 @@ def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, r
     The claim is identified by its time as well, since two tries of one claimant may work at the same time: the other
     one may be about to accept the call, and needs its ``hangup_at``.
 
+    :param call: The call, as the store has it.
+    :param claimant: Name of the claimant.
     :param claimed_at: When the claim to give back was made.
     :param reason: Why; kept as ``end_reason`` in case no other claimant answers the call.
     """
@@ -93,6 +98,8 @@ def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
     late holds for as long as the call had been ringing by then, so that slow claimants do not pass a call around until
     it rings out.
 
+    :param call: The call, as the store has it.
+    :param now: The time, aware.
     :param claim_seconds: How long a claim holds at least, above 0.
     """
     if (
@@ -111,6 +118,9 @@ def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
 def accept_in_doubt(call: SwitchboardCall, claimant: str) -> Change:
     """
     Note that an accept of ours got no clear answer. The claim and its ``hangup_at`` stay: the call may be live.
+
+    :param call: The call, as the store has it.
+    :param claimant: Name of the claimant.
     """
     if call.state != CallState.CLAIMED or call.claimed_by != claimant:
         return NOTHING
@@ -121,6 +131,10 @@ def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: dat
     """
     Take over a live call from the standing order that has accepted it.
 
+    :param call: The call, as the store has it.
+    :param claimant: Name of the claimant.
+    :param from_claimant: Name of the claimant that has the call.
+    :param now: The time, aware.
     :raises MoveRefused: It was not accepted yet, is over, or is another claimant's.
     """
     if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and call.claimed_by == claimant:
@@ -139,6 +153,10 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
     The moment is never moved later: an earlier accept request may have got through. Said again before the call is
     accepted, it renews ``claimed_at``.
 
+    :param call: The call, as the store has it.
+    :param claimant: Name of the claimant.
+    :param now: The time, aware.
+    :param max_duration_seconds: Limit of the call, in seconds.
     :raises MoveRefused: Another claimant has it, or it is over.
     """
     _require_not_ending(call, now)
@@ -160,6 +178,10 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
     """
     Note that OpenAI has accepted the call; it gets a time to hang up even when nobody gave one.
 
+    :param call: The call, as the store has it.
+    :param claimant: Name of the claimant.
+    :param now: The time, aware.
+    :param default_duration_seconds: Limit of a call whose accept was not announced, in seconds.
     :raises MoveRefused: It is over (hung up meanwhile), or another claimant has it.
     """
     _require_not_over(call)
@@ -181,6 +203,9 @@ def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Ac
     """
     Note that the call was rejected.
 
+    :param call: The call, as the store has it.
+    :param now: The time, aware.
+    :param status_code: SIP status of the decline, 300 to 699.
     :param account: Why, and by whom; left out: as was asked for before, if it was.
     :raises MoveRefused: It was accepted.
     """
@@ -199,6 +224,8 @@ def want_decline(
     """
     Note who is about to decline a call. A call that is accepted nevertheless goes on.
 
+    :param call: The call, as the store has it.
+    :param now: The time, aware.
     :param by: Who declines it.
     :param status_code: SIP status, 300 to 699.
     :param acting_seconds: How long the client has to decline the call itself, in seconds; then the switchboard does.
@@ -210,7 +237,12 @@ def want_decline(
 
 
 def not_declined(call: SwitchboardCall, by: str) -> Change:
-    """Withdraw the intention to decline a call, which was certainly not carried out."""
+    """
+    Withdraw the intention to decline a call, which was certainly not carried out.
+
+    :param call: The call, as the store has it.
+    :param by: Who wanted to decline it.
+    """
     if call.is_over or (call.end_wanted, call.end_wanted_by) != (EndReason.REJECTED, by):
         return NOTHING
     return _rings_on()
@@ -220,6 +252,8 @@ def want_transfer(call: SwitchboardCall, target_uri: str) -> Change:
     """
     Note that a transfer is about to be requested.
 
+    :param call: The call, as the store has it.
+    :param target_uri: ``tel:`` or ``sip:`` address.
     :raises MoveRefused: It was not accepted.
     """
     return _transferred(call, target_uri, TRANSFER_WANTED)
@@ -229,13 +263,20 @@ def referred(call: SwitchboardCall, target_uri: str) -> Change:
     """
     Note that a transfer was requested. Whether it came about is not known, so the call stays open.
 
+    :param call: The call, as the store has it.
+    :param target_uri: ``tel:`` or ``sip:`` address.
     :raises MoveRefused: It was not accepted.
     """
     return _transferred(call, target_uri, EndReason.TRANSFER_REQUESTED)
 
 
 def not_referred(call: SwitchboardCall, target_uri: str) -> Change:
-    """Note that a transfer that was to be requested certainly was not."""
+    """
+    Note that a transfer that was to be requested certainly was not.
+
+    :param call: The call, as the store has it.
+    :param target_uri: ``tel:`` or ``sip:`` address.
+    """
     if call.transfer_state != TRANSFER_WANTED or call.target_uri != target_uri:
         return NOTHING
     return Change({"target_uri": None, "transfer_state": None})
@@ -255,6 +296,8 @@ def ended(
     An end or a transfer that was asked for before the call was over counts as its cause. After an accept of ours had
     failed, a call that was found gone was not necessarily ended by its caller.
 
+    :param call: The call, as the store has it.
+    :param now: The time, aware.
     :param reason: Why, or all that a witness says.
     :param ended_at: When it was over, aware; ``None``: now.
     :param too_late_for: Who asked for the end but certainly after the call was over; ``None``: not known.
@@ -293,6 +336,8 @@ def want_end(
 
     The first request to end the call at once counts; it replaces a request to end it later.
 
+    :param call: The call, as the store has it.
+    :param now: The time, aware.
     :param reason: Why, 1 to 200 characters.
     :param by: Who wants it.
     :param after_seconds: 0: now. Above: the call has lost its holder, and ends then unless another takes it over.
@@ -318,7 +363,13 @@ def want_end(
 
 
 def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change:
-    """Give up a call that rang out: unclaimed, or claimed without an accept request for too long."""
+    """
+    Give up a call that rang out: unclaimed, or claimed without an accept request for too long.
+
+    :param call: The call, as the store has it.
+    :param now: The time, aware.
+    :param grace_seconds: How long after its ringing a claimed call is still not missed, in seconds.
+    """
     if call.is_over or call.hangup_at is not None:
         return NOTHING
     grace = timedelta(seconds=0 if call.state == CallState.RINGING else grace_seconds)

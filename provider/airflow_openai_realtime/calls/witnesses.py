@@ -83,7 +83,11 @@ def standing(kept: Account | None, new: Account) -> Account:
 
 
 def kept_account(call: SwitchboardCall) -> Account | None:
-    """Return the account that a call's row holds; ``None`` when the call is not over, or has no account."""
+    """
+    Return the account that a call's row holds; ``None`` when the call is not over, or has no account.
+
+    :param call: The call, as the store has it.
+    """
     if not call.is_over or call.end_reason is None:
         return None
     return Account(witness_of(call), call.end_reason, call.ended_by, call.talk_seconds)
@@ -93,6 +97,7 @@ def intended(call: SwitchboardCall, at: datetime) -> Account | None:
     """
     Return the account of the one that asked for the end of a call; ``None``: none had by then.
 
+    :param call: The call, as the store has it.
     :param at: When the call was over, aware.
     """
     if call.end_wanted is None or call.end_due_at is None or call.end_due_at > at:
@@ -101,7 +106,11 @@ def intended(call: SwitchboardCall, at: datetime) -> Account | None:
 
 
 def witness_of(call: SwitchboardCall) -> Witness:
-    """Return how the end of a call is known; where that was not noted, by its reason."""
+    """
+    Return how the end of a call is known; where that was not noted, by its reason.
+
+    :param call: The call, as the store has it.
+    """
     if call.end_witness is None:
         return account_of(call.end_reason or "").witness
     return Witness(call.end_witness)

@@ -47,12 +47,21 @@ class Notifier:
         return due
 
     def ring_soon(self, call_id: str, now: float) -> None:
-        """Ring again in a second at the latest, if the call still rings: the last ring was not heard."""
+        """
+        Ring again in a second at the latest, if the call still rings: the last ring was not heard.
+
+        :param call_id: OpenAI's id of the call.
+        :param now: The time by the clock of the loop, in seconds.
+        """
         if call_id in self._next:
             self._next[call_id] = min(self._next[call_id], now + LEAST_RING_AGAIN_SECONDS)
 
     def pause(self, now: float) -> float:
-        """Return after how many seconds to look again: at most one while anything rings, endless while nothing does."""
+        """
+        Return after how many seconds to look again: at most one while anything rings, endless while nothing does.
+
+        :param now: The time by the clock of the loop, in seconds.
+        """
         if not self._next:
             return math.inf
         # Another ring may be asked for meanwhile, by ring_soon.

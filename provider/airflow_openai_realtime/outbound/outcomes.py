@@ -21,6 +21,7 @@ def outcome_of(call: CarrierCall) -> str:
     """
     Say what a carrier's final status means for an attempt whose call never came in.
 
+    :param call: The carrier's answer about a call.
     :return: ``busy``, ``no_answer``, ``failed``, ``canceled`` or ``gone``.
     """
     return _BY_STATUS.get(call.status, AttemptOutcome.FAILED)

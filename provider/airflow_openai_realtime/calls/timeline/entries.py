@@ -88,6 +88,7 @@ class TimelineEntry:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
+        :param value: What :meth:`to_dict` wrote.
         :raises InvalidInput: A required key is missing, or the instant cannot be read.
         """
         at = read_instant("at", value.get("at"))
@@ -110,7 +111,12 @@ def entry_of(kind: str, at: datetime, *name: object, **body: Any) -> TimelineEnt
 
 
 def key_of(kind: str, *name: object) -> str:
-    """Return the key of an entry: printable, and still unique when an id is long or odd."""
+    """
+    Return the key of an entry: printable, and still unique when an id is long or odd.
+
+    :param kind: Kind of the entry.
+    :param name: What tells it from others of its kind.
+    """
     plain = ":".join([kind, *(str(part) for part in name)])
     if len(plain) <= LONGEST_KEY and plain.isascii() and plain.isprintable() and " " not in plain:
         return plain
@@ -118,7 +124,11 @@ def key_of(kind: str, *name: object) -> str:
 
 
 def is_small(value: Any) -> bool:
-    """Tell whether a value is fit for an entry: of JSON, not nested too deeply, and no longer than a long text."""
+    """
+    Tell whether a value is fit for an entry: of JSON, not nested too deeply, and no longer than a long text.
+
+    :param value: Anything that JSON can hold.
+    """
     try:
         return not is_deeper(value, DEEPEST_RECORD) and len(json.dumps(value, allow_nan=False)) <= 4 * LONGEST_TEXT
     except (TypeError, ValueError, RecursionError):
@@ -129,6 +139,7 @@ def as_json(value: Any, *, field: str, most_bytes: int) -> str:
     """
     Return a value as JSON that every database and every reader takes: as :func:`~..api.untrusted.tame` leaves it.
 
+    :param value: Anything that JSON can hold.
     :param field: What it is, for messages.
     :param most_bytes: How long it may be, in UTF-8.
     :raises InvalidInput: It is not of JSON values, or too long.
@@ -147,6 +158,7 @@ def check_entries(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     """
     Check entries that are to be written together; of several with one key the first counts.
 
+    :param entries: Entries of one request.
     :raises InvalidInput: One cannot be kept, or they are too many for one request.
     """
     by_key: dict[str, TimelineEntry] = {}
@@ -158,7 +170,11 @@ def check_entries(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
 
 
 def in_requests(entries: Sequence[TimelineEntry]) -> list[list[TimelineEntry]]:
-    """Entries in groups that each fit in one request, in their order; one empty group when there are none."""
+    """
+    Entries in groups that each fit in one request, in their order; one empty group when there are none.
+
+    :param entries: Entries, in their order.
+    """
     groups: list[list[TimelineEntry]] = [[]]
     size = 0
     for entry in entries:
@@ -172,7 +188,11 @@ def in_requests(entries: Sequence[TimelineEntry]) -> list[list[TimelineEntry]]:
 
 
 def sent_bytes(entry: TimelineEntry) -> int:
-    """How long an entry is in a request, about."""
+    """
+    How long an entry is in a request, about.
+
+    :param entry: The entry.
+    """
     return len(as_json(entry.to_dict(), field="entries", most_bytes=2 * MOST_ENTRY_BYTES))
 
 

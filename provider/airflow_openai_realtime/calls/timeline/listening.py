@@ -60,7 +60,12 @@ class Listening:
             yield from self._mcp(event, now)
 
     def error(self, event: events.SessionError, now: datetime) -> TimelineEntry:
-        """Make the entry of an error."""
+        """
+        Make the entry of an error.
+
+        :param event: The error, as OpenAI tells it.
+        :param now: The time, aware.
+        """
         return self.trouble(now, event.code or event.type, event.message)
 
     def trouble(self, now: datetime, code: str | None, message: str | None) -> TimelineEntry:

@@ -26,7 +26,17 @@ NOT_RUN = "not_run"
 
 @dataclass
 class ToolTrace:
-    """What is known of one tool call."""
+    """
+    What is known of one tool call.
+
+    :param tool_call_id: OpenAI's id of the tool's call.
+    :param name: Name of the tool.
+    :param began_at: When the model called it, aware.
+    :param arguments: Its arguments, JSON text.
+    :param status: What came of it.
+    :param output: What the model was told; ``None``: nothing yet.
+    :param ended_at: When it ended, aware; ``None``: not yet.
+    """
 
     tool_call_id: str
     name: str
@@ -42,9 +52,27 @@ class Summary:
     """
     What a timeline adds up to.
 
+    :param caller_turns: How often the caller spoke.
+    :param agent_turns: How often the model spoke.
     :param asked: Tools that the model called while only the switchboard listened, begun since or not.
+    :param tools: Tools that were called, by the id of their call.
+    :param usage: Tokens so far.
+    :param errors: Errors that OpenAI told.
+    :param result: What the model recorded.
+    :param result_valid: Whether that fits the shape that was asked for; ``None``: nothing was recorded.
+    :param result_problems: What does not fit.
+    :param transfer: Target of a transfer that was requested.
     :param ending: Why a holder was about to hang up.
     :param attachments: How often somebody was attached to the call, the switchboard included.
+    :param gaps: Times in which nobody listened.
+    :param model: Model of the session.
+    :param transcription_model: Model that transcribes the caller.
+    :param is_greeted: Whether the greeting was asked for.
+    :param last_caller_at: When the caller last spoke, aware.
+    :param last_agent_at: When the model last spoke, aware.
+    :param last_at: When anything last happened, aware.
+    :param ending_at: When the end of the call was asked for, aware.
+    :param keys: Keys of the entries that are counted.
     """
 
     caller_turns: int = 0
@@ -127,6 +155,7 @@ class Summary:
         """
         Add an entry.
 
+        :param entry: The entry; one that is counted already changes nothing.
         :return: Whether it is new; one that is there already changes nothing.
         """
         if entry.key in self.keys:

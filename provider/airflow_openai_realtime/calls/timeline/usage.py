@@ -97,7 +97,11 @@ class Usage:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Usage:
-        """Read what :meth:`to_dict` wrote; unknown keys are ignored."""
+        """
+        Read what :meth:`to_dict` wrote; unknown keys are ignored.
+
+        :param value: What :meth:`to_dict` wrote.
+        """
         return cls(**{each.name: value[each.name] for each in fields(cls) if each.name in value})
 
     def _plus(self, more: Mapping[str, Any]) -> Usage:

@@ -118,7 +118,11 @@ class ConversationRules:
         return self._settled(now)
 
     def detached(self, now: datetime) -> list[Effect]:
-        """Take in that the socket is away."""
+        """
+        Take in that the socket is away.
+
+        :param now: The time, aware.
+        """
         self._state.is_live = False
         self.broke_at = self._unheard_since = now
         self._state.turns.start_again()
@@ -136,7 +140,11 @@ class ConversationRules:
         return self._settled(now)
 
     def woken(self, now: datetime) -> list[Effect]:
-        """Look at the time."""
+        """
+        Look at the time.
+
+        :param now: The time, aware.
+        """
         state = self._state
         state.turns.give_up_waiting(now)
         if state.hung_up_for is None:
@@ -159,7 +167,11 @@ class ConversationRules:
         return min(at for at in times if at is not None)
 
     def ended(self, now: datetime) -> list[Effect]:
-        """Take in that the call is over: what still runs is not waited for."""
+        """
+        Take in that the call is over: what still runs is not waited for.
+
+        :param now: The time, aware.
+        """
         tool_rules.left_over(self._state, now)
         return self._state.take_effects()
 

@@ -25,18 +25,33 @@ SAY_THIS = "Say this to the caller, in these words, and nothing else:\n\n"
 
 
 def end_after_words(state: ConversationState, now: datetime) -> None:
-    """Hang up when what is being said was heard: the model has ended the call."""
+    """
+    Hang up when what is being said was heard: the model has ended the call.
+
+    :param state: The conversation.
+    :param now: The time, aware.
+    """
     state.turns.drop_wanted()
     state.ending = LastWords(EndReason.END_CALL, _latest(now))
 
 
 def transfer_after_words(state: ConversationState, refer: Refer, now: datetime) -> None:
-    """Ask for a transfer when what is being said was heard."""
+    """
+    Ask for a transfer when what is being said was heard.
+
+    :param state: The conversation.
+    :param refer: The transfer to ask for.
+    :param now: The time, aware.
+    """
     state.transfer = LastWords(TRANSFER_CALL, _latest(now), refer)
 
 
 def say_goodbye(state: ConversationState) -> None:
-    """Say goodbye before the time is over, in place of whatever is being said."""
+    """
+    Say goodbye before the time is over, in place of whatever is being said.
+
+    :param state: The conversation.
+    """
     state.goodbye_at = None
     if state.is_ending or not state.is_live:
         return
@@ -50,7 +65,12 @@ def say_goodbye(state: ConversationState) -> None:
 
 
 def act_when_heard(state: ConversationState, now: datetime) -> None:
-    """Do what waits for the last words, when they were heard or have taken too long."""
+    """
+    Do what waits for the last words, when they were heard or have taken too long.
+
+    :param state: The conversation.
+    :param now: The time, aware.
+    """
     is_spoken = state.turns.is_spoken and state.is_live
     if state.transfer is not None and (is_spoken or now >= state.transfer.until):
         if state.transfer.refer is not None:
@@ -64,8 +84,10 @@ def hang_up(state: ConversationState, why: str, now: datetime) -> None:
     """
     Hang up now.
 
+    :param state: The conversation.
     :param why: ``end_call``, ``silence`` or ``max_duration``. Time that is over is over for every holder; whatever else
         was heard may have been heard by one whom another has replaced.
+    :param now: The time, aware.
     """
     note = entry_of(EntryKind.NOTE, now, Note.ENDING, why, what=Note.ENDING, why=why)
     is_noted = state.keep(note, at_once=True) and why != EndReason.MAX_DURATION

@@ -85,7 +85,11 @@ class ConversationPlan:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ConversationPlan:
-        """Read what :meth:`to_dict` wrote; unknown keys are ignored."""
+        """
+        Read what :meth:`to_dict` wrote; unknown keys are ignored.
+
+        :param value: What :meth:`to_dict` wrote.
+        """
         known = {each.name for each in fields(cls)}
         given = {key: item for key, item in value.items() if key in known}
         given["functions"] = tuple(FunctionSpec(**each) for each in value.get("functions") or ())

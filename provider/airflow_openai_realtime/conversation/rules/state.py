@@ -46,8 +46,14 @@ class ConversationState:
     :param deadline: When to hang up, whatever is going on.
     :param goodbye_at: When to say goodbye; ``None``: not, or not any more.
     :param summary: What the timeline adds up to.
+    :param quiet: How long nobody has spoken.
+    :param turns: Whose turn it is, and what is to be said.
+    :param tools: Tools that were called and not yet answered.
     :param is_live: Whether the session is there.
+    :param ending: The end of the call that waits for the last words to be heard.
+    :param transfer: The transfer that waits for the last words to be heard.
     :param hung_up_for: Why we hang up; ``None``: we do not.
+    :param effects: What is to be done, in order; the runner takes it from here.
     """
 
     plan: ConversationPlan
@@ -69,17 +75,29 @@ class ConversationState:
         return self.ending is not None or self.transfer is not None or self.hung_up_for is not None
 
     def send(self, command: Mapping[str, Any], *, event_id: str | None = None, after: str | None = None) -> None:
-        """Want a command sent."""
+        """
+        Want a command sent.
+
+        :param command: Command of the sideband, without its id.
+        :param event_id: Id that an error about it will name.
+        :param after: Key of the entry that must be saved before it is sent.
+        """
         self.effects.append(Send({**command, "event_id": event_id} if event_id else command, after))
 
     def report(self, line: str) -> None:
-        """Want the log told; no personal data."""
+        """
+        Want the log told; no personal data.
+
+        :param line: Line for the log.
+        """
         self.effects.append(Report(line))
 
     def keep(self, entry: TimelineEntry, *, at_once: bool = False) -> bool:
         """
         Put an entry on the timeline.
 
+        :param entry: The entry.
+        :param at_once: Whether it is saved without waiting for others.
         :return: Whether it is new.
         """
         if not self.summary.add(entry):

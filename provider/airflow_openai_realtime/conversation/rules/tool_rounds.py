@@ -51,7 +51,11 @@ class ToolRounds:
         return bool(self._running)
 
     def begin(self, tool_call_id: str) -> None:
-        """Note that a tool runs."""
+        """
+        Note that a tool runs.
+
+        :param tool_call_id: OpenAI's id of the tool's call.
+        """
         self._running.add(tool_call_id)
 
     def end(self, tool_call_id: str, *, is_reply_due: bool) -> None:
@@ -75,6 +79,10 @@ class ToolRounds:
         """
         Make the command that tells the model what a tool gave.
 
+        :param tool_call_id: OpenAI's id of the tool's call.
+        :param output: What the model is told, JSON text.
+        :param now: The time, aware.
+        :param is_attached: Whether the sideband is open.
         :return: ``None`` when it has to wait for the socket.
         """
         self._number += 1
@@ -92,6 +100,7 @@ class ToolRounds:
         What may have arrived is sent again: that is refused at worst, and a model that waits for it is silent.
 
         :param broke_at: When the socket before this one broke.
+        :param now: The time, aware.
         """
         unsure = timedelta(seconds=UNSURE_SECONDS)
         doubtful = [command for at, command in self._sent if broke_at is not None and at + unsure >= broke_at]
@@ -104,12 +113,20 @@ class ToolRounds:
 
 
 def unknown_tools(summary: Summary) -> list[ToolTrace]:
-    """Return the tools that an earlier holder began, and of which nobody knows what they came to."""
+    """
+    Return the tools that an earlier holder began, and of which nobody knows what they came to.
+
+    :param summary: What the timeline adds up to.
+    """
     return [trace for trace in summary.tools.values() if trace.status == UNKNOWN and trace.ended_at is None]
 
 
 def untold_tools(summary: Summary) -> list[ToolTrace]:
-    """Return the tools whose output the model may not have: it has not spoken since an earlier holder had it."""
+    """
+    Return the tools whose output the model may not have: it has not spoken since an earlier holder had it.
+
+    :param summary: What the timeline adds up to.
+    """
     return [
         trace
         for trace in summary.tools.values()

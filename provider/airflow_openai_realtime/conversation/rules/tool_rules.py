@@ -27,7 +27,9 @@ def tools_called(state: ConversationState, calls: Iterable[FunctionCall], now: d
     """
     Do what one response asks for.
 
+    :param state: The conversation.
     :param calls: The tools that it calls. A transfer goes before the end of the call, whichever was named first.
+    :param now: The time, aware.
     """
     for call in sorted(calls, key=lambda each: each.name == tools.END_CALL):
         _tool_called(state, call, now)
@@ -37,8 +39,10 @@ def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswe
     """
     Tell the model what a tool came to, and let it go on when all of its tools have answered.
 
+    :param state: The conversation.
     :param tool_call_id: Call of the tool.
     :param answer: What it came to.
+    :param now: The time, aware.
     """
     trace = state.summary.tools.get(tool_call_id)
     name = trace.name if trace is not None else ""
@@ -60,7 +64,12 @@ def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswe
 
 
 def take_over(state: ConversationState, now: datetime) -> None:
-    """Go on with the tools where an earlier holder left off."""
+    """
+    Go on with the tools where an earlier holder left off.
+
+    :param state: The conversation.
+    :param now: The time, aware.
+    """
     for trace in tool_rounds.untold_tools(state.summary):
         _tell(state, trace.tool_call_id, str(trace.output), now)
         state.tools.end(trace.tool_call_id, is_reply_due=True)
@@ -78,6 +87,9 @@ def begin_asked(state: ConversationState, now: datetime) -> None:
     Without a session only what the model recorded is checked: when the call is over, nothing else is wanted any more.
     What the model has called again meanwhile, since nobody answered, is run once. The call does not end, nor is it
     transferred, when the caller has spoken since.
+
+    :param state: The conversation.
+    :param now: The time, aware.
     """
     traces = [each for each in state.summary.never_begun() if state.is_live or each.name == tools.RECORD_RESULT]
     latest = {(each.name, each.arguments): each.tool_call_id for each in traces}
@@ -99,6 +111,7 @@ def left_over(state: ConversationState, now: datetime) -> None:
     """
     Note the tools that the call did not wait for: it is over.
 
+    :param state: The conversation.
     :param now: When it ended.
     """
     for trace in tool_rounds.unknown_tools(state.summary):

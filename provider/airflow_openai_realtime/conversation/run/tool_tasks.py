@@ -65,7 +65,11 @@ class ToolTasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, effect: RunFunction | CheckResult | Refer) -> None:
-        """Start a tool; its answer comes by itself."""
+        """
+        Start a tool; its answer comes by itself.
+
+        :param effect: What to run.
+        """
         task = self._tasks.start(self._run(effect))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

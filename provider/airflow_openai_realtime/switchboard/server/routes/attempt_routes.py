@@ -22,7 +22,15 @@ State = Literal["reserved", "dialing", "placed", "ended", "unknown"]
 
 
 class Reservation(BaseModel):
-    """Who is to be rung."""
+    """
+    Who is to be rung.
+
+    :param campaign: Name of the campaign.
+    :param contact: Name of the contact.
+    :param attempt: Number of the attempt, 1 or more.
+    :param to_number: Number to dial, E.164.
+    :param claimant: Name of the task that dials.
+    """
 
     campaign: Key
     contact: Key
@@ -32,7 +40,13 @@ class Reservation(BaseModel):
 
 
 class Wanted(BaseModel):
-    """Whose attempts are asked for. A contact is often a phone number, so it travels in a body and in no access log."""
+    """
+    Whose attempts are asked for. A contact is often a phone number, so it travels in a body and in no access log.
+
+    :param campaign: Name of the campaign.
+    :param contact: Name of a contact; ``None``: of all.
+    :param after: Number of the last row of the page before.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +56,18 @@ class Wanted(BaseModel):
 
 
 class AttemptMove(BaseModel):
-    """From which state to which, named by an owner, and what is stored with it."""
+    """
+    From which state to which, named by an owner, and what is stored with it.
+
+    :param from_state: State that the attempt must have.
+    :param to_state: State that it gets.
+    :param owner: What only the client knows that reserved it.
+    :param carrier_call_id: The carrier's id of the call.
+    :param outcome: How the attempt ended.
+    :param call_id: OpenAI's id of the call.
+    :param detail: Text for people.
+    :param to_number: Number that was dialed, E.164.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -33,14 +33,26 @@ Process = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PROC
 
 
 class Holder(PrivateBody):
-    """Who runs the conversation, and the process it does so in, if that shows signs of life."""
+    """
+    Who runs the conversation, and the process it does so in, if that shows signs of life.
+
+    :param holder: Id of the holder.
+    :param process: Id of the process that runs it.
+    """
 
     holder: Claimant
     process: Process | None = None
 
 
 class Entry(PrivateBody):
-    """One entry of the timeline."""
+    """
+    One entry of the timeline.
+
+    :param key: Unique in the conversation: an entry is kept once.
+    :param kind: What it is about.
+    :param at: When it happened, aware.
+    :param body: What happened; the shape depends on the kind.
+    """
 
     key: str
     kind: Literal["caller", "agent", "key", "tool_call", "tool_result", "usage", "error", "note"]
@@ -56,14 +68,26 @@ Entries = Annotated[list[Entry], Field(max_length=MOST_ENTRIES_AT_ONCE)]
 
 
 class Append(PrivateBody):
-    """What is new on the timeline."""
+    """
+    What is new on the timeline.
+
+    :param generation: Number of the holder, counted from 1.
+    :param entries: New entries.
+    """
 
     generation: Generation
     entries: Entries
 
 
 class Finish(PrivateBody):
-    """How it ended."""
+    """
+    How it ended.
+
+    :param generation: Number of the holder, counted from 1.
+    :param outcome: How the call ended.
+    :param result: What the task returns.
+    :param entries: The last entries.
+    """
 
     generation: Generation
     outcome: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_OUTCOME, pattern=PRINTABLE)]

@@ -29,14 +29,25 @@ RETRY_SOON = {"Retry-After": "1"}
 
 
 def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error's answer; a message that quotes what came in is cut, and made such that it can be sent."""
+    """
+    An error's answer; a message that quotes what came in is cut, and made such that it can be sent.
+
+    :param status: HTTP status.
+    :param code: Word for programs.
+    :param message: Text for people.
+    :param headers: Further headers.
+    """
     said = message[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode("utf-8")
     body = {"error": {"code": code, "message": said}}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
 def add_error_answers(app: FastAPI) -> None:
-    """Answer every exception that a route of ours can raise."""
+    """
+    Answer every exception that a route of ours can raise.
+
+    :param app: The application.
+    """
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(InvalidInput, _invalid_input)

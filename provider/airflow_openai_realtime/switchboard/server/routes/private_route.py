@@ -36,7 +36,11 @@ class PrivateRoute(APIRoute):
 
 
 async def caller_line(request: Request) -> Line:
-    """The line whose token the caller has shown."""
+    """
+    The line whose token the caller has shown.
+
+    :param request: The request.
+    """
     line: Line = request.state.line
     return line
 

@@ -27,7 +27,15 @@ AirflowId = Annotated[str, StringConstraints(min_length=1, max_length=250, patte
 
 
 class AskedTask(BaseModel):
-    """One try of a task instance."""
+    """
+    One try of a task instance.
+
+    :param dag_id: Id of the DAG.
+    :param run_id: Id of the DAG run.
+    :param task_id: Id of the task.
+    :param map_index: Index of a mapped task; -1 when it is not mapped.
+    :param try_id: Airflow's id of the try, a UUID; ``None``: any try.
+    """
 
     dag_id: AirflowId
     run_id: AirflowId
@@ -40,7 +48,11 @@ CallId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=
 
 
 class KilledTask(AskedTask):
-    """One try of a task instance that was killed, and the call that it had; ``None``: it had none yet."""
+    """
+    One try of a task instance that was killed, and the call that it had; ``None``: it had none yet.
+
+    :param call_id: OpenAI's id of the call that the task had; ``None``: it is looked up.
+    """
 
     call_id: CallId | None = None
 
@@ -49,8 +61,10 @@ class StoppedTask(AskedTask):
     """
     One try of a task instance that Airflow has stopped, and its call.
 
-    ``by``: its claimant. ``generation``: its number as a holder of the conversation, 0: it was none.
-    ``unknown_after_seconds``: when the call ends where Airflow's state of the task is not known.
+    :param call_id: OpenAI's id of the call.
+    :param by: Claimant of the call.
+    :param generation: Number of the task as a holder of the conversation, counted from 1; 0: it was none.
+    :param unknown_after_seconds: After how many seconds the call ends when the task's state cannot be found out.
     """
 
     call_id: CallId
@@ -64,7 +78,11 @@ class StoppedTask(AskedTask):
         return TaskReference(**self.model_dump(include=set(AskedTask.model_fields)))
 
     def end_after(self, state: TaskState | None) -> float | None:
-        """In how many seconds the call ends unless a holder goes on with it; ``None``: it goes on."""
+        """
+        In how many seconds the call ends unless a holder goes on with it; ``None``: it goes on.
+
+        :param state: State of the task; ``None``: not known.
+        """
         if state is None:
             return self.unknown_after_seconds
         if state.is_ended:

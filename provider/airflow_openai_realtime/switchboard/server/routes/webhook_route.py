@@ -27,7 +27,11 @@ log = logging.getLogger(__name__)
 
 
 async def receive_webhook(request: Request) -> Response:
-    """Verify a delivery, store its call, and answer once that is committed."""
+    """
+    Verify a delivery, store its call, and answer once that is committed.
+
+    :param request: The request.
+    """
     service = service_of(request)
     name: str | None = request.path_params.get("line")
     body = await _body(request, service.settings.body_seconds)

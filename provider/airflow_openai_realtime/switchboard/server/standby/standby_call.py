@@ -71,11 +71,19 @@ class StandbyCall:
         self.stopped_for: str | None = None
 
     def start(self, api: ApiSettings) -> None:
-        """Begin to listen."""
+        """
+        Begin to listen.
+
+        :param api: Where OpenAI is, and the key.
+        """
         self._task = asyncio.ensure_future(self._run(api))
 
     def stop(self, why: str) -> asyncio.Task[None] | None:
-        """Hear nothing more from now on; the socket's task, which ends a little later."""
+        """
+        Hear nothing more from now on; the socket's task, which ends a little later.
+
+        :param why: A word for the log.
+        """
         if self.stopped_for is None:
             self.stopped_for = why
             self.hearing.closed(self._now())

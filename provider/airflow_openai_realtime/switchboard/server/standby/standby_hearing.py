@@ -43,25 +43,46 @@ class StandbyHearing:
         self._waiting: deque[TimelineEntry] = deque()
 
     def heard_until(self, now: datetime) -> datetime | None:
-        """Until when was listened; ``None``: not yet."""
+        """
+        Until when was listened; ``None``: not yet.
+
+        :param now: The time, aware.
+        """
         return now if self._is_open else self._heard_until
 
     def waiting(self, most: int) -> list[TimelineEntry]:
-        """The oldest entries that are not written yet."""
+        """
+        The oldest entries that are not written yet.
+
+        :param most: Most entries to return.
+        """
         return [self._waiting[place] for place in range(min(most, len(self._waiting)))]
 
     def has_more_than(self, count: int) -> bool:
-        """Whether more entries than this many are not written yet."""
+        """
+        Whether more entries than this many are not written yet.
+
+        :param count: Number of entries.
+        """
         return len(self._waiting) > count
 
     def written(self, entries: Iterable[TimelineEntry]) -> None:
-        """Take in that some of :meth:`waiting` are written."""
+        """
+        Take in that some of :meth:`waiting` are written.
+
+        :param entries: Entries that the store has now.
+        """
         for entry in entries:
             if self._waiting and self._waiting[0] is entry:
                 self._waiting.popleft()
 
     def hear(self, event: events.SidebandEvent, now: datetime) -> None:
-        """Take in an event; the first one on a socket tells that we listen."""
+        """
+        Take in an event; the first one on a socket tells that we listen.
+
+        :param event: Any event of the sideband.
+        :param now: The time, aware.
+        """
         if not self._is_open:
             self._begin(event, now)
         if isinstance(event, events.SessionError):
@@ -78,14 +99,22 @@ class StandbyHearing:
             self._asked(event, now)
 
     def closed(self, now: datetime) -> None:
-        """Take in that the socket is away."""
+        """
+        Take in that the socket is away.
+
+        :param now: The time, aware.
+        """
         if self._is_open:
             self._is_open = False
             self._unheard_since = self._heard_until = now
             self._announced.clear()
 
     def stood_down(self, now: datetime) -> None:
-        """Take in that the holder's process came back: it has heard what was counted as missed."""
+        """
+        Take in that the holder's process came back: it has heard what was counted as missed.
+
+        :param now: The time, aware.
+        """
         if self._attachments:
             self._keep(
                 entry_of(EntryKind.NOTE, now, Note.STOOD_DOWN, self._lease, what=Note.STOOD_DOWN, lease=self._lease)

@@ -54,7 +54,9 @@ def settle(connection: Connection, call: SwitchboardCall, now: datetime) -> None
     """
     End what ends with a call; or, when a stronger witness has reported its end, correct its result.
 
+    :param connection: A connection with an open transaction.
     :param call: The call as it is now, over; its conversation is locked, if it has one.
+    :param now: The time, aware.
     """
     row = lock_conversation(connection, call.line, call.call_id)
     if row is not None and row.finished_at is not None:
@@ -68,6 +70,7 @@ def restate(connection: Connection, call: SwitchboardCall, row: Any) -> None:
     """
     Correct a written result to the account of the strongest witness.
 
+    :param connection: A connection with an open transaction.
     :param call: The call as it is now, over.
     :param row: Its conversation, locked and finished.
     """
@@ -99,13 +102,25 @@ def restated_result(written: Mapping[str, Any], call: SwitchboardCall) -> dict[s
 
 
 def lock_conversation(connection: Connection, line: str, call_id: str) -> Any:
-    """The row of a call's conversation, locked; ``None`` when it has none."""
+    """
+    The row of a call's conversation, locked; ``None`` when it has none.
+
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param call_id: OpenAI's id of the call.
+    """
     same = (conversations.c.line == line) & (conversations.c.call_id == call_id)
     return connection.execute(select(conversations).where(same).with_for_update()).one_or_none()
 
 
 def end_attempt(connection: Connection, call: SwitchboardCall, now: datetime) -> None:
-    """End the ledger's row of a placed call, found by the correlation id that came back with it, or by its id."""
+    """
+    End the ledger's row of a placed call, found by the correlation id that came back with it, or by its id.
+
+    :param connection: A connection with an open transaction.
+    :param call: The call, as the store has it.
+    :param now: The time, aware.
+    """
     outcome = ledger_outcome(call)
     correlation_id = call.header(CORRELATION_HEADER)
     its_own = attempts.c.call_id == call.call_id
@@ -123,7 +138,11 @@ def end_attempt(connection: Connection, call: SwitchboardCall, now: datetime) ->
 
 
 def ledger_outcome(call: SwitchboardCall) -> str:
-    """What became of a placed call that came in, in the ledger's words."""
+    """
+    What became of a placed call that came in, in the ledger's words.
+
+    :param call: The call, as the store has it.
+    """
     if call.end_reason == EndReason.KILLED:
         return EndReason.KILLED
     if call.state == CallState.REJECTED:
@@ -137,8 +156,10 @@ def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: d
     """
     Write the result of a call that has no holder any more.
 
+    :param connection: A connection with an open transaction.
     :param call: The call as it is now, over.
     :param row: Its conversation, locked and not finished.
+    :param now: The time, aware.
     :returns: The call; its timeline may know better how it ended.
     """
     conversation = read_conversation(connection, row)
@@ -157,7 +178,12 @@ def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: d
 
 
 def without_result(connection: Connection, now: datetime) -> list[tuple[str, str]]:
-    """(line, call id) of calls that are over and whose holders will not write a result any more."""
+    """
+    (line, call id) of calls that are over and whose holders will not write a result any more.
+
+    :param connection: A connection with an open transaction.
+    :param now: The time, aware.
+    """
     same_call = and_(conversations.c.line == calls.c.line, conversations.c.call_id == calls.c.call_id)
     same_process = and_(processes.c.line == conversations.c.line, processes.c.process == conversations.c.process)
     is_gone = and_(
@@ -182,6 +208,7 @@ def read_conversation(connection: Connection, row: Any) -> Conversation:
     """
     A conversation with its timeline.
 
+    :param connection: A connection with an open transaction.
     :param row: Its row.
     """
     query = (

@@ -39,8 +39,17 @@ class NewCall:
     """
     A call to store.
 
+    :param line: Name of the line.
+    :param call_id: OpenAI's id of the call.
+    :param received_at: When it came in, aware.
+    :param expires_at: Until when it counts as ringing, aware.
     :param webhook_id: Id of the delivery; None for a call that no webhook told of.
     :param state: ``ringing``; ``missed`` when the news came too late; ``claimed`` when a claimant told of it.
+    :param from_number: Who calls; ``None`` for a hidden caller.
+    :param to_number: The number that was called.
+    :param headers: SIP headers by lower-case name.
+    :param media_security: How the audio is protected, as the event says.
+    :param ended_at: When it ended, aware; for a call that is stored as missed.
     """
 
     line: str
@@ -100,7 +109,11 @@ class CallChanges:
 
 
 class Calls:
-    """The calls of all lines; a call of another line is not there for whoever asks."""
+    """
+    The calls of all lines; a call of another line is not there for whoever asks.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -109,6 +122,7 @@ class Calls:
         """
         Store calls and commit; those known by their call id or webhook id are left as they are.
 
+        :param new: Calls of one or more lines.
         :returns: (line, call id) of those that were new.
         """
         return self._database.write(lambda connection: insert_calls(connection, self._database.dialect, new))
@@ -117,17 +131,33 @@ class Calls:
         """
         One call.
 
+        :param line: Name of the line.
+        :param call_id: OpenAI's id of the call.
         :raises UnknownCall: The line has never seen it.
         """
         return self._database.read(lambda connection: _find(connection, line, call_id))[0]
 
     def select(self, line: str, wanted: CallFilter, limit: int, now: datetime) -> list[SwitchboardCall]:
-        """Calls as they are now, oldest first; the newest ones when there are more than ``limit``."""
+        """
+        Calls as they are now, oldest first; the newest ones when there are more than ``limit``.
+
+        :param line: Name of the line.
+        :param wanted: Which calls.
+        :param limit: Most calls to return.
+        :param now: The time, aware.
+        """
         query = _matching(line, wanted, now).order_by(calls.c.received_at.desc(), calls.c.call_id.desc()).limit(limit)
         return self._database.read(lambda connection: [read_call(row) for row in connection.execute(query)][::-1])
 
     def select_with_cursor(self, line: str, wanted: CallFilter, limit: int, now: datetime) -> CallPage:
-        """As :meth:`select`, with the place in the feed from which later changes can be read."""
+        """
+        As :meth:`select`, with the place in the feed from which later changes can be read.
+
+        :param line: Name of the line.
+        :param wanted: Which calls.
+        :param limit: Most calls to return.
+        :param now: The time, aware.
+        """
         query = _matching(line, wanted, now).order_by(calls.c.received_at.desc(), calls.c.call_id.desc()).limit(limit)
 
         def work(connection: Connection) -> tuple[Cursor, list[SwitchboardCall]]:
@@ -144,6 +174,11 @@ class Calls:
 
         A cursor ahead of the feed is of another store, for example of one that was deleted: it gets the calls as they
         are now, and a cursor of this store.
+
+        :param line: Name of the line.
+        :param wanted: Which calls.
+        :param cursor: How far the reader is.
+        :param now: The time, aware.
         """
 
         def work(connection: Connection) -> CallChanges:
@@ -162,7 +197,11 @@ class Calls:
         return self._database.read(work)
 
     def counts(self, line: str) -> tuple[dict[str, int], datetime | None]:
-        """How many calls of a line are in each state, and since when the oldest ringing one rings."""
+        """
+        How many calls of a line are in each state, and since when the oldest ringing one rings.
+
+        :param line: Name of the line.
+        """
         by_state = (
             select(calls.c.state, func.count().label("amount")).where(calls.c.line == line).group_by(calls.c.state)
         )
@@ -186,6 +225,10 @@ class Calls:
         """
         Apply a rule to a call by compare-and-set; the rule is asked again when somebody else was quicker.
 
+        :param line: Name of the line.
+        :param call_id: OpenAI's id of the call.
+        :param rule: What becomes of the call, as it is now.
+        :param now: The time, aware.
         :param if_unknown: Stored first when the line has never seen the call.
         :param sole: Refuse when this claimant has another such call.
         :returns: The call after the move.
@@ -239,7 +282,11 @@ class Calls:
 
 
 def as_call(new: NewCall) -> SwitchboardCall:
-    """A new call as it will be found once it is stored."""
+    """
+    A new call as it will be found once it is stored.
+
+    :param new: The call to store.
+    """
     return SwitchboardCall(**{name: value for name, value in new.__dict__.items() if name != "webhook_id"})
 
 
@@ -252,6 +299,9 @@ def insert_calls(
     """
     Store calls that are not there yet, and tell the feed of them.
 
+    :param connection: A connection with an open transaction.
+    :param dialect: Name of the database's dialect.
+    :param new: The calls.
     :param taken: By line and call id, the fields of those that are a standing order's from the start.
     :returns: (line, call id) of those that were new.
     """
@@ -349,7 +399,11 @@ def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
 
 
 def read_call(row: Any) -> SwitchboardCall:
-    """A call from a row with at least :data:`CALL_FIELDS`."""
+    """
+    A call from a row with at least :data:`CALL_FIELDS`.
+
+    :param row: Row of the table.
+    """
     values = dict(row._mapping)
     values.pop("version", None)
     return SwitchboardCall(**{**values, "headers": json.loads(values["headers"])})

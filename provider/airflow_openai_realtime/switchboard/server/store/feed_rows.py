@@ -31,17 +31,30 @@ class FeedPage:
 
 
 class Feed:
-    """Reading the feed. Rows are written together with the change that they tell of."""
+    """
+    Reading the feed. Rows are written together with the change that they tell of.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def since(self, cursor: Cursor, now: datetime) -> FeedPage:
-        """What became visible since a cursor, of all lines, at most :data:`PAGE` rows."""
+        """
+        What became visible since a cursor, of all lines, at most :data:`PAGE` rows.
+
+        :param cursor: How far the reader is.
+        :param now: The time, aware.
+        """
         return self._database.read(lambda connection: feed_since(connection, cursor, now))
 
     def end(self, now: datetime) -> Cursor:
-        """The place behind everything that is visible now."""
+        """
+        The place behind everything that is visible now.
+
+        :param now: The time, aware.
+        """
         return self._database.read(lambda connection: feed_end(connection, now, in_order=self._database.is_sqlite))
 
 
@@ -49,7 +62,9 @@ def append(connection: Connection, changes: Iterable[tuple[str, str, str]], at: 
     """
     Write rows to the feed; the last statement of a transaction, so that it commits soon after.
 
+    :param connection: A connection with an open transaction.
     :param changes: (line, call id, kind).
+    :param at: When it happened, aware.
     """
     rows = [{"line": line, "call_id": call_id, "kind": kind, "at": at} for line, call_id, kind in changes]
     if rows:
@@ -60,6 +75,8 @@ def feed_end(connection: Connection, now: datetime, *, in_order: bool) -> Cursor
     """
     The place behind everything that is visible in this transaction.
 
+    :param connection: A connection with an open transaction.
+    :param now: The time, aware.
     :param in_order: Whether rows become visible in the order of their numbers, so that none can be missing.
     """
     latest = select(feed.c.seq).order_by(feed.c.seq.desc())
@@ -69,7 +86,13 @@ def feed_end(connection: Connection, now: datetime, *, in_order: bool) -> Cursor
 
 
 def feed_since(connection: Connection, cursor: Cursor, now: datetime) -> FeedPage:
-    """What is visible in this transaction and was not at the cursor, at most :data:`PAGE` rows."""
+    """
+    What is visible in this transaction and was not at the cursor, at most :data:`PAGE` rows.
+
+    :param connection: A connection with an open transaction.
+    :param cursor: How far the reader is.
+    :param now: The time, aware.
+    """
     wanted = feed.c.seq > cursor.high
     if cursor.gaps:
         wanted = or_(wanted, feed.c.seq.in_(cursor.gaps))

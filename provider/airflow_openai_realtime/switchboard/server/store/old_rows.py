@@ -31,6 +31,8 @@ class OldRows:
 
     Each method takes one batch and says how many rows it was: fewer than the limit when there are no more, or when
     another process is at it.
+
+    :param database: The store's database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -40,6 +42,7 @@ class OldRows:
         """
         Delete calls that were over before a moment, with their conversations; never one that is open.
 
+        :param before: Instant, aware: only what is older.
         :param limit: How many at most.
         """
         # The first condition is the one with an index. It holds back a call that ended while it rang, for a minute.
@@ -61,6 +64,7 @@ class OldRows:
         Forget what was said, and what came of it, in conversations that nothing was written to since a moment. Their
         outcomes stay.
 
+        :param before: Instant, aware: only what is older.
         :param limit: How many timeline entries at most, but always one conversation.
         :returns: How many conversations: 0 when there are no more.
         """
@@ -92,6 +96,7 @@ class OldRows:
 
         The last :data:`WIDEST_LOOK_BACK` numbers stay whatever their age: readers look there for what commits late.
 
+        :param before: Instant, aware: only what is older.
         :param limit: How many at most.
         """
 
@@ -108,6 +113,7 @@ class OldRows:
         """
         Forget the numbers of attempts that have not changed since a moment; the rows go on guarding their phones.
 
+        :param before: Instant, aware: only what is older.
         :param limit: How many at most.
         """
         old = (attempts.c.to_number.is_not(None), attempts.c.updated_at <= before)
@@ -124,6 +130,7 @@ class OldRows:
         """
         Delete attempts that have not changed since a moment. Whoever reserves one of them again rings the phone again.
 
+        :param before: Instant, aware: only what is older.
         :param limit: How many at most.
         """
         query = select(attempts.c.seq).where(attempts.c.updated_at <= before).order_by(attempts.c.seq).limit(limit)
@@ -139,6 +146,7 @@ class OldRows:
         """
         Delete processes that were not seen since a moment.
 
+        :param before: Instant, aware: only what is older.
         :param limit: How many at most.
         """
         key = (processes.c.line, processes.c.process)
@@ -155,6 +163,7 @@ class OldRows:
         """
         Delete what is known of runs that first started before a moment. Cleared after that, they count as late.
 
+        :param before: Instant, aware: only what is older.
         :param limit: How many at most.
         """
         key = (run_starts.c.line, run_starts.c.dag_id, run_starts.c.run_id)

@@ -27,7 +27,11 @@ ORDER_FIELDS = [orders.c.line, orders.c.conditions, *_SHOWN]
 
 
 class Orders:
-    """The standing orders of all lines; an order of another line is not there for whoever asks."""
+    """
+    The standing orders of all lines; an order of another line is not there for whoever asks.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,7 +42,9 @@ class Orders:
 
         With the same edition as before, the uses that were made count on.
 
+        :param line: Name of the line.
         :param draft: Checked.
+        :param now: The time, aware.
         :raises InvalidInput: The line has as many orders as it can have.
         """
         try:
@@ -51,6 +57,8 @@ class Orders:
         """
         One order.
 
+        :param line: Name of the line.
+        :param name: Name of the order.
         :raises UnknownCall: The line has no such order.
         """
         found = self._database.read(lambda connection: _find(connection, line, name))
@@ -59,13 +67,22 @@ class Orders:
         return found
 
     def all(self, line: str) -> list[StandingOrder]:
-        """All orders of a line, also those that have expired or are used up, by name."""
+        """
+        All orders of a line, also those that have expired or are used up, by name.
+
+        :param line: Name of the line.
+        """
         query = select(*ORDER_FIELDS).where(orders.c.line == line).order_by(orders.c.name)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [usable[0] for row in rows if (usable := read_usable(row)) is not None]
 
     def remove(self, line: str, name: str) -> bool:
-        """Whether there was such an order; now there is none, and no further call is taken for it."""
+        """
+        Whether there was such an order; now there is none, and no further call is taken for it.
+
+        :param line: Name of the line.
+        :param name: Name of the order.
+        """
         delete = orders.delete().where(orders.c.line == line, orders.c.name == name)
         return self._database.write(lambda connection: connection.execute(delete).rowcount == 1)
 
@@ -73,6 +90,7 @@ class Orders:
         """
         The orders that still answer calls, by line.
 
+        :param now: The time, aware.
         :param lines: Only those of these lines; ``None``: of all.
         """
         query = select(*ORDER_FIELDS).where(or_(orders.c.expires_at.is_(None), orders.c.expires_at > now))
@@ -87,13 +105,22 @@ class Orders:
         return by_line
 
     def answer(self, line: str, name: str) -> tuple[str, OrderAnswer] | None:
-        """Revision of an order, and what it accepts calls with; ``None`` when there is no such order."""
+        """
+        Revision of an order, and what it accepts calls with; ``None`` when there is no such order.
+
+        :param line: Name of the line.
+        :param name: Name of the order.
+        """
         query = select(orders.c.revision, orders.c.answer).where(orders.c.line == line, orders.c.name == name)
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else (row.revision, read_answer(row.answer))
 
     def forget_expired(self, before: datetime) -> int:
-        """Delete the orders that expired before a moment, with the credentials in them; returns how many."""
+        """
+        Delete the orders that expired before a moment, with the credentials in them; returns how many.
+
+        :param before: Instant, aware: only what is older.
+        """
         delete = orders.delete().where(orders.c.expires_at < before)
         return self._database.write(lambda connection: connection.execute(delete).rowcount)
 
@@ -102,6 +129,7 @@ def read_order(row: Any) -> StandingOrder:
     """
     An order from a row with at least :data:`ORDER_FIELDS`.
 
+    :param row: Row of the table.
     :raises InvalidInput: This release cannot read it; perhaps a later one has made it.
     """
     values = {column.name: row._mapping[column.name] for column in _SHOWN}
@@ -115,6 +143,7 @@ def read_answer(text: str) -> OrderAnswer:
     """
     What calls are accepted with, as the store has it.
 
+    :param text: What the column holds.
     :raises InvalidInput: This release cannot read it.
     """
     try:

@@ -21,6 +21,10 @@ def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
     """
     Note a sign of life.
 
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param process: Id of the process.
+    :param now: The time, aware.
     :raises IntegrityError: Somebody else noted the first one at the same moment; do it again.
     """
     same = (processes.c.line == line) & (processes.c.process == process)
@@ -29,7 +33,13 @@ def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
 
 
 def held_by(connection: Connection, line: str, process: str) -> list[str]:
-    """Ids of the live calls whose conversations a process holds."""
+    """
+    Ids of the live calls whose conversations a process holds.
+
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param process: Id of the process.
+    """
     live = select(calls.c.call_id).where(calls.c.line == line, calls.c.state == CallState.ACCEPTED)
     query = select(conversations.c.call_id).where(
         conversations.c.line == line,
@@ -44,7 +54,9 @@ def give_up(connection: Connection, rows: Iterable[Any], now: datetime) -> None:
     """
     Note that nobody holds some conversations any more. Who was attached has heard all that was said until now.
 
+    :param connection: A connection with an open transaction.
     :param rows: The conversations, locked.
+    :param now: The time, aware.
     """
     attached = {(row.line, row.call_id): (row.line, row.call_id, attached_key(row.generation)) for row in rows}
     there = known_keys(connection, attached.values())
@@ -55,10 +67,20 @@ def give_up(connection: Connection, rows: Iterable[Any], now: datetime) -> None:
 
 
 def left(connection: Connection, line: str, process: str) -> None:
-    """Forget a process."""
+    """
+    Forget a process.
+
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param process: Id of the process.
+    """
     connection.execute(processes.delete().where((processes.c.line == line) & (processes.c.process == process)))
 
 
 def attached_key(generation: int) -> str:
-    """The key of the note that a holder writes when it is attached first."""
+    """
+    The key of the note that a holder writes when it is attached first.
+
+    :param generation: Number of the holder, counted from 1.
+    """
     return key_of(EntryKind.NOTE, Note.ATTACHED, generation, 1)

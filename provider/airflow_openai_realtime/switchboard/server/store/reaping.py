@@ -25,6 +25,8 @@ class OverdueCall:
     """
     A call to end now: past its ``hangup_at``, or its end was asked for.
 
+    :param line: Name of the line.
+    :param call_id: OpenAI's id of the call.
     :param state: ``accepted``; ``claimed`` when it was not reported that the accept got through; ``ringing``.
     :param due_at: Since when it should be over.
     :param tries: How often ending it was tried before.
@@ -53,13 +55,21 @@ class OverdueCall:
 
 
 class Reaping:
-    """Overdue calls of all lines."""
+    """
+    Overdue calls of all lines.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def overdue(self, now: datetime) -> list[OverdueCall]:
-        """Calls to end now that no other worker is busy with, the longest overdue first."""
+        """
+        Calls to end now that no other worker is busy with, the longest overdue first.
+
+        :param now: The time, aware.
+        """
         return self._database.read(lambda connection: _overdue(connection, now))
 
     def take(self, call: OverdueCall, now: datetime, lease_seconds: float) -> OverdueCall | None:
@@ -68,6 +78,9 @@ class Reaping:
 
         That it is about to be hung up, and why, is committed by this, before OpenAI is asked.
 
+        :param call: The call.
+        :param now: The time, aware.
+        :param lease_seconds: For how many seconds no other process takes it.
         :returns: The call as it is now; ``None`` when another worker has it, or it is not to end any more.
         """
 
@@ -94,6 +107,9 @@ class Reaping:
         """
         After a failure: do not try again before the pause is over.
 
+        :param call: The call.
+        :param now: The time, aware.
+        :param pause_seconds: For how many seconds it is left alone.
         :param maybe_hung_up: Whether the hang-up may have been carried out.
         """
         until = now + timedelta(seconds=pause_seconds)
@@ -107,6 +123,7 @@ class Reaping:
         """
         Write the results of calls that are over and whose holders did not.
 
+        :param now: The time, aware.
         :returns: (line, call id) of those calls.
         """
         found = self._database.read(lambda connection: without_result(connection, now))
@@ -123,7 +140,12 @@ class Reaping:
         return [key for key in found if self._database.write(partial(work, line=key[0], call_id=key[1]))]
 
     def lapsed(self, now: datetime, claim_seconds: float) -> list[tuple[str, str]]:
-        """(line, call id) of ringing calls that a task has claimed for so long without announcing an accept."""
+        """
+        (line, call id) of ringing calls that a task has claimed for so long without announcing an accept.
+
+        :param now: The time, aware.
+        :param claim_seconds: How long a claim may stand without an accept, in seconds.
+        """
         query = (
             select(calls.c.line, calls.c.call_id)
             .where(
@@ -139,7 +161,12 @@ class Reaping:
         return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
 
     def rung_out(self, now: datetime, grace_seconds: float) -> list[tuple[str, str]]:
-        """(line, call id) of calls that nobody claimed, or that were claimed but never accepted, in time."""
+        """
+        (line, call id) of calls that nobody claimed, or that were claimed but never accepted, in time.
+
+        :param now: The time, aware.
+        :param grace_seconds: How long after its ringing a claimed call is still not missed, in seconds.
+        """
         late = now - timedelta(seconds=grace_seconds)
         query = (
             select(calls.c.line, calls.c.call_id)

@@ -37,7 +37,11 @@ _ORDER = (calls.c.received_at.desc(), calls.c.line.desc(), calls.c.call_id.desc(
 
 
 class RecentCalls:
-    """The latest calls of some lines."""
+    """
+    The latest calls of some lines.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -72,7 +76,12 @@ class RecentCalls:
         return self._database.read(work)
 
     def one(self, line: str, call_id: str) -> RecentCall | None:
-        """One call; ``None`` when the line has never seen it."""
+        """
+        One call; ``None`` when the line has never seen it.
+
+        :param line: Name of the line.
+        :param call_id: OpenAI's id of the call.
+        """
         query = _joined([line]).where(calls.c.call_id == call_id)
 
         def work(connection: Connection) -> RecentCall | None:

@@ -79,7 +79,12 @@ class Statistics:
         self._database = database
 
     def of_line(self, line: str, now: datetime) -> LineStatistics:
-        """The figures of a line, in one transaction."""
+        """
+        The figures of a line, in one transaction.
+
+        :param line: Name of the line.
+        :param now: The time, aware.
+        """
         since = now - timedelta(seconds=WINDOW_SECONDS)
         by_state = select(calls.c.state, func.count()).where(calls.c.line == line).group_by(calls.c.state)
         rings = (calls.c.line == line, calls.c.state == CallState.RINGING, calls.c.expires_at > now)

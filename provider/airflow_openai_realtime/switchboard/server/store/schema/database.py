@@ -74,6 +74,7 @@ class Database:
         """
         Run some queries in one transaction.
 
+        :param work: Gets a connection; run again when the database says so.
         :raises StoreUnavailable: The database cannot be reached, or is not prepared yet.
         """
         self._require_ready()
@@ -84,6 +85,7 @@ class Database:
         """
         Run a change in one transaction and commit it; it is run again after a deadlock.
 
+        :param work: Gets a connection with an open transaction; run again when the database says so.
         :raises StoreUnavailable: The database cannot be reached or is not prepared yet; nothing is known to be stored.
         """
         self._require_ready()
@@ -132,6 +134,7 @@ def store_url(url: str) -> URL:
     """
     Read a URL and replace an asynchronous or absent driver by a synchronous one that is installed.
 
+    :param url: SQLAlchemy URL.
     :raises ConfigurationError: It is no URL, an SQLite database in memory, or of a database that is not supported.
     """
     try:

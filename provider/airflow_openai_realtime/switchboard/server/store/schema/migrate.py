@@ -36,6 +36,7 @@ def migrate(database: Database) -> None:
     Safe when many processes start together: the first migrates, the others wait for it. Tables of a newer version of
     this package are left as they are, so that a rolling update can go on.
 
+    :param database: The store's database.
     :raises StoreUnavailable: The database cannot be reached, or another process holds the lock for too long.
     """
     with database.connect_for_migration() as connection:
@@ -46,7 +47,11 @@ def migrate(database: Database) -> None:
 
 
 def schema_version(connection: Connection) -> str | None:
-    """The version of the tables that are there; None when there are none. Ends its transaction."""
+    """
+    The version of the tables that are there; None when there are none. Ends its transaction.
+
+    :param connection: A connection with an open transaction.
+    """
     with connection.begin():
         return _read_version(connection)
 

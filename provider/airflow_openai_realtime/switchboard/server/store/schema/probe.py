@@ -18,6 +18,8 @@ def probe(database: Database, now: datetime) -> str | None:
     """
     Write a call, read it, delete it and commit, in one transaction; nobody else ever sees it.
 
+    :param database: The store's database.
+    :param now: The time, aware.
     :returns: The version of the tables.
     :raises StoreUnavailable: It does not work.
     """
