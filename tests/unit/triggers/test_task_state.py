@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-from airflow_openai_realtime.calls.task_states import TaskState, reference_to
 from airflow_openai_realtime.triggers.task_state import ask_airflow
 
 TASK = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, id="0199-try")
@@ -45,12 +44,6 @@ async def test_what_the_state_of_a_task_means(
     assert (found.is_ended, found.is_moved) == (is_ended, is_moved)
 
 
-@pytest.mark.parametrize("state", ["failed", "success", "deferred"])
-def test_the_state_of_another_try_says_nothing_about_this_one(state: str) -> None:
-    found = TaskState(exists=True, state=state, is_same_try=False)
-    assert (found.is_ended, found.is_moved) == (False, False)
-
-
 async def test_a_task_that_airflow_does_not_know_any_more_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     airflow_says(monkeypatch, {})
     found = await ask_airflow(TASK)
@@ -62,15 +55,3 @@ async def test_an_airflow_that_cannot_say_says_nothing(monkeypatch: pytest.Monke
     airflow_says(monkeypatch, RuntimeError("no answer"))
     assert await ask_airflow(TASK) is None
     assert await ask_airflow(None) is None
-
-
-def test_a_try_is_named_by_its_id() -> None:
-    reference = reference_to(TASK)
-    assert reference is not None
-    assert (reference.task_id, reference.map_index, reference.try_id) == ("t", -1, "0199-try")
-    assert reference_to(None) is None
-
-
-def test_a_state_travels_as_json() -> None:
-    state = TaskState(exists=True, state="failed", is_same_try=False)
-    assert TaskState.from_dict(state.to_dict()) == state

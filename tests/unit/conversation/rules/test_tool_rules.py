@@ -41,16 +41,6 @@ def test_what_it_gave_is_told_to_the_model_which_then_goes_on() -> None:
     assert now.outputs() == {"call_1": "It is on its way."}
 
 
-def test_after_two_tools_of_one_response_the_model_goes_on_once() -> None:
-    now = talk()
-    now.call_tools(call("look_up", "call_1"), call("book", "call_2"))
-    now.answer("call_2")
-    assert now.asked() == []
-    now.answer("call_1")
-    assert now.asked() == ["reply"]
-    assert set(now.outputs()) == {"call_1", "call_2"}
-
-
 def test_a_tool_call_that_comes_twice_runs_once() -> None:
     now = talk()
     now.call_tools(call("look_up"))
@@ -174,41 +164,6 @@ def test_when_the_call_is_ending_no_function_is_begun() -> None:
     now.call_tools(call("book", "call_2"))
     assert now.of(RunFunction) == []
     assert now.rules.summary.tools["call_2"].status == "not_run"
-
-
-# -- the socket is away --------------------------------------------------------------------------------------------
-
-
-def test_what_a_tool_gave_while_the_socket_was_away_is_told_afterwards() -> None:
-    now = talk()
-    now.call_tools(call("look_up"))
-    now.detach()
-    now.answer("call_1")
-    assert now.sent() == []
-    now.attach()
-    assert [command["type"] for command in now.sent()] == ["conversation.item.create", "response.create"]
-
-
-def test_what_may_not_have_arrived_is_told_again() -> None:
-    now = talk()
-    now.call_tools(call("look_up"))
-    now.answer("call_1")
-    now.now += timedelta(seconds=1)
-    now.detach()
-    now.attach()
-    outputs = now.sent("conversation.item.create")
-    assert [output["event_id"] for output in outputs] == ["output_1", "again_output_1"]
-
-
-def test_what_has_arrived_is_not() -> None:
-    now = talk()
-    now.call_tools(call("look_up"))
-    now.answer("call_1")
-    now.speak(purpose="reply")
-    now.now += timedelta(seconds=3)
-    now.detach()
-    now.attach()
-    assert len(now.sent("conversation.item.create")) == 1
 
 
 # -- taken over ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from typing import Any
@@ -12,9 +11,7 @@ from tests.unit.conversation import tool_samples
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import FunctionSpec
-from airflow_openai_realtime.conversation.run import function_threads as threads
 from airflow_openai_realtime.conversation.run.function_running import run_function
-from airflow_openai_realtime.conversation.run.function_threads import TooManyThreads, run_in_thread
 
 NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
 CALL = SwitchboardCall("rtc_1", "l", "accepted", NOW, NOW, from_number="+14155550123")
@@ -128,14 +125,3 @@ async def test_a_cancelled_wait_cancels_the_function() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-async def test_so_many_threads_run_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_slots", threading.Semaphore(1))
-    first = asyncio.ensure_future(run_in_thread(lambda: tool_samples.released.wait(10)))
-    await asyncio.sleep(0)
-    with pytest.raises(TooManyThreads):
-        await run_in_thread(lambda: None)
-    tool_samples.released.set()
-    await first
-    await run_in_thread(lambda: None)
