@@ -42,3 +42,11 @@ def airflow_db(airflow_home: Path) -> Path:
         stdout=subprocess.DEVNULL,
     )
     return airflow_home / "airflow.db"
+
+
+def pytest_sessionfinish() -> None:
+    """Keep what `make coverage` has counted: the workers of a parallel run may be ended hard."""
+    coverage = sys.modules.get("coverage")
+    counting = coverage.Coverage.current() if coverage is not None else None
+    if counting is not None:
+        counting.save()
