@@ -20,6 +20,7 @@ simulator, the triggers' module paths, the switchboard's program and its routes.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextvars
 import json
@@ -643,6 +644,9 @@ def as_text(values: Mapping[str, Any]) -> str:
 
 def main() -> int:
     """Record, and write the files."""
+    parser = argparse.ArgumentParser(prog="python scripts/make_upgrade_fixture.py")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the four files (%(default)s)")
+    out = parser.parse_args().out
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="upgrade-fixture-") as name:
         folder = Path(name)
@@ -661,9 +665,9 @@ def main() -> int:
         print(f"recording {version} of {Path(airflow_openai_realtime.__file__).parent}")
         with Simulator(ring_seconds=3600, refer_seconds=3600, calls_per_second=None) as simulator:
             for file, text in record(simulator, folder):
-                path = OUT / file.format(version)
+                path = out / file.format(version)
                 path.write_text(text)
-                print(f"{path.relative_to(ROOT)}: {len(text):,} characters")
+                print(f"{path}: {len(text):,} characters")
     print(f"{time.monotonic() - started:.0f} s; live calls of the recording end with this process")
     return 0
 
