@@ -55,6 +55,8 @@ def check_header_value(value: str, name: str) -> None:
     """
     Refuse what cannot stand in an HTTP header, before a library quotes it in an error.
 
+    :param value: The text to judge.
+    :param name: Name of the field, for the error.
     :raises ConfigurationError: Spaces, line ends or non-ASCII characters. Never shows the value.
     """
     if not _HEADER_SAFE.fullmatch(value):
@@ -66,6 +68,8 @@ def headers(settings: ApiSettings) -> dict[str, str]:
     Headers of every request, with the key: never log them.
 
     ``Accept-Encoding: identity`` keeps answers short and plain, so that reading one cannot fail on its packing.
+
+    :param settings: Where OpenAI is, and the key.
     """
     result = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
     if settings.auth_style == "api-key":

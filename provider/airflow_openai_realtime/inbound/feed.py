@@ -122,7 +122,11 @@ class CallFeed:
         return tuple(self._ringing.values())
 
     def refuse(self, waiter: Waiter) -> None:
-        """Forget the call on offer to this waiter: it cannot have it. Then offer it another."""
+        """
+        Forget the call on offer to this waiter: it cannot have it. Then offer it another.
+
+        :param waiter: The waiter that cannot have its call.
+        """
         if waiter.offer is not None:
             # Else an own call would be offered again at once, until the switchboard says that it is over.
             self._forget_taken(waiter.offer.call_id)

@@ -29,12 +29,20 @@ class AnsweredMatch:
     takes_answered = True
 
     def matches(self, call: SwitchboardCall, /) -> bool:
-        """Tell whether this call is wanted."""
+        """
+        Tell whether this call is wanted.
+
+        :param call: A call that is accepted.
+        """
         is_the_orders = call.state == CallState.ACCEPTED and call.claimed_by == claimant_of_order(self.order)
         return is_the_orders and self.match.matches(call)
 
     def meets(self, call: SwitchboardCall, /) -> bool:
-        """Tell whether a call that was taken over before is the one that is asked for."""
+        """
+        Tell whether a call that was taken over before is the one that is asked for.
+
+        :param call: A call that the claimant has.
+        """
         return self.match.matches(call)
 
 

@@ -82,6 +82,7 @@ class Claimer(Protocol):
         """
         Take a call that is on offer, or that the claimant has already.
 
+        :param call: The call.
         :return: The call, or ``None`` when it cannot be had.
         :raises MoveRefused: ``has_another``: the claimant has a call already, and takes that.
         """
@@ -106,7 +107,11 @@ class Claiming:
         self._sleep = sleep
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
-        """Claim a call; see :meth:`Claimer.take`."""
+        """
+        Claim a call; see :meth:`Claimer.take`.
+
+        :param call: The call.
+        """
         if call.claimed_by == self._claimant and call.state == CallState.CLAIMED:
             return call
         while True:

@@ -47,12 +47,20 @@ ABOUT = ("attempt_id", "campaign", "contact", "attempt", "to_masked")
 
 
 def about_given(value: object) -> dict[str, Any]:
-    """Return what a dict from XCom, such as ``placed`` or ``call``, says of the attempt; an empty dict if nothing."""
+    """
+    Return what a dict from XCom, such as ``placed`` or ``call``, says of the attempt; an empty dict if nothing.
+
+    :param value: Anything from XCom.
+    """
     return {key: value[key] for key in ABOUT if key in value} if isinstance(value, Mapping) else {}
 
 
 def about_attempt(row: Attempt) -> dict[str, Any]:
-    """Return what is said of an attempt in XCom; the person's number is masked, also where it is the contact's key."""
+    """
+    Return what is said of an attempt in XCom; the person's number is masked, also where it is the contact's key.
+
+    :param row: Row of the ledger.
+    """
     return {
         "attempt_id": row.attempt_id,
         "campaign": row.campaign,
@@ -86,6 +94,8 @@ def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> s
     """
     Return how the attempt ended, when the ledger has it already, as after a task was retried or cleared.
 
+    :param switchboard: Client of the line's switchboard.
+    :param placed: The placed call.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
     try:
@@ -105,6 +115,8 @@ def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
 
     After an answered call it waits some seconds, since the webhook may still be under way: look for the call again.
 
+    :param dialer: The carrier's dialer.
+    :param placed: The placed call.
     :raises DialError: The carrier cannot say.
     """
     if placed.carrier_call_id is None:

@@ -179,6 +179,7 @@ def placed_before(row: Attempt) -> Placement | None:
     """
     Return what an earlier try of this attempt came to, or ``None`` when the phone may be dialled.
 
+    :param row: Row of the ledger.
     :raises NumberRefused: The carrier cannot ring this number, as an earlier try found.
     :raises PlacementUnknown: It is not certain whether the phone rang, or another task is dialling it now.
     """
@@ -195,7 +196,11 @@ def placed_before(row: Attempt) -> Placement | None:
 
 
 def unknown_placement(row: Attempt) -> PlacementUnknown:
-    """Say that nobody knows whether the phone rang, and for which call and when to look at the carrier."""
+    """
+    Say that nobody knows whether the phone rang, and for which call and when to look at the carrier.
+
+    :param row: Row of the ledger.
+    """
     first, last = (f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}" for at in (row.created_at, row.updated_at))
     # It is told that it dials before it asks the carrier, and that it does not know after it has.
     when = f"soon after {last} UTC" if row.state == AttemptState.DIALING else f"between {first} and {last} UTC"
@@ -224,7 +229,10 @@ def note_outcome(
     """
     Write into the ledger what became of a placed call, if the switchboard can be reached.
 
+    :param switchboard: Client of the line's switchboard.
+    :param attempt_id: Id of the attempt.
     :param outcome: For example ``answered``, ``busy``.
+    :param report: Called with a line for the log.
     :param call_id: OpenAI's id, when the call came in.
     """
     try:

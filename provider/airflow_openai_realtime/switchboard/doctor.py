@@ -51,6 +51,7 @@ class Finding:
 
     :param check: What was looked at.
     :param detail: What is so; or what is wrong and what to do.
+    :param is_ok: Whether it is as it should be.
     """
 
     check: str
@@ -73,6 +74,7 @@ class ExaminedLine:
     :param name: Its name.
     :param line: ``None``: it cannot be used, and ``problem`` says why.
     :param url: Where tasks reach its switchboard; ``None``: at the doctor's ``--url``.
+    :param problem: Why the line cannot be used; empty when it can.
     """
 
     name: str

@@ -85,6 +85,7 @@ class Kill:
     :param order: The placed call that it waits for.
     :param match: What the task waits for; other calls of its name are not its own. ``None``: all are.
     :param returns_result: Whether the task returns the result of its call, so that a killed one has it as well.
+    :param sleep: Waits some seconds; for tests.
     """
 
     hook: RealtimeHook

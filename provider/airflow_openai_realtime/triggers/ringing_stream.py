@@ -73,7 +73,11 @@ class RingingStream(SharedStreamProducer):
                 self._notifier.ring_soon(item.broker_payload, self._monotonic())
 
     def get_advance_lane(self, broker_payload: Any) -> Hashable:
-        """Let no call wait for another one: each is a lane of its own."""
+        """
+        Let no call wait for another one: each is a lane of its own.
+
+        :param broker_payload: Id of the call.
+        """
         lane: str = broker_payload
         return lane
 

@@ -39,6 +39,8 @@ class AirflowBackend:
         """
         End a call with the connection's key.
 
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
         :returns: Whether it was over already.
         :raises ConfigurationError: There is no such connection, or it cannot be used.
         :raises CallError: OpenAI did not do it.
@@ -52,7 +54,14 @@ class AirflowBackend:
         return result.gone and not result.maybe_by_us
 
     def note(self, user_name: str, task: OwningTask | None, conn_id: str, call_id: str) -> None:
-        """Write to Airflow's audit log, where it shows with the DAG; a failure is logged, and no more."""
+        """
+        Write to Airflow's audit log, where it shows with the DAG; a failure is logged, and no more.
+
+        :param user_name: Name of the user.
+        :param task: The task that the call belongs to; ``None`` when it is no task's.
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        """
         log.info(logs.line("calls_page.hang_up", user=user_name, conn_id=conn_id, call_id=call_id))
         whose = task.to_dict() if task is not None else {}
         extra = json.dumps({"conn_id": conn_id, "call_id": call_id})
@@ -92,7 +101,11 @@ def shared_secret() -> bytes | None:
 
 
 def standalone_lines(conn_ids: Iterable[str]) -> list[ClientSource]:
-    """The standalone lines among connections; each line once, and what cannot be used is logged and left out."""
+    """
+    The standalone lines among connections; each line once, and what cannot be used is logged and left out.
+
+    :param conn_ids: Ids of connections.
+    """
     lines: dict[tuple[str, str], ClientSource] = {}
     for conn_id in conn_ids:
         try:

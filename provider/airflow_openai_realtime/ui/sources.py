@@ -37,6 +37,7 @@ class FoundCall:
     """
     A call.
 
+    :param recent: The call, with a summary of its conversation.
     :param conversation: With its timeline; ``None``: nobody has attached to the call.
     """
 
@@ -53,27 +54,61 @@ class Source(Protocol):
         ...  # pragma: no cover
 
     def page(self, before: Place | None, limit: int) -> RecentPage:
-        """Live calls and the newest that are over."""
+        """
+        Live calls and the newest that are over.
+
+        :param before: Where the page before ended; ``None``: the first page.
+        :param limit: Most calls that are over.
+        """
         ...  # pragma: no cover
 
     def find(self, conn_id: str, call_id: str) -> FoundCall | None:
-        """One call; ``None`` when it is not here."""
+        """
+        One call; ``None`` when it is not here.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        """
         ...  # pragma: no cover
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
-        """One attempt, also one that has become a call; ``None`` when it is not here."""
+        """
+        One attempt, also one that has become a call; ``None`` when it is not here.
+
+        :param conn_id: Id of the connection.
+        :param attempt_id: Id of the attempt.
+        """
         ...  # pragma: no cover
 
     def find_claimed(self, conn_id: str, claimant: str) -> str | None:
-        """Id of the newest call of a claimant; ``None`` when it has none here."""
+        """
+        Id of the newest call of a claimant; ``None`` when it has none here.
+
+        :param conn_id: Id of the connection.
+        :param claimant: Name of the claimant.
+        """
         ...  # pragma: no cover
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
-        """Note who is about to end the call; the switchboard ends it when nothing more is reported."""
+        """
+        Note who is about to end the call; the switchboard ends it when nothing more is reported.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        :param reason: Why it is to end.
+        :param by: Who wants that.
+        """
         ...  # pragma: no cover
 
     def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
-        """Note that the call is over, and who had wanted that and came too late."""
+        """
+        Note that the call is over, and who had wanted that and came too late.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        :param account: What is known of its end.
+        :param too_late_for: Who had wanted that and came too late.
+        """
         ...  # pragma: no cover
 
 
@@ -93,11 +128,21 @@ class StoreSource:
         self._turn = threading.Lock()
 
     def page(self, before: Place | None, limit: int) -> RecentPage:
-        """Live calls and the newest that are over, of all lines."""
+        """
+        Live calls and the newest that are over, of all lines.
+
+        :param before: Where the page before ended; ``None``: the first page.
+        :param limit: Most calls that are over.
+        """
         return self._prepared().recent.page(None, before, limit, self._now())
 
     def find(self, conn_id: str, call_id: str) -> FoundCall | None:
-        """One call."""
+        """
+        One call.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        """
         store = self._prepared()
         recent = store.recent.one(conn_id, call_id)
         if recent is None:
@@ -105,26 +150,50 @@ class StoreSource:
         return FoundCall(recent, store.conversations.find(conn_id, call_id) if recent.conversation else None)
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
-        """One attempt."""
+        """
+        One attempt.
+
+        :param conn_id: Id of the connection.
+        :param attempt_id: Id of the attempt.
+        """
         try:
             return UnreachedAttempt.of(conn_id, self._prepared().attempts.find(conn_id, attempt_id), self._now())
         except UnknownCall:
             return None
 
     def find_claimed(self, conn_id: str, claimant: str) -> str | None:
-        """Id of the newest call of a claimant."""
+        """
+        Id of the newest call of a claimant.
+
+        :param conn_id: Id of the connection.
+        :param claimant: Name of the claimant.
+        """
         wanted = CallFilter(claimed_by=claimant)
         found = self._prepared().calls.select(conn_id, wanted, 1, self._now())
         return found[-1].call_id if found else None
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
-        """Note who is about to end the call."""
+        """
+        Note who is about to end the call.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        :param reason: Why it is to end.
+        :param by: Who wants that.
+        """
         now = self._now()
         rule = partial(moves.want_end, now=now, reason=reason, by=by, acting_seconds=moves.ACTING_SECONDS)
         self._prepared().calls.move(conn_id, call_id, rule, now)
 
     def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
-        """Note that the call is over; the switchboard's workers read it from the feed."""
+        """
+        Note that the call is over; the switchboard's workers read it from the feed.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        :param account: What is known of its end.
+        :param too_late_for: Who had wanted that and came too late.
+        """
         now = self._now()
         rule = partial(moves.ended, now=now, reason=account, too_late_for=too_late_for)
         self._prepared().calls.move(conn_id, call_id, rule, now)
@@ -151,7 +220,12 @@ class ClientSource:
     address: SwitchboardAddress
 
     def page(self, before: Place | None, limit: int) -> RecentPage:
-        """Live calls and the newest that are over, of the line."""
+        """
+        Live calls and the newest that are over, of the line.
+
+        :param before: Where the page before ended; ``None``: the first page.
+        :param limit: Most calls that are over.
+        """
         place = None if before is None else self._place_there(before)
         with self._client() as client:
             page = client.recent_calls(before=place, limit=limit)
@@ -160,7 +234,12 @@ class ClientSource:
         return RecentPage(tuple(self._here(recent) for recent in page.calls), end, attempts)
 
     def find(self, conn_id: str, call_id: str) -> FoundCall | None:
-        """One call."""
+        """
+        One call.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        """
         if conn_id != self.conn_id:
             return None
         with self._client() as client:
@@ -175,7 +254,12 @@ class ClientSource:
         return FoundCall(self._here(recent), conversation)
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
-        """One attempt."""
+        """
+        One attempt.
+
+        :param conn_id: Id of the connection.
+        :param attempt_id: Id of the attempt.
+        """
         if conn_id != self.conn_id:
             return None
         with self._client() as client:
@@ -186,7 +270,12 @@ class ClientSource:
         return UnreachedAttempt.of(self.conn_id, attempt, datetime.now(timezone.utc))
 
     def find_claimed(self, conn_id: str, claimant: str) -> str | None:
-        """Id of the newest call of a claimant."""
+        """
+        Id of the newest call of a claimant.
+
+        :param conn_id: Id of the connection.
+        :param claimant: Name of the claimant.
+        """
         if conn_id != self.conn_id:
             return None
         with self._client() as client:
@@ -194,12 +283,26 @@ class ClientSource:
         return found[-1].call_id if found else None
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
-        """Note who is about to end the call."""
+        """
+        Note who is about to end the call.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        :param reason: Why it is to end.
+        :param by: Who wants that.
+        """
         with self._client() as client:
             client.end_call(call_id, reason=reason, by=by, acting=True)
 
     def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
-        """Note that the call is over."""
+        """
+        Note that the call is over.
+
+        :param conn_id: Id of the connection.
+        :param call_id: OpenAI's id of the call.
+        :param account: What is known of its end.
+        :param too_late_for: Who had wanted that and came too late.
+        """
         with self._client() as client:
             client.ended(call_id, account, too_late_for=too_late_for)
 

@@ -46,6 +46,9 @@ class Sideband:
 
     The iteration ends when the socket closes, however it closes; ``clean_end`` then tells how: whether OpenAI closed it
     in the normal way (code 1000). Otherwise the call may go on: attach again, and CallGone then means that it is over.
+
+    :param connection: The open socket.
+    :param call_id: OpenAI's id of the call.
     """
 
     def __init__(self, connection: ClientConnection, call_id: str) -> None:

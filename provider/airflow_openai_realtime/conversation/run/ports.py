@@ -30,7 +30,11 @@ class Sideband(Protocol):
         """Iterate over the call's events until the socket closes."""
 
     async def send(self, event: Mapping[str, Any], /) -> None:
-        """Send a command; raises ``CallGone`` when the socket is closed."""
+        """
+        Send a command; raises ``CallGone`` when the socket is closed.
+
+        :param event: The command.
+        """
 
 
 def _utc_now() -> datetime:

@@ -145,6 +145,10 @@ class Service:
 
 
 def service_of(request: Request) -> Service:
-    """The service that a request came to."""
+    """
+    The service that a request came to.
+
+    :param request: The request.
+    """
     service: Service = request.app.state.switchboard
     return service

@@ -53,6 +53,7 @@ class IntakeWriter:
         """
         Store a call and wait for the commit.
 
+        :param call: The call to store.
         :returns: Whether it was new.
         :raises StoreUnavailable: It is not known to be stored: too many wait, or the store does not answer in time.
         """

@@ -14,6 +14,7 @@ class BodyLimit:
     """
     ASGI middleware that answers 413.
 
+    :param app: The application behind it.
     :param most_bytes: The largest body.
     """
 

@@ -41,19 +41,33 @@ LONGEST_BY = 500
 
 
 class Claim(BaseModel):
-    """Who takes a call."""
+    """
+    Who takes a call.
+
+    :param claimant: Stable name of who takes it.
+    """
 
     claimant: Claimant
 
 
 class ClaimOrTakeOver(Claim):
-    """Who takes a ringing call; or, with the claimant of a standing order, a live call that the order has accepted."""
+    """
+    Who takes a ringing call; or, with the claimant of a standing order, a live call that the order has accepted.
+
+    :param from_claimant: ``order:NAME`` that has the live call; ``None``: the call rings.
+    """
 
     from_claimant: Annotated[str, StringConstraints(pattern=rf"^{CLAIMANT_PREFIX}{ORDER_NAME}$")] | None = None
 
 
 class Accepting(Claim):
-    """Who is about to accept a call, how long it may last, and whether the claimant must have no other open call."""
+    """
+    Who is about to accept a call, how long it may last, and whether the claimant must have no other open call.
+
+    :param max_duration_seconds: Limit of the call, in seconds.
+    :param sole: Whether the claimant must have no other open call.
+    :param sole_match: Which calls count as such; ``None``: all.
+    """
 
     max_duration_seconds: float = Field(gt=0, le=LONGEST_CALL_SECONDS, allow_inf_nan=False)
     sole: bool = False
@@ -61,20 +75,35 @@ class Accepting(Claim):
 
 
 class Release(Claim):
-    """Whose claim is given back, when it was made, and why."""
+    """
+    Whose claim is given back, when it was made, and why.
+
+    :param claimed_at: When the claim was made, aware; ``None``: whenever.
+    :param reason: Why it is given back.
+    """
 
     claimed_at: AwareDatetime | None = None
     reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 
 
 class Rejected(BaseModel):
-    """The SIP status that a call was rejected with."""
+    """
+    The SIP status that a call was rejected with.
+
+    :param status_code: SIP status, 300 to 699.
+    """
 
     status_code: int = Field(ge=300, le=699)
 
 
 class WantedDecline(BaseModel):
-    """Who is about to decline a call and with what SIP status; or that the call certainly was not declined."""
+    """
+    Who is about to decline a call and with what SIP status; or that the call certainly was not declined.
+
+    :param by: Who declines it.
+    :param status_code: SIP status, 300 to 699.
+    :param wanted: False: it certainly was not declined.
+    """
 
     by: By
     status_code: int = Field(default=DEFAULT_REJECT_STATUS, ge=300, le=699)
@@ -82,7 +111,12 @@ class WantedDecline(BaseModel):
 
 
 class Referred(BaseModel):
-    """Where a call was transferred to."""
+    """
+    Where a call was transferred to.
+
+    :param target_uri: ``tel:`` or ``sip:`` address.
+    :param requested: False: it certainly was not transferred.
+    """
 
     target_uri: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=PRINTABLE)]
     requested: bool = True
@@ -92,8 +126,10 @@ class WantedEnd(BaseModel):
     """
     Why a call is to end and who wants that.
 
-    ``after_seconds``: how long a call that has lost its holder waits for another one. ``acting``: the client ends
-    it itself now; the switchboard does only when nothing more is reported.
+    :param reason: Why it is to end.
+    :param by: Who wants that.
+    :param after_seconds: How long a call that has lost its holder waits for another one, in seconds.
+    :param acting: The client ends it itself now; the switchboard does only when nothing more is reported.
     """
 
     reason: Reason
@@ -103,7 +139,16 @@ class WantedEnd(BaseModel):
 
 
 class Ended(BaseModel):
-    """Why a call is over, and all that a witness of its end knows."""
+    """
+    Why a call is over, and all that a witness of its end knows.
+
+    :param reason: Why it is over.
+    :param witness: Who says so; ``None``: the reason tells.
+    :param by: Who ended it.
+    :param talk_seconds: How long was talked, in seconds.
+    :param ended_at: When it was over, aware.
+    :param too_late_for: Who wanted to end it, and came too late.
+    """
 
     reason: Reason
     witness: Witness | None = None
@@ -278,7 +323,11 @@ async def status(request: Request, line: CallerLine) -> Answer:
 
 
 def shortened(by: str) -> str:
-    """Who wanted or did something, as the store keeps it: names of tasks may be longer than its column."""
+    """
+    Who wanted or did something, as the store keeps it: names of tasks may be longer than its column.
+
+    :param by: Who wanted or did something.
+    """
     return by if len(by) <= LONGEST_BY else f"{by[: LONGEST_BY - 1]}…"
 
 
@@ -286,6 +335,7 @@ def checked_id(call_id: str) -> str:
     """
     An id from a path, if it can be one; the same rule as for ids that are sent elsewhere.
 
+    :param call_id: Id from the path.
     :raises InvalidInput: It cannot.
     """
     try:
@@ -307,7 +357,17 @@ async def end_call(
     after_seconds: float,
     acting_seconds: float = 0.0,
 ) -> Answer:
-    """Note who wants a call to end and why, and let the reaper carry it out; see :func:`moves.want_end`."""
+    """
+    Note who wants a call to end and why, and let the reaper carry it out; see :func:`moves.want_end`.
+
+    :param request: The request.
+    :param line: The line.
+    :param call_id: OpenAI's id of the call.
+    :param reason: Why it is to end.
+    :param by: Who wants that.
+    :param after_seconds: How long it waits for another holder, in seconds.
+    :param acting_seconds: How long the client may take to end it itself, in seconds.
+    """
     service = service_of(request)
     rule = partial(
         moves.want_end,
@@ -334,6 +394,10 @@ async def move_call(
     """
     Change a call by a rule, notify the followers of the feed, and answer with the call.
 
+    :param request: The request.
+    :param line: The line.
+    :param call_id: OpenAI's id of the call.
+    :param rule: What becomes of the call, as it is now.
     :param register: Whether a call that no webhook has announced is stored first.
     :param sole: Of what the call has to be the only one.
     :raises MoveRefused: The rule does not allow it.

@@ -31,7 +31,22 @@ _LAST_INSTANT = datetime(2999, 1, 1, tzinfo=timezone.utc)
 
 
 class WantedOrder(BaseModel):
-    """An order that accepts calls, or, with ``status_code``, declines them."""
+    """
+    An order that accepts calls, or, with ``status_code``, declines them.
+
+    :param match: Conditions; empty: every call.
+    :param session: What calls are accepted with.
+    :param greeting: What is said first.
+    :param caller_fields: Fields of the call for the instructions, by label.
+    :param max_duration_seconds: Limit of an accepted call, in seconds.
+    :param status_code: SIP status to decline with, 300 to 699.
+    :param priority: Of several orders that fit, the one with the highest answers.
+    :param uses: How many calls it answers; ``None``: any number.
+    :param expires_at: From when on it answers no calls, aware.
+    :param expires_in_seconds: The same, in seconds from now.
+    :param unclaimed_after_seconds: How long a call must ring unclaimed before it answers, in seconds.
+    :param edition: Text that tells one making of the order from another.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -58,6 +73,8 @@ class WantedOrder(BaseModel):
         """
         The order, checked; to be called in a thread, since checking a session is slow.
 
+        :param name: Name of the order.
+        :param service: The switchboard.
         :raises InvalidInput: It cannot be carried out.
         """
         expires_at = self.expires_at

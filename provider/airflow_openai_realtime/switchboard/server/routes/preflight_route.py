@@ -26,7 +26,13 @@ _EARLIEST, _LATEST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (200
 
 
 class RunStart(BaseModel):
-    """A DAG run, and when it started as its tasks know it now: a clear starts it anew."""
+    """
+    A DAG run, and when it started as its tasks know it now: a clear starts it anew.
+
+    :param dag_id: Id of the DAG.
+    :param run_id: Id of the DAG run.
+    :param started_at: When it started, aware.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,7 +42,12 @@ class RunStart(BaseModel):
 
 
 class Wanted(BaseModel):
-    """Which run asks, and which checks it would make."""
+    """
+    Which run asks, and which checks it would make.
+
+    :param run: The run; ``None``: its start is not asked for.
+    :param checks: Names of the checks.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +56,11 @@ class Wanted(BaseModel):
 
 
 class Passed(BaseModel):
-    """Checks that passed just now."""
+    """
+    Checks that passed just now.
+
+    :param checks: Names of the checks.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

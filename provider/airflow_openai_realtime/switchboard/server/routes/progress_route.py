@@ -26,7 +26,14 @@ router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
 
 class ConversationProgress(PrivateBody):
-    """What is new in one conversation."""
+    """
+    What is new in one conversation.
+
+    :param call_id: OpenAI's id of the call.
+    :param generation: Number of the holder, counted from 1.
+    :param entries: New entries.
+    :param given_up: Whether the process holds it no longer.
+    """
 
     call_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
     generation: Generation
@@ -35,7 +42,13 @@ class ConversationProgress(PrivateBody):
 
 
 class Progress(PrivateBody):
-    """What is new in the conversations of a process; nothing is a sign of life, too."""
+    """
+    What is new in the conversations of a process; nothing is a sign of life, too.
+
+    :param process: Id of the process.
+    :param leaving: Whether the process is about to end.
+    :param conversations: What is new, by conversation.
+    """
 
     process: Process
     leaving: bool = False

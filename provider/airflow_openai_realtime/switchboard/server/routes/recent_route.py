@@ -18,7 +18,11 @@ router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
 @router.get("/recent/{call_id}")
 async def recent_call(request: Request, line: CallerLine, call_id: str) -> Answer:
-    """One call with a summary of its conversation and the attempt from which it came."""
+    """
+    One call with a summary of its conversation and the attempt from which it came.
+
+    :raises UnknownCall: The line has no such call.
+    """
     service = service_of(request)
     found = await service.threads.run(service.store.recent.one, line.name, checked_id(call_id))
     if found is None:

@@ -46,7 +46,9 @@ class Standby:
     """
     Listens to calls of all lines.
 
+    :param store: The store.
     :param lines: For the key to attach with.
+    :param settings: Settings of the switchboard.
     :param now: The clock.
     :param counters: Where what it does is counted.
     :param attach: Opens the socket of a call; for tests.
@@ -86,7 +88,11 @@ class Standby:
         self.last_look_at: datetime | None = None
 
     def listening_to(self, line: str) -> int:
-        """How many calls of a line this worker listens to."""
+        """
+        How many calls of a line this worker listens to.
+
+        :param line: Name of the line.
+        """
         return sum(of == line for of, _ in self._calls)
 
     def look_soon(self) -> None:

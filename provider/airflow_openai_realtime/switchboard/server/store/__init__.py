@@ -64,6 +64,7 @@ class Store:
         """
         See whether the store can be used, by using it; leaves nothing behind.
 
+        :param now: The time, aware.
         :returns: The version of the tables.
         :raises StoreUnavailable: It does not work, or is not prepared.
         """

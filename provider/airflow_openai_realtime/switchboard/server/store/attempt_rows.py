@@ -26,7 +26,11 @@ LONGEST_KEY = 200
 
 
 class Attempts:
-    """The attempts of all lines; an attempt of another line is not there for whoever asks."""
+    """
+    The attempts of all lines; an attempt of another line is not there for whoever asks.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -47,6 +51,14 @@ class Attempts:
         A new row gets a correlation id of 128 random bits. A contact that is a phone number counts in its one spelling.
         A row that is still only reserved goes over to the claimant that asks for it now, since that one dials;
         otherwise a row stays as it is.
+
+        :param line: Name of the line.
+        :param campaign: Name of the campaign.
+        :param contact: Name of the contact.
+        :param attempt: Number of the attempt, 1 or more.
+        :param to_number: Number to dial, E.164.
+        :param now: The time, aware.
+        :param claimant: Name of the task that dials.
         """
         to_number = canonical_number(to_number)
         key = {
@@ -90,6 +102,8 @@ class Attempts:
         """
         One attempt.
 
+        :param line: Name of the line.
+        :param attempt_id: Id of the attempt.
         :raises UnknownCall: The line has no such attempt.
         """
         return self._database.read(lambda connection: _by_id(connection, line, attempt_id))[0]
@@ -107,8 +121,13 @@ class Attempts:
         """
         Move an attempt on, if it still is in ``from_state``.
 
+        :param line: Name of the line.
+        :param attempt_id: Id of the attempt.
+        :param from_state: State that it must have.
+        :param to_state: State that it gets.
         :param owner: Names this move: when the attempt is in ``to_state`` by the same owner, the move was made before.
         :param values: ``carrier_call_id, outcome, call_id, detail, to_number``; those given are stored.
+        :param now: The time, aware.
         :raises InvalidInput: There is no such move.
         :raises MoveRefused: It is in another state.
         :raises UnknownCall: The line has no such attempt.
@@ -140,6 +159,8 @@ class Attempts:
         """
         Attempts of a campaign in the order they were reserved.
 
+        :param line: Name of the line.
+        :param campaign: Name of the campaign.
         :param contact: Only this contact's.
         :param after: Where the page before ended; 0 for the first.
         :returns: At most :data:`PAGE`, and where the next page begins, if there may be one.
@@ -156,6 +177,7 @@ def note_calls(connection: Connection, correlated: Mapping[str, tuple[str, str]]
     """
     Write into attempts which call came of them, as soon as the call rings.
 
+    :param connection: A connection with an open transaction.
     :param correlated: By correlation id the line and the id of a new call. An attempt that has a call keeps it.
     """
     for correlation_id, (line, call_id) in correlated.items():
@@ -168,6 +190,7 @@ def attempts_of_calls(connection: Connection, keys: Collection[tuple[str, str]])
     """
     The attempts from which calls came.
 
+    :param connection: A connection with an open transaction.
     :param keys: Line and id of the calls.
     :returns: By line and call id; a call that was not placed is not there.
     """
@@ -182,6 +205,8 @@ def stored_key(text: str) -> str:
     """
     Return a campaign or contact as the table holds it: a text longer than :data:`LONGEST_KEY` keeps its beginning, and
     a digest of the whole replaces the rest.
+
+    :param text: Name of a campaign or contact.
     """
     if len(text) <= LONGEST_KEY:
         return text
@@ -206,5 +231,9 @@ def _by_id(connection: Connection, line: str, attempt_id: str) -> tuple[Attempt,
 
 
 def read_attempt(row: Row[Any]) -> Attempt:
-    """Read a row with all columns of the table."""
+    """
+    Read a row with all columns of the table.
+
+    :param row: Row of the table.
+    """
     return Attempt(**{name: row._mapping[name] for name in _STORED})

@@ -234,6 +234,7 @@ class Calls:
         :returns: The call after the move.
         :raises UnknownCall: There is no such call, and ``if_unknown`` is not given.
         :raises MoveRefused: The rule does not allow it.
+        :raises StoreUnavailable: The database cannot be reached; nothing is known to be stored.
         """
         for _ in range(_MOST_TRIES):
             moved = self._database.write(

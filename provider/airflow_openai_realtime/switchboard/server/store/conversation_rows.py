@@ -46,6 +46,8 @@ class Conversations:
 
     Everything that writes locks the conversation's row first, so that a holder that was superseded writes either before
     the new one reads, or not at all.
+
+    :param database: The store's database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -55,6 +57,10 @@ class Conversations:
         """
         Become the holder: a generation more, and all that is there. A finished conversation is returned as it is.
 
+        :param line: Name of the line.
+        :param call_id: OpenAI's id of the call.
+        :param holder: Id of the holder.
+        :param now: The time, aware.
         :param process: Where the holder runs, if that shows signs of life: seen now. While it shows none, the
             switchboard listens in its place.
         :raises UnknownCall: The line has never seen the call.
@@ -74,6 +80,11 @@ class Conversations:
         """
         Add to the timeline.
 
+        :param line: Name of the line.
+        :param call_id: OpenAI's id of the call.
+        :param generation: Number of the holder, counted from 1.
+        :param entries: New entries.
+        :param now: The time, aware.
         :returns: The keys that were not there, in their order.
         :raises UnknownCall: The call has no conversation.
         :raises ConversationSuperseded: Another generation has been opened, or it is finished.
@@ -96,8 +107,10 @@ class Conversations:
         """
         Add to the timelines of the conversations that a process holds, and note that it is alive; in one transaction.
 
+        :param line: Name of the line.
         :param process: Which process.
         :param conversations: What is new, each call once; none: only a sign of life.
+        :param now: The time, aware.
         :param leaving: Whether it gives all of them up: it is taken for silent at once.
         :returns: For each conversation the keys that were not there, or why nothing was added: ``UnknownCall``,
             ``ConversationSuperseded``, ``InvalidInput``. One does not hinder the others.
@@ -138,6 +151,13 @@ class Conversations:
         """
         Write the outcome, if none is there yet. Entries beyond the timeline's limits are left out.
 
+        :param line: Name of the line.
+        :param call_id: OpenAI's id of the call.
+        :param generation: Number of the holder, counted from 1.
+        :param outcome: How the call ended.
+        :param result: What the task returns.
+        :param entries: The last entries.
+        :param now: The time, aware.
         :returns: The conversation, with the outcome that was written first.
         :raises UnknownCall: The call has no conversation.
         :raises ConversationSuperseded: Another generation has been opened, and it is not finished.
@@ -164,6 +184,8 @@ class Conversations:
         """
         The conversation of a call, with its timeline.
 
+        :param line: Name of the line.
+        :param call_id: OpenAI's id of the call.
         :raises UnknownCall: The call has none.
         """
         return self._database.read(lambda connection: _read(connection, line, call_id))

@@ -82,7 +82,11 @@ class Stored:
 
 
 class OrderTaking:
-    """Calls of all lines, as far as standing orders answer them."""
+    """
+    Calls of all lines, as far as standing orders answer them.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -100,6 +104,7 @@ class OrderTaking:
 
         :param new: As for :meth:`Calls.add`.
         :param ready: Lines that this worker can answer for at once; calls of others are only stored.
+        :param now: The time, aware.
         :param lease_seconds: How long no other worker may answer what this one has taken.
         :param known: Revisions whose answers need not be read.
         """
@@ -140,6 +145,7 @@ class OrderTaking:
         A call that is not ringing any more, or that no order fits, is left as it is.
 
         :param keys: The calls.
+        :param now: The time, aware.
         :param lease_seconds: How long no other worker may answer what this one has taken.
         :param known: Revisions whose answers need not be read.
         :param tried: By call, revisions of orders that do not take it: they could not have it answered.
@@ -151,7 +157,13 @@ class OrderTaking:
         )
 
     def ringing(self, lines: Collection[str], received_before: datetime, now: datetime) -> list[SwitchboardCall]:
-        """Calls of some lines that ring, are nobody's, and came in before a moment; oldest first."""
+        """
+        Calls of some lines that ring, are nobody's, and came in before a moment; oldest first.
+
+        :param lines: Names of the lines.
+        :param received_before: Aware instant.
+        :param now: The time, aware.
+        """
         query = (
             select(*CALL_FIELDS)
             .where(calls.c.line.in_(lines), calls.c.received_at <= received_before, *_rings(now))
@@ -161,12 +173,22 @@ class OrderTaking:
         return self._database.read(lambda connection: [read_call(row) for row in connection.execute(query)])
 
     def abandoned(self, now: datetime) -> list[CallKey]:
-        """Calls that an order has taken, and whose worker has let its lease run out."""
+        """
+        Calls that an order has taken, and whose worker has let its lease run out.
+
+        :param now: The time, aware.
+        """
         query = select(calls.c.line, calls.c.call_id).where(*_is_abandoned(now)).limit(_MOST_CALLS)
         return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
 
     def resume(self, key: CallKey, now: datetime, lease_seconds: float) -> TakenCall | None:
-        """An abandoned call, for this worker to answer; ``None`` when another one has it, or it is answered."""
+        """
+        An abandoned call, for this worker to answer; ``None`` when another one has it, or it is answered.
+
+        :param key: Line and id of the call.
+        :param now: The time, aware.
+        :param lease_seconds: For how many seconds no other worker takes it.
+        """
         until = now + timedelta(seconds=lease_seconds)
         # The new time of the claim tells the other worker, if it lives after all, that it was not alone.
         lease = calls.update().where(*_is(key), *_is_abandoned(now)).values(order_lease_until=until, claimed_at=now)
@@ -183,14 +205,24 @@ class OrderTaking:
         return self._database.write(work)
 
     def renew(self, keys: Sequence[CallKey], now: datetime, lease_seconds: float) -> None:
-        """Keep the lease on calls that this worker is busy with."""
+        """
+        Keep the lease on calls that this worker is busy with.
+
+        :param keys: Line and id of each call.
+        :param now: The time, aware.
+        :param lease_seconds: For how many seconds no other worker takes them.
+        """
         until = now + timedelta(seconds=lease_seconds)
         theirs = (tuple_(calls.c.line, calls.c.call_id).in_(list(keys)), calls.c.order_lease_until.is_not(None))
         lease = calls.update().where(*theirs, calls.c.state == CallState.CLAIMED).values(order_lease_until=until)
         self._database.write(lambda connection: connection.execute(lease).rowcount)
 
     def release(self, key: CallKey) -> None:
-        """Let nobody try again: if the call is not over, the reaper ends it at its time."""
+        """
+        Let nobody try again: if the call is not over, the reaper ends it at its time.
+
+        :param key: Line and id of the call.
+        """
         lease = calls.update().where(*_is(key), calls.c.state == CallState.CLAIMED).values(order_lease_until=None)
         self._database.write(lambda connection: connection.execute(lease).rowcount)
 
@@ -205,6 +237,7 @@ class OrderTaking:
         :param call: The call as it was taken.
         :param order: The order, if it is there still.
         :param reason: Why it was not answered.
+        :param now: The time, aware.
         :returns: The call; ``None`` when it changed meanwhile, so that it is asked again.
         """
 

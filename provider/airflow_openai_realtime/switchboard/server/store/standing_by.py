@@ -44,6 +44,8 @@ class SilentCall:
     """
     A conversation that this worker listens to.
 
+    :param line: Name of the line.
+    :param call_id: OpenAI's id of the call.
     :param generation: Of its holder.
     :param was_attached: Whether that holder was ever attached to the call.
     :param unheard_since: Since when nobody may have listened, aware.
@@ -78,8 +80,11 @@ class Heard:
     """
     What was heard in a call.
 
+    :param line: Name of the line.
+    :param call_id: OpenAI's id of the call.
     :param entries: In their order.
     :param heard_until: Until when was listened without a gap; ``None``: not yet.
+    :param leave: What becomes of the lease.
     """
 
     line: str
@@ -129,7 +134,12 @@ class Lease:
     up_since: datetime | None = None
 
     def is_silent(self, seen_at: datetime | None, now: datetime) -> bool:
-        """Whether a process is silent that was seen last at a time, or never."""
+        """
+        Whether a process is silent that was seen last at a time, or never.
+
+        :param seen_at: When it was last seen, aware; ``None``: it has left.
+        :param now: The time, aware.
+        """
         if seen_at is None:
             return True  # it has left
         last = now - timedelta(seconds=self.silent_after)
@@ -137,13 +147,22 @@ class Lease:
 
 
 class StandingBy:
-    """Conversations of all lines whose holders are silent."""
+    """
+    Conversations of all lines whose holders are silent.
+
+    :param database: The store's database.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def silent(self, lease: Lease, now: datetime) -> list[CallKey]:
-        """(line, call id) of live conversations whose process is silent, and whom no worker listens to."""
+        """
+        (line, call id) of live conversations whose process is silent, and whom no worker listens to.
+
+        :param lease: The worker, and when a process counts as silent.
+        :param now: The time, aware.
+        """
         same_call = and_(conversations.c.line == calls.c.line, conversations.c.call_id == calls.c.call_id)
         same_process = and_(processes.c.line == conversations.c.line, processes.c.process == conversations.c.process)
         last = now - timedelta(seconds=lease.silent_after)
@@ -164,7 +183,13 @@ class StandingBy:
         return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
 
     def take(self, keys: Collection[CallKey], lease: Lease, now: datetime) -> list[SilentCall]:
-        """Lease conversations, as far as no other worker has and their holders are still not there."""
+        """
+        Lease conversations, as far as no other worker has and their holders are still not there.
+
+        :param keys: Line and id of each call.
+        :param lease: The worker, and how long it has them.
+        :param now: The time, aware.
+        """
 
         def work(connection: Connection) -> list[SilentCall]:
             rows = {key: row for key, row in locked_rows(connection, keys).items() if _is_free(row, now)}
@@ -184,6 +209,9 @@ class StandingBy:
 
         Entries beyond a timeline's limits are left out.
 
+        :param heard: What was heard in each call.
+        :param lease: The worker, and how long it has them.
+        :param now: The time, aware.
         :returns: For each conversation how it is, and the generation of its holder.
         """
 

@@ -90,6 +90,8 @@ def by_line(keys: Iterable[CallKey]) -> Iterator[tuple[str, list[str]]]:
     Lines and ids of their calls, in one order, and so many that a condition can have them.
 
     Conditions are on one column each: SQLite uses no index for pairs.
+
+    :param keys: Line and id of each call.
     """
     for line, of_line in groupby(sorted(set(keys)), key=itemgetter(0)):
         ids = [call_id for _, call_id in of_line]
@@ -97,7 +99,12 @@ def by_line(keys: Iterable[CallKey]) -> Iterator[tuple[str, list[str]]]:
 
 
 def locked_rows(connection: Connection, keys: Iterable[CallKey]) -> dict[CallKey, Any]:
-    """Conversations, locked in one order, so that no two transactions wait for each other."""
+    """
+    Conversations, locked in one order, so that no two transactions wait for each other.
+
+    :param connection: A connection with an open transaction.
+    :param keys: Line and id of each call.
+    """
     found: dict[CallKey, Any] = {}
     for line, ids in by_line(keys):
         some = (conversations.c.line == line) & conversations.c.call_id.in_(ids)
@@ -107,7 +114,12 @@ def locked_rows(connection: Connection, keys: Iterable[CallKey]) -> dict[CallKey
 
 
 def find_new(connection: Connection, additions: Iterable[Addition]) -> None:
-    """See which entries are new; nobody else adds any while the conversations are locked."""
+    """
+    See which entries are new; nobody else adds any while the conversations are locked.
+
+    :param connection: A connection with an open transaction.
+    :param additions: What each conversation gets; ``new`` is set.
+    """
     listed = list(additions)
     wanted = [(each.row.line, each.row.call_id, entry.key) for each in listed for entry in each.entries]
     there = known_keys(connection, wanted)
@@ -127,7 +139,12 @@ def find_new(connection: Connection, additions: Iterable[Addition]) -> None:
 
 
 def known_keys(connection: Connection, wanted: Iterable[EntryKey]) -> set[EntryKey]:
-    """Which of some entries (line, call id, key) are on the timelines."""
+    """
+    Which of some entries (line, call id, key) are on the timelines.
+
+    :param connection: A connection with an open transaction.
+    :param wanted: Line, call id and key of each entry.
+    """
     there: set[EntryKey] = set()
     for line, of_line in groupby(sorted(set(wanted)), key=itemgetter(0)):
         listed = list(of_line)
@@ -144,7 +161,12 @@ def known_keys(connection: Connection, wanted: Iterable[EntryKey]) -> set[EntryK
 
 
 def write(connection: Connection, additions: Iterable[Addition]) -> None:
-    """Write what is new, and the conversations; those that change alike with one statement."""
+    """
+    Write what is new, and the conversations; those that change alike with one statement.
+
+    :param connection: A connection with an open transaction.
+    :param additions: What each conversation gets, with ``new`` set.
+    """
     new: list[dict[str, Any]] = []
     grown: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     alike: dict[tuple[tuple[str, Any], ...], list[CallKey]] = defaultdict(list)
