@@ -1,6 +1,6 @@
 # Everything README and CI call. Needs Python 3.10+, make and git; `make demo` and `make test` set up the rest.
 PYTHON ?= python3
-# A version, or a series such as 3.4 for its newest, pre-releases included.
+# A version, or a series such as 3.4 for its newest release, pre-releases included.
 AIRFLOW ?= 3.3.2
 VENV ?= .venv
 RUN = $(VENV)/bin/python
@@ -48,10 +48,11 @@ lint: setup  ## ruff, mypy, and the checks of docs, docstrings and generated fil
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
 	$(RUN) -m scripts.check_docs
 	$(RUN) -m scripts.check_docstrings
+	$(RUN) -m scripts.check_voice
 	$(RUN) -m scripts.draw_architecture --check
 	$(RUN) -m scripts.write_provider_yaml --check
 
-format: setup  ## let ruff mend what it can
+format: setup  ## let ruff fix what it can
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
 
 bench: setup  ## measure; prints a table and writes build/bench.json (NAMES=... for some only; needs PostgreSQL)

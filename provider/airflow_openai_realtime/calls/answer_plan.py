@@ -1,10 +1,9 @@
 """
-How calls are to be answered: decided and checked before any comes, kept while nobody calls.
+How to answer calls: checked before any call comes, and kept until then.
 
-A trigger gets the plan as its argument, and Airflow keeps a trigger's arguments: encrypted in its database when it has
-a key for that, and up to Airflow 3.2 its REST API shows them to everybody who may read task instances. A session may
-hold credentials of tools and what a DAG author wrote about a person. So the plan travels sealed: only who has the
-connection's API key can read it.
+A trigger gets the plan as an argument, and Airflow stores trigger arguments: encrypted in its database if a Fernet key
+is set. Up to Airflow 3.2 its REST API shows them to all users who may read task instances. A session may hold
+credentials of tools and personal data. The plan is therefore encrypted with the API key of the connection.
 """
 
 from __future__ import annotations
@@ -27,11 +26,10 @@ class AnswerPlan:
     """
     What a call is accepted with.
 
-    :param session: The session configuration, as a dict of the shape of ``RealtimeSession``, checked.
-    :param max_duration_seconds: When a call is ended at the latest, in seconds from accepting it, above 0, at most
-        3,600.
+    :param session: The session configuration, a dict in the form of ``RealtimeSession``, validated.
+    :param max_duration_seconds: Longest call in seconds from the accept, above 0, at most 3,600.
     :param caller_fields: Fields of the call to put into the instructions, by placeholder; ``None``: the instructions
-        are sent as they are.
+        are sent unchanged.
     """
 
     session: Mapping[str, Any] = field(repr=False)
@@ -46,12 +44,12 @@ class AnswerPlan:
         caller_fields: Mapping[str, Any] | None = None,
     ) -> AnswerPlan:
         """
-        Make a plan, and refuse what would fail only when a call comes.
+        Make a plan. Reject what would otherwise fail when a call comes.
 
         :param session: The session configuration.
-        :param max_duration_seconds: As for the class; the caller has checked it.
+        :param max_duration_seconds: As for the class; already checked.
         :param caller_fields: As for the class.
-        :raises InvalidInput: The fields cannot be used, or do not fit the instructions.
+        :raises InvalidInput: The fields are invalid, or do not match the placeholders of the instructions.
         """
         if caller_fields is not None:
             if session.instructions is None:
@@ -76,7 +74,7 @@ class AnswerPlan:
 
     def seal(self, api_key: str) -> str:
         """
-        Write the plan as text that tells nothing to who has not the key.
+        Encrypt the plan; the text is unreadable without the key.
 
         :param api_key: The API key of the connection that will accept the calls.
         """
@@ -90,10 +88,10 @@ class AnswerPlan:
     @classmethod
     def unseal(cls, sealed: str, api_key: str) -> AnswerPlan:
         """
-        Read what :meth:`seal` wrote.
+        Decrypt the text that :meth:`seal` returned.
 
         :param sealed: The text.
-        :param api_key: The same API key.
-        :raises ConfigurationError: It was sealed with another key, or changed.
+        :param api_key: The API key that it was sealed with.
+        :raises ConfigurationError: It was sealed with another key, or the text was changed.
         """
-        return cls(**unseal(sealed, api_key, what="what calls are answered with"))
+        return cls(**unseal(sealed, api_key, what="the configuration for answering calls"))

@@ -1,5 +1,5 @@
 """
-What the switchboard knows about a call and about an attempt to dial, as values that travel as JSON.
+A call and an attempt to dial, as the switchboard stores them. JSON values.
 
 ``repr`` leaves out phone numbers and SIP headers, so that a record in a log line shows no personal data.
 """
@@ -20,11 +20,11 @@ from airflow_openai_realtime.states import OPEN_CALL_STATES, AttemptOutcome, Att
 
 ATTEMPT_MOVES: Mapping[str, tuple[AttemptState, ...]] = {
     AttemptState.RESERVED: (AttemptState.DIALING, AttemptState.ENDED),
-    # Back to reserved only when the carrier was certainly never reached.
+    # Back to reserved only if the carrier was certainly not reached.
     AttemptState.DIALING: (AttemptState.PLACED, AttemptState.ENDED, AttemptState.UNKNOWN, AttemptState.RESERVED),
     AttemptState.PLACED: (AttemptState.PLACED, AttemptState.ENDED, AttemptState.UNKNOWN),
     AttemptState.UNKNOWN: (AttemptState.UNKNOWN, AttemptState.PLACED, AttemptState.ENDED),
-    # To dialing only with another number than the one that the carrier refused.
+    # To dialing only with a number other than the one that the carrier refused.
     AttemptState.ENDED: (AttemptState.ENDED, AttemptState.DIALING),
 }
 """Which states an attempt may move to. None leads from *unknown* back to dialing: nothing dials twice by itself."""
@@ -37,34 +37,36 @@ _Record = TypeVar("_Record")
 @dataclass(frozen=True)
 class SwitchboardCall:
     """
-    One phone call as the switchboard sees it.
+    One phone call as the switchboard stores it. Times are aware, in UTC.
 
     :param call_id: OpenAI's id, for example ``rtc_u1_abc``.
-    :param line: The line (OpenAI project) it came in on.
+    :param line: The line (OpenAI project) that it came in on.
     :param state: ``ringing, claimed, accepted, rejected, ended`` or ``missed``.
     :param received_at: When the switchboard stored it.
-    :param expires_at: Until when it is worth accepting; a ringing call past it is missed.
-    :param from_number: The caller, E.164; None when the caller hides it or is no phone.
-    :param to_number: The number that was dialled, E.164; None when unknown.
-    :param headers: SIP headers of the INVITE by lower-case name, repeated ones joined by ``", "``. Written by the
-        caller's side: hostile text.
-    :param claimed_by: Who has it: the claimant's own, stable name.
-    :param claimed_at: When it got it, or when it last said again that it is about to accept it.
-    :param hangup_at: When the reaper ends it, whatever else happens; set before it is accepted, never moved later.
-    :param end_reason: Why it ended, for example ``max_duration``, ``gone`` or what the caller of *ended* gave.
+    :param expires_at: When it is no longer worth accepting; a call that still rings then is missed.
+    :param from_number: The caller's number, E.164; None when it is withheld or the caller is not a phone.
+    :param to_number: The dialed number, E.164; None when unknown.
+    :param headers: SIP headers of the INVITE by lower-case name, repeated ones joined by ``", "``. The caller's side
+        writes them: hostile text.
+    :param claimed_by: Stable name of its owner; None: it has none.
+    :param claimed_at: When the owner claimed it, or last announced that it is about to accept it.
+    :param accepted_at: When it was accepted; None: it was not.
+    :param hangup_at: When the reaper ends it in any case; set before it is accepted, never moved later.
+    :param ended_at: When it was over; None: it goes on.
+    :param end_reason: Why it ended, for example ``max_duration``, ``gone`` or the reason of the part that ended it.
     :param status_code: SIP status it was rejected with.
-    :param target_uri: Where a transfer was requested to.
-    :param media_security: ``rtp``, ``srtp`` or another word of OpenAI's; None when it did not say.
-    :param end_wanted: Why the call is to end, noted before it is ended; None when its end was not asked for.
-    :param end_wanted_by: Who asked: a task, a user or a part of this package.
-    :param end_wanted_at: When that was asked.
-    :param end_due_at: When it is due. Later than ``end_wanted_at``: only if no holder takes the call up before.
-    :param ended_by: Who ended it, in the words of :mod:`~airflow_openai_realtime.calls.witnesses`; None when
-        that is not known.
+    :param target_uri: Target of a requested transfer.
+    :param media_security: ``rtp``, ``srtp`` or another word of OpenAI's; None when OpenAI did not report it.
+    :param end_wanted: Why an end was requested, stored before the call is ended; None: no end was requested.
+    :param end_wanted_by: Who requested it: a task, a user or a part of this package.
+    :param end_wanted_at: When it was requested.
+    :param end_due_at: When it is due. If later than ``end_wanted_at``, an owner that goes on with the call cancels it.
+    :param ended_by: Who ended it, an :class:`~airflow_openai_realtime.states.EndedBy` or the name of a task or user;
+        None: not known.
     :param end_witness: How the end is known: ``api``, ``transfer``, ``carrier``, ``socket`` or ``found_gone``.
     :param transfer_state: ``wanted`` when a transfer to ``target_uri`` is about to be requested, or may have been;
-        ``transfer_requested`` when it was; None when none was wanted.
-    :param talk_seconds: How long the carrier counted, in seconds; None: not known.
+        ``transfer_requested`` when it was requested; None: none was requested.
+    :param talk_seconds: Length of the call as the carrier counted it, in seconds; None: not known.
     """
 
     call_id: str
@@ -100,15 +102,19 @@ class SwitchboardCall:
 
     @property
     def end_is_delayed(self) -> bool:
-        """Whether it is to end only if no holder takes it up before."""
+        """Whether the requested end is cancelled if an owner goes on with the call in time."""
         return self.end_due_at is not None and self.end_wanted_at is not None and self.end_due_at > self.end_wanted_at
 
     def header(self, name: str) -> str | None:
-        """Value of a SIP header, whatever the case of its name; None when the call has none."""
+        """
+        Return the value of a SIP header; None when the call does not have it.
+
+        :param name: Name of the header, any case.
+        """
         return self.headers.get(name.lower())
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON primitives, instants as ISO 8601 in UTC. The shape of a call in XCom."""
+        """Return the call as JSON primitives, instants as ISO 8601 in UTC. This is the form of a call in XCom."""
         return _to_dict(self)
 
     @classmethod
@@ -116,6 +122,7 @@ class SwitchboardCall:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
+        :param value: JSON object.
         :raises InvalidInput: A required key is missing, or an instant cannot be read.
         """
         return _from_dict(cls, value, what="call", instants=_CALL_INSTANTS)
@@ -124,21 +131,23 @@ class SwitchboardCall:
 @dataclass(frozen=True)
 class Attempt:
     """
-    One row of the ledger: the n-th attempt to ring a contact of a campaign.
+    One row of the ledger: the n-th attempt to dial a contact of a campaign. Times are aware, in UTC.
 
-    :param attempt_id: The row's own id.
+    :param attempt_id: Id of the row.
     :param campaign: Name of the campaign, as the DAG author gave it.
     :param contact: Key of the contact within the campaign.
     :param attempt: 1 for the first attempt.
     :param state: ``reserved, dialing, placed, ended`` or ``unknown`` (the phone may have rung).
-    :param correlation_id: Unguessable; travels as a SIP header so that the incoming call can be recognised.
-    :param to_number: The number to ring, E.164.
-    :param carrier_call_id: The carrier's id of the call it placed.
-    :param outcome: What became of it, in the campaign's words.
-    :param call_id: OpenAI's id of the call, when it came in.
-    :param detail: Free text about the last move, without personal data.
+    :param correlation_id: Random and unguessable; a SIP header carries it, which identifies the incoming call.
+    :param created_at: When the row was made.
+    :param updated_at: When the row last changed.
+    :param to_number: The number to dial, E.164.
+    :param carrier_call_id: The carrier's id of the call that it placed.
+    :param outcome: Result of the attempt, in the campaign's words.
+    :param call_id: OpenAI's id of the call, once it has come in.
+    :param detail: Free text about the last transition, without personal data.
     :param claimant: Stable name of the task that dials, ``dag/run/task/map_index``; None: not known.
-    :param created: Whether this answer is of the request that made the row. Not stored.
+    :param created: Whether the request that this answers made the row. Not stored.
     """
 
     attempt_id: str
@@ -159,7 +168,7 @@ class Attempt:
 
     @property
     def is_number_refused(self) -> bool:
-        """Whether the attempt is over because the carrier refused its number; nothing was dialed."""
+        """Whether the attempt is over because the carrier refused its number before dialing."""
         placed = self.carrier_call_id is not None or self.call_id is not None
         return self.state == AttemptState.ENDED and self.outcome == AttemptOutcome.FAILED and not placed
 
@@ -172,6 +181,7 @@ class Attempt:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
+        :param value: JSON object.
         :raises InvalidInput: A required key is missing, or an instant cannot be read.
         """
         return _from_dict(cls, value, what="attempt", instants=_ATTEMPT_INSTANTS)
@@ -180,11 +190,11 @@ class Attempt:
 @dataclass(frozen=True)
 class Preflight:
     """
-    What the switchboard knows before a phone is dialed.
+    What the switchboard reports before a phone is dialed.
 
-    :param first_started_at: When the DAG run first started; ``None`` when no run was named.
-    :param passed: Names of the checks asked for that passed within the last minutes.
-    :param problems: What would keep an answered call from being taken, a sentence each.
+    :param first_started_at: When the DAG run first started, aware; ``None`` when no run was named.
+    :param passed: Names of the requested checks that passed within the last minutes.
+    :param problems: Reasons why an answered call would not be taken, a sentence each.
     """
 
     first_started_at: datetime | None = None
@@ -198,7 +208,7 @@ class Announcement:
     A call that is about to be accepted.
 
     :param call: The call, with its ``hangup_at``.
-    :param asked_before: Whether an accept was announced before: OpenAI may have been asked already.
+    :param asked_before: Whether an accept was announced before: OpenAI may have received an accept request already.
     """
 
     call: SwitchboardCall
@@ -208,10 +218,10 @@ class Announcement:
 @dataclass(frozen=True)
 class CallPage:
     """
-    Some calls, and the place in the feed up to which they are known.
+    Some calls, and the position in the feed up to which they are known.
 
     :param calls: Oldest first.
-    :param cursor: Opaque; give it as ``after`` to learn what came later.
+    :param cursor: Opaque text; pass it as ``after`` to get later changes.
     """
 
     calls: tuple[SwitchboardCall, ...]
@@ -238,4 +248,4 @@ def _from_dict(cls: type[_Record], value: Mapping[str, Any], *, what: str, insta
     try:
         return cls(**given)
     except TypeError as error:
-        raise InvalidInput(f"this is no {what} of the switchboard: {error}", field=what) from error
+        raise InvalidInput(f"not a record of the switchboard ({what}): {error}", field=what) from error

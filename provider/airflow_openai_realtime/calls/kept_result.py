@@ -1,4 +1,4 @@
-"""The result of a call whose holder wrote none: what the switchboard's row and the saved timeline tell. Pure."""
+"""The result of a call whose owner wrote none, from the switchboard's row and the saved timeline. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.states import CallState, EndReason, Outcome, Witness
 
-"""Why the outcome of a call is not known: its holder could not write it."""
-
 Prices = Mapping[str, Mapping[str, Any]]
 
 
@@ -24,12 +22,12 @@ def result_without_end(
     call: SwitchboardCall, conversation: Conversation | None, now: datetime, prices: Prices | None = None
 ) -> CallResult:
     """
-    Return the result of a call whose holder wrote none.
+    Return the result of a call whose owner wrote none.
 
-    :param call: The call as the switchboard has it.
-    :param conversation: What was saved of it.
-    :param now: The time, aware, for a call whose end was not noted.
-    :param prices: Own prices, checked.
+    :param call: The call as stored by the switchboard.
+    :param conversation: The saved conversation; ``None``: there is none.
+    :param now: Current time, aware; the end of a call whose end was not recorded.
+    :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.prices.check_prices`.
     """
     summary = _summary(conversation)
     result = result_of(
@@ -45,11 +43,11 @@ def result_without_end(
 
 def standing_account(call: SwitchboardCall, conversation: Conversation | None) -> Account | None:
     """
-    Return the account of a call's end that stands once its timeline is read: a holder notes there, before it acts, that
-    it ends the call or transfers it.
+    Return the account of a call's end, also from its timeline: an owner notes there, before it acts, that it ends or
+    transfers the call.
 
     :param call: The call, over.
-    :param conversation: What was saved of it.
+    :param conversation: The saved conversation; ``None``: there is none.
     """
     kept = witnesses.kept_account(call)
     summary = _summary(conversation)

@@ -1,8 +1,8 @@
 """
-From the fields of an ``openai_realtime`` connection (or of a line in the standalone switchboard's file) to settings.
+Read the fields of an ``openai_realtime`` connection, or of a line in the standalone switchboard's file.
 
-Pure, so that the hook, the mounted and the standalone switchboard all read the same fields in the same way. Empty
-text counts as not given, since Airflow's form sends it for fields left alone.
+Pure, so that the hook and both kinds of switchboard, mounted and standalone, read the fields in the same way. Empty
+text counts as not set, since Airflow's form sends it for untouched fields.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _LINE_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
 @dataclass(frozen=True)
 class SwitchboardAddress:
     """
-    Where a line's switchboard is: the first three arguments of a switchboard client.
+    Where to reach the switchboard of a line: the first three arguments of a switchboard client.
 
-    :param url: URL of the switchboard, without a trailing slash.
-    :param token: Bearer token of its private routes.
+    :param url: Base URL without a trailing slash.
+    :param token: Bearer token of the private API.
     :param line: Name of the line.
     """
 
@@ -38,21 +38,21 @@ class SwitchboardAddress:
 
 def is_line_name(name: str) -> bool:
     """
-    Whether this can be the name of a line: letters, digits, ``_ . -``, at most 200.
+    Tell whether a text is a valid line name.
 
-    :param name: The text to judge.
+    :param name: Valid: 1 to 200 letters, digits, ``_ . -``; not ``.`` or ``..``.
     """
     return bool(_LINE_NAME.fullmatch(name)) and name not in (".", "..")
 
 
 def api_settings_from_fields(*, password: str | None, host: str | None, extra: Mapping[str, Any]) -> ApiSettings:
     """
-    How to reach OpenAI.
+    Read how to reach OpenAI.
 
     :param password: The API key.
     :param host: Base URL; empty for OpenAI itself.
-    :param extra: ``region, organization, project, auth_style, timeout_seconds``; other keys are not looked at.
-    :raises ConfigurationError: A field is missing or cannot be used; the message names it.
+    :param extra: ``region, organization, project, auth_style, timeout_seconds``; other keys are ignored.
+    :raises ConfigurationError: A field is missing or invalid; the message names it.
     """
     timeout = _text(extra, "timeout_seconds")
     try:
@@ -71,16 +71,16 @@ def api_settings_from_fields(*, password: str | None, host: str | None, extra: M
 
 def webhook_secrets_from_fields(extra: Mapping[str, Any]) -> tuple[str, ...]:
     """
-    The webhook secrets: none, one, or two separated by blanks or commas while one is being replaced.
+    Read the webhook secrets.
 
-    :param extra: Extra fields of the connection.
+    :param extra: ``webhook_secret``: empty, one secret, or several separated by blanks or commas while one is replaced.
     """
     return tuple(secret for secret in re.split(r"[\s,]+", _text(extra, "webhook_secret") or "") if secret)
 
 
 def secrets_from_fields(password: str | None, extra: Mapping[str, Any]) -> tuple[str, ...]:
     """
-    Every text that must never show in a log: the key, each webhook secret, and the token, also when it is derived.
+    Return every text that must never appear in a log: the key, each webhook secret, and the token, set or derived.
 
     :param password: The API key.
     :param extra: ``webhook_secret`` and ``switchboard_token``.
@@ -92,11 +92,11 @@ def secrets_from_fields(password: str | None, extra: Mapping[str, Any]) -> tuple
 
 def switchboard_address_from_fields(name: str, extra: Mapping[str, Any]) -> SwitchboardAddress:
     """
-    Where and with what token the switchboard of a connection is asked.
+    Read URL and token of the switchboard of a connection.
 
-    :param name: The connection id; it is the line's name unless ``line`` says another.
+    :param name: The connection id; it is the line's name unless ``line`` sets another.
     :param extra: ``switchboard_url, switchboard_token, line, webhook_secret``.
-    :raises ConfigurationError: URL or token are missing or cannot be used; the message names the field.
+    :raises ConfigurationError: URL or token is missing or invalid; the message names the field.
     """
     secrets = webhook_secrets_from_fields(extra)
     token = _text(extra, "switchboard_token") or (derived_token(secrets[0]) if secrets else "")
@@ -109,12 +109,12 @@ def switchboard_address_from_fields(name: str, extra: Mapping[str, Any]) -> Swit
 
 def check_address(url: str | None, token: str | None) -> str:
     """
-    Check where and with what the switchboard is asked.
+    Check URL and token of a switchboard.
 
-    :param url: ``switchboard_url`` of the connection.
-    :param token: Token, given or derived.
+    :param url: Base URL, http or https.
+    :param token: Bearer token of the private API.
     :returns: The URL without a trailing slash.
-    :raises ConfigurationError: One is missing or unusable; the message names the connection's field.
+    :raises ConfigurationError: One is missing or invalid; the message names the connection's field.
     """
     if not url or not url.strip():
         raise ConfigurationError(
@@ -123,8 +123,8 @@ def check_address(url: str | None, token: str | None) -> str:
         )
     if not token:
         raise ConfigurationError(
-            "switchboard_token is missing: set it in the openai_realtime connection, or set webhook_secret, from which "
-            "it is derived"
+            "switchboard_token is missing: set it in the openai_realtime connection, or set webhook_secret; the token "
+            "is then derived from it"
         )
     check_header_value(token, "switchboard_token")
     return check_base_url(url.strip(), "switchboard_url")
@@ -132,14 +132,14 @@ def check_address(url: str | None, token: str | None) -> str:
 
 def line_from_fields(name: str, password: str | None, host: str | None, extra: Mapping[str, Any]) -> Line:
     """
-    A line of the switchboard.
+    Read a line of the switchboard.
 
     :param name: The connection id, or the line's name in the standalone switchboard's file.
     :param password: The API key.
     :param host: Base URL; empty for OpenAI itself.
-    :param extra: As for :func:`api_settings_from_fields`, and ``webhook_secret`` (one or two) and
+    :param extra: As for :func:`api_settings_from_fields`, plus ``webhook_secret`` (one or two) and
         ``switchboard_token`` (derived from the webhook secret when empty).
-    :raises ConfigurationError: A field is missing or cannot be used; the message names the line and the field.
+    :raises ConfigurationError: A field is missing or invalid; the message names the line and the field.
     """
     if not is_line_name(name):
         raise ConfigurationError(f"the line name {name!r} must be letters, digits, '_', '.' or '-', at most 200")
@@ -147,7 +147,7 @@ def line_from_fields(name: str, password: str | None, host: str | None, extra: M
     if not secrets:
         raise ConfigurationError(
             f"line {name}: webhook_secret is missing; copy the signing secret (whsec_…) that OpenAI "
-            "shows when a webhook endpoint is made"
+            "shows when you create a webhook endpoint"
         )
     given = _text(extra, "switchboard_token")
     try:

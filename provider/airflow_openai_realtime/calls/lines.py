@@ -1,7 +1,8 @@
 """
-A line: one OpenAI project with its API key, the secrets of its webhooks, and the token of the private API.
+A line: one OpenAI project with its API key, its webhook secrets, and the token of the private API.
 
-Standalone, lines come from the environment or a file; mounted in Airflow's API server, a line is a connection.
+A standalone switchboard reads lines from the environment or a file. Mounted in Airflow's API server, a line is a
+connection.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Line:
     :param name: Its name in URLs, in the store and in logs; mounted: the connection id.
     :param api: How to reach OpenAI with the key of this project.
     :param webhook_secrets: At least one; two while a secret is being replaced.
-    :param token: What clients of the private API must present.
-    :param other_tokens: Also taken; the tokens derived from the other secrets while one is being replaced.
+    :param token: Bearer token of the private API.
+    :param other_tokens: Further valid tokens: those derived from the other secrets while one is being replaced.
     """
 
     name: str
@@ -37,44 +38,44 @@ class Line:
 
     def takes_token(self, presented: str) -> bool:
         """
-        Whether a client that presents this token may use the line; constant time for each token.
+        Tell whether a token opens this line; constant time for each token.
 
-        :param presented: Token that a client brings.
+        :param presented: Token from a request, untrusted.
         """
         return any(tokens_equal(presented, token) for token in (self.token, *self.other_tokens))
 
 
 class Lines(Protocol):
-    """Where lines are looked up. Called in a thread, since a look-up may ask a secrets backend."""
+    """Looks up lines. Called in a thread, since a look-up may ask a secrets backend."""
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether a look-up costs nothing; then it is called without a thread, and nothing is remembered."""
+        """Whether look-ups are instant; they then run without a thread, and their results are not cached."""
         ...  # pragma: no cover
 
     def listed_names(self) -> Collection[str]:
-        """Names that may be lines, as far as they can be listed without asking for each."""
+        """Return names of possible lines, as far as they can be listed without a look-up for each."""
         ...  # pragma: no cover
 
     def find(self, name: str | None) -> Line | None:
         """
-        The line of this name, or the default one for None.
+        Return a line by name.
 
-        :param name: Name of a line; ``None`` for the default one.
+        :param name: Name of the line; None for the default line.
         :returns: None when there is no such line.
-        :raises ConfigurationError: It is there but cannot be used; the message names the field.
+        :raises ConfigurationError: The line exists but a field is invalid; the message names the field.
         """
         ...  # pragma: no cover
 
 
 class StaticLines:
     """
-    Lines known from the start, for the standalone switchboard.
+    Lines of a standalone switchboard, fixed at start.
 
-    A lone line answers to any name a client asks for, so that it need not be called like the Airflow connection.
+    A single line is found under any name, so that it need not be named like the Airflow connection.
 
-    :param lines: At least one, names all different; the first is the default.
-    :raises ConfigurationError: None given, or a name twice.
+    :param lines: At least one, with different names; the first is the default.
+    :raises ConfigurationError: No line is given, or two have the same name.
     """
 
     is_in_memory = True
@@ -92,18 +93,19 @@ class StaticLines:
         self._default = next(iter(self._lines.values()))
 
     def all(self) -> tuple[Line, ...]:
-        """The lines in their order."""
+        """Return the lines in their order."""
         return tuple(self._lines.values())
 
     def listed_names(self) -> Collection[str]:
-        """The names of all lines."""
+        """Return the names of all lines."""
         return self._lines
 
     def find(self, name: str | None) -> Line | None:
         """
-        The line of this name; the only line for any name; the first line for None.
+        Return a line by name.
 
-        :param name: Name of a line, or ``None``.
+        :param name: Name of the line; None for the first line. A single line is found under any name.
+        :returns: None when there is no such line.
         """
         if name is None or len(self._lines) == 1:
             return self._default

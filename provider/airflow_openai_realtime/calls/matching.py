@@ -1,8 +1,8 @@
 """
-Which incoming calls somebody waits for.
+Conditions on incoming calls.
 
-Patterns are plain text with ``*`` (any text) and ``?`` (one character); there are no regular expressions, since the
-text they are held against is written by callers, who may be hostile.
+Patterns are plain text with ``*`` (any text) and ``?`` (one character). There are no regular expressions, since the
+matched text comes from callers, who may be hostile.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ LONGEST_PATTERN = 500
 @dataclass(frozen=True)
 class CallMatch:
     """
-    A condition on a call; all given parts must hold, none given means every call.
+    A condition on a call. All parts that are set must match; without any, every call matches.
 
-    One thing is never matched by accident: a call that carries a correlation header was placed for somebody, and only
-    a condition that names this header can match it. So a general inbound line takes no call of a campaign.
+    A call with a correlation header was placed for a certain task: only a condition that names this header matches
+    it. A general inbound line therefore never takes a campaign's call.
 
-    :param to: Pattern for the number that was dialled, E.164, for example ``+14155550123`` or ``+1415*``. It fits a
-        number that the trunk sent without its ``+``, too.
+    :param to: Pattern for the dialed number, E.164, for example ``+14155550123`` or ``+1415*``. It also matches a
+        number that the trunk sent without its ``+``.
     :param from_number: Pattern for the caller's number, E.164.
-    :param headers: Patterns for SIP headers by name (any case). A header that came several times matches when one of
-        its values does, or all of them joined by ``", "``.
-    :raises InvalidInput: A pattern is empty, too long or no text.
+    :param headers: Patterns for SIP headers by name (any case). A repeated header matches when one of its values
+        does, or all of them joined by ``", "``.
+    :raises InvalidInput: A pattern is empty, longer than 500 characters or not text.
     """
 
     to: str | None = None
@@ -52,9 +52,9 @@ class CallMatch:
 
     def matches(self, call: SwitchboardCall) -> bool:
         """
-        Whether the call meets every condition. A number or header that the call lacks meets none.
+        Tell whether a call meets every condition. A missing number or header meets none.
 
-        :param call: A call that rings.
+        :param call: The call.
         """
         return (
             (call.header(CORRELATION_HEADER) is None or self._names_correlation())
@@ -65,9 +65,9 @@ class CallMatch:
 
     def meets(self, call: SwitchboardCall) -> bool:
         """
-        Whether an own call is the one that is asked for: as :meth:`matches`.
+        Tell whether an own call is the wanted one; same as :meth:`matches`.
 
-        :param call: A call that the claimant has already.
+        :param call: The call.
         """
         return self.matches(call)
 
@@ -75,7 +75,7 @@ class CallMatch:
         return any(name.strip().lower() == CORRELATION_HEADER.lower() for name in self.headers)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON primitives, only what was given; fit for trigger keyword arguments."""
+        """Return the parts that are set as JSON primitives, fit for trigger arguments."""
         given = {"to": self.to, "from_number": self.from_number, "headers": dict(self.headers) or None}
         return {key: value for key, value in given.items() if value is not None}
 
@@ -84,8 +84,8 @@ class CallMatch:
         """
         Read what :meth:`to_dict` wrote.
 
-        :param value: A dict with ``to``, ``from_number`` and ``headers``, each of which may be missing.
-        :raises InvalidInput: A key is unknown or a pattern unusable.
+        :param value: JSON object.
+        :raises InvalidInput: A key is unknown or a pattern is invalid.
         """
         unknown = set(value) - {"to", "from_number", "headers"}
         if unknown:
@@ -97,17 +97,17 @@ class CallMatch:
 
 def fits(pattern: str, text: str) -> bool:
     """
-    Whether the whole text fits a pattern of ``*`` and ``?``; case counts.
+    Tell whether the whole text matches a pattern of ``*`` and ``?``; case matters.
 
-    Takes at most ``len(pattern) * len(text)`` steps, whatever the text is.
+    Takes at most ``len(pattern) * len(text)`` steps for any text.
 
-    :param pattern: Text with ``*`` for any characters and ``?`` for one.
-    :param text: The text to judge.
+    :param pattern: The pattern.
+    :param text: The text, may be hostile.
     """
     at_pattern = at_text = 0
     star, resume = -1, 0
     while at_text < len(text):
-        # The star comes first: a star in the text must not be taken for an equal character.
+        # Check for a star first: a star in the text must not count as an equal character.
         if at_pattern < len(pattern) and pattern[at_pattern] == "*":
             star, resume = at_pattern, at_text
             at_pattern += 1
@@ -115,7 +115,7 @@ def fits(pattern: str, text: str) -> bool:
             at_pattern += 1
             at_text += 1
         elif star >= 0:
-            # The last star takes one more character, and matching goes on behind it.
+            # Let the last star match one more character, and continue behind it.
             resume += 1
             at_pattern, at_text = star + 1, resume
         else:

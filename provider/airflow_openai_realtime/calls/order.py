@@ -1,11 +1,11 @@
 """
-Standing orders: what a line does with a call by itself, within milliseconds, before Airflow has heard of it. Pure.
+Standing orders: how the switchboard answers a call by itself, within milliseconds, without waiting for Airflow. Pure.
 
-An order says which calls it is for, and whether they are accepted (with a session) or declined. Of the orders that fit
-a call the one with the highest priority answers it; of several such, the oldest. A fallback order answers only what
-nobody has claimed for some seconds.
+An order names the calls that it answers, and accepts them (with a session) or declines them. Of the orders that match
+a call, the one with the highest priority answers it; of several such, the oldest. A fallback order answers only calls
+that have had no owner for some seconds.
 
-A call that an order has taken is claimed by ``order:NAME``, so that everybody can see who has it.
+The owner of a call that an order answers is ``order:NAME``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REJECT = "reject"
 Action = Literal["accept", "reject"]
 
 MOST_ORDERS = 200
-"""How many orders a line can have: all of them are looked at for every call."""
+"""Most orders of a line: each incoming call is matched against all of them."""
 
 LONGEST_GREETING = 4000
 HIGHEST_PRIORITY = 1_000_000
@@ -47,8 +47,8 @@ def check_order_name(name: object) -> str:
     """
     Check the name of an order.
 
-    :param name: What a caller gave.
-    :raises InvalidInput: It is not made of letters, digits and ``_ . -``, or longer than 100.
+    :param name: Valid: 1 to 100 letters, digits, ``_ . -``; not ``.`` or ``..``.
+    :raises InvalidInput: It is not valid.
     """
     if not isinstance(name, str) or not re.fullmatch(ORDER_NAME, name) or name in (".", ".."):
         raise InvalidInput("name must be letters, digits, '_', '.' or '-', at most 100: support_hours", field="name")
@@ -57,7 +57,7 @@ def check_order_name(name: object) -> str:
 
 def claimant_of_order(name: str) -> str:
     """
-    Who claims the calls that an order answers: ``order:NAME``.
+    Return the owner name of calls that an order answers: ``order:NAME``.
 
     :param name: Name of the order.
     """
@@ -66,9 +66,10 @@ def claimant_of_order(name: str) -> str:
 
 def order_of_claimant(claimant: str | None) -> str | None:
     """
-    The name of the order that has a call; ``None`` when it is nobody's, or a task's.
+    Return the name of the order that owns a call.
 
-    :param claimant: Name of a claimant, or ``None``.
+    :param claimant: Name of the call's owner; ``None``: it has none.
+    :return: ``None`` when the call has no owner, or a task owns it.
     """
     return claimant[len(CLAIMANT_PREFIX) :] if claimant is not None and claimant.startswith(CLAIMANT_PREFIX) else None
 
@@ -76,12 +77,12 @@ def order_of_claimant(claimant: str | None) -> str | None:
 @dataclass(frozen=True)
 class OrderAnswer:
     """
-    What a call is accepted with. It may hold credentials of tools: it is kept in the store, and shown nowhere.
+    What an order accepts calls with. It may hold credentials of tools, so it is stored but never shown.
 
-    :param session: The session configuration, of the shape of ``RealtimeSession``; empty when calls are declined.
-    :param greeting: What the model is told to say first; ``None``: it waits until the caller speaks.
-    :param caller_fields: Fields of the call to put into the instructions, by placeholder; ``None``: they are sent as
-        they are.
+    :param session: The session configuration in the form of ``RealtimeSession``; empty for orders that decline.
+    :param greeting: Instruction for what the model says first; ``None``: the model waits for the caller to speak.
+    :param caller_fields: Fields of the call to put into the instructions, by placeholder; ``None``: the instructions
+        are sent unchanged.
     """
 
     session: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -90,9 +91,9 @@ class OrderAnswer:
 
     def parsed(self) -> RealtimeSession:
         """
-        The session, checked.
+        Return the session, validated.
 
-        :raises InvalidSession: It is not one that this release knows.
+        :raises InvalidSession: The session is not valid in this release.
         """
         from airflow_openai_realtime.api.session.realtime_session import parse_session  # builds pydantic models: slow
 
@@ -100,9 +101,9 @@ class OrderAnswer:
 
     def session_for(self, parsed: RealtimeSession, call: SwitchboardCall) -> RealtimeSession | Mapping[str, Any]:
         """
-        The session for one call.
+        Return the session for one call.
 
-        :param parsed: What :meth:`parsed` returned.
+        :param parsed: Session that :meth:`parsed` returned.
         :param call: The incoming call; its fields are treated as hostile.
         """
         if self.caller_fields is None:
@@ -113,20 +114,21 @@ class OrderAnswer:
 @dataclass(frozen=True)
 class OrderDraft:
     """
-    An order as somebody wants it.
+    An order as a client requests it.
 
-    :param name: Its name on the line; an order of this name is replaced.
-    :param match: Which calls it is for.
+    :param name: Its name on the line; it replaces an order of the same name.
+    :param match: The calls that it answers.
     :param action: ``accept`` or ``reject``.
     :param answer: What calls are accepted with.
-    :param max_duration_seconds: When an accepted call is ended at the latest; above 0, at most 3,600.
-    :param status_code: SIP status that a declined call gets, 300 to 699.
-    :param priority: Higher ones are asked first.
-    :param uses: How many calls it answers; ``None``: any number.
-    :param expires_at: Until when it answers calls; ``None``: until it is removed.
-    :param unclaimed_after_seconds: Answers only calls that nobody has claimed for so long; ``None``: all, at once.
-    :param edition: Whoever puts an order again with the same edition goes on counting its uses; with another one it
-        has all its uses again.
+    :param max_duration_seconds: Longest accepted call in seconds, above 0, at most 3,600.
+    :param status_code: SIP status for declined calls, 300 to 699.
+    :param priority: Orders with a higher priority go first; -1,000,000 to 1,000,000.
+    :param uses: How many calls it answers, 1 to 1,000,000,000; ``None``: any number.
+    :param expires_at: When it stops answering calls, aware; ``None``: when it is removed.
+    :param unclaimed_after_seconds: Answers only calls that have had no owner for this many seconds, above 0, at most
+        600; ``None``: all calls, at once.
+    :param edition: An order replaced by one of the same edition keeps its count of uses; with another edition the
+        count starts again.
     """
 
     name: str
@@ -143,10 +145,10 @@ class OrderDraft:
 
     def check(self) -> OrderDraft:
         """
-        Refuse what could not be carried out when a call comes.
+        Reject an order that would fail when a call comes.
 
-        :returns: The same, with the session in the form in which it is kept.
-        :raises InvalidInput: A field cannot be used. ``InvalidSession`` names all that is wrong with the session.
+        :returns: The order, with the session in the form in which it is stored.
+        :raises InvalidInput: A field is invalid. ``InvalidSession`` lists all problems of the session.
         """
         check_order_name(self.name)
         if self.action == REJECT:
@@ -175,22 +177,22 @@ class OrderDraft:
 @dataclass(frozen=True)
 class StandingOrder:
     """
-    An order as it stands. What calls are accepted with is left out: it may hold credentials.
+    An order as stored. Its answer is left out, since it may hold credentials.
 
-    :param name: Name of the order, unique on its line.
-    :param action: Whether calls are accepted or declined.
-    :param revision: Another text with every change of what the order says.
-    :param created_at: When an order of this name was first made on the line; the older one of two goes first.
-    :param updated_at: When the order was last changed, aware.
-    :param match: Which calls it is for.
-    :param max_duration_seconds: Limit of an accepted call, in seconds.
-    :param status_code: SIP status of a declined call, 300 to 699.
-    :param priority: Of several orders that fit a call, the one with the highest answers.
+    :param name: Its name on the line.
+    :param action: ``accept`` or ``reject``.
+    :param revision: Text that differs after every change of the order.
+    :param created_at: When an order of this name was first put on the line, aware; the older of two orders goes first.
+    :param updated_at: When it was last put, aware.
+    :param match: The calls that it answers.
+    :param max_duration_seconds: Longest accepted call in seconds, above 0, at most 3,600.
+    :param status_code: SIP status for declined calls, 300 to 699.
+    :param priority: Orders with a higher priority go first.
     :param uses: How many calls it was to answer; ``None``: any number.
-    :param uses_left: How many of them are left.
-    :param expires_at: From when on it answers no calls, aware; ``None``: it does not expire.
-    :param unclaimed_after_seconds: How long a call must ring unclaimed before it answers, in seconds; ``None``: at
-        once.
+    :param uses_left: How many of them are left; ``None``: any number.
+    :param expires_at: When it stops answering calls, aware; ``None``: when it is removed.
+    :param unclaimed_after_seconds: Answers only calls that have had no owner for this many seconds; ``None``: all
+        calls, at once.
     """
 
     name: str
@@ -209,18 +211,18 @@ class StandingOrder:
 
     def is_open(self, now: datetime) -> bool:
         """
-        Whether it answers calls at all: it has uses left and has not expired.
+        Tell whether it still answers calls: it has uses left and has not expired.
 
-        :param now: The time, aware.
+        :param now: Current time, aware.
         """
         return (self.expires_at is None or self.expires_at > now) and (self.uses_left is None or self.uses_left > 0)
 
     def is_due(self, call: SwitchboardCall, now: datetime) -> bool:
         """
-        Whether the time has come to answer this call.
+        Tell whether it may answer a call now, which a fallback order may only after its delay.
 
-        :param call: A call that the order fits.
-        :param now: The time, aware.
+        :param call: The incoming call.
+        :param now: Current time, aware.
         """
         wait = self.unclaimed_after_seconds
         return wait is None or call.received_at + timedelta(seconds=wait) <= now
@@ -236,7 +238,7 @@ class StandingOrder:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         :raises InvalidInput: A required key is missing, or a value cannot be read.
         """
         known = {each.name for each in fields(cls)}
@@ -245,16 +247,17 @@ class StandingOrder:
         try:
             return cls(**{**given, **instants, "match": CallMatch.from_dict(given.get("match") or {})})
         except TypeError as error:
-            raise InvalidInput(f"this is no standing order: {error}", field="order") from error
+            raise InvalidInput(f"not a standing order: {error}", field="order") from error
 
 
 def choose(orders: Iterable[StandingOrder], call: SwitchboardCall, now: datetime) -> StandingOrder | None:
     """
-    The order that answers a ringing call now, if there is one.
+    Choose the order that answers a ringing call now.
 
-    :param orders: Those of the call's line.
-    :param call: A call that rings and is nobody's.
-    :param now: The time.
+    :param orders: Orders of the call's line.
+    :param call: A ringing call without an owner.
+    :param now: Current time, aware.
+    :return: ``None`` when no order answers it now.
     """
     ready = (order for order in orders if order.is_open(now) and order.is_due(call, now))
     fitting = [order for order in ready if order.match.matches(call)]

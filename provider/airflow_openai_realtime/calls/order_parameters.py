@@ -1,4 +1,4 @@
-"""Reading a standing order as a DAG author gave it: templates when the DAG is parsed, perhaps text when rendered."""
+"""Read the parameters of a standing order: they may be templates at parse time, and text after rendering."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from airflow_openai_realtime.calls.parameters import check_match_literals, is_li
 from airflow_openai_realtime.exceptions import InvalidInput
 
 _NOTHING = (None, "", "None", "none", "null")
-#: What an order can be given besides its name, its conditions and what it accepts calls with.
+#: Parameters of an order besides its name, its conditions and its answer.
 LIMITS = ("status_code", "priority", "uses", "expires_at", "expires_in_seconds", "unclaimed_after_seconds")
 
 
 def read_limits(given: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Read when and how often an order answers, rendered.
+    Read the rendered limits of an order: when and how often it answers.
 
-    :param given: Values by the names in :data:`LIMITS`; ``None`` or empty: not given.
-    :return: Arguments of ``put_order``, only what was given.
-    :raises InvalidInput: A value cannot be used.
+    :param given: Values by the names in :data:`LIMITS`; ``None`` or empty: not set.
+    :return: Arguments of ``put_order``, only those that are set.
+    :raises InvalidInput: A value is invalid.
     """
     limits = {name: _read_limit(name, value) for name, value in given.items() if value not in _NOTHING}
     if "expires_at" in limits and "expires_in_seconds" in limits:
@@ -31,10 +31,10 @@ def read_limits(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_greeting(value: object) -> str | None:
     """
-    Read what the model is told to say first, rendered.
+    Read the rendered greeting: what the model says first.
 
-    :param value: Text; ``None`` or empty: nothing.
-    :raises InvalidInput: It is something else, or too long.
+    :param value: Text; ``None`` or empty: no greeting.
+    :raises InvalidInput: It is not text, or too long.
     """
     from airflow_openai_realtime.calls.order import LONGEST_GREETING
 
@@ -42,7 +42,7 @@ def read_greeting(value: object) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > LONGEST_GREETING:
         raise InvalidInput(
-            f"greeting must be text of at most {LONGEST_GREETING} characters; longer orders belong into instructions",
+            f"greeting must be text of at most {LONGEST_GREETING} characters; put longer text into instructions",
             field="greeting",
         )
     return value
@@ -52,13 +52,13 @@ def check_order_literals(
     name: object, match: tuple[Any, Any, Any], limits: Mapping[str, Any], greeting: object = None
 ) -> None:
     """
-    Refuse when the DAG is parsed what no rendering can mend.
+    Reject invalid literals at parse time.
 
     :param name: Name of the order.
     :param match: ``to``, ``from_number`` and ``headers``.
     :param limits: As for :func:`read_limits`, perhaps with templates.
     :param greeting: As for :func:`read_greeting`, perhaps with templates.
-    :raises InvalidInput: A value that needs no rendering cannot be used.
+    :raises InvalidInput: A literal value is invalid.
     """
     if is_literal(name):
         from airflow_openai_realtime.calls.order import check_order_name
@@ -74,12 +74,12 @@ def check_order_literals(
 
 def read_instant(value: object, field: str) -> datetime:
     """
-    Read a moment, also from the text that a template renders to.
+    Read an instant, also from rendered text.
 
     :param value: An aware ``datetime``, or ISO 8601 with an offset: ``2026-11-22 18:00:00+00:00``.
     :param field: Name of the parameter, for the message.
-    :return: The moment in UTC.
-    :raises InvalidInput: It is something else, or has no time zone.
+    :return: The instant in UTC.
+    :raises InvalidInput: It is not an instant, or has no time zone.
     """
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
@@ -87,7 +87,7 @@ def read_instant(value: object, field: str) -> datetime:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise InvalidInput(
-            f"{field} must be a moment with a time zone, for example 2026-11-22T18:00:00+00:00; it is {value!r:.80}",
+            f"{field} must be a time with a time zone, for example 2026-11-22T18:00:00+00:00; it is {value!r:.80}",
             field=field,
         )
     return moment.astimezone(timezone.utc)

@@ -1,9 +1,8 @@
 """
-How a call ended: what the holder of a call saw, as an account, and an account as an outcome. Pure.
+How a call ended: from the observations of its owner to an account, and from an account to an outcome. Pure.
 
-OpenAI signals only that the socket closed. So the cause is what we did ourselves, else an error that came a moment
-before the end, else the caller. Which of several accounts counts is decided in
-:mod:`~airflow_openai_realtime.calls.witnesses`.
+OpenAI signals only that the socket closed. The cause is therefore our own action, else an error just before the end,
+else the caller. :mod:`~airflow_openai_realtime.calls.witnesses` decides which of several accounts counts.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.states import EndedBy, EndReason, Outcome, Witness
 
-#: The outcome of a call that we ended, by the reason; with any other reason a task had reached its aim.
+#: Outcomes of calls that we ended, by reason; any other reason means that the task completed.
 _ENDED_BY_US: Mapping[str, Outcome] = {
     EndReason.KILLED: Outcome.KILLED,
     EndReason.STOPPED: Outcome.KILLED,
@@ -33,17 +32,18 @@ _BY_CARRIER: Mapping[str, Outcome] = {
 @dataclass(frozen=True)
 class End:
     """
-    What the holder of a call knows about its end.
+    What the owner of a call knows about its end.
 
-    :param ended_by: Why we hung up: ``end_call``, ``silence`` or ``max_duration``; ``None``: the call ended without us.
-    :param was_over: Whether it was certainly over already when we did.
+    :param ended_by: Why we hung up: ``end_call``, ``silence`` or ``max_duration``; ``None``: we did not.
+    :param was_over: Whether the call was certainly over before we hung up.
     :param lived: Whether the session was ever seen.
-    :param was_new: Whether the socket was first tried within seconds of the accept.
-    :param was_refused: Whether OpenAI said that there is no such call, or closed the socket, before that.
-    :param is_expired: Whether OpenAI said that the session's 60 minutes are over.
-    :param fatal_error: Code of an error of the session a moment before its end.
-    :param transfer_requested: Whether a transfer was asked for.
-    :param has_valid_result: Whether the result was recorded, and fits.
+    :param was_new: Whether the first attempt to attach came within seconds of the accept.
+    :param was_refused: Whether OpenAI answered that there is no such call, or closed the socket, before the session
+        was seen.
+    :param is_expired: Whether OpenAI reported that the session's 60 minutes are over.
+    :param fatal_error: Code of a session error just before the end.
+    :param transfer_requested: Whether a transfer was requested.
+    :param has_valid_result: Whether a valid result was recorded.
     """
 
     ended_by: str | None = None
@@ -59,10 +59,10 @@ class End:
 
 def outcome_of(end: End) -> tuple[Outcome, str]:
     """
-    Say how a call ended, as far as its holder knows.
+    Decide how a call ended, as far as its owner knows.
 
-    :param end: How the call ended.
-    :return: The outcome, and the reason in raw words.
+    :param end: Observations of the owner.
+    :return: The outcome, and the detailed reason.
     """
     if end.ended_by == EndReason.END_CALL:
         return Outcome.COMPLETED, EndReason.END_CALL
@@ -83,10 +83,10 @@ def outcome_of(end: End) -> tuple[Outcome, str]:
 
 def account_of(outcome: Outcome, reason: str) -> Account:
     """
-    Return the account that the holder of a call gives.
+    Return the owner's account of a call's end.
 
-    :param outcome: What :func:`outcome_of` said.
-    :param reason: The same.
+    :param outcome: Outcome from :func:`outcome_of`.
+    :param reason: Reason from :func:`outcome_of`.
     """
     if reason == EndReason.END_CALL:
         return Account(Witness.API, EndReason.END_CALL, EndedBy.AGENT)
@@ -105,10 +105,10 @@ def account_of(outcome: Outcome, reason: str) -> Account:
 
 def outcome_by(account: Account) -> Outcome | None:
     """
-    Return what an account makes of a call.
+    Return the outcome that an account implies.
 
-    :param account: The account that stands.
-    :return: ``None``: the account is a weak witness's, and says no more than the holder of the call does.
+    :param account: The account that counts.
+    :return: ``None`` when the account comes from a weak witness, which knows no more than the owner of the call.
     """
     if account.witness is Witness.API:
         return _ENDED_BY_US.get(account.reason, Outcome.COMPLETED)
@@ -121,9 +121,9 @@ def outcome_by(account: Account) -> Outcome | None:
 
 def restated(result: CallResult, account: Account | None) -> CallResult:
     """
-    Correct a result to the account of the strongest witness.
+    Correct a result by the account of the strongest witness.
 
-    :param result: As its writer saw it: the holder of the call, or the switchboard in its place.
+    :param result: Result as written by the owner of the call, or by the switchboard in its place.
     :param account: The account of the strongest witness; ``None``: there is no other.
     """
     if account is None:
@@ -143,5 +143,5 @@ def _never_lived(end: End) -> tuple[Outcome, str]:
         return Outcome.FAILED, end.fatal_error
     if not end.was_refused:
         return Outcome.UNKNOWN, EndReason.NEVER_ATTACHED
-    # A caller who has left, and a session that OpenAI takes and then cannot use, look the same: 200, and no such call.
+    # A caller who has left and a session that OpenAI accepts but cannot use look the same: 200, then no such call.
     return Outcome.GONE, EndReason.NO_SESSION if end.was_new else EndReason.OVER_BEFORE_ATTACHING

@@ -1,4 +1,4 @@
-"""The name under which a task claims calls."""
+"""Names of tasks as owners of calls."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import hashlib
 from typing import Protocol
 
 LONGEST_CLAIMANT = 500
-"""Longest name that the switchboard takes, in characters. Airflow's ids together may be longer: 250 each."""
+"""Longest owner name in characters. Airflow's ids together may be longer: 250 each."""
 _LONGEST_PART = 110
 _DIGEST = 32
 
 
 class TaskIdentity(Protocol):
-    """What names a task instance, whichever try it is."""
+    """The ids of a task instance, the same for every try."""
 
     dag_id: str
     run_id: str
@@ -22,9 +22,9 @@ class TaskIdentity(Protocol):
 
 def claimant_of(task: TaskIdentity) -> str:
     """
-    Name a task instance as a claimant: ``dag/run/task/map_index``.
+    Return the owner name of a task instance: ``dag/run/task/map_index``.
 
-    The try number is left out, so that a retried or cleared task is the same claimant and gets its own call again. In a
+    The try number is left out, so that a retried or cleared task is the same owner and gets its own call again. In a
     name longer than :data:`LONGEST_CLAIMANT`, digests replace the ends of run and task.
 
     :param task: The task instance.
@@ -38,7 +38,7 @@ def claimant_of(task: TaskIdentity) -> str:
 
 def run_prefixes(task: TaskIdentity) -> tuple[str, ...]:
     """
-    Return what the claimants of all tasks of the same DAG run begin with: one of these.
+    Return the prefixes of the owner names in a DAG run; each name starts with one of them.
 
     :param task: Any task instance of the run.
     """
@@ -46,7 +46,7 @@ def run_prefixes(task: TaskIdentity) -> tuple[str, ...]:
 
 
 def _short(text: str) -> str:
-    """Shorten an id for a claimant that would be too long: a digest replaces its end."""
+    """Shorten an id for an owner name that would be too long: a digest replaces its end."""
     if len(text) <= _LONGEST_PART:
         return text
     return f"{text[: _LONGEST_PART - _DIGEST - 1]}~{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]}"

@@ -1,4 +1,4 @@
-"""Reading what a DAG author gave: templates when the DAG is parsed, perhaps text when they are rendered."""
+"""Read operator parameters: they may be templates at parse time, and text after rendering."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from airflow_openai_realtime.exceptions import InvalidInput
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.matching import CallMatch
 
-#: Retries of a task that only waits, unless its author says otherwise. A retry costs nobody a call, and is needed: a
-#: busy scheduler takes the end of the deferral for the end of the task when the trigger fires soon.
+#: Default retries of a task that only waits. A retry loses no call, and is needed: when the trigger fires soon, a busy
+#: scheduler mistakes the end of the deferral for the end of the task.
 #: Source: https://github.com/apache/airflow/issues/72716
 SAFE_RETRIES = 3
-#: A phone may be ringing, so a retry comes soon.
+#: Short, since a phone may be ringing.
 SAFE_RETRY_DELAY = timedelta(seconds=1)
 
 _TEMPLATE_MARKS = ("{{", "{%")
@@ -30,10 +30,10 @@ _NOTHING = (None, "", "None", "none", "null")
 @dataclass(frozen=True)
 class CallReference:
     """
-    Which call a task is about.
+    The call that a task works on.
 
-    :param call_id: OpenAI's id.
-    :param claimed_by: Who has claimed it, when the DAG author gave a call and not just its id.
+    :param call_id: OpenAI's id of the call.
+    :param claimed_by: Name of its owner, if the DAG author passed a call and not just its id.
     """
 
     call_id: str
@@ -42,9 +42,9 @@ class CallReference:
 
 def is_literal(value: object) -> bool:
     """
-    Tell whether a value is known when the DAG is parsed: no template, no other task's result, not inside either.
+    Tell whether a value is known at parse time: no template and no other task's result, also not nested in it.
 
-    :param value: As it was given to an operator.
+    :param value: Argument of an operator.
     """
     if isinstance(value, str):
         return not any(mark in value for mark in _TEMPLATE_MARKS)
@@ -59,11 +59,14 @@ def read_number(
     value: object, field: str, *, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf
 ) -> float:
     """
-    Read a number, also from the text that a template renders to.
+    Read a number, also from rendered text.
 
     :param value: For example ``600``, ``"600"`` or ``0.5``.
     :param field: Name of the parameter, for the message.
-    :raises InvalidInput: No number, or out of range.
+    :param above: Exclusive lower bound.
+    :param at_least: Inclusive lower bound.
+    :param at_most: Inclusive upper bound.
+    :raises InvalidInput: Not a number, or out of range.
     """
     try:
         number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
@@ -78,9 +81,13 @@ def read_number(
 
 def read_integer(value: object, field: str, *, at_least: float = -math.inf, at_most: float = math.inf) -> int:
     """
-    Read a whole number, also from text; see :func:`read_number`.
+    Read a whole number, also from rendered text.
 
-    :raises InvalidInput: No whole number, or out of range.
+    :param value: For example ``3`` or ``"3"``.
+    :param field: Name of the parameter, for the message.
+    :param at_least: Inclusive lower bound.
+    :param at_most: Inclusive upper bound.
+    :raises InvalidInput: Not a whole number, or out of range.
     """
     number = read_number(value, field, at_least=at_least, at_most=at_most)
     if number != int(number):
@@ -90,11 +97,11 @@ def read_integer(value: object, field: str, *, at_least: float = -math.inf, at_m
 
 def read_call(call: object, call_id: object = None) -> CallReference | None:
     """
-    Read which call is meant.
+    Read the call that a task works on.
 
-    :param call: A call as a sensor or operator returns it, or its id. A call that a template turned into text is read.
+    :param call: A call as a sensor or operator returns it, or its id; also as text that a template rendered to.
     :param call_id: The id alone, instead of ``call``.
-    :return: ``None`` when there is no call, as after a task that was skipped.
+    :return: ``None`` when there is no call, for example after a skipped task.
     :raises InvalidInput: It is neither a call nor an id.
     """
     field = "call" if call is not None else "call_id"
@@ -112,7 +119,7 @@ def read_call(call: object, call_id: object = None) -> CallReference | None:
             field=field,
         )
     if not value or (value.get("call_id") is None and "outcome" in value):
-        # The result of a phone that was rung and not answered.
+        # The result of a dialed phone that was not answered.
         return None
     if not value.get("call_id"):
         raise InvalidInput(
@@ -124,10 +131,12 @@ def read_call(call: object, call_id: object = None) -> CallReference | None:
 
 def read_mapping(value: object, field: str) -> Mapping[str, Any] | None:
     """
-    Read a mapping, also from the text that a template renders to.
+    Read a mapping, also from rendered text.
 
-    :return: ``None`` when there is none.
-    :raises InvalidInput: It is something else.
+    :param value: A dict, or its JSON or Python text.
+    :param field: Name of the parameter, for the message.
+    :return: ``None`` for nothing or an empty dict.
+    :raises InvalidInput: It is not a dict.
     """
     if isinstance(value, str):
         value = value.strip()
@@ -142,12 +151,12 @@ def read_mapping(value: object, field: str) -> Mapping[str, Any] | None:
 
 def read_match(to: str | None, from_number: str | None, headers: Mapping[str, str] | str | None) -> CallMatch:
     """
-    Read which calls are wanted; nothing given means every call.
+    Read the conditions on calls; without any, every call matches.
 
     :param to: Pattern for the number that was called.
     :param from_number: Pattern for the caller's number.
     :param headers: Patterns for SIP headers by name.
-    :raises InvalidInput: A pattern cannot be used.
+    :raises InvalidInput: A pattern is invalid.
     """
     from airflow_openai_realtime.calls.matching import CallMatch
 
@@ -157,14 +166,17 @@ def read_match(to: str | None, from_number: str | None, headers: Mapping[str, st
 
 def check_match_literals(to: object, from_number: object, headers: object) -> None:
     """
-    Refuse when the DAG is parsed what no rendering can mend; the parameters are those of :func:`read_match`.
+    Reject invalid literals at parse time.
 
-    :raises InvalidInput: A pattern that needs no rendering cannot be used; an empty one, too.
+    :param to: As for :func:`read_match`, or a template.
+    :param from_number: As for :func:`read_match`, or a template.
+    :param headers: As for :func:`read_match`, perhaps with templates.
+    :raises InvalidInput: A literal pattern is invalid or empty.
     """
     if all(is_literal(value) for value in (to, from_number, headers)):
         from airflow_openai_realtime.calls.matching import CallMatch
 
-        # Not read_match: an empty text matches all only when a template made it.
+        # Not read_match: empty text matches every call only when it comes from a template.
         CallMatch(to=to, from_number=from_number, headers=read_mapping(headers, "headers") or {})  # type: ignore[arg-type]
 
 
@@ -172,9 +184,9 @@ def read_rendered(value: object, field: str) -> Any:
     """
     Read a session field that a template may have turned into text: numbers, lists, dicts and booleans.
 
-    :param value: As it was given or rendered.
+    :param value: The literal or rendered value.
     :param field: Name of the field.
-    :raises InvalidInput: Text that looks like a dict or list, and is none.
+    :raises InvalidInput: Text starts like a dict or list, but is not one.
     """
     if not isinstance(value, str) or field in ("instructions", "model"):
         return value
@@ -191,7 +203,7 @@ def read_rendered(value: object, field: str) -> Any:
 
 
 def _parsed(text: str, field: str) -> Any:
-    """Read a dict from JSON or from Python's own way of writing it, which is what a plain template leaves."""
+    """Read a dict from JSON or from Python's ``repr``, which is what a plain template renders to."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,9 +1,9 @@
 """
-A page of recent calls with what became of them: live ones first, then the newest. Values that travel as JSON; pure.
+Pages of recent calls and their results: live calls first, then the newest. JSON values; pure.
 
-Attempts to reach a person that did not become a call stand among the calls, each at the time when it was reserved.
+Attempts to reach a person that did not become a call are listed among the calls, by the time of their reservation.
 
-The pages of several lines, also of several switchboards, can be merged: their order and their cursors are the same.
+The pages of several lines and switchboards can be merged: they share one order and one kind of cursor.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import AttemptState
 
 MOST_RECENT = 500
-"""Of calls on one page, not counting the live ones."""
+"""Most calls on one page, live ones not counted."""
 
 MOST_LIVE = 1000
 
 UNDER_WAY_STATES = (AttemptState.DIALING, AttemptState.PLACED)
 UNDER_WAY = timedelta(minutes=15)
-"""How long an attempt may be dialed and rung before the page stops to show it as live: a carrier rings for 10 minutes
-at most, and the call has 2 more to come in."""
+"""How long an attempt may be dialing before the page stops showing it as live: a carrier lets a phone ring for at most
+10 minutes, and the call gets 2 more to arrive."""
 
 _LONGEST_CURSOR = 2000
 
@@ -38,14 +38,14 @@ _LONGEST_CURSOR = 2000
 @dataclass(frozen=True)
 class ConversationSummary:
     """
-    A conversation without what was said.
+    A conversation without its timeline. Times are aware, in UTC.
 
-    :param holder: Who opened it last.
+    :param holder: Name of the owner that opened it last.
     :param opened_at: When it was opened first.
-    :param saved_at: When its holder last saved something, aware.
-    :param finished_at: When its outcome was written; ``None``: it goes on, or its holder died.
+    :param saved_at: When something was last written.
+    :param finished_at: When its outcome was written; ``None``: it goes on, or its owner died.
     :param outcome: How it ended.
-    :param entry_count: How long its timeline is.
+    :param entry_count: Number of entries in its timeline.
     :param heard_until: Until when the switchboard itself has listened; ``None``: it never has.
     :param seen_at: The last sign of life of the process that runs the conversation; ``None``: not known.
     """
@@ -61,16 +61,16 @@ class ConversationSummary:
 
     @property
     def known_until(self) -> datetime:
-        """Until when it is known that the call goes on."""
+        """Last time at which the call was known to go on."""
         given = (self.saved_at, self.heard_until, self.seen_at)
         return max(at for at in given if at is not None)
 
     @classmethod
     def of(cls, conversation: Conversation) -> ConversationSummary:
         """
-        A conversation's summary.
+        Summarize a conversation.
 
-        :param conversation: The whole conversation.
+        :param conversation: The conversation.
         """
         names = {each.name for each in fields(cls)} - {"entry_count", "seen_at"}
         given = {name: getattr(conversation, name) for name in names}
@@ -80,11 +80,11 @@ class ConversationSummary:
 @dataclass(frozen=True)
 class RecentCall:
     """
-    A call, and its conversation if there is one.
+    A call, with its conversation and its attempt if there are any.
 
-    :param call: The call as it is now.
-    :param conversation: ``None``: nobody has attached to it.
-    :param attempt: The attempt from which it came; ``None``: it was not placed by us.
+    :param call: The current call.
+    :param conversation: Its conversation; ``None``: no process has attached to the call.
+    :param attempt: The attempt that it came from; ``None``: we did not place it.
     """
 
     call: SwitchboardCall
@@ -93,7 +93,7 @@ class RecentCall:
 
     @property
     def place(self) -> Place:
-        """Where it stands among all calls."""
+        """Its place in the order of all calls."""
         return Place(self.call.received_at, self.call.line, self.call.call_id)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class RecentCall:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         :raises InvalidInput: A required key is missing, or an instant cannot be read.
         """
         call, summary = SwitchboardCall.from_dict(value["call"]), value.get("conversation")
@@ -123,7 +123,7 @@ class RecentCall:
         try:
             return cls(call, ConversationSummary(**{**given, **instants}), attempt)
         except TypeError as error:
-            raise InvalidInput(f"this is no conversation: {error}", field="conversation") from error
+            raise InvalidInput(f"not a conversation: {error}", field="conversation") from error
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ class UnreachedAttempt:
     """
     An attempt to reach a person that has not become a call.
 
-    :param line: The line that the call should come in on.
-    :param attempt: The ledger's row.
-    :param is_live: Whether the carrier may still be dialing or ringing.
+    :param line: The line on which the call is expected.
+    :param attempt: The row of the ledger.
+    :param is_live: Whether the carrier may still be dialing, or the phone ringing.
     """
 
     line: str
@@ -143,18 +143,18 @@ class UnreachedAttempt:
     @classmethod
     def of(cls, line: str, attempt: Attempt, now: datetime) -> UnreachedAttempt:
         """
-        Judge an attempt without a call.
+        Decide whether an attempt without a call is live.
 
-        :param line: Name of the line.
-        :param attempt: Row of the ledger.
-        :param now: The time; an attempt that has been under way for too long is not live any more.
+        :param line: The line on which the call is expected.
+        :param attempt: The row of the ledger.
+        :param now: Current time, aware; an attempt that has been under way for 15 minutes is no longer live.
         """
         fresh = attempt.updated_at > now - UNDER_WAY
         return cls(line, attempt, is_live=attempt.state in UNDER_WAY_STATES and fresh)
 
     @property
     def place(self) -> Place:
-        """Where it stands among all calls."""
+        """Its place in the order of all calls."""
         return Place(self.attempt.created_at, self.line, self.attempt.attempt_id)
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class UnreachedAttempt:
         """
         Read what :meth:`to_dict` wrote.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         :raises InvalidInput: The attempt cannot be read.
         """
         return cls(str(value["line"]), Attempt.from_dict(value["attempt"]), bool(value["is_live"]))
@@ -175,11 +175,11 @@ class UnreachedAttempt:
 @dataclass(frozen=True, order=True)
 class Place:
     """
-    A call's place in the order of all calls, from which older ones can be asked for. Clients see it as opaque text.
+    The place of a call in the order of all calls; a cursor for older ones. Clients see opaque text.
 
-    :param received_at: When the call was stored.
+    :param received_at: When the call was stored, or the attempt was reserved; aware.
     :param line: Name of the line.
-    :param call_id: OpenAI's id of the call.
+    :param call_id: Id of the call or attempt.
     """
 
     received_at: datetime
@@ -193,10 +193,10 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> Place:
         """
-        Read what a client brings back.
+        Read a cursor that a client sends back.
 
-        :param text: What ``str`` gave of a place.
-        :raises InvalidInput: It was not made by a switchboard.
+        :param text: Text from an earlier page, untrusted.
+        :raises InvalidInput: No switchboard wrote it.
         """
         try:
             if len(text) > _LONGEST_CURSOR:
@@ -212,11 +212,11 @@ class Place:
 @dataclass(frozen=True)
 class RecentPage:
     """
-    Some calls.
+    One page of recent calls.
 
-    :param calls: Live ones first, and among those and the others the newest first.
-    :param next: Where older ones can be asked for; ``None``: there are no older ones.
-    :param attempts: Attempts without a call, in the same order; those that are over lie between the calls.
+    :param calls: Live calls, newest first, then the others, newest first.
+    :param next: Cursor for older calls; ``None``: there are none.
+    :param attempts: Attempts without a call, in the same order.
     """
 
     calls: tuple[RecentCall, ...]
@@ -236,7 +236,7 @@ class RecentPage:
         """
         Read what :meth:`to_dict` wrote; a switchboard of an older release sends no attempts.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         :raises InvalidInput: A call, an attempt or the cursor cannot be read.
         """
         after = value.get("next")
@@ -249,13 +249,13 @@ def page_of(
     calls: Iterable[RecentCall], attempts: Iterable[UnreachedAttempt], limit: int, ends: Iterable[Place] = ()
 ) -> RecentPage:
     """
-    Put calls and attempts in order, and cut them.
+    Build a page from unordered calls and attempts.
 
-    :param calls: Calls, in any order.
-    :param attempts: Attempts without a call, in any order.
-    :param limit: How many that are over the page has at most.
-    :param ends: Where what was found may go on; nothing behind the first of these is shown, since rows of another
-        source may lie between.
+    :param calls: The calls.
+    :param attempts: The attempts without a call.
+    :param limit: Most rows that are over, 1 or more; live ones do not count.
+    :param ends: Cursors at which the sources were cut; the page stops at the newest of them, since rows of that
+        source may follow.
     """
     rows: list[RecentCall | UnreachedAttempt] = sorted([*calls, *attempts], key=lambda row: row.place, reverse=True)
     live = [row for row in rows if _is_live(row)]
@@ -274,10 +274,10 @@ def page_of(
 
 def merged(pages: Iterable[RecentPage], limit: int) -> RecentPage:
     """
-    Pages of several lines as one.
+    Merge the pages of several lines.
 
-    :param pages: One page of each line.
-    :param limit: How many rows that are over it has at most.
+    :param pages: The pages.
+    :param limit: Most rows that are over, 1 or more; live ones do not count.
     """
     found = list(pages)
     return page_of(

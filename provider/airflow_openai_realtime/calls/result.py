@@ -1,5 +1,5 @@
 """
-What came of a call: the result of one task, small and of JSON values.
+The result of a call: a small JSON value that a task returns.
 
 Source: https://developers.openai.com/api/docs/guides/realtime-conversations ; that nothing says who hung up: observed.
 """
@@ -21,31 +21,31 @@ from airflow_openai_realtime.states import Outcome
 @dataclass(frozen=True)
 class CallResult:
     """
-    What came of a call. Phone numbers are left out.
+    The result of a call. It contains no phone numbers.
 
-    :param call_id: OpenAI's id.
-    :param line: The line it came in on.
-    :param outcome: How it ended.
-    :param reason: The same in raw words, for example ``end_call``, ``socket_closed``, ``session_expired``.
+    :param call_id: OpenAI's id of the call.
+    :param line: The line that it came in on.
+    :param outcome: How it ended, an :class:`~airflow_openai_realtime.states.Outcome`.
+    :param reason: Detailed reason, for example ``end_call``, ``socket_closed``, ``session_expired``.
     :param accepted_at: When it was accepted, aware, UTC; ``None``: not known.
     :param ended_at: When its end was noticed, aware, UTC.
-    :param talk_seconds: How long it lasted, in seconds: as the carrier counted it, else from accepting it to its end.
-        ``None``: not known.
-    :param result: What the model recorded; as it was given when it is not valid.
-    :param result_valid: Whether that fits the schema; ``None``: nothing was recorded.
-    :param result_problems: What does not fit.
+    :param talk_seconds: Length of the call in seconds: as the carrier counted it, else from accept to end. ``None``:
+        not known.
+    :param result: What the model recorded; an invalid record is kept unchanged.
+    :param result_valid: Whether the record fits the schema; ``None``: nothing was recorded.
+    :param result_problems: Problems of an invalid record, a sentence each.
     :param turns: How often the ``caller`` and the ``agent`` spoke; ``None`` for both when no process listened.
-    :param keys: The keys of the phone that the caller pressed, in order.
+    :param keys: Phone keys that the caller pressed, in order.
     :param tools: ``name`` and ``status`` of each tool call: ``ok, failed, timed_out, bad_arguments, unusable, invalid,
         requested, not_run, unknown``.
-    :param transfer: Name of the target of a transfer that was asked for.
+    :param transfer: Name of the target of a requested transfer.
     :param usage: Tokens; see :class:`~airflow_openai_realtime.calls.timeline.usage.Usage`.
     :param cost: ``usd``, ``model``, ``priced_on`` and ``without``: an estimate at list prices; ``None`` when the
-        model's price is not known.
-    :param errors: The first ten errors: ``code`` and ``message``.
+        price of the model is not known.
+    :param errors: The first ten errors, with ``code`` and ``message``.
     :param resumed: Whether another triggerer took the call over, or the socket was attached again.
-    :param gap_seconds: How long at most no process listened because of that, in seconds.
-    :param transcript_path: Where the transcript was stored, when asked for.
+    :param gap_seconds: Longest possible time in seconds in which no process listened because of that.
+    :param transcript_path: Where the transcript was stored, if the task stores one.
     """
 
     call_id: str
@@ -81,7 +81,7 @@ class CallResult:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         :raises InvalidInput: An instant cannot be read.
         """
         known = {each.name for each in fields(cls)}
@@ -102,19 +102,19 @@ def result_of(
     prices: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> CallResult:
     """
-    Put a result together.
+    Build the result of a call.
 
-    :param call: The call as the switchboard has it.
-    :param summary: What its timeline adds up to.
-    :param outcome: How it ended, and in raw words.
-    :param ended_at: When that was noticed.
-    :param resumed: Whether another holder began the conversation.
-    :param prices: Own prices, checked.
+    :param call: The call as stored by the switchboard.
+    :param summary: Summary of its timeline.
+    :param outcome: How it ended, and the detailed reason.
+    :param ended_at: When the end was noticed, aware.
+    :param resumed: Whether another owner began the conversation.
+    :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.prices.check_prices`.
     """
     cost = estimate(summary.usage, summary.model, transcription_model=summary.transcription_model, prices=prices)
     lived = summary.attachments > 0
     is_heard = lived or call.accepted_at is None
-    # Of a call that was only found gone nobody knows since when it has been over.
+    # The end time of a call that was only found gone is not known.
     is_timed = is_heard and (call.accepted_at is None or outcome[0] not in (Outcome.GONE, Outcome.UNKNOWN))
     return CallResult(
         call_id=call.call_id,
@@ -145,7 +145,7 @@ _NOT_HEARD: Mapping[str, int | None] = {"caller": None, "agent": None}
 
 
 def _talked(call: SwitchboardCall, ended_at: datetime) -> float:
-    """How long a call lasted, in seconds."""
+    """Length of a call in seconds."""
     if call.talk_seconds is not None:
         return call.talk_seconds
     return round(max(0.0, (ended_at - call.accepted_at).total_seconds()), 3) if call.accepted_at else 0.0

@@ -1,9 +1,8 @@
 """
-What happens in an accepted call, as the switchboard keeps it: a *conversation* and its *timeline*. Values that travel
-as JSON; pure.
+The *conversation* of an accepted call as the switchboard stores it, with its *timeline*. JSON values; pure.
 
-Whoever runs the conversation is its *holder*. A holder opens it and gets a *generation*; when another opens it, for
-example because a triggerer died, the earlier one may add nothing more.
+The process that runs the conversation is its owner, ``holder`` in the JSON. An owner opens the conversation and gets a
+*generation*. When another owner opens it, for example because a triggerer died, the earlier owner can add nothing more.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ LONGEST_OUTCOME = 64
 LONGEST_PROCESS = 64
 
 MOST_CONVERSATIONS_AT_ONCE = 200
-"""In one request that saves progress."""
+"""Most conversations in one request that saves progress."""
 
 _INSTANTS = ("opened_at", "saved_at", "finished_at", "heard_until")
 
@@ -30,12 +29,13 @@ _INSTANTS = ("opened_at", "saved_at", "finished_at", "heard_until")
 @dataclass(frozen=True)
 class Progress:
     """
-    What is new in one conversation.
+    New entries of one conversation.
 
-    :param call_id: The call.
-    :param generation: What opening the conversation gave.
-    :param entries: In their order; may be empty.
-    :param given_up: Whether its holder gives it up, though the process goes on: the switchboard listens at once.
+    :param call_id: OpenAI's id of the call.
+    :param generation: Generation that opening the conversation returned, 1 or more.
+    :param entries: New timeline entries in order; may be empty.
+    :param given_up: Whether the owner gives the conversation up while its process goes on: the switchboard then
+        listens at once.
     """
 
     call_id: str
@@ -47,19 +47,19 @@ class Progress:
 @dataclass(frozen=True)
 class Conversation:
     """
-    What is kept of an accepted call.
+    What the switchboard stores of an accepted call. Times are aware, in UTC.
 
     :param call_id: OpenAI's id of the call.
     :param line: The line that it came in on.
-    :param holder: Who opened it last: the claimant's name.
-    :param generation: How often it was opened; only the last one's holder may add to it.
+    :param holder: Name of the owner that opened it last.
+    :param generation: How often it was opened; only the owner of the last generation may add to it.
     :param opened_at: When it was opened first.
     :param saved_at: When something was last written.
-    :param finished_at: When it was finished; ``None``: it goes on, or its holder died.
-    :param outcome: How it ended, in the words of whoever finished it.
-    :param result: What came of it, of JSON values.
+    :param finished_at: When it was finished; ``None``: it goes on, or its owner died.
+    :param outcome: How it ended, as the part that finished it reported.
+    :param result: Result of the call, a JSON object.
     :param entries: The timeline, in the order in which it was written.
-    :param heard_until: Until when the switchboard itself has listened, because the holder's process was silent;
+    :param heard_until: Until when the switchboard itself has listened, because the owner's process was silent;
         ``None``: it never has.
     """
 
@@ -77,7 +77,7 @@ class Conversation:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its outcome is known; then it does not change any more."""
+        """Whether its outcome is stored; a finished conversation does not change."""
         return self.finished_at is not None
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Conversation:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         :raises InvalidInput: A required key is missing, or an instant cannot be read.
         """
         known = {each.name for each in fields(cls)}
@@ -102,4 +102,4 @@ class Conversation:
         try:
             return cls(**given)
         except TypeError as error:
-            raise InvalidInput(f"this is no conversation of the switchboard: {error}", field="conversation") from error
+            raise InvalidInput(f"not a conversation of the switchboard: {error}", field="conversation") from error

@@ -1,8 +1,8 @@
 """
-What travels in a trigger's arguments, sealed: only who has the connection's API key can read it.
+Encrypt values in a trigger's arguments with the API key of the connection.
 
-Airflow keeps a trigger's arguments: encrypted in its database when it has a key for that, and up to Airflow 3.2 its
-REST API shows them to everybody who may read task instances.
+Airflow stores a trigger's arguments: encrypted in its database if a Fernet key is set. Up to Airflow 3.2 its REST API
+shows them to all users who may read task instances.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _LABEL = b"airflow-provider-openai-realtime answer plan v1"
 
 def seal(value: Mapping[str, Any], api_key: str) -> str:
     """
-    Write a value as text that tells nothing to who has not the key.
+    Encrypt a value; the text is unreadable without the key.
 
-    :param value: Of JSON values.
+    :param value: JSON object.
     :param api_key: The API key of the connection.
     """
     sealed: str = _fernet(api_key).encrypt(json.dumps(value).encode()).decode()
@@ -32,12 +32,12 @@ def seal(value: Mapping[str, Any], api_key: str) -> str:
 
 def unseal(sealed: str, api_key: str, *, what: str) -> dict[str, Any]:
     """
-    Read what :func:`seal` wrote.
+    Decrypt the text that :func:`seal` returned.
 
     :param sealed: The text.
-    :param api_key: The same API key.
-    :param what: What it is, for the message.
-    :raises ConfigurationError: It was sealed with another key, or changed.
+    :param api_key: The API key that it was sealed with.
+    :param what: Name of the value, for the error message.
+    :raises ConfigurationError: It was sealed with another key, or the text was changed.
     """
     from cryptography.fernet import InvalidToken
 

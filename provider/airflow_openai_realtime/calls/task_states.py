@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 ENDED_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-"""States of a task instance that is over and is not tried again by itself."""
+"""States of a task instance that is over and that Airflow does not retry."""
 
 DEFERRED = "deferred"
 
 CLEARED_SECONDS = 60.0
 """How long the call of a cleared task waits for the next try, in seconds."""
-
-
 AskTaskState = Callable[["TaskReference"], "TaskState | None"]
 LeaveResult = Callable[["TaskReference", Mapping[str, Any]], None]
 
@@ -24,10 +22,10 @@ class TaskReference:
     """
     One try of a task instance.
 
-    :param dag_id: Id of the DAG.
-    :param run_id: Id of the DAG run.
-    :param task_id: Id of the task.
-    :param map_index: Index of a mapped task; -1 when it is not mapped.
+    :param dag_id: Airflow's id of the DAG.
+    :param run_id: Airflow's id of the DAG run.
+    :param task_id: Airflow's id of the task.
+    :param map_index: Index of a mapped task, 0 or more; -1 for a task that is not mapped.
     :param try_id: Airflow's id of the try, a UUID; a cleared task gets a new one. ``None``: any try.
     """
 
@@ -41,11 +39,11 @@ class TaskReference:
 @dataclass(frozen=True)
 class TaskState:
     """
-    How a task instance is.
+    State of a task instance.
 
-    :param exists: Whether Airflow still has it.
-    :param state: Its state in Airflow's words; ``None``: none yet, as after it was cleared.
-    :param is_same_try: Whether it still is the try that was asked for.
+    :param exists: Whether Airflow still has the task instance.
+    :param state: Airflow's name of its state; ``None``: none yet, as after the task was cleared.
+    :param is_same_try: Whether its current try is the one that the request named.
     """
 
     exists: bool
@@ -54,7 +52,7 @@ class TaskState:
 
     @property
     def is_ended(self) -> bool:
-        """Whether the try is over for good: marked as failed or successful, skipped, or deleted."""
+        """Whether the try is over and is not retried: marked as failed or successful, skipped, or deleted."""
         return not self.exists or (self.is_same_try and self.state in ENDED_STATES)
 
     @property
@@ -64,7 +62,7 @@ class TaskState:
 
     @property
     def is_cared_for(self) -> bool:
-        """Whether a worker or a triggerer has the task, in this try or the next."""
+        """Whether a worker or a triggerer runs the task, in this try or the next."""
         return self.state in ("running", DEFERRED)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,7 +74,7 @@ class TaskState:
         """
         Read what :meth:`to_dict` wrote.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object with ``exists``, ``state`` and ``is_same_try``.
         :raises KeyError: A field is missing.
         """
         state = value["state"]
@@ -85,9 +83,9 @@ class TaskState:
 
 def reference_to(task: Any) -> TaskReference | None:
     """
-    Name the try of a task instance.
+    Return the reference to the try of a task instance.
 
-    :param task: As Airflow hands it to a task or sets it on a trigger; without one the answer is ``None``.
+    :param task: Task instance from Airflow's task context or trigger; ``None`` returns ``None``.
     """
     if task is None:
         return None

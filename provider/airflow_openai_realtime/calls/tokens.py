@@ -1,4 +1,4 @@
-"""The bearer token of the private API, for lines that set none of their own."""
+"""The default bearer token of the private API, for lines without a token of their own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _LABEL = b"airflow-provider-openai-realtime switchboard token v1"
 
 def derived_token(webhook_secret: str) -> str:
     """
-    Derive a line's token from its webhook secret, the same on both sides, so that a user need not invent one.
+    Derive the token of a line from its webhook secret. Client and switchboard derive the same token.
 
     The token does not reveal the secret: it is an HMAC-SHA256 of a fixed label under the secret.
 
-    :param webhook_secret: As OpenAI shows it, for example ``whsec_…``; blanks around it do not count.
+    :param webhook_secret: As OpenAI shows it, for example ``whsec_…``; surrounding blanks are ignored.
     :returns: 43 characters, safe in a header.
     """
     digest = hmac.new(webhook_secret.strip().encode(), _LABEL, hashlib.sha256).digest()
@@ -24,9 +24,9 @@ def derived_token(webhook_secret: str) -> str:
 
 def tokens_equal(presented: str, expected: str) -> bool:
     """
-    Whether two tokens are the same, compared in constant time; an empty one never is.
+    Compare two tokens in constant time; an empty token equals none.
 
-    :param presented: Token that a client brings.
-    :param expected: Token that would be right.
+    :param presented: Token from a request, untrusted.
+    :param expected: Token of the line.
     """
     return bool(presented) and bool(expected) and hmac.compare_digest(presented.encode(), expected.encode())

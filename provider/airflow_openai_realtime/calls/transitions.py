@@ -1,9 +1,9 @@
 """
-What may happen to a call: each move as a pure rule, from the call as it is to the values that change.
+Transitions of a call. Each one is a pure rule: it takes the current call and returns the fields to change.
 
 ``ringing → claimed → accepted → ended``, or to ``rejected`` or ``missed``; from ``claimed`` back to ``ringing`` when
-nothing was accepted and no accept is announced. A final state is never left: the first one wins. The store applies a
-rule by compare-and-set, and asks again when the call changed in between.
+nothing was accepted and no accept is announced. Final states are final: the first one wins. The store applies a rule
+by compare-and-set and evaluates it again when the call has changed in between, so a rule may run several times.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from airflow_openai_realtime.exceptions import MoveRefused
 from airflow_openai_realtime.states import CallState, EndReason, RefusalCode, Witness
 
 END_WANTED = ("end_wanted", "end_wanted_by", "end_wanted_at", "end_due_at")
-"""The fields of a call that say who wants its end."""
+"""Fields of a call that record a requested end: reason, requester, request time, due time."""
 
 ACTING_SECONDS = 5.0
-"""How long a client that ends a call itself has for it, in seconds; then the switchboard ends the call."""
+"""Seconds that a client has to end a call itself before the switchboard ends it."""
 
 REFERRED = "referred"
-"""What the feed calls a requested transfer; the call's state stays as it is."""
+"""Kind of the feed entry for a requested transfer; the state of the call does not change."""
 
 
 @dataclass(frozen=True)
 class Change:
     """
-    The outcome of a rule.
+    What a rule changes.
 
-    :param values: Fields that get new values; none when the move was made before.
-    :param kind: What the feed says; None when it need not say anything.
-    :param columns: Columns that only the store knows, and their new values.
+    :param values: New values by field of the call; empty when the transition has already happened.
+    :param kind: Kind of the feed entry to write; None writes no entry.
+    :param columns: New values by column, for columns that exist only in the store.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -55,33 +55,33 @@ NOTHING = Change()
 
 def claim(call: SwitchboardCall, claimant: str, now: datetime) -> Change:
     """
-    Take a ringing call.
+    Claim a ringing call. Claiming it again as the same owner changes nothing.
 
-    :param call: The call, as the store has it.
-    :param claimant: Name of the claimant.
-    :param now: The time, aware.
-    :raises MoveRefused: Another claimant has it, or it rings no more.
+    :param call: The call as stored.
+    :param claimant: Name of the new owner.
+    :param now: Current time, aware.
+    :raises MoveRefused: Another owner has the call, or it has stopped ringing.
     """
     if call.state in (CallState.CLAIMED, CallState.ACCEPTED):
         _require_claimant(call, claimant)
         return Change(_taken_up(call, now))
     _require_not_ending(call, now)
     if call.expires_at <= now:
-        raise _refused(call, RefusalCode.NOT_RINGING, "has rung out")
+        raise _refused(call, RefusalCode.NOT_RINGING, "has stopped ringing")
     return _claimed(claimant, now)
 
 
 def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, reason: str) -> Change:
     """
-    Give a claimed call back: it has certainly not been accepted, and rings on for others.
+    Give back a claimed call that was certainly not accepted. It keeps ringing, and others may claim it.
 
-    The claim is identified by its time as well, since two tries of one claimant may work at the same time: the other
-    one may be about to accept the call, and needs its ``hangup_at``.
+    ``claimed_at`` identifies the claim, since two tries of one task can run at the same time: the other try may be
+    about to accept the call and needs its ``hangup_at``. Releasing another claim changes nothing.
 
-    :param call: The call, as the store has it.
-    :param claimant: Name of the claimant.
-    :param claimed_at: When the claim to give back was made.
-    :param reason: Why; kept as ``end_reason`` in case no other claimant answers the call.
+    :param call: The call as stored.
+    :param claimant: Name of the owner.
+    :param claimed_at: Time of the claim to give back.
+    :param reason: Why it is given back; kept as ``end_reason`` in case no other owner answers the call.
     """
     if call.state != CallState.CLAIMED or call.claimed_by != claimant or call.claimed_at != claimed_at:
         return NOTHING
@@ -92,15 +92,14 @@ def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, r
 
 def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
     """
-    Release a claimed call that its claimant does not accept, as when its DAG is paused or its task is gone.
+    Release a claimed call that its owner does not accept, for example because its DAG is paused or its task is gone.
 
-    The claimant may only be slow, and can still accept the call while no other has claimed it. A claim that was made
-    late holds for as long as the call had been ringing by then, so that slow claimants do not pass a call around until
-    it rings out.
+    A slow owner can still accept the call until another one claims it. A claim made late lasts as long as the call
+    had been ringing by then, so that slow owners do not pass a call around until it stops ringing.
 
-    :param call: The call, as the store has it.
-    :param now: The time, aware.
-    :param claim_seconds: How long a claim holds at least, above 0.
+    :param call: The call as stored.
+    :param now: Current time, aware.
+    :param claim_seconds: Minimum length of a claim in seconds, above 0.
     """
     if (
         call.state != CallState.CLAIMED
@@ -117,10 +116,10 @@ def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
 
 def accept_in_doubt(call: SwitchboardCall, claimant: str) -> Change:
     """
-    Note that an accept of ours got no clear answer. The claim and its ``hangup_at`` stay: the call may be live.
+    Record that our accept request got no clear answer. The claim and its ``hangup_at`` stay: the call may be live.
 
-    :param call: The call, as the store has it.
-    :param claimant: Name of the claimant.
+    :param call: The call as stored.
+    :param claimant: Name of the owner; another owner's note changes nothing.
     """
     if call.state != CallState.CLAIMED or call.claimed_by != claimant:
         return NOTHING
@@ -129,13 +128,13 @@ def accept_in_doubt(call: SwitchboardCall, claimant: str) -> Change:
 
 def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: datetime) -> Change:
     """
-    Take over a live call from the standing order that has accepted it.
+    Take over a live call from the standing order that accepted it. Doing so twice changes nothing.
 
-    :param call: The call, as the store has it.
-    :param claimant: Name of the claimant.
-    :param from_claimant: Name of the claimant that has the call.
-    :param now: The time, aware.
-    :raises MoveRefused: It was not accepted yet, is over, or is another claimant's.
+    :param call: The call as stored.
+    :param claimant: Name of the new owner.
+    :param from_claimant: Name of the owner so far: ``order:NAME``.
+    :param now: Current time, aware.
+    :raises MoveRefused: The call is not accepted yet, is over, or has another owner.
     """
     if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and call.claimed_by == claimant:
         return Change(_taken_up(call, now))
@@ -148,16 +147,16 @@ def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: dat
 
 def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_seconds: float) -> Change:
     """
-    Fix when the call must be over, before OpenAI is asked to accept it; take it when nobody has.
+    Set ``hangup_at`` before OpenAI is asked to accept the call; claim the call if it has no owner.
 
-    The moment is never moved later: an earlier accept request may have got through. Said again before the call is
-    accepted, it renews ``claimed_at``.
+    ``hangup_at`` never moves later: an earlier accept request may have got through. Announced again before the call
+    is accepted, ``claimed_at`` is renewed.
 
-    :param call: The call, as the store has it.
-    :param claimant: Name of the claimant.
-    :param now: The time, aware.
-    :param max_duration_seconds: Limit of the call, in seconds.
-    :raises MoveRefused: Another claimant has it, or it is over.
+    :param call: The call as stored.
+    :param claimant: Name of the owner.
+    :param now: Current time, aware.
+    :param max_duration_seconds: Longest call in seconds from now, above 0.
+    :raises MoveRefused: Another owner has the call, or it is over.
     """
     _require_not_ending(call, now)
     hangup_at = now + timedelta(seconds=max_duration_seconds)
@@ -169,20 +168,20 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
     if call.hangup_at is None or call.hangup_at > hangup_at:
         values["hangup_at"] = hangup_at
     if call.state == CallState.CLAIMED and call.hangup_at is not None:
-        # A second try, perhaps while the first is still at it: the first can see that it is not the only one.
+        # A second try, perhaps while the first still runs: the new claimed_at tells the first that it is not alone.
         values["claimed_at"] = now
     return Change(values)
 
 
 def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_duration_seconds: float) -> Change:
     """
-    Note that OpenAI has accepted the call; it gets a time to hang up even when nobody gave one.
+    Record that OpenAI accepted the call. A call without ``hangup_at`` gets one.
 
-    :param call: The call, as the store has it.
-    :param claimant: Name of the claimant.
-    :param now: The time, aware.
-    :param default_duration_seconds: Limit of a call whose accept was not announced, in seconds.
-    :raises MoveRefused: It is over (hung up meanwhile), or another claimant has it.
+    :param call: The call as stored.
+    :param claimant: Name of the owner.
+    :param now: Current time, aware.
+    :param default_duration_seconds: Longest call in seconds from now, above 0, when none was announced.
+    :raises MoveRefused: The call is over (hung up meanwhile), or another owner has it.
     """
     _require_not_over(call)
     if call.state != CallState.RINGING:
@@ -190,7 +189,7 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
     if call.state == CallState.ACCEPTED:
         return Change(_taken_up(call, now))
     on = _rings_on() if call.end_wanted == EndReason.REJECTED else Change(_taken_up(call, now))
-    # A failure that was noted while it rang is of no account any more.
+    # An accept that failed while the call rang no longer matters.
     values: dict[str, Any] = {"state": CallState.ACCEPTED, "accepted_at": now, "end_reason": None, **on.values}
     if call.state == CallState.RINGING:
         values |= {"claimed_by": claimant, "claimed_at": now}
@@ -201,13 +200,13 @@ def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_durati
 
 def rejected(call: SwitchboardCall, now: datetime, status_code: int, account: Account | None = None) -> Change:
     """
-    Note that the call was rejected.
+    Record that the call was rejected. A call that is already over does not change.
 
-    :param call: The call, as the store has it.
-    :param now: The time, aware.
-    :param status_code: SIP status of the decline, 300 to 699.
-    :param account: Why, and by whom; left out: as was asked for before, if it was.
-    :raises MoveRefused: It was accepted.
+    :param call: The call as stored.
+    :param now: Current time, aware.
+    :param status_code: SIP status that was sent, 300 to 699.
+    :param account: Why and by whom; None uses the recorded request to reject the call, if there is one.
+    :raises MoveRefused: The call was accepted.
     """
     if call.is_over:
         return NOTHING
@@ -222,14 +221,14 @@ def want_decline(
     call: SwitchboardCall, now: datetime, by: str, status_code: int, acting_seconds: float = 0.0
 ) -> Change:
     """
-    Note who is about to decline a call. A call that is accepted nevertheless goes on.
+    Record who is about to decline a call. If the call is accepted nevertheless, it goes on.
 
-    :param call: The call, as the store has it.
-    :param now: The time, aware.
-    :param by: Who declines it.
+    :param call: The call as stored.
+    :param now: Current time, aware.
+    :param by: Name of the task, user or part of this package that declines the call.
     :param status_code: SIP status, 300 to 699.
-    :param acting_seconds: How long the client has to decline the call itself, in seconds; then the switchboard does.
-    :raises MoveRefused: It was accepted.
+    :param acting_seconds: Seconds that the client has to decline the call itself before the switchboard does.
+    :raises MoveRefused: The call was accepted.
     """
     if call.state == CallState.ACCEPTED:
         raise _refused(call, RefusalCode.NOT_RINGING, "was accepted, so it cannot be declined")
@@ -238,10 +237,10 @@ def want_decline(
 
 def not_declined(call: SwitchboardCall, by: str) -> Change:
     """
-    Withdraw the intention to decline a call, which was certainly not carried out.
+    Withdraw the request to decline a call after the request certainly failed.
 
-    :param call: The call, as the store has it.
-    :param by: Who wanted to decline it.
+    :param call: The call as stored.
+    :param by: Who made the request; a request of another one stays.
     """
     if call.is_over or (call.end_wanted, call.end_wanted_by) != (EndReason.REJECTED, by):
         return NOTHING
@@ -250,32 +249,32 @@ def not_declined(call: SwitchboardCall, by: str) -> Change:
 
 def want_transfer(call: SwitchboardCall, target_uri: str) -> Change:
     """
-    Note that a transfer is about to be requested.
+    Record that a transfer is about to be requested.
 
-    :param call: The call, as the store has it.
-    :param target_uri: ``tel:`` or ``sip:`` address.
-    :raises MoveRefused: It was not accepted.
+    :param call: The call as stored.
+    :param target_uri: SIP or tel URI of the target.
+    :raises MoveRefused: The call was not accepted.
     """
     return _transferred(call, target_uri, TRANSFER_WANTED)
 
 
 def referred(call: SwitchboardCall, target_uri: str) -> Change:
     """
-    Note that a transfer was requested. Whether it came about is not known, so the call stays open.
+    Record that a transfer was requested. OpenAI does not report whether it succeeded, so the call stays open.
 
-    :param call: The call, as the store has it.
-    :param target_uri: ``tel:`` or ``sip:`` address.
-    :raises MoveRefused: It was not accepted.
+    :param call: The call as stored.
+    :param target_uri: SIP or tel URI of the target.
+    :raises MoveRefused: The call was not accepted.
     """
     return _transferred(call, target_uri, EndReason.TRANSFER_REQUESTED)
 
 
 def not_referred(call: SwitchboardCall, target_uri: str) -> Change:
     """
-    Note that a transfer that was to be requested certainly was not.
+    Withdraw a recorded transfer that was certainly not requested.
 
-    :param call: The call, as the store has it.
-    :param target_uri: ``tel:`` or ``sip:`` address.
+    :param call: The call as stored.
+    :param target_uri: Target of that transfer; a transfer to another target stays.
     """
     if call.transfer_state != TRANSFER_WANTED or call.target_uri != target_uri:
         return NOTHING
@@ -291,16 +290,16 @@ def ended(
     too_late_for: str | None = None,
 ) -> Change:
     """
-    Note that the call is over. When it is over already, only a stronger witness changes its account.
+    Record that the call is over. If it is over already, only a stronger witness changes its account.
 
-    An end or a transfer that was asked for before the call was over counts as its cause. After an accept of ours had
-    failed, a call that was found gone was not necessarily ended by its caller.
+    An end or transfer requested before the call was over counts as the cause. If our accept failed and the call is
+    found gone, the account says ``accept_failed``: the caller did not necessarily hang up.
 
-    :param call: The call, as the store has it.
-    :param now: The time, aware.
-    :param reason: Why, or all that a witness says.
-    :param ended_at: When it was over, aware; ``None``: now.
-    :param too_late_for: Who asked for the end but certainly after the call was over; ``None``: not known.
+    :param call: The call as stored.
+    :param now: Current time, aware.
+    :param reason: Why it ended, 1 to 200 characters, or the whole account of a witness.
+    :param ended_at: When the call ended, aware; ``None``: now.
+    :param too_late_for: Requester whose request certainly came after the end; ``None``: not known.
     """
     new = reason if isinstance(reason, Account) else account_of(reason)
     at = min(now, ended_at or now)
@@ -316,7 +315,7 @@ def ended(
         new = standing(new, Account(Witness.TRANSFER, EndReason.TRANSFER_REQUESTED))
     wanted = intended(call, at)
     if wanted is not None and wanted.by != too_late_for:
-        # Of equals, the one that carried it out counts more than the one that was about to.
+        # Between equal witnesses, the one that ended the call counts more than the one that was about to.
         new = standing(new, wanted)
     return Change({"state": CallState.ENDED, "ended_at": at, **told_by(new)}, CallState.ENDED)
 
@@ -332,23 +331,24 @@ def want_end(
     acting_seconds: float = 0.0,
 ) -> Change:
     """
-    Note who wants the call to end, before it is ended.
+    Record a request to end the call, before the call is ended.
 
     The first request to end the call at once counts; it replaces a request to end it later.
 
-    :param call: The call, as the store has it.
-    :param now: The time, aware.
+    :param call: The call as stored.
+    :param now: Current time, aware.
     :param reason: Why, 1 to 200 characters.
-    :param by: Who wants it.
-    :param after_seconds: 0: now. Above: the call has lost its holder, and ends then unless another takes it over.
-    :param status_code: SIP status for a call that only rings; ``None``: the usual one.
-    :param acting_seconds: How long the client has to end the call itself, in seconds; then the switchboard does.
+    :param by: Name of the task, user or part of this package that requests it.
+    :param after_seconds: 0 ends the call now. Above 0: the call has lost its owner, and ends after these seconds
+        unless another owner takes it over.
+    :param status_code: SIP status for a call that still rings; ``None``: the default status.
+    :param acting_seconds: Seconds that the client has to end the call itself before the switchboard does.
     """
     is_decided = call.end_wanted is not None and not call.end_is_delayed
     if call.is_over or is_decided:
         return NOTHING
     if after_seconds > 0 and call.hangup_at is None:
-        # It only rings, and rings out by itself.
+        # The call was not accepted, so it stops ringing without us.
         return NOTHING
     values: dict[str, Any] = {
         "end_wanted": reason,
@@ -364,11 +364,11 @@ def want_end(
 
 def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change:
     """
-    Give up a call that rang out: unclaimed, or claimed without an accept request for too long.
+    Mark a call as missed when it has stopped ringing and no accept was announced.
 
-    :param call: The call, as the store has it.
-    :param now: The time, aware.
-    :param grace_seconds: How long after its ringing a claimed call is still not missed, in seconds.
+    :param call: The call as stored.
+    :param now: Current time, aware.
+    :param grace_seconds: Extra seconds, 0 or more, that a claimed call gets after ``expires_at``.
     """
     if call.is_over or call.hangup_at is not None:
         return NOTHING
@@ -380,9 +380,9 @@ def missed(call: SwitchboardCall, now: datetime, grace_seconds: float) -> Change
 
 def told_by(account: Account) -> dict[str, Any]:
     """
-    Return the fields of a call that hold an account of its end.
+    Return the fields of a call that store the account of its end.
 
-    :param account: The account that stands.
+    :param account: The account to store.
     """
     return {
         "end_reason": account.reason,
@@ -414,7 +414,7 @@ def _rings_on() -> Change:
 
 
 def _taken_up(call: SwitchboardCall, now: datetime) -> dict[str, Any]:
-    """What changes when a holder goes on with a call that was to end unless one does."""
+    """Cancel a delayed end when an owner goes on with the call in time."""
     if not call.end_is_delayed or (call.end_due_at is not None and call.end_due_at <= now):
         return {}
     return dict.fromkeys(END_WANTED)
@@ -426,7 +426,7 @@ def _claimed(claimant: str, now: datetime) -> Change:
 
 def _require_claimant(call: SwitchboardCall, claimant: str) -> None:
     if call.claimed_by != claimant:
-        raise _refused(call, RefusalCode.CLAIMED_BY_OTHER, "is another claimant's")
+        raise _refused(call, RefusalCode.CLAIMED_BY_OTHER, "has another owner")
 
 
 def _require_not_over(call: SwitchboardCall) -> None:

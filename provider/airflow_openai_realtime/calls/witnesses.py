@@ -1,9 +1,9 @@
 """
-Which account of a call's end stands. Pure, and the only place that decides it.
+Decide which account of a call's end counts. Pure, and the only place that decides it.
 
-Several parts notice that a call is over, at different times and with different knowledge: the one that asked for its
-end, the holder whose socket closes, the carrier, the reaper. Each gives an *account*. A stronger witness replaces the
-account of a weaker one, never the other way round; between equals the first stands. What no witness knows is ``None``.
+Several parts notice that a call is over, at different times and with different knowledge: the part that requested the
+end, the owner whose socket closes, the carrier, the reaper. Each gives an *account*. A stronger witness replaces the
+account of a weaker one, never the reverse; between equals the first counts. What no witness knows is ``None``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 TRANSFER_WANTED = "wanted"
 """State of a transfer that is about to be requested, or may have been."""
 
-
-#: Reasons that only a part gives that ends calls itself.
+#: Reasons that are given only by parts that end calls themselves.
 _OURS = frozenset(
     {
         EndReason.HUNG_UP,
@@ -43,10 +42,11 @@ class Account:
     """
     What one witness says about the end of a call.
 
-    :param witness: Who says it.
-    :param reason: Why it ended, for example ``hung_up``, ``max_duration``, ``socket_closed``; 1 to 200 characters.
+    :param witness: Kind of witness.
+    :param reason: Why the call ended, for example ``hung_up``, ``max_duration``, ``socket_closed``; 1 to 200
+        characters.
     :param by: Who ended it; ``None``: not known.
-    :param talk_seconds: How long it lasted by the carrier's count, 0 or more, in seconds; ``None``: not known.
+    :param talk_seconds: Length of the call as the carrier counted it, in seconds, 0 or more; ``None``: not known.
     """
 
     witness: Witness
@@ -70,10 +70,10 @@ def account_of(reason: str) -> Account:
 
 def standing(kept: Account | None, new: Account) -> Account:
     """
-    Return the account that stands once a new one has been given.
+    Return the account that counts after a new one was given.
 
-    :param kept: The one that stood until now; ``None``: there was none.
-    :param new: What another witness says.
+    :param kept: The account so far; ``None``: there was none.
+    :param new: The account of another witness.
     """
     if kept is None:
         return new
@@ -84,9 +84,10 @@ def standing(kept: Account | None, new: Account) -> Account:
 
 def kept_account(call: SwitchboardCall) -> Account | None:
     """
-    Return the account that a call's row holds; ``None`` when the call is not over, or has no account.
+    Return the stored account of a call's end.
 
-    :param call: The call, as the store has it.
+    :param call: The call as stored.
+    :return: ``None`` when the call is not over or has no account.
     """
     if not call.is_over or call.end_reason is None:
         return None
@@ -95,10 +96,11 @@ def kept_account(call: SwitchboardCall) -> Account | None:
 
 def intended(call: SwitchboardCall, at: datetime) -> Account | None:
     """
-    Return the account of the one that asked for the end of a call; ``None``: none had by then.
+    Return the account of the party that requested the end of a call.
 
-    :param call: The call, as the store has it.
+    :param call: The call as stored.
     :param at: When the call was over, aware.
+    :return: ``None`` when no end was requested and due by then.
     """
     if call.end_wanted is None or call.end_due_at is None or call.end_due_at > at:
         return None
@@ -107,9 +109,10 @@ def intended(call: SwitchboardCall, at: datetime) -> Account | None:
 
 def witness_of(call: SwitchboardCall) -> Witness:
     """
-    Return how the end of a call is known; where that was not noted, by its reason.
+    Return how the end of a call is known.
 
-    :param call: The call, as the store has it.
+    :param call: The call as stored, over.
+    :return: The stored witness, or the one that the reason implies.
     """
     if call.end_witness is None:
         return account_of(call.end_reason or "").witness

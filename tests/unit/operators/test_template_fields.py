@@ -240,7 +240,7 @@ def refused_as_empty(running: Any) -> str | None:
     try:
         run_task(running)
     except InvalidInput as error:
-        return error.field if "there is nothing in it now" in str(error) else None
+        return error.field if "is set, but it is empty now" in str(error) else None
     except Exception:
         return None
     return None

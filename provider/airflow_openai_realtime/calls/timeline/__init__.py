@@ -1,1 +1,1 @@
-"""What was said and done in a call, as entries in order, and what they add up to. Pure."""
+"""The timeline of a call: entries in order, and the summary of them. Pure."""

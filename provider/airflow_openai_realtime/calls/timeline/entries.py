@@ -1,8 +1,8 @@
 """
-Timeline entries: what happened in a call, one thing each. Values that travel as JSON.
+Timeline entries: one event of a call each. JSON values.
 
-Every entry has a key: adding it again changes nothing and says so, which is how a tool is run once though two may have
-begun. ``repr`` leaves out what was said: it is personal data.
+Every entry has a key. Adding an entry with the same key again changes nothing and reports so; that is why a tool runs
+once even if two processes begin it. ``repr`` leaves out what was said, since it is personal data.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from airflow_openai_realtime.states import EntryKind
 
 #: Longest text of an entry, in characters: well below the switchboard's limit for an entry.
 LONGEST_TEXT = 10_000
-#: A tool that was begun, and nobody knows what came of it.
+#: Status of a tool call that was begun and whose result is not known.
 UNKNOWN = "unknown"
 
 MOST_ENTRIES = 5_000
-"""Of one call."""
+"""Most entries of one call."""
 
 MOST_ENTRIES_AT_ONCE = 200
-"""In one request."""
+"""Most entries in one request."""
 
 MOST_ENTRY_BYTES = 64 * 1024
-"""Of the body of one entry, as JSON in UTF-8."""
+"""Most bytes of the body of one entry, as JSON in UTF-8."""
 
 MOST_CONVERSATION_BYTES = 16 * 1024 * 1024
-"""Of the bodies of all entries of one call: they are read in one answer."""
+"""Most bytes of the bodies of all entries of one call: one answer contains them all."""
 
 LONGEST_KEY = 255
 
 MOST_BYTES_AT_ONCE = 256 * 1024
-"""Of the entries in one request that a client sends: well below the switchboard's limit for a request."""
+"""Most bytes of the entries in one request of a client: well below the switchboard's limit for a request."""
 
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 
@@ -48,12 +48,12 @@ _KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 @dataclass(frozen=True)
 class TimelineEntry:
     """
-    One thing that happened in a call.
+    One event of a call.
 
     :param key: Unique in the call, 1 to 255 printable ASCII characters without blanks, for example ``tool_call:fc_1``.
-    :param kind: One of :data:`EntryKind`.
+    :param kind: An :class:`~airflow_openai_realtime.states.EntryKind`.
     :param at: When it happened, aware.
-    :param body: What happened, of JSON values, at most 64 KiB as JSON.
+    :param body: Details, a JSON object of at most 64 KiB.
     """
 
     key: str
@@ -63,10 +63,10 @@ class TimelineEntry:
 
     def check(self) -> TimelineEntry:
         """
-        Refuse what cannot be kept.
+        Reject an entry that cannot be stored.
 
-        :returns: The same, with a body that every database and every reader takes.
-        :raises InvalidInput: A field cannot be used; the message names it.
+        :returns: The entry, with a body that every database and every reader accepts.
+        :raises InvalidInput: A field is invalid; the message names it.
         """
         if not isinstance(self.key, str) or not _KEY.fullmatch(self.key):
             raise InvalidInput(
@@ -88,7 +88,7 @@ class TimelineEntry:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         :raises InvalidInput: A required key is missing, or the instant cannot be read.
         """
         at = read_instant("at", value.get("at"))
@@ -102,20 +102,20 @@ def entry_of(kind: str, at: datetime, *name: object, **body: Any) -> TimelineEnt
     """
     Make an entry.
 
-    :param kind: One of the switchboard's kinds.
+    :param kind: An :class:`~airflow_openai_realtime.states.EntryKind`.
     :param at: When it happened, aware.
-    :param name: What makes its key unique, with the kind; ids from OpenAI are untrusted.
-    :param body: What happened, of JSON values, perhaps hostile; long texts are cut.
+    :param name: Parts that make its key unique within the kind; ids from OpenAI are untrusted.
+    :param body: Details, JSON values, may be hostile; long texts are cut.
     """
     return TimelineEntry(key_of(kind, *name), kind, at, tame({key: _cut(value) for key, value in body.items()}))
 
 
 def key_of(kind: str, *name: object) -> str:
     """
-    Return the key of an entry: printable, and still unique when an id is long or odd.
+    Return the key of an entry: printable, and unique even if an id is long or has other characters.
 
-    :param kind: Kind of the entry.
-    :param name: What tells it from others of its kind.
+    :param kind: An :class:`~airflow_openai_realtime.states.EntryKind`.
+    :param name: Parts that make the key unique within the kind.
     """
     plain = ":".join([kind, *(str(part) for part in name)])
     if len(plain) <= LONGEST_KEY and plain.isascii() and plain.isprintable() and " " not in plain:
@@ -125,9 +125,9 @@ def key_of(kind: str, *name: object) -> str:
 
 def is_small(value: Any) -> bool:
     """
-    Tell whether a value is fit for an entry: of JSON, not nested too deeply, and no longer than a long text.
+    Tell whether an entry can hold a value: JSON, not nested too deeply, at most 40,000 characters as JSON.
 
-    :param value: Anything that JSON can hold.
+    :param value: Any value, may be hostile.
     """
     try:
         return not is_deeper(value, DEEPEST_RECORD) and len(json.dumps(value, allow_nan=False)) <= 4 * LONGEST_TEXT
@@ -137,12 +137,12 @@ def is_small(value: Any) -> bool:
 
 def as_json(value: Any, *, field: str, most_bytes: int) -> str:
     """
-    Return a value as JSON that every database and every reader takes: as :func:`~..api.untrusted.tame` leaves it.
+    Return a value as JSON that every database and every reader accepts.
 
-    :param value: Anything that JSON can hold.
-    :param field: What it is, for messages.
-    :param most_bytes: How long it may be, in UTF-8.
-    :raises InvalidInput: It is not of JSON values, or too long.
+    :param value: The value; :func:`~airflow_openai_realtime.api.untrusted.tame` is applied to it.
+    :param field: Name of the value, for messages.
+    :param most_bytes: Longest JSON in bytes of UTF-8.
+    :raises InvalidInput: It cannot be written as JSON, or is too long.
     """
     try:
         text = json.dumps(tame(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -156,10 +156,10 @@ def as_json(value: Any, *, field: str, most_bytes: int) -> str:
 
 def check_entries(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     """
-    Check entries that are to be written together; of several with one key the first counts.
+    Check the entries of one request. Of several entries with the same key, the first counts.
 
-    :param entries: Entries of one request.
-    :raises InvalidInput: One cannot be kept, or they are too many for one request.
+    :param entries: The entries.
+    :raises InvalidInput: An entry cannot be stored, or there are too many for one request.
     """
     by_key: dict[str, TimelineEntry] = {}
     for entry in entries:
@@ -171,9 +171,10 @@ def check_entries(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
 
 def in_requests(entries: Sequence[TimelineEntry]) -> list[list[TimelineEntry]]:
     """
-    Entries in groups that each fit in one request, in their order; one empty group when there are none.
+    Split entries into groups that each fit in one request, in order.
 
-    :param entries: Entries, in their order.
+    :param entries: The entries, checked.
+    :return: At least one group; without entries, one empty group.
     """
     groups: list[list[TimelineEntry]] = [[]]
     size = 0
@@ -189,7 +190,7 @@ def in_requests(entries: Sequence[TimelineEntry]) -> list[list[TimelineEntry]]:
 
 def sent_bytes(entry: TimelineEntry) -> int:
     """
-    How long an entry is in a request, about.
+    Return the approximate size of an entry in a request, in bytes.
 
     :param entry: The entry.
     """

@@ -1,4 +1,4 @@
-"""What goes on the timeline of what is heard in a call: events of the sideband in, entries out. Pure."""
+"""Turn sideband events of a call into timeline entries. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ TRANSCRIPTION = "transcription"
 
 class Listening:
     """
-    Makes timeline entries of events.
+    Turns events into timeline entries.
 
-    Ids of OpenAI's make the keys, so that two holders that hear the same write the same. What has no id is numbered.
+    Keys are made from OpenAI's ids, so that two processes that hear the same event write the same entry. Events
+    without an id are numbered.
 
-    :param generation: Generation of the holder, or another name for who listens, for what only it can know.
-    :param known: Keys of the timeline so far, to go on numbering key presses.
+    :param generation: Generation of the conversation, or another name of the listener; part of the keys of entries
+        that only this listener can write.
+    :param known: Keys of the timeline so far, to continue the numbers of key presses.
     """
 
     def __init__(self, generation: int | str, known: AbstractSet[str]) -> None:
@@ -40,8 +42,9 @@ class Listening:
         Make the entries of an event.
 
         :param event: The event.
-        :param now: When it came.
-        :param began_at: When a response began to be heard; a sentence is written before it is spoken.
+        :param now: When it arrived, aware.
+        :param began_at: Returns when a response became audible: takes its id and a default time. OpenAI sends the
+            text of a sentence before its audio has been played.
         """
         if isinstance(event, events.CallerSpeaking) and event.item_id:
             self._spoke_at[event.item_id] = now
@@ -61,20 +64,20 @@ class Listening:
 
     def error(self, event: events.SessionError, now: datetime) -> TimelineEntry:
         """
-        Make the entry of an error.
+        Make the entry of a session error.
 
-        :param event: The error, as OpenAI tells it.
-        :param now: The time, aware.
+        :param event: The event.
+        :param now: When it arrived, aware.
         """
         return self.trouble(now, event.code or event.type, event.message)
 
     def trouble(self, now: datetime, code: str | None, message: str | None) -> TimelineEntry:
         """
-        Make the entry of something that went wrong.
+        Make the entry of an error.
 
-        :param now: When.
-        :param code: In one word.
-        :param message: In many; OpenAI's, so untrusted.
+        :param now: When it happened, aware.
+        :param code: Code of the error; ``None``: ``error``.
+        :param message: Message from OpenAI, untrusted.
         """
         number = self._number(EntryKind.ERROR)
         told = quotable(message or "")
@@ -103,7 +106,7 @@ class Listening:
             yield entry_of(EntryKind.AGENT, at, name, *part, **body)
 
     def _key(self, event: events.KeyPressed, now: datetime) -> TimelineEntry:
-        # Only whole seconds are told: the same key may be pressed twice within one.
+        # OpenAI reports whole seconds, and a key may be pressed twice within one.
         second = int((event.received_at or now).timestamp())
         while True:
             key = (second, event.key, self._number(f"{second}{event.key}"))
@@ -125,7 +128,7 @@ class Listening:
         elif event.kind == "list_tools.failed":
             yield self.trouble(now, "mcp_list_tools_failed", event.message)
         elif event.kind == "approval_request":
-            yield self.trouble(now, "mcp_approval_needed", f"{tool} needs an approval, and nobody is there to give it")
+            yield self.trouble(now, "mcp_approval_needed", f"{tool} needs an approval, which calls cannot give")
 
     def _number(self, of: str) -> int:
         self._numbers[of] += 1

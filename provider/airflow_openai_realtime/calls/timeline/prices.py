@@ -1,8 +1,8 @@
 """
-What a call cost at OpenAI, estimated from a dated table of list prices.
+Estimate what a call cost at OpenAI from a dated table of list prices.
 
-An estimate, not a bill: no discounts, no regional uplift (10 % on new models at regional endpoints), nothing of the
-carrier. A model that is not in the table has no price here, and none is guessed: give your own.
+The estimate leaves out discounts, the regional uplift (10 % on new models at regional endpoints) and the carrier's
+charges. A model that is not in the table has no estimate unless the user sets its prices.
 
 Source: https://developers.openai.com/api/docs/models/gpt-realtime-2.1 and the other models' pages; read 2026-11-22.
 """
@@ -17,7 +17,7 @@ from airflow_openai_realtime.calls.timeline.usage import Usage
 from airflow_openai_realtime.exceptions import InvalidInput
 
 PRICED_ON = "2026-11-22"
-#: What ``priced_on`` says when the price is the user's own.
+#: Value of ``priced_on`` for prices that the user set.
 OWN_PRICES = "own prices"
 TRANSCRIPTION = "transcription"
 
@@ -28,15 +28,15 @@ _KINDS = ("text", "audio", "image")
 @dataclass(frozen=True)
 class ModelPrice:
     """
-    US dollars for one million tokens; ``None``: not known.
+    US dollars for one million tokens, 0 or more; ``None``: not known.
 
     :param text_input: Text that the model read, not cached.
     :param text_cached: Text that it read from the cache.
-    :param text_output: Text that it wrote (also the arguments of functions).
-    :param audio_input: What the caller said.
-    :param audio_cached: The same, read again from the cache.
-    :param audio_output: What the model said.
-    :param image_input: Images that it read, not cached.
+    :param text_output: Text that it wrote, arguments of functions included.
+    :param audio_input: The caller's audio, not cached.
+    :param audio_cached: The caller's audio, read from the cache.
+    :param audio_output: Audio that the model produced.
+    :param image_input: Images that the model read, not cached.
     :param image_cached: Images that it read from the cache.
     """
 
@@ -66,12 +66,12 @@ TRANSCRIPTION_PRICES: Mapping[str, float] = {"gpt-transcribe": 0.0045, "gpt-real
 @dataclass(frozen=True)
 class Cost:
     """
-    An estimate.
+    An estimate of what a call cost.
 
     :param usd: US dollars.
-    :param model: The model that was priced.
+    :param model: Name of the realtime model.
     :param priced_on: Date of the prices, or ``own prices``.
-    :param without: What was used and has no known price, so is not in ``usd``: ``("transcription",)`` or nothing.
+    :param without: Used parts without a known price, which ``usd`` leaves out: ``("transcription",)`` or empty.
     """
 
     usd: float
@@ -94,10 +94,10 @@ def estimate(
     """
     Estimate what a call cost.
 
-    :param usage: What it used.
-    :param model: The realtime model.
-    :param transcription_model: The model that transcribed the caller.
-    :param prices: Own prices, by model; see :func:`check_prices`.
+    :param usage: Tokens that it used.
+    :param model: Name of the realtime model.
+    :param transcription_model: Name of the model that transcribed the caller.
+    :param prices: Prices of the user by model, from :func:`check_prices`.
     :return: ``None`` when the model, or a kind of token that it used, has no known price.
     """
     own = (prices or {}).get(model or "", {})
@@ -114,11 +114,11 @@ def estimate(
 
 def check_prices(prices: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """
-    Check prices that a user gave.
+    Check prices that the user set.
 
-    :param prices: By model, US dollars: for a realtime model for one million tokens under the names of
-        :class:`ModelPrice` (what is left out is as in the table), for a transcription model ``{"minute": …}``.
-    :raises InvalidInput: A name is unknown, or a price is no number of 0 or more.
+    :param prices: Prices in US dollars by model. For a realtime model: for one million tokens, under the names of
+        :class:`ModelPrice`; prices left out come from the table. For a transcription model: ``{"minute": …}``.
+    :raises InvalidInput: A name is unknown, or a price is not a number of 0 or more.
     """
     names = {each.name for each in fields(ModelPrice)} | {"minute"}
     checked: dict[str, dict[str, float]] = {}

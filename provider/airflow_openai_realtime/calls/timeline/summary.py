@@ -1,8 +1,8 @@
 """
-What a timeline adds up to.
+The summary of a timeline.
 
-What a call came to is a function of its timeline. The same sum runs while the call goes on and over the saved entries
-when somebody else takes it over, so nothing is counted twice or in two ways.
+The result of a call is a function of its timeline. The same code summarizes the live call, and the saved entries when
+another process takes the call over, so nothing is counted twice or in two ways.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from airflow_openai_realtime.states import EntryKind, Note
 MOST_ERRORS = 10
 #: The tool with which the model transfers a call.
 TRANSFER_CALL = "transfer_call"
-#: Of a tool that the model called and nobody began.
+#: Status of a tool that the model called and no process began.
 NOT_RUN = "not_run"
 
 
 @dataclass
 class ToolTrace:
     """
-    What is known of one tool call.
+    What is known about one tool call.
 
-    :param tool_call_id: OpenAI's id of the tool's call.
+    :param tool_call_id: OpenAI's id of the tool call.
     :param name: Name of the tool.
-    :param began_at: When the model called it, aware.
-    :param arguments: Its arguments, JSON text.
-    :param status: What came of it.
-    :param output: What the model was told; ``None``: nothing yet.
-    :param ended_at: When it ended, aware; ``None``: not yet.
+    :param began_at: When it was begun, or called if it was not begun; aware.
+    :param arguments: Arguments as the model sent them, untrusted.
+    :param status: ``unknown`` until there is a result, then the status of the result.
+    :param output: What was sent back to the model; ``None``: nothing.
+    :param ended_at: When it ended, aware; ``None``: it has not, as far as is known.
     """
 
     tool_call_id: str
@@ -50,29 +50,30 @@ class ToolTrace:
 @dataclass
 class Summary:
     """
-    What a timeline adds up to.
+    The summary of a timeline. Times are aware.
 
     :param caller_turns: How often the caller spoke.
     :param agent_turns: How often the model spoke.
-    :param asked: Tools that the model called while only the switchboard listened, begun since or not.
-    :param tools: Tools that were called, by the id of their call.
-    :param usage: Tokens so far.
-    :param errors: Errors that OpenAI told.
-    :param result: What the model recorded.
-    :param result_valid: Whether that fits the shape that was asked for; ``None``: nothing was recorded.
-    :param result_problems: What does not fit.
-    :param transfer: Target of a transfer that was requested.
-    :param ending: Why a holder was about to hang up.
-    :param attachments: How often somebody was attached to the call, the switchboard included.
-    :param gaps: Times in which nobody listened.
-    :param model: Model of the session.
-    :param transcription_model: Model that transcribes the caller.
-    :param is_greeted: Whether the greeting was asked for.
-    :param last_caller_at: When the caller last spoke, aware.
-    :param last_agent_at: When the model last spoke, aware.
-    :param last_at: When anything last happened, aware.
-    :param ending_at: When the end of the call was asked for, aware.
-    :param keys: Keys of the entries that are counted.
+    :param asked: Tools that the model called while only the switchboard listened, by tool call id; some may have been
+        begun since.
+    :param tools: Tools that were begun, by tool call id.
+    :param usage: Tokens that were used.
+    :param errors: The first ten errors, with ``code`` and ``message``.
+    :param result: What the model recorded, a JSON value.
+    :param result_valid: Whether it fits the schema; ``None``: nothing was recorded.
+    :param result_problems: Problems of an invalid record.
+    :param transfer: Name of the target of a requested transfer.
+    :param ending: Why an owner was about to hang up.
+    :param attachments: How often a process attached to the call, the switchboard included.
+    :param gaps: Times in which no process listened.
+    :param model: Name of the realtime model.
+    :param transcription_model: Name of the model that transcribed the caller.
+    :param is_greeted: Whether the greeting was requested.
+    :param last_caller_at: When the caller last spoke.
+    :param last_agent_at: When the model last spoke.
+    :param last_at: Time of the latest entry.
+    :param ending_at: When an owner was about to hang up.
+    :param keys: Keys of all entries.
     """
 
     caller_turns: int = 0
@@ -101,7 +102,7 @@ class Summary:
     @classmethod
     def of(cls, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> Summary:
         """
-        Add up a timeline.
+        Summarize a timeline.
 
         :param entries: The timeline.
         :param heard_until: Until when the switchboard itself has listened; ``None``: it has not.
@@ -112,39 +113,39 @@ class Summary:
 
     @property
     def pressed(self) -> list[str]:
-        """The keys of the phone, in the order in which they were pressed."""
+        """Phone keys in the order in which they were pressed."""
         return [key for _, key in sorted(self._pressed, key=lambda each: each[0])]
 
     @property
     def went_on(self) -> bool:
-        """Whether the caller has spoken after a holder was about to hang up."""
+        """Whether the caller spoke after an owner was about to hang up."""
         return self.ending_at is not None and self.last_caller_at is not None and self.last_caller_at > self.ending_at
 
     @property
     def may_be_transferred(self) -> bool:
-        """Whether a transfer was asked for, or may have been."""
+        """Whether a transfer was requested, or may have been."""
         begun = (trace for trace in self.tools.values() if trace.name == TRANSFER_CALL and trace.status == UNKNOWN)
         return self.transfer is not None or any(begun)
 
     @property
     def gap_seconds(self) -> float:
-        """How long at most nobody listened, in seconds."""
+        """Longest possible time in which no process listened, in seconds."""
         return self.gaps.seconds
 
     @property
     def last_heard_at(self) -> datetime | None:
-        """Until when somebody certainly listened."""
+        """Last time at which a process certainly listened."""
         return max((at for at in (self.last_at, self.gaps.heard_until) if at is not None), default=None)
 
     def never_begun(self) -> list[ToolTrace]:
-        """Return the tools that the model called and nobody began."""
+        """Return the tools that the model called and no process began."""
         return [trace for tool_call_id, trace in self.asked.items() if tool_call_id not in self.tools]
 
     def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
         """
-        Add what others wrote.
+        Add entries of other processes.
 
-        :param entries: A timeline; what is there already changes nothing.
+        :param entries: A timeline; entries that are already there change nothing.
         :param heard_until: Until when the switchboard itself has listened.
         """
         for entry in entries:
@@ -155,8 +156,8 @@ class Summary:
         """
         Add an entry.
 
-        :param entry: The entry; one that is counted already changes nothing.
-        :return: Whether it is new; one that is there already changes nothing.
+        :param entry: The entry.
+        :return: Whether it is new; an entry that is already there changes nothing.
         """
         if entry.key in self.keys:
             return False
@@ -193,7 +194,7 @@ def _add_tool_result(summary: Summary, entry: TimelineEntry) -> None:
     trace.status, trace.output, trace.ended_at = str(body.get("status")), body.get("output"), entry.at
     if body.get("target") is not None:
         summary.transfer = str(body["target"])
-    # A record that is right is never replaced by a wrong one.
+    # An invalid record never replaces a valid one.
     if "value" in body and not (summary.result_valid and not body.get("valid")):
         summary.result, summary.result_valid = body["value"], bool(body.get("valid"))
         summary.result_problems = tuple(str(problem) for problem in body.get("problems") or ())

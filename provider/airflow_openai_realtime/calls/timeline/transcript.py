@@ -14,12 +14,12 @@ _SPEAKERS = {EntryKind.CALLER: "Caller", EntryKind.AGENT: "Agent"}
 
 def transcript_json(entries: Iterable[TimelineEntry]) -> list[dict[str, Any]]:
     """
-    Return what happened in a call, in the order in which it happened.
+    Return the events of a call in the order in which they happened.
 
     :param entries: Its timeline.
-    :return: For each thing ``at`` (ISO 8601, UTC), ``kind`` (``caller, agent, key, tool, error``) and what belongs to
-        it: ``text`` (``None``: not understood), ``interrupted``, ``key``, ``name`` and ``status``, ``code`` and
-        ``message``. The caller's words are what another model heard.
+    :return: For each event ``at`` (ISO 8601, UTC), ``kind`` (``caller, agent, key, tool, error``) and its details:
+        ``text`` (``None``: not understood), ``interrupted``, ``key``, ``name`` and ``status``, ``code`` and
+        ``message``. The caller's words come from a separate transcription model.
     """
     ordered = sorted(entries, key=lambda entry: entry.at)
     interrupted = {entry.body.get("response_id") for entry in ordered if entry.body.get("what") == Note.INTERRUPTED}
@@ -33,7 +33,7 @@ def transcript_json(entries: Iterable[TimelineEntry]) -> list[dict[str, Any]]:
 
 def transcript_text(entries: Iterable[TimelineEntry]) -> str:
     """
-    Return the transcript for people to read: one line for each thing, with the minutes and seconds since the first.
+    Return the transcript as readable text: one line for each event, with minutes and seconds since the first.
 
     :param entries: The timeline.
     """

@@ -1,5 +1,5 @@
 """
-What a call used, summed over its responses and its transcription.
+The tokens of a call, summed over its responses and its transcription.
 
 Source: ``RealtimeResponseUsage`` in OpenAI's Python SDK 3.54; https://developers.openai.com/api/docs/guides/realtime-costs
 """
@@ -18,23 +18,23 @@ _MODALITIES = ("text", "audio", "image")
 @dataclass(frozen=True)
 class Usage:
     """
-    Tokens of a call, as OpenAI counts them: cached ones are part of the input.
+    Tokens of a call as OpenAI counts them: cached tokens are part of the input.
 
-    :param responses: How many responses said what they used.
-    :param total_tokens: All tokens of input and output.
-    :param input_text_tokens: Text that the model read.
-    :param input_audio_tokens: Audio that it heard.
-    :param input_image_tokens: Images that it read.
-    :param cached_text_tokens: Text of the input that came from the cache.
-    :param cached_audio_tokens: Audio of the input that came from the cache.
-    :param cached_image_tokens: Images of the input that came from the cache.
-    :param output_text_tokens: Text that it wrote.
-    :param output_audio_tokens: Audio that it spoke.
+    :param responses: Number of responses that reported their usage.
+    :param total_tokens: Input and output tokens together.
+    :param input_text_tokens: Input tokens of text.
+    :param input_audio_tokens: Input tokens of audio.
+    :param input_image_tokens: Input tokens of images.
+    :param cached_text_tokens: Those of the text tokens that came from the cache.
+    :param cached_audio_tokens: Those of the audio tokens that came from the cache.
+    :param cached_image_tokens: Those of the image tokens that came from the cache.
+    :param output_text_tokens: Output tokens of text.
+    :param output_audio_tokens: Output tokens of audio.
     :param unsorted_tokens: Tokens that OpenAI did not assign to text, audio or image; they cannot be priced.
-    :param transcribed: How many of the caller's turns said what their transcription used.
-    :param transcription_seconds: Of transcription that is billed by duration.
-    :param transcription_input_tokens: Of transcription that is billed by tokens.
-    :param transcription_output_tokens: Likewise.
+    :param transcribed: Number of the caller's turns whose transcription reported its usage.
+    :param transcription_seconds: Seconds of transcription that is billed by duration.
+    :param transcription_input_tokens: Input tokens of transcription that is billed by tokens.
+    :param transcription_output_tokens: Output tokens of transcription that is billed by tokens.
     """
 
     responses: int = 0
@@ -55,9 +55,9 @@ class Usage:
 
     def with_response(self, sent: Mapping[str, Any]) -> Usage:
         """
-        Add what one response used.
+        Add the usage of one response.
 
-        :param sent: ``response.usage`` as OpenAI sent it; untrusted.
+        :param sent: ``response.usage`` as OpenAI sent it, untrusted.
         """
         given, made = nested(sent, "input_token_details"), nested(sent, "output_token_details")
         cached = nested(given, "cached_tokens_details")
@@ -76,9 +76,9 @@ class Usage:
 
     def with_transcription(self, sent: Mapping[str, Any]) -> Usage:
         """
-        Add what the transcription of one turn used.
+        Add the usage of the transcription of one turn.
 
-        :param sent: ``usage`` of the transcript, by tokens or by duration; untrusted.
+        :param sent: ``usage`` of the transcript, by tokens or by duration, untrusted.
         """
         seconds = sent.get("seconds")
         is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds < 86_400
@@ -100,7 +100,7 @@ class Usage:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         """
         return cls(**{each.name: value[each.name] for each in fields(cls) if each.name in value})
 
