@@ -1,8 +1,8 @@
 """
-Reading the functions and classes that a DAG author gives: where they are imported from, and their schemas.
+Read the functions and classes of a DAG author: their import paths and their schemas.
 
-They run in the triggerer, which imports them by path. So they must stand in a module that it can import, not in the DAG
-file.
+They run in the triggerer, which imports them by path. They must therefore be in a module that the triggerer can import,
+not in the DAG file.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ _PLAIN_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWO
 
 def path_of(value: object, field: str) -> str:
     """
-    Return where a function or class is imported from.
+    Return the import path of a function or class.
 
-    :param value: It itself, or its import path.
+    :param value: The function or class, or its import path.
     :param field: Name of the parameter, for messages.
     :raises InvalidInput: It cannot be imported by a path.
     """
     if isinstance(value, str):
         path = value.strip().replace(":", ".")
         if not _PATH.fullmatch(path):
-            raise InvalidInput(f"{field}: {value!r:.80} is no import path like 'my_company.calls.book'", field=field)
+            raise InvalidInput(
+                f"{field}: {value!r:.80} is not an import path like 'my_company.calls.book'", field=field
+            )
         return path
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str):
         raise InvalidInput(f"{field} must be a function or its import path; it is {value!r:.80}", field=field)
     if "<" in name or is_in_dag_file(value):
         raise InvalidInput(
-            f"{field}: {name} cannot be imported by the triggerer. Define it on the top level of a module that is "
+            f"{field}: {name} cannot be imported by the triggerer. Define it at the top level of a module that is "
             "installed there (or in the plugins folder), not in the DAG file",
             field=field,
         )
@@ -56,20 +58,20 @@ def path_of(value: object, field: str) -> str:
 
 def is_in_dag_file(value: object) -> bool:
     """
-    Tell whether a function or class stands in a DAG file: Airflow imports that under another name each time.
+    Tell whether a function or class is defined in a DAG file, which Airflow imports under a new name each time.
 
-    :param value: A function or class.
+    :param value: The function or class.
     """
     return str(getattr(value, "__module__", "")).startswith(_DAG_FILE_MODULES)
 
 
 def function_name(value: object, field: str) -> str:
     """
-    Return the name that the model calls a function by.
+    Return the name under which the model calls a function.
 
     :param value: The function or its path, or a dict with ``name`` or ``path``.
     :param field: Name of the parameter, for messages.
-    :raises InvalidInput: It cannot be a name, or is one of ours.
+    :raises InvalidInput: The name is not valid, or is the name of a tool of this package.
     """
     given = value.get("name") if isinstance(value, Mapping) else None
     source = value.get("path") if isinstance(value, Mapping) else value
@@ -77,7 +79,7 @@ def function_name(value: object, field: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidInput(f"{field}: {name!r:.80} must be letters, digits, _ and -, at most 64", field=field)
     if name in RESERVED_NAMES:
-        raise InvalidInput(f"{field}: {name} is a tool of this package; name it otherwise", field=field)
+        raise InvalidInput(f"{field}: {name} is a tool of this package; choose another name", field=field)
     return name
 
 
@@ -85,10 +87,10 @@ def read_function(value: object, field: str) -> FunctionSpec:
     """
     Read one function, import it, and make the schema of its arguments from its signature.
 
-    :param value: The function, its import path, or a dict with ``path`` and perhaps ``name``, ``description`` and
+    :param value: The function, its import path, or a dict with ``path`` and optionally ``name``, ``description`` and
         ``timeout_seconds``.
     :param field: Name of the parameter, for messages.
-    :raises InvalidInput: It cannot be used.
+    :raises InvalidInput: The function or its settings are not valid.
     """
     given = dict(value) if isinstance(value, Mapping) else {"path": value}
     unknown = set(given) - {"path", "name", "description", "timeout_seconds"}
@@ -104,7 +106,7 @@ def read_function(value: object, field: str) -> FunctionSpec:
             field=field,
         ) from error
     if not callable(function):
-        raise InvalidInput(f"{field}: {path} is no function", field=field)
+        raise InvalidInput(f"{field}: {path} is not a function", field=field)
     return FunctionSpec(
         name=name,
         path=path,
@@ -117,11 +119,11 @@ def read_function(value: object, field: str) -> FunctionSpec:
 
 def arguments_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
     """
-    Make a pydantic class of a function's parameters, without ``call``.
+    Make a pydantic class from a function's parameters, without ``call``.
 
     :param function: The function.
-    :param name: What the model calls it by.
-    :raises TypeError: It has parameters that cannot be given by name.
+    :param name: Name under which the model calls it.
+    :raises TypeError: It has parameters that cannot be passed by name.
     """
     from pydantic import ConfigDict, create_model
 
@@ -131,7 +133,7 @@ def arguments_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
         if parameter.name == CALL_PARAMETER:
             continue
         if parameter.kind not in _PLAIN_KINDS:
-            raise TypeError(f"its parameter {parameter.name} cannot be given by name")
+            raise TypeError(f"its parameter {parameter.name} cannot be passed by name")
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
     config = ConfigDict(extra="forbid", protected_namespaces=())
@@ -141,9 +143,9 @@ def arguments_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
 
 def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return a schema without references to its own definitions, where they do not lead back to themselves.
+    Replace references to a schema's own definitions by the definitions; recursive references stay.
 
-    :param schema: As pydantic makes it.
+    :param schema: JSON schema from pydantic.
     """
     definitions = schema.get("$defs")
     if not isinstance(definitions, Mapping):

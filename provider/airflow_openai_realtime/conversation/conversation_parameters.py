@@ -1,4 +1,4 @@
-"""Reading what is to happen in a call, as a DAG author gave it: when the DAG is parsed, and when it is rendered."""
+"""Read the parameters of a conversation: check literals at parse time, and build the plan after rendering."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ def read_conversation_plan(
     transfer_to: object = None,
 ) -> ConversationPlan:
     """
-    Read everything about a conversation, rendered. Imports what is named by a path: for a task, not for a DAG file.
+    Read the rendered parameters of a conversation. Runs in a task: it imports functions and classes given by path.
 
-    :param greeting: What the model says first.
-    :param silence_seconds: How long nobody may speak, in seconds, above 0; ``None``: for ever.
+    :param greeting: What the model says first, at most 2,000 characters.
+    :param silence_seconds: Seconds of silence after which the call is hung up, above 0, at most 3,600; ``None``: no
+        limit.
     :param end_call: Whether the model may end the call.
-    :param goodbye: What it says shortly before the time is over.
-    :param result_model: A pydantic class, its import path, or a JSON schema. A class that stands in the DAG file is
-        used for its schema only: its own validators do not run.
-    :param functions: Functions, or their import paths, or dicts of ``path``, ``name``, ``description`` and
-        ``timeout_seconds``; in a list.
-    :param transfer_to: For each name of a target its ``tel:`` or ``sip:`` URI, or a dict of ``target_uri`` and
+    :param goodbye: What the model says shortly before the time is over, at most 2,000 characters.
+    :param result_model: A pydantic class, its import path, or a JSON schema. A class defined in the DAG file
+        provides only its schema: its own validators do not run.
+    :param functions: List of functions, import paths, or dicts of ``path``, ``name``, ``description`` and
+        ``timeout_seconds``.
+    :param transfer_to: ``tel:`` or ``sip:`` URI by name of the target, or a dict of ``target_uri`` and
         ``description``.
-    :raises InvalidInput: A value cannot be used; the message names the parameter and what to do.
+    :raises InvalidInput: A value is invalid; the message names the parameter and says what to do.
     """
     schema, model = _read_result_model(result_model)
     plan = ConversationPlan(
@@ -79,16 +80,18 @@ def check_conversation_literals(
     transfer_to: object = None,
 ) -> None:
     """
-    Refuse when the DAG is parsed what no rendering can mend. Imports nothing, and makes no schema.
+    Reject invalid literals at parse time. Imports nothing and makes no schema.
 
-    :param greeting: As for :func:`read_conversation_plan`, perhaps with templates; likewise the others.
-    :param silence_seconds: Seconds, or a template.
-    :param end_call: Whether the model may end the call, or a template.
-    :param goodbye: Words, or a template.
-    :param result_model: Model or JSON schema of the result.
-    :param functions: The author's functions.
-    :param transfer_to: Targets of transfers.
-    :raises InvalidInput: A value that needs no rendering cannot be used.
+    The parameters are those of :func:`read_conversation_plan`, perhaps with templates.
+
+    :param greeting: What the model says first.
+    :param silence_seconds: Seconds of silence after which the call is hung up.
+    :param end_call: Whether the model may end the call.
+    :param goodbye: What the model says shortly before the time is over.
+    :param result_model: A pydantic class, its import path, or a JSON schema.
+    :param functions: List of functions, import paths or dicts.
+    :param transfer_to: Transfer targets by name.
+    :raises InvalidInput: A literal value is invalid.
     """
     for words, field in ((greeting, "greeting"), (goodbye, "goodbye")):
         if is_literal(words):
@@ -112,7 +115,7 @@ def offered_names(functions: object) -> tuple[str, ...]:
     Return the names of all tools that a conversation may offer. Imports nothing.
 
     :param functions: As for :func:`read_conversation_plan`.
-    :raises InvalidInput: One of them cannot be used.
+    :raises InvalidInput: The name of a function is not valid.
     """
     given = [(field, value) for field, value in _functions_in(functions) if callable(value) or is_literal(value)]
     return (*RESERVED_NAMES, *(function_name(value, field) for field, value in given))
@@ -150,7 +153,7 @@ def _check_result_model(value: object) -> None:
         _check_schema(value)
     elif inspect.isclass(value):
         if not hasattr(value, "model_json_schema"):
-            raise InvalidInput(f"{field}: {value.__name__} is no pydantic class (BaseModel)", field=field)
+            raise InvalidInput(f"{field}: {value.__name__} is not a pydantic class (BaseModel)", field=field)
     else:
         path_of(value, field)
 
@@ -186,7 +189,7 @@ def _model_and_path(value: object) -> tuple[Any, str | None]:
             field="result_model",
         ) from error
     if not hasattr(model, "model_json_schema"):
-        raise InvalidInput(f"result_model: {path} is no pydantic class (BaseModel)", field="result_model")
+        raise InvalidInput(f"result_model: {path} is not a pydantic class (BaseModel)", field="result_model")
     return model, path
 
 
@@ -197,7 +200,7 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
             field="result_model",
         )
     if any(not str(reference).startswith("#") for reference in _references(schema)):
-        raise InvalidInput("result_model: a $ref must lead to the schema itself: '#/$defs/…'", field="result_model")
+        raise InvalidInput("result_model: a $ref must point into the schema itself: '#/$defs/…'", field="result_model")
     reserved = next((name for name in _property_names(schema) if safe_name(name) != name), None)
     if reserved is not None:
         raise InvalidInput(
@@ -210,7 +213,7 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
     try:
         validator_for(schema).check_schema(dict(schema))
     except SchemaError as error:
-        raise InvalidInput(f"result_model is no JSON schema: {error.message:.200}", field="result_model") from error
+        raise InvalidInput(f"result_model is not a JSON schema: {error.message:.200}", field="result_model") from error
 
 
 def _property_names(value: Any) -> Iterator[str]:
@@ -248,7 +251,7 @@ def _check_names(functions: Sequence[FunctionSpec]) -> None:
     names = [spec.name for spec in functions]
     for name in names:
         if names.count(name) > 1:
-            raise InvalidInput(f"functions: {name} is there twice or more: name one otherwise", field="functions")
+            raise InvalidInput(f"functions: {name} is there more than once: rename one of them", field="functions")
 
 
 def _read_targets(value: object, read: Callable[[str], str]) -> dict[str, TransferTarget]:

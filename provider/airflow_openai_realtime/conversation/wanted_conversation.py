@@ -1,4 +1,4 @@
-"""What a task wants of a call, as it travels to the trigger that runs it: sealed, since it may hold phone numbers."""
+"""The conversation that a task requests, as its trigger receives it: encrypted, since it may hold phone numbers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 @dataclass(frozen=True)
 class WantedConversation:
     """
-    What is to happen in a call.
+    The conversation that a task requests.
 
-    :param plan: What happens.
-    :param prices: Own prices for the estimate of the cost, checked.
-    :param call: The accepted call, as the switchboard had it; ``None``: it is still waited for. With it, who runs the
-        call needs no switchboard to begin.
+    :param plan: Plan of the conversation.
+    :param prices: Prices of the user for the estimate of the cost, checked.
+    :param call: The accepted call as the switchboard stored it; ``None``: the task still waits for a call. With a
+        call, the trigger can begin without the switchboard.
     """
 
     plan: ConversationPlan
@@ -30,7 +30,7 @@ class WantedConversation:
 
     def of(self, call: SwitchboardCall) -> WantedConversation:
         """
-        Return the same for a call that was accepted.
+        Return the conversation for an accepted call.
 
         :param call: The call.
         """
@@ -38,10 +38,10 @@ class WantedConversation:
 
     def answered_with(self, answer: AnswerPlan) -> AnswerPlan:
         """
-        Return what calls are accepted with, when this conversation follows: with its tools in the session.
+        Return the plan for accepting calls with the tools of this conversation added to its session.
 
-        :param answer: What calls would be accepted with alone.
-        :raises InvalidSession: The session cannot have these tools.
+        :param answer: The plan without these tools.
+        :raises InvalidSession: The session is not valid with these tools.
         """
         from airflow_openai_realtime.api.session.realtime_session import parse_session
 
@@ -51,7 +51,7 @@ class WantedConversation:
 
     def seal(self, api_key: str) -> str:
         """
-        Write it as text that tells nothing to who has not the key.
+        Encrypt the conversation; the text is unreadable without the key.
 
         :param api_key: The API key of the connection.
         """
@@ -61,13 +61,13 @@ class WantedConversation:
     @classmethod
     def unseal(cls, sealed: str, api_key: str) -> WantedConversation:
         """
-        Read what :meth:`seal` wrote.
+        Decrypt the text that :meth:`seal` returned.
 
         :param sealed: The text.
-        :param api_key: The same API key.
-        :raises ConfigurationError: It was sealed with another key, or changed.
+        :param api_key: The API key that it was sealed with.
+        :raises ConfigurationError: It was sealed with another key, or the text was changed.
         """
-        value = unseal(sealed, api_key, what="what is to happen in the call")
+        value = unseal(sealed, api_key, what="the plan of the conversation")
         call = value.get("call")
         return cls(
             plan=ConversationPlan.from_dict(value["plan"]),

@@ -104,7 +104,7 @@ def test_a_class_of_the_dag_file_gives_its_schema_only() -> None:
     [
         ({"type": "array"}, "JSON schema of an object"),
         ({"type": "object", "properties": 3}, "no JSON schema"),
-        ({"type": "object", "properties": {"x": {"$ref": "https://x.example/y"}}}, "must lead to the schema itself"),
+        ({"type": "object", "properties": {"x": {"$ref": "https://x.example/y"}}}, "must point into the schema itself"),
         (tool_samples.NoModel, "no pydantic class"),
         (PATH + "NoModel", "no pydantic class"),
         (PATH + "Gone", "cannot be imported"),

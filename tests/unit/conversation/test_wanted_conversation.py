@@ -24,7 +24,7 @@ def test_it_travels_sealed_and_comes_back_the_same() -> None:
 
 
 def test_another_key_cannot_read_it() -> None:
-    with pytest.raises(ConfigurationError, match="what is to happen in the call"):
+    with pytest.raises(ConfigurationError, match="the plan of the conversation"):
         WantedConversation.unseal(WantedConversation(PLAN).seal("key"), "another key")
 
 

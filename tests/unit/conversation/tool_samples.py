@@ -146,7 +146,7 @@ async def exits_later() -> None:
 
 
 def takes_anything(*values: int) -> None:
-    """Take what cannot be given by name."""
+    """Take arguments that cannot be passed by name."""
 
 
 def takes_objects(value: NoModel) -> None:

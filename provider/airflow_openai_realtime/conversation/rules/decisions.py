@@ -1,8 +1,8 @@
 """
-The rules of a conversation: what happened goes in, what is to be done comes out. No clock, no socket, no switchboard.
+The rules of a conversation: events in, effects out. They use no clock, no socket and no switchboard.
 
-Whoever runs the call tells what it hears, when a tool has answered and when time has passed, carries out the effects
-that are returned, and comes back at :meth:`ConversationRules.wakes_at` at the latest.
+The runner of the call reports sideband events, tool answers and the passing of time, executes the returned effects,
+and calls again no later than :meth:`ConversationRules.wakes_at`.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from airflow_openai_realtime.conversation.rules.state import ConversationState
 from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
 from airflow_openai_realtime.states import EndReason, EntryKind, Note
 
-#: How much before ``hangup_at`` the call is hung up, in seconds: so that the switchboard, which does so at that moment,
-#: finds the call ended and the reason written.
+#: Seconds before ``hangup_at`` at which the call is hung up. The switchboard hangs up at ``hangup_at``, and should
+#: then find the call ended and its reason stored.
 LEAD_SECONDS = 0.5
-#: How much before that the model says goodbye, in seconds; in a short call half of its time at most.
+#: Seconds before that hang-up at which the model says goodbye; in a short call at most half of its time.
 GOODBYE_LEAD_SECONDS = 12.0
-#: An error so shortly before the end of the socket is its cause, in seconds.
+#: An error at most so many seconds before the end of the socket counts as its cause.
 FATAL_SECONDS = 2.0
 
-#: Beginnings of the ids of commands of which it was not certain that they were needed.
+#: Prefixes of the ids of commands that may not have been needed; their errors are ignored.
 _DOUBTFUL_COMMANDS = ("again_", "cancel_", "clear_")
 
 
 class ConversationRules:
     """
-    One conversation.
+    The rules of one conversation. All times are aware.
 
-    :param plan: What is to happen.
-    :param hangup_at: When the call must be over, aware.
-    :param now: The time.
+    :param plan: Plan of the conversation.
+    :param hangup_at: When the call must be over.
+    :param now: Current time.
     :param began_at: When the call was accepted; ``None``: now.
-    :param summary: What the timeline adds up to so far.
-    :param generation: Generation of the holder.
-    :param may_greet: Whether the call may be greeted: not when nobody knows whether it was.
+    :param summary: Summary of the timeline so far.
+    :param generation: Generation of the conversation; 0: it is not open yet.
+    :param may_greet: Whether the model may greet the caller; False when a greeting may have been given already.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ConversationRules:
         self._listening = Listening(generation, self.summary.keys)
         self._announced: dict[str, events.FunctionCall] = {}
         self._unheard_since = self.summary.last_heard_at or began_at or now
-        #: When the socket was lost last; a call that ended without a word ended then.
+        #: When the socket was last lost; a call that ended without any message ended then.
         self.broke_at: datetime | None = None
         self._last_error: tuple[datetime, str] | None = None
         self._is_resumed = bool(self.summary.attachments)
@@ -81,25 +81,26 @@ class ConversationRules:
 
     @property
     def hung_up_for(self) -> str | None:
-        """Why we hang up; ``None``: we do not."""
+        """Reason for which we hang up; ``None``: we do not hang up."""
         return self._state.hung_up_for
 
     @property
     def is_taken_over(self) -> bool:
-        """Whether somebody else held the conversation before."""
+        """Whether the conversation had another owner before."""
         return self._is_resumed or self._generation > 1
 
     @property
     def is_session_there(self) -> bool:
-        """Whether the session was seen on the socket that is open now."""
+        """Whether the session was seen on the current socket."""
         return self._state.is_live
 
     def heard(self, event: events.SidebandEvent, now: datetime) -> list[Effect]:
         """
-        Take in an event of the sideband.
+        Handle an event of the sideband.
 
         :param event: The event.
-        :param now: When it came.
+        :param now: When it arrived.
+        :return: Effects to execute in order.
         """
         if isinstance(event, events.SessionError):
             self._error(event, now)
@@ -119,9 +120,10 @@ class ConversationRules:
 
     def detached(self, now: datetime) -> list[Effect]:
         """
-        Take in that the socket is away.
+        Handle the loss of the socket.
 
-        :param now: The time, aware.
+        :param now: Current time.
+        :return: Effects to execute in order.
         """
         self._state.is_live = False
         self.broke_at = self._unheard_since = now
@@ -130,20 +132,22 @@ class ConversationRules:
 
     def answered(self, tool_call_id: str, answer: ToolAnswer, now: datetime) -> list[Effect]:
         """
-        Take in what a tool came to.
+        Handle the answer of a tool.
 
-        :param tool_call_id: Its call.
-        :param answer: What it came to.
-        :param now: The time.
+        :param tool_call_id: OpenAI's id of the tool call.
+        :param answer: The answer.
+        :param now: Current time.
+        :return: Effects to execute in order.
         """
         tool_rules.tool_answered(self._state, tool_call_id, answer, now)
         return self._settled(now)
 
     def woken(self, now: datetime) -> list[Effect]:
         """
-        Look at the time.
+        Handle the passing of time.
 
-        :param now: The time, aware.
+        :param now: Current time.
+        :return: Effects to execute in order.
         """
         state = self._state
         state.turns.give_up_waiting(now)
@@ -158,7 +162,7 @@ class ConversationRules:
         return self._settled(now)
 
     def wakes_at(self) -> datetime | None:
-        """When :meth:`woken` must be called at the latest; ``None``: never."""
+        """Return the latest time at which :meth:`woken` must be called; ``None``: no call is needed."""
         state = self._state
         if state.hung_up_for is not None:
             return None
@@ -168,19 +172,20 @@ class ConversationRules:
 
     def ended(self, now: datetime) -> list[Effect]:
         """
-        Take in that the call is over: what still runs is not waited for.
+        Handle the end of the call. Tools that still run are not awaited.
 
-        :param now: The time, aware.
+        :param now: When the call ended.
+        :return: Effects to execute in order.
         """
         tool_rules.left_over(self._state, now)
         return self._state.take_effects()
 
     def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
         """
-        Take in what was saved of an earlier holder, when that could be read only now.
+        Add the saved timeline of an earlier owner that could be read only now.
 
         :param entries: The timeline.
-        :param heard_until: Until when the switchboard itself has listened.
+        :param heard_until: Until when the switchboard itself has listened; ``None``: it has not.
         """
         listed = list(entries)
         self.summary.merge(listed, heard_until)
@@ -194,26 +199,28 @@ class ConversationRules:
 
     def opened_late(self, generation: int, now: datetime) -> list[Effect]:
         """
-        Take in the generation of a conversation that was opened only after the call had been attached to.
+        Set the generation of a conversation that was opened only after the socket was attached.
 
-        :param generation: Generation of the holder.
-        :param now: The time.
+        :param generation: Generation of the conversation, 1 or more.
+        :param now: Current time.
+        :return: Effects to execute in order.
         """
         if self._generation == 0:
             self._generation = generation
             if self._attachments:
-                # The switchboard looks for this key to know that it need not listen itself.
+                # The switchboard looks for this key: it tells that an owner listens.
                 key_of_first = (Note.ATTACHED, generation, 1)
                 self._state.keep(entry_of(EntryKind.NOTE, now, *key_of_first, what=Note.OPENED_LATE), at_once=True)
         return self._state.take_effects()
 
     def caught_up(self, entries: Iterable[TimelineEntry], heard_until: datetime | None, now: datetime) -> list[Effect]:
         """
-        Take in what the switchboard heard while no holder listened, now that it has written all of it.
+        Add what the switchboard heard while no owner listened, once it has written all of it.
 
         :param entries: The timeline.
-        :param heard_until: Until when it has listened.
-        :param now: The time.
+        :param heard_until: Until when the switchboard has listened; ``None``: it has not.
+        :param now: Current time.
+        :return: Effects to execute in order.
         """
         self.summary.merge(entries, heard_until)
         tool_rules.begin_asked(self._state, now)
@@ -221,9 +228,9 @@ class ConversationRules:
 
     def fatal_error(self, now: datetime) -> str | None:
         """
-        Return the code of the error that ended the session, if one came a moment ago.
+        Return the code of the error that ended the session, if there was one just before the end.
 
-        :param now: When the call was found to be over; that takes longer than the end of the socket.
+        :param now: When the call was found to be over, which is later than the end of the socket.
         """
         if self._last_error is None:
             return None
@@ -274,7 +281,7 @@ class ConversationRules:
         return entry_of(EntryKind.NOTE, now, Note.ATTACHED, self._generation, self._attachments, **body)
 
     def _calls_of(self, event: events.ResponseDone) -> list[events.FunctionCall]:
-        """Return the tools that a response calls; what it began to call and was cut off is none."""
+        """Return the tool calls of a response, without those that were cut off."""
         calls = [call for call in event.function_calls if call.status != "incomplete"]
         if not event.function_calls and event.status == "completed":
             calls = list(self._announced.values())
@@ -298,7 +305,7 @@ class ConversationRules:
         self._state.report(f"OpenAI reports an error of the session: {entry.body['code']}")
 
     def _settled(self, now: datetime) -> list[Effect]:
-        """Do what has become possible, and return what is to be done."""
+        """Act on everything that has become possible, and return the effects to execute."""
         state = self._state
         if state.hung_up_for is None:
             last_words.act_when_heard(state, now)

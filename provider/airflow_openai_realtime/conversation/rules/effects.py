@@ -1,4 +1,4 @@
-"""What the rules of a conversation want done: values, carried out by whoever runs the call."""
+"""Effects: what the rules of a conversation request, as values that the runner of the call executes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from airflow_openai_realtime.conversation.rules.plan import FunctionSpec
 @dataclass(frozen=True)
 class Send:
     """
-    Send a command on the sideband, in the order in which they come.
+    Send a command on the sideband; commands are sent in order.
 
-    :param command: The command.
-    :param after: Key of an entry that must be kept first, if that can be had soon.
+    :param command: The command, a JSON object.
+    :param after: Key of a timeline entry to save first; the command is sent anyway if saving takes too long.
     """
 
     command: Mapping[str, Any] = field(repr=False)
@@ -29,7 +29,7 @@ class Keep:
     Save an entry of the timeline.
 
     :param entry: The entry.
-    :param at_once: Whether it must not wait for the next time that progress is saved.
+    :param at_once: Whether to save it now instead of with the next regular save.
     """
 
     entry: TimelineEntry
@@ -39,11 +39,11 @@ class Keep:
 @dataclass(frozen=True)
 class RunFunction:
     """
-    Run a function of a DAG author; its tool call must be saved before, so that it never runs twice.
+    Run a function of a DAG author. Its tool call must be saved first, so that it never runs twice.
 
-    :param tool_call_id: The call of the function.
+    :param tool_call_id: OpenAI's id of the tool call.
     :param spec: The function.
-    :param arguments: As the model wrote them; untrusted.
+    :param arguments: JSON text from the model, untrusted.
     """
 
     tool_call_id: str
@@ -56,8 +56,8 @@ class CheckResult:
     """
     Check what the model recorded.
 
-    :param tool_call_id: The call of the tool.
-    :param arguments: As the model wrote them; untrusted.
+    :param tool_call_id: OpenAI's id of the tool call.
+    :param arguments: JSON text from the model, untrusted.
     """
 
     tool_call_id: str
@@ -67,11 +67,11 @@ class CheckResult:
 @dataclass(frozen=True)
 class Refer:
     """
-    Ask for a transfer; its tool call must be saved before, so that it is never asked for twice.
+    Request a transfer. Its tool call must be saved first, so that it is never requested twice.
 
-    :param tool_call_id: The call of the tool.
+    :param tool_call_id: OpenAI's id of the tool call.
     :param target: Name of the target.
-    :param target_uri: Where to.
+    :param target_uri: ``tel:`` or ``sip:`` URI of the target.
     """
 
     tool_call_id: str
@@ -82,11 +82,11 @@ class Refer:
 @dataclass(frozen=True)
 class HangUp:
     """
-    Hang up; nothing is sent any more.
+    Hang up. Nothing is sent afterwards.
 
     :param why: ``end_call``, ``silence`` or ``max_duration``.
-    :param after: Key of an entry that must be saved first, if that can be had soon: who runs the call no more is told
-        so by then, and leaves it alone.
+    :param after: Key of a timeline entry to save first; the call is hung up anyway if saving takes too long. A runner
+        that has been replaced learns so from the save, and does not hang up.
     """
 
     why: str
@@ -95,15 +95,15 @@ class HangUp:
 
 @dataclass(frozen=True)
 class ResyncTools:
-    """Read the timeline again soon: the switchboard may have listened until now, and have more to write."""
+    """Read the timeline again soon: the switchboard may have listened until now and may still write what it heard."""
 
 
 @dataclass(frozen=True)
 class Report:
     """
-    Tell the log of who runs the call.
+    Write a line to the log of the runner.
 
-    :param line: Without personal data.
+    :param line: The line, without personal data.
     """
 
     line: str
@@ -115,12 +115,12 @@ Effect = Send | Keep | RunFunction | CheckResult | Refer | HangUp | ResyncTools 
 @dataclass(frozen=True)
 class ToolAnswer:
     """
-    What a tool came to.
+    The answer of a tool.
 
     :param status: ``ok, failed, timed_out, bad_arguments, unusable, invalid, requested, not_run`` or ``unknown``.
-    :param output: What the model is told.
-    :param log: What the log is told, without personal data; empty: nothing.
-    :param detail: What is kept beside it on the timeline, of JSON values.
+    :param output: Text for the model.
+    :param log: Line for the log, without personal data; empty: none.
+    :param detail: Further fields of the timeline entry, JSON values.
     """
 
     status: str

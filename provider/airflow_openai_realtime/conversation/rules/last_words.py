@@ -1,8 +1,8 @@
 """
-Ending a call, or handing it on, when the last words were heard and not before.
+End or transfer a call once the caller has heard the model's last words.
 
-A response is made faster than it is spoken: only ``output_audio_buffer.stopped`` says that the caller has heard it. A
-caller who interrupts the last words has heard enough. And whatever happens, it does not take for ever.
+OpenAI produces a response faster than it is spoken: only ``output_audio_buffer.stopped`` tells that the caller has
+heard it. A caller who interrupts the last words has heard enough. The wait is limited in any case.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from airflow_openai_realtime.conversation.rules.state import ConversationState, 
 from airflow_openai_realtime.conversation.rules.turn_taking import GOODBYE, Wanted
 from airflow_openai_realtime.states import EndReason, EntryKind, Note
 
-#: How long the last words may take to be heard, in seconds.
+#: Longest wait for the end of the last words, in seconds.
 LAST_WORDS_SECONDS = 10.0
 
-#: Begins the instructions for words that are given.
+#: Prefix of instructions for a fixed text.
 SAY_THIS = "Say this to the caller, in these words, and nothing else:\n\n"
 
 
 def end_after_words(state: ConversationState, now: datetime) -> None:
     """
-    Hang up when what is being said was heard: the model has ended the call.
+    Hang up once the current words were heard: the model has ended the call.
 
-    :param state: The conversation.
-    :param now: The time, aware.
+    :param state: State of the conversation.
+    :param now: Current time, aware.
     """
     state.turns.drop_wanted()
     state.ending = LastWords(EndReason.END_CALL, _latest(now))
@@ -37,20 +37,20 @@ def end_after_words(state: ConversationState, now: datetime) -> None:
 
 def transfer_after_words(state: ConversationState, refer: Refer, now: datetime) -> None:
     """
-    Ask for a transfer when what is being said was heard.
+    Request a transfer once the current words were heard.
 
-    :param state: The conversation.
-    :param refer: The transfer to ask for.
-    :param now: The time, aware.
+    :param state: State of the conversation.
+    :param refer: The transfer.
+    :param now: Current time, aware.
     """
     state.transfer = LastWords(TRANSFER_CALL, _latest(now), refer)
 
 
 def say_goodbye(state: ConversationState) -> None:
     """
-    Say goodbye before the time is over, in place of whatever is being said.
+    Say goodbye before the time is over; this cuts off what the model is saying.
 
-    :param state: The conversation.
+    :param state: State of the conversation.
     """
     state.goodbye_at = None
     if state.is_ending or not state.is_live:
@@ -66,10 +66,10 @@ def say_goodbye(state: ConversationState) -> None:
 
 def act_when_heard(state: ConversationState, now: datetime) -> None:
     """
-    Do what waits for the last words, when they were heard or have taken too long.
+    End or transfer the call if its last words were heard or have taken too long.
 
-    :param state: The conversation.
-    :param now: The time, aware.
+    :param state: State of the conversation.
+    :param now: Current time, aware.
     """
     is_spoken = state.turns.is_spoken and state.is_live
     if state.transfer is not None and (is_spoken or now >= state.transfer.until):
@@ -84,10 +84,12 @@ def hang_up(state: ConversationState, why: str, now: datetime) -> None:
     """
     Hang up now.
 
-    :param state: The conversation.
-    :param why: ``end_call``, ``silence`` or ``max_duration``. Time that is over is over for every holder; whatever else
-        was heard may have been heard by one whom another has replaced.
-    :param now: The time, aware.
+    The hang-up waits for its note to be saved, since a replaced owner must not hang up. Not for ``max_duration``: the
+    time is over for every owner.
+
+    :param state: State of the conversation.
+    :param why: ``end_call``, ``silence`` or ``max_duration``.
+    :param now: Current time, aware.
     """
     note = entry_of(EntryKind.NOTE, now, Note.ENDING, why, what=Note.ENDING, why=why)
     is_noted = state.keep(note, at_once=True) and why != EndReason.MAX_DURATION

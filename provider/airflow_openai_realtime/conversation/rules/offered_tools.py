@@ -1,8 +1,8 @@
 """
-The tools that a plan offers to the model, as OpenAI takes them.
+The tools that a plan offers to the model, in OpenAI's format.
 
-Put into the accept body they are there from the first word on (:func:`with_tools`). A call that was accepted without
-them, for example by a standing order, gets them from whoever runs the conversation.
+:func:`with_tools` puts them into the accept body, so that the model has them from the first word on. To a call that was
+accepted without them, for example by a standing order, the runner of the conversation adds them.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _RECORD_TEXT = (
     "goodbye. Record only what the caller really said. Say nothing to the caller about recording it."
 )
 _TRANSFER_TEXT = (
-    "Transfers the phone call to somebody else. Tell the caller so first, and call this in the same turn. Targets:"
+    "Transfers the phone call to another person. Tell the caller so first, and call this in the same turn. Targets:"
 )
 
 
 def offered_tools(plan: ConversationPlan) -> list[dict[str, Any]]:
     """
-    Return the tools of a plan, in the shape of ``session.tools``.
+    Return the tools of a plan, in the form of ``session.tools``.
 
-    :param plan: What happens in the call.
+    :param plan: Plan of the conversation.
     """
     tools = [_function(spec.name, spec.description, spec.parameters) for spec in plan.functions]
     if plan.result_schema is not None:
@@ -49,10 +49,10 @@ def offered_tools(plan: ConversationPlan) -> list[dict[str, Any]]:
 
 def with_tools(session: Mapping[str, Any], plan: ConversationPlan) -> dict[str, Any]:
     """
-    Return a session configuration with the tools of a plan added to its own.
+    Return a session configuration with the tools of a plan added.
 
-    :param session: As for ``parse_session``; a tool with a name of the plan's is replaced.
-    :param plan: What happens in the call.
+    :param session: As for ``parse_session``; tools of the plan replace tools of the same name.
+    :param plan: Plan of the conversation.
     """
     offered = offered_tools(plan)
     return {**session, "tools": joined(session.get("tools") or (), offered)} if offered else dict(session)
@@ -60,10 +60,10 @@ def with_tools(session: Mapping[str, Any], plan: ConversationPlan) -> dict[str, 
 
 def joined(tools: Sequence[Mapping[str, Any]], offered: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
-    Return a session's own tools and then those of a plan.
+    Return the tools of a session, followed by those of a plan.
 
-    :param tools: Tools of the session.
-    :param offered: Tools of the plan; of two with one name, this one stays.
+    :param tools: Tools of the session; those with a name of the plan are left out.
+    :param offered: Tools of the plan, from :func:`offered_tools`.
     """
     names = {tool["name"] for tool in offered}
     return [*(dict(tool) for tool in tools if tool.get("name") not in names), *(dict(tool) for tool in offered)]
@@ -73,8 +73,8 @@ def are_missing(tools: Sequence[Mapping[str, Any]], offered: Sequence[Mapping[st
     """
     Tell whether a session lacks a tool of a plan.
 
-    :param tools: What the session has.
-    :param offered: What the plan offers.
+    :param tools: Tools of the session.
+    :param offered: Tools of the plan, from :func:`offered_tools`.
     """
     return bool({tool["name"] for tool in offered} - {tool.get("name") for tool in tools})
 

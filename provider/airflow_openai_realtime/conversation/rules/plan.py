@@ -1,8 +1,8 @@
 """
-What happens in a call once it is accepted: decided and checked before, kept while the call goes on.
+The plan of a conversation: checked before the call, and fixed during it.
 
-A plan may hold phone numbers of transfer targets and what a DAG author wrote about a person, so it travels sealed; see
-:mod:`airflow_openai_realtime.calls.sealing`.
+A plan may hold phone numbers of transfer targets and personal data from the DAG author, so triggers get it encrypted;
+see :mod:`airflow_openai_realtime.calls.sealing`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class FunctionSpec:
     """
     A Python function that the model may call; it runs in the triggerer.
 
-    :param name: What the model calls it by: letters, digits, ``_`` and ``-``, at most 64.
-    :param path: Where it is imported from: ``package.module.function``.
+    :param name: Name under which the model calls it: 1 to 64 letters, digits, ``_`` and ``-``.
+    :param path: Import path: ``package.module.function``.
     :param description: When and how to call it, for the model.
     :param parameters: JSON schema of its arguments, an object.
-    :param timeout_seconds: How long it may take, in seconds, above 0. The caller waits meanwhile.
-    :param wants_call: Whether it has a parameter ``call`` and is given the call in it, as a dict.
+    :param timeout_seconds: Longest run in seconds, above 0. The caller waits meanwhile.
+    :param wants_call: Whether it has a parameter ``call``, which gets the call as a dict.
     """
 
     name: str
@@ -39,10 +39,10 @@ class FunctionSpec:
 @dataclass(frozen=True)
 class TransferTarget:
     """
-    Somebody whom the model may transfer the call to.
+    A target to which the model may transfer the call.
 
     :param target_uri: ``tel:+14155550123`` or ``sip:agent@example.com``.
-    :param description: Who that is and when to transfer there, for the model.
+    :param description: Who answers there and when to transfer the call, for the model.
     """
 
     target_uri: str = field(repr=False)
@@ -52,17 +52,17 @@ class TransferTarget:
 @dataclass(frozen=True)
 class ConversationPlan:
     """
-    What happens in a call.
+    The plan of a conversation.
 
     :param greeting: What the model says first; ``None``: it waits for the caller to speak.
-    :param silence_seconds: How long nobody may speak, in seconds, before the call is hung up; time in which the model
-        speaks or a function runs does not count. ``None``: for ever.
-    :param end_call: Whether the model may end the call itself, when the conversation is over.
-    :param goodbye: What the model says a few seconds before the time is over; ``None``: it is cut off.
-    :param result_schema: JSON schema, an object, of what the call is to find out; the model is asked to record it.
-    :param result_model: Import path of a pydantic class that the record is checked with, beside the schema.
-    :param functions: What the model may call.
-    :param transfer_targets: Whom it may transfer the call to, by name.
+    :param silence_seconds: Seconds of silence, above 0, after which the call is hung up. Time in which the model speaks
+        or a function runs does not count. ``None``: no limit.
+    :param end_call: Whether the model may end the call when the conversation is over.
+    :param goodbye: What the model says a few seconds before the time is over; ``None``: nothing, the call is cut off.
+    :param result_schema: JSON schema, an object, of the result that the model records; ``None``: no result.
+    :param result_model: Import path of a pydantic class that checks the record after the schema; ``None``: none.
+    :param functions: Functions that the model may call.
+    :param transfer_targets: Transfer targets by name.
     """
 
     greeting: str | None = field(default=None, repr=False)
@@ -76,7 +76,7 @@ class ConversationPlan:
 
     @classmethod
     def only_listening(cls) -> ConversationPlan:
-        """Make the plan for a call that somebody else steers: listen, write down, hang up at its time."""
+        """Make the plan for a call that another client controls: listen, save the timeline, hang up at its time."""
         return cls(silence_seconds=None, end_call=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class ConversationPlan:
         """
         Read what :meth:`to_dict` wrote; unknown keys are ignored.
 
-        :param value: What :meth:`to_dict` wrote.
+        :param value: JSON object.
         """
         known = {each.name for each in fields(cls)}
         given = {key: item for key, item in value.items() if key in known}

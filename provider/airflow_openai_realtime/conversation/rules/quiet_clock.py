@@ -1,4 +1,4 @@
-"""How long nobody has spoken."""
+"""Measures silence in a call."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 class QuietClock:
     """
-    Adds up the time in which nothing is heard, until somebody speaks of their own accord.
+    Sums silence until the caller or the model speaks unprompted.
 
-    Something that is heard only because it was quiet (the model asking whether anybody is there) stops the clock, but
-    does not set it back.
+    Speech that silence itself triggers (the model asking whether the caller is still there) stops the clock, but does
+    not reset it.
 
-    :param limit_seconds: How long it may be quiet, in seconds; ``None``: for ever.
+    :param limit_seconds: Longest silence in seconds, above 0; ``None``: no limit.
     """
 
     def __init__(self, limit_seconds: float | None) -> None:
@@ -22,10 +22,10 @@ class QuietClock:
 
     def set(self, is_quiet: bool, now: datetime) -> None:
         """
-        Say whether it is quiet from now on.
+        Record whether it is quiet from now on.
 
-        :param is_quiet: Whether nobody speaks.
-        :param now: The time, aware.
+        :param is_quiet: Whether it is quiet.
+        :param now: Current time, aware.
         """
         if is_quiet and self._since is None:
             self._since = now
@@ -35,9 +35,9 @@ class QuietClock:
 
     def start_again(self, now: datetime) -> None:
         """
-        Somebody spoke: what was quiet before does not count.
+        Reset the sum: the caller or the model spoke.
 
-        :param now: The time, aware.
+        :param now: Current time, aware.
         """
         self._before = timedelta()
         if self._since is not None:
@@ -45,7 +45,7 @@ class QuietClock:
 
     @property
     def ends_at(self) -> datetime | None:
-        """When it will have been quiet for too long; ``None`` while something is heard."""
+        """When the silence will reach its limit; ``None`` while it is not quiet, or without a limit."""
         if self._limit is None or self._since is None:
             return None
         return self._since + self._limit - self._before

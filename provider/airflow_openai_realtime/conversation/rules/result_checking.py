@@ -1,7 +1,7 @@
 """
-Checking what the model recorded, and telling it in words what is wrong.
+Check what the model recorded, and describe problems to it.
 
-A problem names the field and what is expected, never the value: the model knows what it wrote.
+A problem names the field and the expected value, never the recorded value, which may be personal data.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _RECORDED = "It was recorded."
 
 def check_result(plan: ConversationPlan, arguments: str) -> ToolAnswer:
     """
-    Check a record. Blocks: it may import the class that it is checked with.
+    Check a record. Blocks, since it may import the class of ``result_model``.
 
-    :param plan: ``result_schema``, and ``result_model`` when a class checks it as well.
-    :param arguments: As the model wrote them; untrusted.
-    :return: ``ok`` or ``invalid``; ``detail`` has ``value``, ``valid`` and ``problems``.
+    :param plan: Plan with ``result_schema``, and perhaps ``result_model``.
+    :param arguments: JSON text from the model, untrusted.
+    :return: Answer with status ``ok`` or ``invalid``; its ``detail`` has ``value``, ``valid`` and ``problems``.
     """
     try:
         value = json.loads(arguments or "{}", parse_constant=_refuse_constant)
@@ -41,7 +41,7 @@ def check_result(plan: ConversationPlan, arguments: str) -> ToolAnswer:
     try:
         value, problems = _checked(plan, value)
     except Exception as error:
-        # The class cannot be imported here, or its own checks fail in an unforeseen way.
+        # The class cannot be imported here, or its validators raise an unexpected error.
         log = f"the result cannot be checked with {plan.result_model} ({type(error).__name__}), only with its schema"
         problems = _schema_problems(plan.result_schema or {}, value)
     if problems:
@@ -51,9 +51,9 @@ def check_result(plan: ConversationPlan, arguments: str) -> ToolAnswer:
 
 def load_object(path: str) -> Any:
     """
-    Import what a path names.
+    Import an object by its path.
 
-    :param path: ``package.module.name``, also of something inside a class.
+    :param path: ``package.module.name``; the name may be nested in a class.
     :raises ImportError: There is no such module or name.
     """
     parts = path.split(".")
@@ -85,7 +85,7 @@ def _checked(plan: ConversationPlan, value: Any) -> tuple[Any, list[str]]:
         checked = model.model_validate(value)
     except ValidationError as error:
         return value, _problems_of(error.errors(include_url=False, include_context=False, include_input=False))
-    # A class may bring values of its own, and keep names that it does not know.
+    # A class may add values, and keep fields that it does not know.
     return tame(checked.model_dump(mode="json"), deepest=DEEPEST_RECORD), []
 
 

@@ -1,4 +1,4 @@
-"""What the rules of a conversation know and share, and what they want done."""
+"""The state that the rules of a conversation share, and the effects that they request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_openai_realtime.conversation.rules.tool_rounds import ToolRounds
 from airflow_openai_realtime.conversation.rules.turn_taking import TurnTaking
 from airflow_openai_realtime.states import EntryKind
 
-#: Beyond so many entries what was said is counted, but not kept any more.
+#: After so many entries, further speech is counted but not stored.
 MOST_KEPT_ENTRIES = 4_500
 
 _TALK = (EntryKind.CALLER, EntryKind.AGENT, EntryKind.USAGE)
@@ -25,11 +25,11 @@ _TALK = (EntryKind.CALLER, EntryKind.AGENT, EntryKind.USAGE)
 @dataclass(frozen=True)
 class LastWords:
     """
-    Something that is done when the model has been heard to its end.
+    A hang-up or transfer that waits until the caller has heard the model's last words.
 
-    :param why: Why the call is then hung up, or that it is transferred.
-    :param until: When it is done at the latest.
-    :param refer: The transfer.
+    :param why: Reason for the hang-up, or ``transfer_call``.
+    :param until: When it happens at the latest, aware.
+    :param refer: The transfer; ``None`` for a hang-up.
     """
 
     why: str
@@ -40,20 +40,20 @@ class LastWords:
 @dataclass
 class ConversationState:
     """
-    The state of one conversation.
+    The state of one conversation. Times are aware.
 
-    :param plan: What is to happen.
-    :param deadline: When to hang up, whatever is going on.
-    :param goodbye_at: When to say goodbye; ``None``: not, or not any more.
-    :param summary: What the timeline adds up to.
-    :param quiet: How long nobody has spoken.
-    :param turns: Whose turn it is, and what is to be said.
-    :param tools: Tools that were called and not yet answered.
-    :param is_live: Whether the session is there.
-    :param ending: The end of the call that waits for the last words to be heard.
-    :param transfer: The transfer that waits for the last words to be heard.
-    :param hung_up_for: Why we hang up; ``None``: we do not.
-    :param effects: What is to be done, in order; the runner takes it from here.
+    :param plan: Plan of the conversation.
+    :param deadline: When to hang up in any case.
+    :param goodbye_at: When to say goodbye; ``None``: no goodbye, or already said.
+    :param summary: Summary of the timeline.
+    :param quiet: Measures silence.
+    :param turns: Turns of the model and the caller.
+    :param tools: Tools that run, and outputs to send.
+    :param is_live: Whether the session was seen on the current socket.
+    :param ending: The hang-up that waits for the last words; ``None``: none.
+    :param transfer: The transfer that waits for the last words; ``None``: none.
+    :param hung_up_for: Reason for which we hang up; ``None``: we do not hang up.
+    :param effects: Requested effects that were not taken yet.
     """
 
     plan: ConversationPlan
@@ -76,28 +76,28 @@ class ConversationState:
 
     def send(self, command: Mapping[str, Any], *, event_id: str | None = None, after: str | None = None) -> None:
         """
-        Want a command sent.
+        Request that a command be sent.
 
-        :param command: Command of the sideband, without its id.
-        :param event_id: Id that an error about it will name.
-        :param after: Key of the entry that must be saved before it is sent.
+        :param command: The command, a JSON object.
+        :param event_id: Id that an error for this command will name; ``None``: none.
+        :param after: Key of a timeline entry to save first; ``None``: none.
         """
         self.effects.append(Send({**command, "event_id": event_id} if event_id else command, after))
 
     def report(self, line: str) -> None:
         """
-        Want the log told; no personal data.
+        Request a log line.
 
-        :param line: Line for the log.
+        :param line: The line, without personal data.
         """
         self.effects.append(Report(line))
 
     def keep(self, entry: TimelineEntry, *, at_once: bool = False) -> bool:
         """
-        Put an entry on the timeline.
+        Add an entry to the timeline.
 
         :param entry: The entry.
-        :param at_once: Whether it is saved without waiting for others.
+        :param at_once: Whether to save it now instead of with the next regular save.
         :return: Whether it is new.
         """
         if not self.summary.add(entry):
@@ -107,6 +107,6 @@ class ConversationState:
         return True
 
     def take_effects(self) -> list[Effect]:
-        """Return what is wanted, once."""
+        """Return the requested effects and clear them."""
         effects, self.effects = self.effects, []
         return effects

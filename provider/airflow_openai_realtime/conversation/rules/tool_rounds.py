@@ -1,7 +1,7 @@
 """
-The tools of a call: which run, what the model is to be told, and what it was told already.
+The tools of a call: which ones run, and which outputs were sent to the model.
 
-A round is what one response calls. The model goes on speaking when all of it is answered, and not before.
+A round consists of the tool calls of one response. The model continues once all of them are answered.
 
 Source: https://developers.openai.com/api/docs/guides/realtime-conversations
 """
@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.timeline.summary import Summary, ToolTrace
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.offered_tools import END_CALL
 
-#: What was sent so shortly before the socket broke may not have arrived.
+#: Outputs sent at most so many seconds before the socket broke may not have arrived.
 UNSURE_SECONDS = 2.0
 _KEPT_OUTPUTS = 8
 
@@ -36,7 +36,7 @@ GONE_ON = ToolAnswer("not_run", "The caller has spoken since, so nothing was don
 
 
 class ToolRounds:
-    """Keeps track of the tools."""
+    """Tracks the running tools and their outputs."""
 
     def __init__(self) -> None:
         self._running: set[str] = set()
@@ -52,24 +52,24 @@ class ToolRounds:
 
     def begin(self, tool_call_id: str) -> None:
         """
-        Note that a tool runs.
+        Record that a tool runs.
 
-        :param tool_call_id: OpenAI's id of the tool's call.
+        :param tool_call_id: OpenAI's id of the tool call.
         """
         self._running.add(tool_call_id)
 
     def end(self, tool_call_id: str, *, is_reply_due: bool) -> None:
         """
-        Note that a tool is over.
+        Record that a tool has finished.
 
-        :param tool_call_id: Its call.
-        :param is_reply_due: Whether the model is to say something about it.
+        :param tool_call_id: OpenAI's id of the tool call.
+        :param is_reply_due: Whether the model should respond to it.
         """
         self._running.discard(tool_call_id)
         self._is_reply_due = self._is_reply_due or is_reply_due
 
     def take_reply(self) -> bool:
-        """Tell whether the model is to go on speaking now; it is told so once."""
+        """Return whether to ask the model for a response now; True once for each round."""
         is_due = self._is_reply_due and not self._running
         if is_due:
             self._is_reply_due = False
@@ -77,13 +77,13 @@ class ToolRounds:
 
     def output(self, tool_call_id: str, output: str, now: datetime, *, is_attached: bool) -> dict[str, Any] | None:
         """
-        Make the command that tells the model what a tool gave.
+        Make the command that sends a tool's output to the model.
 
-        :param tool_call_id: OpenAI's id of the tool's call.
-        :param output: What the model is told, JSON text.
-        :param now: The time, aware.
-        :param is_attached: Whether the sideband is open.
-        :return: ``None`` when it has to wait for the socket.
+        :param tool_call_id: OpenAI's id of the tool call.
+        :param output: The output.
+        :param now: Current time, aware.
+        :param is_attached: Whether the socket is open; without it the output is kept for :meth:`left_over`.
+        :return: ``None`` when the output has to wait for the socket.
         """
         self._number += 1
         command = {**function_output(tool_call_id, output), "event_id": f"output_{self._number}"}
@@ -95,12 +95,13 @@ class ToolRounds:
 
     def left_over(self, broke_at: datetime | None, now: datetime) -> list[dict[str, Any]]:
         """
-        Return the outputs to send now that the socket is there (again).
+        Return the outputs to send now that the socket is open (again).
 
-        What may have arrived is sent again: that is refused at worst, and a model that waits for it is silent.
+        Outputs that may have arrived are sent again: at worst OpenAI rejects them, while a model that waits for an
+        output stays silent.
 
-        :param broke_at: When the socket before this one broke.
-        :param now: The time, aware.
+        :param broke_at: When the previous socket broke, aware; ``None``: there was none.
+        :param now: Current time, aware.
         """
         unsure = timedelta(seconds=UNSURE_SECONDS)
         doubtful = [command for at, command in self._sent if broke_at is not None and at + unsure >= broke_at]
@@ -114,18 +115,18 @@ class ToolRounds:
 
 def unknown_tools(summary: Summary) -> list[ToolTrace]:
     """
-    Return the tools that an earlier holder began, and of which nobody knows what they came to.
+    Return the tools that an earlier owner began and whose result is not known.
 
-    :param summary: What the timeline adds up to.
+    :param summary: Summary of the timeline.
     """
     return [trace for trace in summary.tools.values() if trace.status == UNKNOWN and trace.ended_at is None]
 
 
 def untold_tools(summary: Summary) -> list[ToolTrace]:
     """
-    Return the tools whose output the model may not have: it has not spoken since an earlier holder had it.
+    Return the tools whose output may not have reached the model: it has not spoken since they finished.
 
-    :param summary: What the timeline adds up to.
+    :param summary: Summary of the timeline.
     """
     return [
         trace

@@ -1,8 +1,8 @@
 """
-What happens when the model calls a tool, and when the tool has answered.
+Rules for tool calls of the model and for the answers of tools.
 
-Each tool call goes on the timeline before anything is done. One that is there already is not done again, whoever began
-it; so no tool runs twice because a trigger moved.
+Each tool call is saved in the timeline before the tool runs. A tool call that is already there does not run again,
+whichever process began it, so no tool runs twice because a trigger moved.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from airflow_openai_realtime.states import EntryKind
 
 def tools_called(state: ConversationState, calls: Iterable[FunctionCall], now: datetime) -> None:
     """
-    Do what one response asks for.
+    Begin the tools that one response calls.
 
-    :param state: The conversation.
-    :param calls: The tools that it calls. A transfer goes before the end of the call, whichever was named first.
-    :param now: The time, aware.
+    :param state: State of the conversation.
+    :param calls: The tool calls in any order: ending the call comes last, after a transfer.
+    :param now: Current time, aware.
     """
     for call in sorted(calls, key=lambda each: each.name == tools.END_CALL):
         _tool_called(state, call, now)
@@ -37,12 +37,12 @@ def tools_called(state: ConversationState, calls: Iterable[FunctionCall], now: d
 
 def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswer, now: datetime) -> None:
     """
-    Tell the model what a tool came to, and let it go on when all of its tools have answered.
+    Send a tool's answer to the model, and let the model continue once all tools of the round have answered.
 
-    :param state: The conversation.
-    :param tool_call_id: Call of the tool.
-    :param answer: What it came to.
-    :param now: The time, aware.
+    :param state: State of the conversation.
+    :param tool_call_id: OpenAI's id of the tool call.
+    :param answer: The answer.
+    :param now: Current time, aware.
     """
     trace = state.summary.tools.get(tool_call_id)
     name = trace.name if trace is not None else ""
@@ -59,16 +59,16 @@ def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswe
     is_reply_due = answer.status != "requested" and not state.is_ending and not is_first_problem
     state.tools.end(tool_call_id, is_reply_due=is_reply_due)
     if is_first_problem and state.hung_up_for is None:
-        # Also when the call is ending: the record is what the call was for.
+        # Also when the call is ending: the record is the purpose of the call.
         state.turns.want(Wanted(turn_taking.RECORD, tool_choice={"type": "function", "name": tools.RECORD_RESULT}))
 
 
 def take_over(state: ConversationState, now: datetime) -> None:
     """
-    Go on with the tools where an earlier holder left off.
+    Continue with the tools of an earlier owner.
 
-    :param state: The conversation.
-    :param now: The time, aware.
+    :param state: State of the conversation.
+    :param now: Current time, aware.
     """
     for trace in tool_rounds.untold_tools(state.summary):
         _tell(state, trace.tool_call_id, str(trace.output), now)
@@ -84,12 +84,12 @@ def begin_asked(state: ConversationState, now: datetime) -> None:
     """
     Begin the tools that the model called while only the switchboard listened.
 
-    Without a session only what the model recorded is checked: when the call is over, nothing else is wanted any more.
-    What the model has called again meanwhile, since nobody answered, is run once. The call does not end, nor is it
-    transferred, when the caller has spoken since.
+    Without a session only the record is checked, since the call is over. A tool that the model has called again
+    meanwhile, because no answer came, runs once. Ignore a stale ``end_call`` or ``transfer_call`` once the caller
+    speaks again.
 
-    :param state: The conversation.
-    :param now: The time, aware.
+    :param state: State of the conversation.
+    :param now: Current time, aware.
     """
     traces = [each for each in state.summary.never_begun() if state.is_live or each.name == tools.RECORD_RESULT]
     latest = {(each.name, each.arguments): each.tool_call_id for each in traces}
@@ -109,10 +109,10 @@ def begin_asked(state: ConversationState, now: datetime) -> None:
 
 def left_over(state: ConversationState, now: datetime) -> None:
     """
-    Note the tools that the call did not wait for: it is over.
+    Record tools that were still running when the call ended.
 
-    :param state: The conversation.
-    :param now: When it ended.
+    :param state: State of the conversation.
+    :param now: When the call ended, aware.
     """
     for trace in tool_rounds.unknown_tools(state.summary):
         status = "ok" if trace.name == tools.END_CALL else UNKNOWN
@@ -175,7 +175,7 @@ def _was_invalid_before(state: ConversationState) -> bool:
 
 
 def _unknown(trace: ToolTrace) -> ToolAnswer:
-    # A transfer that may have been asked for counts as asked for.
+    # A transfer that may have been requested counts as requested.
     target = _target_in(trace.arguments) if trace.name == TRANSFER_CALL else ""
     return ToolAnswer(UNKNOWN, tool_rounds.UNKNOWN_OUTPUT, detail={"target": target} if target else {})
 
@@ -190,5 +190,5 @@ def _target_in(arguments: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return the name of a tool for the log: the model may have made it up."""
+    """Return the name of a tool for the log; the model may have invented it."""
     return name if name.isascii() and name.isidentifier() and len(name) <= 64 else "(unknown)"

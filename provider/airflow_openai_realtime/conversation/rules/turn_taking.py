@@ -1,8 +1,9 @@
 """
-Whose turn it is: which responses are being made, what is heard, and what the model is to say next.
+Turn taking: which responses are in progress, which audio plays, and what the model says next.
 
-Only one response can be made at a time, and OpenAI starts some by itself when the caller has spoken. So what we want
-said waits its turn, and what OpenAI refused because of another response is asked for again after that.
+Only one response can be in progress at a time, and OpenAI starts some by itself after the caller has spoken. Our
+requests for speech therefore wait for their turn. A request that OpenAI rejects because of another response is repeated
+after that response.
 
 Source: https://developers.openai.com/api/docs/guides/realtime-conversations
 """
@@ -24,27 +25,27 @@ RECORD = "record"
 
 PURPOSE = "purpose"
 
-#: A response of which nothing was heard for so long is over; its end was lost.
+#: Seconds without an event after which a response counts as over: its end was lost.
 RESPONSE_SECONDS = 60.0
-#: Audio that plays for so long is over likewise.
+#: Seconds of playing after which audio counts as over likewise.
 LONGEST_AUDIO_SECONDS = 300.0
-#: How long OpenAI may take to begin what was asked for, or to refuse it.
+#: Seconds that OpenAI may take to begin a requested response or to reject it.
 ASKED_SECONDS = 10.0
-#: How long the audio of words that are ready may take to begin.
+#: Seconds after a finished response until its audio must have begun.
 AUDIO_SECONDS = 3.0
-#: How often something that failed is asked for again, in a row.
+#: How often a failed response is requested again in a row.
 MOST_FAILURES = 2
 
 
 @dataclass(frozen=True)
 class Wanted:
     """
-    Something that the model is to say.
+    A response that we want from the model.
 
-    :param purpose: ``greeting``, ``reply``, ``goodbye`` or ``record``; comes back with the response.
-    :param instructions: What to say, in place of the session's instructions.
+    :param purpose: ``greeting``, ``reply``, ``goodbye`` or ``record``; OpenAI returns it with the response.
+    :param instructions: Instructions in place of the session's; ``None``: those of the session.
     :param tool_choice: As for ``response.create``.
-    :param after: Key of an entry that must be saved before.
+    :param after: Key of a timeline entry to save first; ``None``: none.
     """
 
     purpose: str
@@ -54,9 +55,9 @@ class Wanted:
 
     def command(self, event_id: str) -> dict[str, Any]:
         """
-        Return the command that asks for it.
+        Return the command that requests it.
 
-        :param event_id: Id that an error about the command will name.
+        :param event_id: Id that an error for this command will name.
         """
         asked = say(self.instructions, tool_choice=self.tool_choice, metadata={PURPOSE: self.purpose})
         return {**asked, "event_id": event_id}
@@ -64,7 +65,7 @@ class Wanted:
 
 @dataclass
 class _Response:
-    """One response that is being made or heard."""
+    """One response that is in progress or playing."""
 
     since: datetime
     wanted: Wanted | None = None
@@ -74,7 +75,7 @@ class _Response:
 
 
 class TurnTaking:
-    """Keeps track of the turns; all of its times are given."""
+    """Tracks the turns. It has no clock: times are arguments."""
 
     def __init__(self) -> None:
         self._wanted: deque[Wanted] = deque()
@@ -90,7 +91,7 @@ class TurnTaking:
         self.caller_speaks = False
 
     def start_again(self) -> None:
-        """Forget what may have ended unseen: the socket was away. What was asked for and not begun is wanted still."""
+        """Reset after a lost socket: responses may have ended unseen. A request that was not begun stays queued."""
         if self._asked is not None:
             self._wanted.appendleft(self._asked[0])
         self._asked, self._blocked_until = None, None
@@ -101,22 +102,23 @@ class TurnTaking:
 
     def want(self, wanted: Wanted) -> None:
         """
-        Let the model say something when it is its turn; what is wanted already is not wanted twice.
+        Queue a response for its turn.
 
-        :param wanted: What the model shall say.
+        :param wanted: The response; ignored if one with the same purpose is queued.
         """
         if wanted.purpose not in {each.purpose for each in self._wanted}:
             self._wanted.append(wanted)
 
     def drop_wanted(self) -> None:
-        """Want nothing any more."""
+        """Clear the queue."""
         self._wanted.clear()
 
     def next_command(self, now: datetime) -> tuple[Wanted, dict[str, Any]] | None:
         """
-        Return what to ask for now, if anything; it counts as asked for from now on.
+        Return the response to request now with its command, and mark it as requested.
 
-        :param now: The time, aware.
+        :param now: Current time, aware.
+        :return: ``None`` when the queue is empty or a response is in progress.
         """
         if not self._wanted or self.is_making:
             return None
@@ -128,7 +130,7 @@ class TurnTaking:
 
     @property
     def is_making(self) -> bool:
-        """Whether a response is being made, or may be."""
+        """Whether a response is in progress, or may be."""
         return bool(self._made or self._asked or self._blocked_until)
 
     @property
@@ -138,34 +140,34 @@ class TurnTaking:
 
     @property
     def is_spoken(self) -> bool:
-        """Whether everything that the model has to say was heard to its end, or cleared."""
+        """Whether everything that the model has to say was played to its end, or cleared."""
         return not (self.is_making or self.is_heard or self._wanted)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody speaks or is about to."""
+        """Whether neither the caller nor the model speaks or is about to."""
         return not (self.is_making or self.is_heard or self.caller_speaks)
 
     @property
     def is_prompted(self) -> bool:
-        """Whether the model speaks only because nobody else does."""
+        """Whether the model speaks only because of a silence."""
         return bool(self._made) and all(response.is_prompted for response in self._made.values())
 
     def began_at(self, response_id: str, now: datetime) -> datetime:
         """
-        When a response began to be heard or, before that, to be made.
+        Return when the audio of a response began or, before that, the response itself.
 
-        :param response_id: Id of the response.
-        :param now: The time, aware; given back when nothing is known of the response.
+        :param response_id: OpenAI's id of the response.
+        :param now: Current time, aware; returned for an unknown response.
         """
         return self._begun_at.get(response_id, now)
 
     def hear(self, event: events.SidebandEvent, now: datetime) -> None:
         """
-        Take in an event; one that is not about turns changes nothing.
+        Handle an event; one that does not concern turns changes nothing.
 
-        :param event: Any event of the sideband.
-        :param now: The time, aware.
+        :param event: The event.
+        :param now: When it arrived, aware.
         """
         if isinstance(event, events.ResponseStarted):
             self._started(event, now)
@@ -184,10 +186,11 @@ class TurnTaking:
 
     def refused(self, event: events.SessionError, now: datetime) -> bool:
         """
-        Take in an error; tell whether it is the answer to what was asked for, or to having asked too early.
+        Handle an error that may answer a request of ours.
 
         :param event: The error.
-        :param now: The time.
+        :param now: When it arrived, aware.
+        :return: Whether OpenAI rejected a request because another response was in progress; it is then repeated.
         """
         is_ours = self._asked is not None and event.event_id in (self._asked[1], None)
         if event.code != events.ACTIVE_RESPONSE:
@@ -198,15 +201,15 @@ class TurnTaking:
             self._wanted.appendleft(self._asked[0])
             self._asked = None
             if not self._made:
-                # Its beginning is still on its way, or was before the socket was attached.
+                # The start of the other response is still on its way, or came before the socket was attached.
                 self._blocked_until = now + timedelta(seconds=ASKED_SECONDS)
         return True
 
     def give_up_waiting(self, now: datetime) -> None:
         """
-        Let go of what should have come long ago.
+        Drop responses and audio whose events are overdue.
 
-        :param now: The time, aware.
+        :param now: Current time, aware.
         """
         if self._asked is not None and self._asked[2] + timedelta(seconds=ASKED_SECONDS) <= now:
             self._asked = None
@@ -218,7 +221,7 @@ class TurnTaking:
         self._expected = {key: until for key, until in self._expected.items() if until > now}
 
     def gives_up_at(self) -> datetime | None:
-        """When :meth:`give_up_waiting` has something to do at the earliest."""
+        """Return the earliest time at which :meth:`give_up_waiting` has something to do; ``None``: none."""
         slow, long = timedelta(seconds=RESPONSE_SECONDS), timedelta(seconds=LONGEST_AUDIO_SECONDS)
         times = [each.since + slow for each in self._made.values()]
         times += [since + long for since in self._heard.values()]
@@ -242,7 +245,7 @@ class TurnTaking:
         self._blocked_until = None
         response = self._made.pop(event.response_id, None) or _Response(now)
         if self._asked is not None and response.since > self._asked[2]:
-            # Nothing came back with the response, and nothing was refused: it was what was asked for.
+            # The response has no metadata, and no request was rejected: it is the requested one.
             response.wanted, self._asked = response.wanted or self._asked[0], None
         if event.status == "failed":
             self._failed(response)

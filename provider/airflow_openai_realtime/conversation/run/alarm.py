@@ -1,4 +1,4 @@
-"""An alarm that rings no later than it is set to."""
+"""An alarm that fires no later than its set time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 class Alarm:
     """
-    Calls back when a time has come. It may ring too early, never too late: a time that moves back costs nothing.
+    Calls back at a set time. It may fire too early, never too late, so that moving the time back costs nothing.
 
-    :param ring: Called without arguments; it looks itself what the time is.
-    :param now: The time, aware.
-    :param sleep: Waits, in seconds.
+    :param ring: Called without arguments; it must check the time itself.
+    :param now: Returns the current time, aware.
+    :param sleep: Sleeps for a number of seconds.
     :param start: Starts a task.
     """
 
@@ -34,9 +34,9 @@ class Alarm:
 
     def set(self, at: datetime | None) -> None:
         """
-        Ring at a time, or before.
+        Fire at a time, or before.
 
-        :param at: ``None``: need not ring any more.
+        :param at: The time, aware; ``None``: it no longer needs to fire.
         """
         if at is None or (self._at is not None and self._at <= at):
             return
@@ -45,7 +45,7 @@ class Alarm:
         self._task = self._start(self._wait(at))
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Cancel the alarm."""
         if self._task is not None:
             self._task.cancel()
         self._task, self._at = None, None
@@ -53,6 +53,6 @@ class Alarm:
     async def _wait(self, at: datetime) -> None:
         while (seconds := (at - self._now()).total_seconds()) > 0:
             await self._sleep(seconds)
-        # What is ringing is not stopped by what it sets off.
+        # Reset first: the callback may set or stop the alarm.
         self._task, self._at = None, None
         self._ring()

@@ -1,4 +1,4 @@
-"""Making sure that a call is over, and finding out who ended it."""
+"""Make sure that a call is over, and find out who ended it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.exceptions import CallError, SwitchboardError
 
-#: How long after ``hangup_at`` a hang-up that fails is tried again, in seconds; the switchboard does so as well.
+#: Seconds after ``hangup_at`` for which a failed hang-up is retried; the switchboard retries as well.
 HANG_UP_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 8.0
@@ -28,13 +28,14 @@ class CallEnding:
         self._ports = ports
         self._call_id = call_id
         self._hangup_at = hangup_at
-        #: Whether OpenAI said that it is over. Once it is marked as ended nobody looks after it, so this must be so.
+        #: Whether OpenAI confirmed that the call is over. Only then may it be marked as ended, since no process watches
+        #: an ended call.
         self.is_certain = False
         #: Whether it was certainly over before we hung up.
         self.was_over = False
 
     async def hang_up(self) -> None:
-        """Hang up, trying until some time after ``hangup_at``. Nothing is raised."""
+        """Hang up. Raises nothing; retries with pauses of 1 to 8 s until 30 s after ``hangup_at``."""
         until = max(self._hangup_at, self._ports.now()) + timedelta(seconds=HANG_UP_SECONDS)
         pause = FIRST_PAUSE_SECONDS
         while not await self._hang_up_once("cannot be hung up"):
@@ -44,16 +45,16 @@ class CallEnding:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def make_certain(self) -> None:
-        """Hang up once a call that seems to be over; when that fails, it is left to the switchboard."""
-        await self._hang_up_once("seems to be over, but OpenAI does not say so")
+        """Hang up a call that seems to be over, without a retry; if that fails, the switchboard ends it at its time."""
+        await self._hang_up_once("seems to be over, but OpenAI does not confirm it")
 
     async def tell(self, account: Account, ended_at: datetime) -> SwitchboardCall | None:
         """
-        Tell the switchboard how the call ended, if it is certain that it did.
+        Report to the switchboard how the call ended, if it certainly did.
 
-        :param account: As its holder saw it.
+        :param account: The owner's account.
         :param ended_at: When it ended, aware.
-        :return: The switchboard's row, where a stronger witness's account may stand; ``None``: it is not known.
+        :return: The switchboard's row, which may hold the account of a stronger witness; ``None``: not known.
         """
         if self.is_certain:
             return await self._ports.ended(self._call_id, account, ended_at)

@@ -1,8 +1,8 @@
 """
-Running the functions of a DAG author for the model: in the triggerer, for so long at most, and never twice.
+Run functions of a DAG author for the model: in the triggerer, with a time limit, and never twice.
 
-What goes wrong is told to the model in words, to the log in one line (which function, what kind of error and where,
-nothing of its text: that may quote the caller), and in full to the call's timeline.
+An error is reported to the model in words, to the log in one line (function, type of error and place, without its text,
+which may quote the caller), and in full in the call's timeline.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ async def run_function(spec: FunctionSpec, arguments: str, call: SwitchboardCall
     """
     Run a function once.
 
-    :param spec: Which one, and how long it may take.
-    :param arguments: JSON text of the model's: untrusted.
-    :param call: Given to a function that wants it.
-    :return: What the model is to be told. Nothing is raised, whatever the function does.
+    :param spec: The function and its time limit.
+    :param arguments: JSON text from the model, untrusted.
+    :param call: The call, passed to a function with a parameter ``call``.
+    :return: The answer for the model. Nothing is raised, whatever the function does.
 
     Retries: none.
     """
@@ -53,7 +53,7 @@ async def run_function(spec: FunctionSpec, arguments: str, call: SwitchboardCall
     try:
         done, _ = await asyncio.wait([work], timeout=spec.timeout_seconds)
     finally:
-        # Not waited for: a coroutine may refuse to be cancelled.
+        # Not awaited: a coroutine may ignore its cancellation.
         work.cancel()
         work.add_done_callback(_forget)
     if not done:
@@ -82,7 +82,7 @@ async def _run(spec: FunctionSpec, given: Mapping[str, Any], call: SwitchboardCa
 def _prepare(
     spec: FunctionSpec, given: Mapping[str, Any], call: SwitchboardCall
 ) -> functools.partial[Any] | ToolAnswer:
-    """Import the function and check what it is given."""
+    """Import the function and check its arguments."""
     from pydantic import ValidationError
 
     from airflow_openai_realtime.conversation.author_functions import CALL_PARAMETER, arguments_model
@@ -111,7 +111,7 @@ def _answer_of(value: Any) -> ToolAnswer:
         except (PydanticSerializationError, ValueError, RecursionError):
             return ToolAnswer("unusable", _UNUSABLE, f"returned a {type(value).__name__}, which is not of JSON values")
     if len(text) > LONGEST_OUTPUT:
-        return ToolAnswer("ok", text[:LONGEST_OUTPUT] + " … (cut)", "returned more than the model is told")
+        return ToolAnswer("ok", text[:LONGEST_OUTPUT] + " … (cut)", "returned a text that was cut for the model")
     return ToolAnswer("ok", text)
 
 
@@ -123,6 +123,6 @@ def _failure(error: BaseException) -> ToolAnswer:
 
 
 def _forget(work: asyncio.Future[Any]) -> None:
-    """Take the result of work that nobody waits for, so that nothing complains."""
+    """Retrieve the result of work that is no longer awaited, so that asyncio logs no warning."""
     if not work.cancelled():
         work.exception()

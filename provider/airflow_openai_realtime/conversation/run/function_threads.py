@@ -1,8 +1,8 @@
 """
-Running somebody's synchronous code beside an event loop.
+Run synchronous code of a DAG author beside an event loop.
 
-Not in the loop's own pool of threads: a function that never returns would keep one of its few threads for ever, and the
-triggerer looks up host names in them.
+It does not run in the loop's own thread pool: a function that never returns would occupy one of its few threads
+permanently, and the triggerer looks up host names in that pool.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: More threads than this, mostly of functions that never return, are not begun.
+#: Most threads at once; the limit is reached mainly by functions that never return.
 MOST_THREADS = 64
 
 _slots = threading.Semaphore(MOST_THREADS)
 
 
 class TooManyThreads(RuntimeError):
-    """As many functions run as may run at once."""
+    """The limit of functions that run at once is reached."""
 
 
 async def run_in_thread(work: Callable[[], T]) -> T:
     """
-    Run work in a thread of its own; when the waiting is cancelled the thread goes on, and its result is dropped.
+    Run work in a thread of its own. When the await is cancelled, the thread goes on and its result is dropped.
 
     :param work: Called without arguments, with the context variables of the caller.
-    :raises TooManyThreads: Nothing was begun.
+    :raises TooManyThreads: The limit is reached; the work was not begun.
     """
     if not _slots.acquire(blocking=False):
         raise TooManyThreads(f"{MOST_THREADS} functions run already")
@@ -51,14 +51,14 @@ async def run_in_thread(work: Callable[[], T]) -> T:
         try:
             result = context.run(work)
         except BaseException as raised:
-            # What would end the program, or cannot be set on a future, is a failure of the work like any other.
+            # Errors that would end the program, or that a future rejects, become an ordinary failure.
             is_plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
             error = raised if is_plain else RuntimeError(type(raised).__name__)
         finally:
             _slots.release()
         try:
             loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed, so the result is not awaited
             return
 
     threading.Thread(target=run, name="call-function", daemon=True).start()

@@ -1,8 +1,8 @@
 """
-The socket of a live call: opened, opened again when it breaks, until there is no such call any more.
+The socket of a live call. It is opened again after each break, until the call is over.
 
-OpenAI has no "call ended" message: the end of the call is the end of its socket. A socket that was not closed in the
-normal way may have broken while the call goes on; attaching again tells.
+OpenAI sends no "call ended" message: the end of the call is the end of its socket. A socket without a normal close may
+have broken while the call goes on; attaching again shows which.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from airflow_openai_realtime.exceptions import CallError, CallGone
 #: Pauses before the socket is attached again, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
-#: How long "no such call" is doubted, in seconds: just after the accept the socket may not be ready yet; later it may
-#: be a slip.
+#: Seconds for which "no such call" is retried: just after the accept the socket may not be ready yet; later the answer
+#: may be an error.
 FIRST_ATTACH_SECONDS = 3.0
 ATTACH_AGAIN_SECONDS = 1.0
 
 
 class SocketEnd(enum.Enum):
-    """How the socket of a call ended for good."""
+    """How the socket of a call finally ended."""
 
     #: It was open, and the call is over.
     CLOSED = "closed"
@@ -38,12 +38,12 @@ class LiveSocket:
     """
     The socket of one call.
 
-    :param ports: Opens it, and the clock.
-    :param call_id: The call.
+    :param ports: OpenAI and the clock.
+    :param call_id: OpenAI's id of the call.
     :param on_event: Called with each event.
-    :param on_broken: Called when it is away.
-    :param before: Awaited before a command that names an entry: until that is saved.
-    :param is_known: Whether somebody was attached to the call before.
+    :param on_broken: Called after the socket is lost.
+    :param before: Awaited before a command that names a timeline entry, with its key, until the entry is saved.
+    :param is_known: Whether a process was attached to the call before.
     """
 
     def __init__(
@@ -69,22 +69,25 @@ class LiveSocket:
 
     def send(self, command: Mapping[str, Any], after: str | None = None) -> None:
         """
-        Send a command when it is its turn; one that the socket does not live to see is dropped.
+        Send a command in order. Commands that are still queued when the socket is lost are dropped.
 
-        :param command: The command.
-        :param after: Key of an entry that is to be saved first.
+        :param command: The command, a JSON object.
+        :param after: Key of a timeline entry to save first; ``None``: none.
         """
         self._outbox.put_nowait((command, after))
 
     def expect_end(self) -> None:
-        """The call is hung up: the next end of the socket is the last."""
+        """Take the next end of the socket as final: the call is hung up."""
         self._is_last = True
 
     async def run(self) -> SocketEnd:
         """
         Listen until the call is over.
 
-        :raises AuthenticationError: The key was refused; likewise other errors that no repetition can mend.
+        :raises AuthenticationError: The key was refused.
+        :raises CallError: Another error that a retry cannot fix.
+
+        Retries: with pauses of 0.2 to 10 s, without a limit, after a break or an error that is safe to retry.
         """
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -103,7 +106,7 @@ class LiveSocket:
             except CallError as error:
                 if not error.safe_to_retry:
                     raise
-                self._tell("error", f"The socket of the call cannot be opened, trying on: {error}")
+                self._tell("error", f"The socket of the call cannot be opened; retrying: {error}")
             await self._ports.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
@@ -129,11 +132,11 @@ class LiveSocket:
             try:
                 await sideband.send(command)
             except CallGone:
-                # The end of the socket shows in what is read from it.
+                # The reader notices the end of the socket.
                 return
 
     def _tell(self, what: str, line: str) -> None:
-        """Tell the log of something once in a row."""
+        """Log a line, once for consecutive reports of the same kind."""
         if what not in self._told:
             self._told = {what}
             self._ports.report(line)

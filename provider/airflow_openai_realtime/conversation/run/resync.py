@@ -1,7 +1,7 @@
 """
-Reading what the switchboard heard while no holder listened, when it has written all of it.
+Read what the switchboard heard while no owner listened, once it has written all of it.
 
-It listens until the next holder is attached, and writes what it has heard until then a moment later.
+The switchboard listens until the next owner is attached, and then writes what it has heard.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.conversation.run.timers import Tasks
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 
-#: How long after attaching the timeline is read, in seconds.
+#: Seconds after attaching at which the timeline is read.
 WRITTEN_SECONDS = 3.0
 
 
 class Resync:
     """
-    Reads the timeline of one call again, once after each time that somebody else may have listened.
+    Reads the timeline of one call again, once after each time that another process may have listened.
 
     :param ports: The switchboard and the clock.
-    :param call_id: The call.
-    :param tasks: Runs it.
+    :param call_id: OpenAI's id of the call.
+    :param tasks: Runs the read.
     :param on_read: Called with the conversation.
     """
 
@@ -37,7 +37,7 @@ class Resync:
         self._is_due = False
 
     def begin(self) -> None:
-        """Somebody else may have listened until now."""
+        """Schedule a read: another process may have listened until now."""
         self._is_due = True
         if self._reading is not None:
             self._reading.cancel()
@@ -45,9 +45,9 @@ class Resync:
 
     async def make_sure(self, *, is_due: bool = False) -> None:
         """
-        Read what is to be read before the call is finished.
+        Finish a scheduled read before the call is finished.
 
-        :param is_due: Whether somebody else may have listened though :meth:`begin` was never called.
+        :param is_due: Whether another process may have listened although :meth:`begin` was not called.
         """
         if self._reading is not None:
             await asyncio.wait([self._reading])

@@ -1,8 +1,8 @@
 """
-Saving the progress of a conversation at the switchboard, beside the call: the call never waits for it.
+Save the progress of a conversation at the switchboard, in the background: the call never waits for it.
 
-What is new is saved every second, and what must not get lost at once. While the switchboard is away it is kept
-here, so long as it is not too much, and the call goes on.
+New entries are saved every second, and those that must not be lost at once. While the switchboard is unreachable,
+entries are kept in memory up to a limit, and the call goes on.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
 )
 
-#: How often progress is saved, in seconds.
+#: Seconds between regular saves.
 SAVE_SECONDS = 1.0
-#: Pauses while the switchboard is away, in seconds: the first, and the longest.
+#: Pauses while the switchboard is unreachable, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
-#: So many entries wait for the switchboard; of more, the oldest that only say what was said are dropped.
+#: Most entries that wait for the switchboard; beyond them, the oldest entries of speech are dropped.
 MOST_WAITING = 2_000
 
 
@@ -39,7 +39,7 @@ class Saving:
     Saves one conversation.
 
     :param ports: The switchboard and the clock.
-    :param call_id: The call.
+    :param call_id: OpenAI's id of the call.
     :param on_opened: Called with the conversation once it is open.
     """
 
@@ -57,10 +57,10 @@ class Saving:
 
     def add(self, entry: TimelineEntry, *, at_once: bool) -> None:
         """
-        Save an entry: with the next ones, or at once.
+        Queue an entry.
 
         :param entry: The entry.
-        :param at_once: Whether it does not wait for others.
+        :param at_once: Whether to save it now instead of with the next regular save.
         """
         if len(self._waiting) >= MOST_WAITING:
             self._drop_one()
@@ -74,9 +74,9 @@ class Saving:
         """
         Wait until an entry is saved.
 
-        :param key: Key of an entry that was to be saved at once.
-        :param seconds: How long to wait, in seconds.
-        :return: Whether it was saved now and by us; not when an earlier holder had saved it.
+        :param key: Key of an entry that was added with ``at_once``.
+        :param seconds: Longest wait in seconds.
+        :return: Whether we saved it; False if it is not saved yet, or if an earlier owner had saved it.
         """
         saved = self._saved.get(key)
         if saved is None:
@@ -86,35 +86,39 @@ class Saving:
 
     async def run(self) -> None:
         """
-        Open the conversation and save what comes, until cancelled.
+        Open the conversation and save entries until cancelled.
 
-        :raises ConversationSuperseded: Another holder runs it now, or it is finished.
+        :raises ConversationSuperseded: Another owner runs it now, or it is finished.
+
+        Retries: with pauses of 0.5 to 10 s, without a limit, while the switchboard is unreachable.
         """
         await self._open()
         while True:
             await self._wake.wait()
             await self._until_due()
-            await self._save_patiently()
+            await self._save_with_retries()
 
     async def leave(self) -> None:
-        """Save what waits, once, and give the conversation up. Nothing is raised when the switchboard is away."""
+        """Save queued entries and give the conversation up, without a retry. An unreachable switchboard is logged."""
         try:
             await self._save()
             if self.conversation is not None:
                 await self._ports.give_up(self._call_id, self.conversation.generation)
         except ConversationSuperseded:
-            return  # It is another holder's already.
+            return  # Another owner already has it.
         except OpenAIRealtimeError as error:
             self._tell(error)
 
     async def finish(self, result: CallResult, until: datetime) -> CallResult:
         """
-        Write the result, trying until a time.
+        Write the result.
 
         :param result: The result.
-        :param until: When to stop trying, aware.
-        :return: What is written now: the first result of a call stays. When nothing could be written, the one given.
-        :raises ConversationSuperseded: Another holder runs the conversation now.
+        :param until: When to stop retrying, aware.
+        :return: The stored result, which is the first one written for the call; ``result`` if none could be written.
+        :raises ConversationSuperseded: Another owner runs the conversation now.
+
+        Retries: with pauses of 0.5 to 10 s while the switchboard is unreachable, until ``until``.
         """
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -157,7 +161,7 @@ class Saving:
         self.conversation = conversation
         self._known = frozenset(entry.key for entry in conversation.entries)
         for entry in [each for each in self._waiting if each.key in self._known]:
-            # Another holder was first while nobody could ask.
+            # An earlier owner has saved the same entry.
             self._waiting.remove(entry)
             self._settle(entry.key, False)
         self._on_opened(conversation)
@@ -176,7 +180,7 @@ class Saving:
         self._wake.clear()
         self._hurry.clear()
 
-    async def _save_patiently(self) -> None:
+    async def _save_with_retries(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while self._waiting:
             try:
@@ -187,7 +191,7 @@ class Saving:
             except SwitchboardUnreachable as error:
                 self._tell(error)
             except (SwitchboardError, InvalidInput) as error:
-                # These entries will not be taken tomorrow either; the result will have what they add up to.
+                # The switchboard rejects these entries, so retries are useless. The result still counts them.
                 self._tell(error)
                 self._drop_batch()
             await self._ports.sleep(pause)
@@ -199,7 +203,8 @@ class Saving:
             new = await self._ports.append(self._call_id, self.conversation.generation, batch)
             for entry in batch:
                 self._forget(entry)
-                # What is not new and was not there when we opened it was saved by us: an answer was lost.
+                # An entry that is not new, and was not there when we opened the conversation, was saved by us: the
+                # answer to that request was lost.
                 self._settle(entry.key, entry.key in new or entry.key not in self._known)
 
     def _forget(self, entry: TimelineEntry) -> None:
@@ -222,7 +227,7 @@ class Saving:
         if "full" not in self._told:
             self._told.add("full")
             self._ports.report(
-                f"The switchboard is away for too long: call {self._call_id} loses some of its transcript."
+                f"The switchboard is unreachable for too long: call {self._call_id} loses part of its transcript."
             )
 
     def _drop_batch(self) -> None:
@@ -234,4 +239,4 @@ class Saving:
         kind = type(error).__name__
         if kind not in self._told:
             self._told.add(kind)
-            self._ports.report(f"The progress of call {self._call_id} cannot be saved, the call goes on: {error}")
+            self._ports.report(f"The progress of call {self._call_id} cannot be saved; the call goes on: {error}")

@@ -1,4 +1,4 @@
-"""Waiting for something, but not for ever, by a clock that tests can set; and tasks whose failure is noticed."""
+"""Wait with a time limit, on a clock that tests can set; and run groups of tasks whose failure is noticed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ async def wait_for_any(
     things: set[asyncio.Future[Any]], seconds: float, sleep: Callable[[float], Awaitable[None]]
 ) -> None:
     """
-    Wait until one of several things has happened, or the time is over. Nothing is cancelled or raised.
+    Wait until one of several futures is done, or the time is over. Nothing is cancelled or raised.
 
     :param things: Futures or tasks.
-    :param seconds: How long to wait at most, in seconds.
-    :param sleep: Waits.
+    :param seconds: Longest wait in seconds.
+    :param sleep: Sleeps for a number of seconds.
     """
     pause = asyncio.ensure_future(sleep(seconds))
     try:
@@ -25,7 +25,7 @@ async def wait_for_any(
 
 
 class Tasks:
-    """Tasks that belong together. ``failed`` is done, with the error, when the first of them fails."""
+    """A group of tasks. The future ``failed`` gets the error of the first task that fails."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -35,7 +35,7 @@ class Tasks:
         """
         Start a task.
 
-        :param work: The coroutine to run.
+        :param work: Its coroutine.
         """
         task = asyncio.ensure_future(work)
         self._running.add(task)
@@ -43,7 +43,7 @@ class Tasks:
         return task
 
     async def stop(self) -> None:
-        """Cancel what still runs, and wait until it has ended."""
+        """Cancel the running tasks, and wait until they have ended."""
         tasks = list(self._running)
         for task in tasks:
             task.cancel()
@@ -57,5 +57,5 @@ class Tasks:
         error = task.exception()
         if error is not None and not self.failed.done():
             self.failed.set_exception(error)
-            # Whoever waits for it sees it; when nobody does any more, nobody is to complain.
+            # Retrieved here, so that asyncio logs no warning if the future is not awaited.
             self.failed.exception()

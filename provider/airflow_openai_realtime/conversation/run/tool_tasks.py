@@ -1,4 +1,4 @@
-"""Carrying out what the tools of a call want: functions, the check of the result, transfers."""
+"""Execute the tools of a call: functions, the check of the result, transfers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from airflow_openai_realtime.conversation.run.timers import Tasks, wait_for_any
 from airflow_openai_realtime.exceptions import CallError, OutcomeUnknown
 from airflow_openai_realtime.states import EntryKind
 
-#: How long a tool waits until it is noted that it was called, in seconds; unnoted it could run twice, so it does not.
+#: Seconds that a tool waits until its call is saved. If it is not saved by then the tool does not run, since another
+#: process could run it a second time.
 NOTE_SECONDS = 6.0
-#: How long the check of a result may take, in seconds.
+#: Longest check of a result in seconds.
 CHECK_SECONDS = 10.0
 
 _NOT_NOTED = ToolAnswer(
     "not_run",
     "This cannot be done at the moment. Tell the caller so.",
-    "was not run: the switchboard could not note that it was called, so it might have run twice",
+    "was not run: its call could not be saved at the switchboard, so it might have run twice",
 )
 _REQUESTED = (
     "The transfer was requested. Say nothing more. If the caller is still here and speaks to you, it has not worked: "
@@ -37,14 +38,14 @@ _REFER_FAILED = "The transfer did not work. Tell the caller, and offer help othe
 
 class ToolTasks:
     """
-    The tools of one call that run.
+    The running tools of one call.
 
-    :param ports: What runs them.
-    :param plan: What the result is checked with.
+    :param ports: Runs functions and requests transfers.
+    :param plan: Plan with the schema of the result.
     :param call: The call.
-    :param saving: Knows what is saved.
-    :param tasks: Runs them.
-    :param on_answer: Called with the id of a tool call and what it came to.
+    :param saving: Saves the timeline.
+    :param tasks: Runs the tools.
+    :param on_answer: Called with the id of a tool call and its answer.
     """
 
     def __init__(
@@ -66,9 +67,9 @@ class ToolTasks:
 
     def start(self, effect: RunFunction | CheckResult | Refer) -> None:
         """
-        Start a tool; its answer comes by itself.
+        Start a tool; ``on_answer`` gets its answer.
 
-        :param effect: What to run.
+        :param effect: The tool to run.
         """
         task = self._tasks.start(self._run(effect))
         self._running.add(task)
@@ -76,9 +77,9 @@ class ToolTasks:
 
     async def wait(self, seconds: float) -> None:
         """
-        Wait for tools that still run.
+        Wait for running tools.
 
-        :param seconds: How long at most, in seconds.
+        :param seconds: Longest wait in seconds.
         """
         if self._running:
             together = asyncio.ensure_future(asyncio.wait(set(self._running)))

@@ -1,4 +1,4 @@
-"""Where the transcript of a call is kept, and how it looks there; writing it is the task's."""
+"""Path and content of a transcript file. The task writes the file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SUFFIXES = (".json", ".txt")
 
 def check_transcript_path(value: object) -> str | None:
     """
-    Check where a transcript is to be kept.
+    Check the path of a transcript.
 
     :param value: For example ``s3://aws_default@bucket/calls/`` or ``file:///data/call.txt``; ``None``, also as
-        the text that a template makes of it, or empty: nowhere.
-    :raises InvalidInput: It is neither a folder (it ends with ``/``) nor a file of a kind that is written.
+        rendered text, or empty: no transcript is written.
+    :raises InvalidInput: It is neither a folder (with ``/`` at its end) nor a ``.json`` or ``.txt`` file.
     """
     if value in (None, "", "None"):
         return None
@@ -34,21 +34,21 @@ def check_transcript_path(value: object) -> str | None:
 
 def transcript_file(path: str, call_id: str) -> str:
     """
-    Return the file of a call's transcript.
+    Return the path of a call's transcript file.
 
-    :param path: As :func:`check_transcript_path` returns it; in a folder the file is named after the call.
-    :param call_id: The call.
+    :param path: Path from :func:`check_transcript_path`; in a folder the file is named after the call.
+    :param call_id: OpenAI's id of the call.
     """
     return f"{path}{call_id}.json" if path.endswith("/") else path
 
 
 def transcript_content(path: str, result: Mapping[str, Any], entries: Iterable[TimelineEntry]) -> str:
     """
-    Return what stands in the file: a text to read, or JSON with the result.
+    Return the content of the file: readable text, or JSON with the outcome.
 
-    :param path: The file.
-    :param result: What came of the call.
-    :param entries: What happened in it.
+    :param path: Path of the file; its suffix selects the format.
+    :param result: Result of the call.
+    :param entries: Timeline of the call.
     """
     if path.endswith(".txt"):
         return transcript_text(entries)

@@ -1,4 +1,4 @@
-"""The result of a phone that was rung and did not become a call."""
+"""The result of a dialed phone that did not become a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.states import Outcome
 
-#: By what the carrier said; whatever else kept the call from coming in is not known.
+#: Outcomes by the carrier's status; with any other status the reason is not known.
 _OUTCOMES = {
     "busy": Outcome.BUSY,
     "no_answer": Outcome.NO_ANSWER,
@@ -22,11 +22,11 @@ _OUTCOMES = {
 
 def unanswered_result(outcome: str, line: str | None, ended_at: datetime | None = None) -> dict[str, Any]:
     """
-    Return the result of an attempt whose call never came in, in the shape of a call's result.
+    Return the result of an attempt whose call did not come in, in the form of a call's result.
 
-    :param outcome: What became of it in the ledger's words: ``busy``, ``no_answer``, …, or ``timeout``.
-    :param line: The line that the call should have come in on.
-    :param ended_at: When that was known, aware; now when left out.
+    :param outcome: Outcome in the ledger: ``busy``, ``no_answer``, …, or ``timeout``.
+    :param line: The line on which the call was expected.
+    :param ended_at: When the outcome was known, aware; ``None``: now.
     """
     result = CallResult(
         call_id="",
