@@ -70,7 +70,7 @@ def test_a_definition_that_holds_itself_stays_a_definition() -> None:
     [
         ("look_up", "must be a list"),
         ([3], "must be a function or its import path"),
-        (["look_up"], "no import path"),
+        (["look_up"], "not an import path"),
         ([lambda: None], "not in the DAG file"),
         ([PATH + "gone"], "cannot be imported"),
         ([PATH + "ran"], "is not a function"),
@@ -78,7 +78,7 @@ def test_a_definition_that_holds_itself_stays_a_definition() -> None:
         ([{"path": PATH + "book", "name": "end_call"}], "is a tool of this package"),
         ([{"path": PATH + "book", "timeout": 3}], "has no timeout"),
         ([{"path": PATH + "book", "timeout_seconds": 0}], "must be a number above 0 and at most 60"),
-        ([tool_samples.book, tool_samples.book], "name one otherwise"),
+        ([tool_samples.book, tool_samples.book], "rename one of them"),
         ([tool_samples.takes_anything], "cannot be passed by name"),
         ([tool_samples.takes_objects], "cannot be described to the model"),
     ],

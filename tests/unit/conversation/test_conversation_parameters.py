@@ -103,12 +103,12 @@ def test_a_class_of_the_dag_file_gives_its_schema_only() -> None:
     ("result_model", "told"),
     [
         ({"type": "array"}, "JSON schema of an object"),
-        ({"type": "object", "properties": 3}, "no JSON schema"),
+        ({"type": "object", "properties": 3}, "not a JSON schema"),
         ({"type": "object", "properties": {"x": {"$ref": "https://x.example/y"}}}, "must point into the schema itself"),
-        (tool_samples.NoModel, "no pydantic class"),
-        (PATH + "NoModel", "no pydantic class"),
+        (tool_samples.NoModel, "not a pydantic class"),
+        (PATH + "NoModel", "not a pydantic class"),
         (PATH + "Gone", "cannot be imported"),
-        ("Agreement", "no import path"),
+        ("Agreement", "not an import path"),
         (3, "must be a function or its import path"),
     ],
 )
