@@ -38,5 +38,5 @@ def test_what_was_said_is_not_in_the_repr() -> None:
 
 
 def test_what_is_no_conversation_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no conversation"):
+    with pytest.raises(InvalidInput, match="not a conversation"):
         Conversation.from_dict({"call_id": "rtc_1"})
