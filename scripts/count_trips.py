@@ -479,17 +479,34 @@ def show(figures: dict[str, dict[str, int]], ceiling: dict[str, dict[str, int]])
         print(f"{name:28}{cells[0]:>10}{cells[1]:>9}{cells[2]:>8}{cells[3]:>9}")
 
 
+def lowered(ceiling: dict[str, dict[str, int]], figures: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """The ceilings, none higher than before and none higher than what was found."""
+    return {
+        name: {what: min(most, figures[name][what]) for what, most in figure.items()}
+        for name, figure in ceiling.items()
+    }
+
+
+def as_text(ceiling: dict[str, dict[str, int]]) -> str:
+    """The ceilings as JSON, a line for each trip."""
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(most)}" for name, most in ceiling.items()) + "\n}\n"
+
+
 def main() -> int:
     """Make the trips, print the figures and write them."""
     parser = argparse.ArgumentParser(prog="python scripts/count_trips.py", description=__doc__.splitlines()[1])
     parser.add_argument("--out", type=Path, default=RESULT, help="JSON file for figures and switches (%(default)s)")
+    parser.add_argument("--lower", action="store_true", help=f"lower the ceilings in {CEILING.name} to what is found")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="trips-") as name:
         os.environ.setdefault("AIRFLOW_HOME", name)
         os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
         trips = make_trips(Path(name))
     figures = figures_of(trips)
-    show(figures, json.loads(CEILING.read_text()) if CEILING.exists() else {})
+    ceiling = json.loads(CEILING.read_text())
+    show(figures, ceiling)
+    if chosen.lower:
+        CEILING.write_text(as_text(lowered(ceiling, figures)))
     details = {name: {"switches": trip.switches, "files": trip.files} for name, trip in trips.items()}
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps({"figures": figures, "trips": details}, indent=1) + "\n")
