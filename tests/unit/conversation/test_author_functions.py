@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tests.unit.conversation import tool_samples
 
+from airflow_openai_realtime.conversation.author_functions import (
+    arguments_model,
+    function_name,
+    inlined,
+    is_in_dag_file,
+    path_of,
+    read_function,
+)
 from airflow_openai_realtime.conversation.conversation_parameters import (
     check_conversation_literals,
     read_conversation_plan,
 )
-from airflow_openai_realtime.conversation.rules.plan import FunctionSpec
+from airflow_openai_realtime.conversation.rules.plan import FUNCTION_SECONDS, FunctionSpec
 from airflow_openai_realtime.exceptions import InvalidInput
 
 PATH = "tests.unit.conversation.tool_samples."
@@ -97,3 +107,131 @@ def test_a_function_of_the_dag_file_is_refused_when_it_is_parsed() -> None:
     book.__qualname__ = "book"
     with pytest.raises(InvalidInput, match=r"functions\[0\]: book cannot be imported by the triggerer.*DAG file"):
         check_conversation_literals(functions=[in_dag_file(book)])
+
+
+# -- the parts -----------------------------------------------------------------------------------------------------
+
+
+class Holder:
+    """A class with something inside."""
+
+    @staticmethod
+    def inside() -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        (" shop.calls:book ", "shop.calls.book"),
+        ("shop.book", "shop.book"),
+        (tool_samples.look_up, PATH + "look_up"),
+        (tool_samples.Agreement.Inner, PATH + "Agreement.Inner"),
+    ],
+)
+def test_a_path_leads_to_what_was_given(given: object, path: str) -> None:
+    assert path_of(given, "functions") == path
+
+
+@pytest.mark.parametrize("given", ["book", "shop.", ".book", "shop..book", "shop.my-book", "1shop.book", "", 7, None])
+def test_what_is_no_path_is_refused_by_its_field(given: object) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        path_of(given, "functions[2]")
+    assert refused.value.field == "functions[2]"
+
+
+def test_what_was_made_inside_a_function_cannot_be_imported() -> None:
+    def local() -> None:
+        """Do nothing."""
+
+    for given in (local, lambda: None):
+        with pytest.raises(InvalidInput, match="cannot be imported by the triggerer"):
+            path_of(given, "functions")
+
+
+@pytest.mark.parametrize(
+    ("module", "is_in_dag"),
+    [("unusual_prefix_0c2f_my_dag", True), ("__main__", True), ("shop.calls", False), ("my_unusual_prefix_", False)],
+)
+def test_a_dag_file_is_known_by_the_name_that_airflow_gives_it(module: str, is_in_dag: bool) -> None:
+    assert is_in_dag_file(SimpleNamespace(__module__=module)) is is_in_dag
+    assert not is_in_dag_file(7)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (tool_samples.book, "book"),
+        ("shop.calls.book", "book"),
+        ({"path": "shop.calls.book"}, "book"),
+        ({"path": "shop.calls.book", "name": "reserve-table_2"}, "reserve-table_2"),
+        ({"name": "only_a_name"}, "only_a_name"),
+    ],
+)
+def test_a_function_is_called_by_its_given_name_or_by_its_own(given: object, name: str) -> None:
+    assert function_name(given, "functions") == name
+
+
+@pytest.mark.parametrize("name", ["two words", "x" * 65, "ä", 7, "record_result", "transfer_call", "end_call"])
+def test_a_name_that_the_model_cannot_use_or_that_is_ours_is_refused(name: object) -> None:
+    with pytest.raises(InvalidInput):
+        function_name({"path": "shop.book", "name": name}, "functions")
+
+
+def test_arguments_are_checked_with_the_types_of_the_signature() -> None:
+    model = arguments_model(tool_samples.look_up, "look_up")
+    assert model.model_validate({"order": "7"}).model_dump() == {"order": 7, "kind": "new"}
+    for wrong in ({}, {"order": "seven"}, {"order": 7, "kind": "other"}, {"order": 7, "more": 1}):
+        with pytest.raises(ValidationError):
+            model.model_validate(wrong)
+
+
+def test_the_call_is_never_an_argument_of_the_model() -> None:
+    model = arguments_model(tool_samples.who_calls, "who_calls")
+    assert model.model_fields == {}
+    with pytest.raises(ValidationError):
+        model.model_validate({"call": {}})
+
+
+def test_a_parameter_without_a_name_of_its_own_is_refused() -> None:
+    with pytest.raises(TypeError, match="values cannot be given by name"):
+        arguments_model(tool_samples.takes_anything, "takes_anything")
+
+
+@pytest.mark.parametrize(("seconds", "read"), [(None, FUNCTION_SECONDS), (60, 60.0), ("0.5", 0.5)])
+def test_a_function_may_take_up_to_a_minute(seconds: object, read: float) -> None:
+    assert read_function({"path": PATH + "book", "timeout_seconds": seconds}, "functions").timeout_seconds == read
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 60.1, "soon", True])
+def test_any_other_time_is_refused(seconds: object) -> None:
+    with pytest.raises(InvalidInput, match="timeout_seconds"):
+        read_function({"path": PATH + "book", "timeout_seconds": seconds}, "functions")
+
+
+def test_a_definition_is_put_where_it_is_used_with_what_stands_beside_it() -> None:
+    schema = {
+        "properties": {"a": {"$ref": "#/$defs/A", "description": "The first."}, "b": [{"$ref": "#/$defs/B"}]},
+        "$defs": {"A": {"type": "object", "properties": {"b": {"$ref": "#/$defs/B"}}}, "B": {"type": "string"}},
+    }
+    assert inlined(schema) == {
+        "properties": {
+            "a": {"type": "object", "properties": {"b": {"type": "string"}}, "description": "The first."},
+            "b": [{"type": "string"}],
+        }
+    }
+
+
+def test_a_definition_that_leads_back_to_itself_stays_and_so_do_references_elsewhere() -> None:
+    tree = {"type": "object", "properties": {"children": {"items": {"$ref": "#/$defs/Tree"}}}}
+    found = inlined({"$ref": "#/$defs/Tree", "$defs": {"Tree": tree}})
+    assert found["properties"] == tree["properties"]
+    assert found["$defs"] == {"Tree": tree}
+    other = {"$ref": "https://example.com/schema", "$defs": {}}
+    assert inlined(other) == other
+
+
+def test_a_schema_without_definitions_is_copied_as_it_is() -> None:
+    schema = {"type": "object"}
+    assert inlined(schema) == schema
+    assert inlined(schema) is not schema

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from airflow_openai_realtime.api.session.audio import AudioInput
 from airflow_openai_realtime.api.session.problems import Problem, as_plain, problems_of, session_error
 from airflow_openai_realtime.exceptions import InvalidSession
 
@@ -89,3 +90,8 @@ def test_what_has_no_end_is_refused() -> None:
     endless.append(endless)
     with pytest.raises(InvalidSession, match="nested too deeply: flatten it"):
         as_plain(endless)
+
+
+def test_the_branch_of_a_union_is_no_part_of_the_path() -> None:
+    wrong = {"turn_detection": {"type": "server_vad", "threshold": 2}, "format": {"type": "audio/pcm", "rate": 8000}}
+    assert [problem.path for problem in AudioInput.problems_in(wrong)] == ["format.rate", "turn_detection.threshold"]

@@ -9,11 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.conversation.fake_world import START, FakeWorld
+from tests.unit.conversation.fake_world import CALL, START, FakeWorld
 from tests.unit.conversation.talk import PLAN
 
 from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.entries import entry_of
+from airflow_openai_realtime.conversation.run.resync import Resync
+from airflow_openai_realtime.conversation.run.timers import Tasks
 
 TALKING = replace(PLAN, greeting=None)
 
@@ -176,3 +179,66 @@ async def test_a_call_with_one_holder_is_not_read() -> None:
     world.end()
     await result_of(world, task)
     assert world.reads == 0
+
+
+# -- by itself -----------------------------------------------------------------------------------------------------
+
+
+class Reading:
+    """A resync, and what it read."""
+
+    def __init__(self, *, generation: int = 1) -> None:
+        self.world = FakeWorld()
+        self.world.generation = generation
+        self.tasks = Tasks()
+        self.read: list[Conversation] = []
+        self.resync = Resync(self.world.ports(), CALL, self.tasks, self.read.append)
+
+
+async def test_it_reads_a_few_seconds_later_and_once_though_it_was_begun_twice() -> None:
+    reading = Reading()
+    reading.resync.begin()
+    await reading.world.time.go_on(2)
+    reading.resync.begin()
+    await reading.world.time.go_on(2)
+    assert reading.world.reads == 0
+    await reading.world.time.go_on(1)
+    assert (reading.world.reads, len(reading.read)) == (1, 1)
+    await reading.tasks.stop()
+
+
+async def test_before_the_end_it_waits_for_what_is_being_read_and_does_not_read_again() -> None:
+    reading = Reading()
+    reading.resync.begin()
+    waiting = asyncio.ensure_future(reading.resync.make_sure(is_due=True))
+    await reading.world.time.go_on(2)
+    assert not waiting.done()
+    await reading.world.time.go_on(1)
+    await waiting
+    assert reading.world.reads == 1
+    await reading.tasks.stop()
+
+
+@pytest.mark.parametrize("is_due", [True, False])
+async def test_what_was_never_begun_is_read_before_the_end_only_when_it_may_be_needed(is_due: bool) -> None:
+    reading = Reading()
+    await reading.resync.make_sure(is_due=is_due)
+    assert reading.world.reads == (1 if is_due else 0)
+
+
+async def test_what_could_not_be_read_is_read_before_the_end() -> None:
+    reading = Reading()
+    reading.world.is_board_away = True
+    reading.resync.begin()
+    await reading.world.time.go_on(3)
+    assert reading.world.reports == ["What the switchboard heard in call rtc_1 cannot be read: away"]
+    reading.world.is_board_away = False
+    await reading.resync.make_sure()
+    assert len(reading.read) == 1
+    await reading.tasks.stop()
+
+
+async def test_a_call_without_a_conversation_has_nothing_to_take_in() -> None:
+    reading = Reading(generation=0)
+    await reading.resync.make_sure(is_due=True)
+    assert (reading.world.reads, reading.read) == (1, [])
