@@ -43,7 +43,7 @@ def test_what_was_changed_is_refused(broken: Any) -> None:
 def test_another_key_is_told_what_to_do_and_learns_nothing() -> None:
     with pytest.raises(ConfigurationError, match="Let the task start again") as refused:
         unseal(seal(VALUE, KEY), "sk-proj-two", what="the plan")
-    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
     assert "sk-proj" not in str(refused.value)
 
 

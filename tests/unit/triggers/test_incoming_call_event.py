@@ -19,7 +19,6 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.inbound import shared_clients
 from airflow_openai_realtime.triggers import ringing
 from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
-from airflow_openai_realtime.triggers.ringing import SparingReport, idle_for_ever
 
 OTHER_NUMBER = "+14155550177"
 PATH = "airflow_openai_realtime.triggers.incoming_call_event.IncomingCallTrigger"
@@ -192,62 +191,6 @@ async def test_a_switchboard_that_is_away_for_a_while_loses_no_call(world: World
         assert await waiting == call_id
 
 
-async def test_a_connection_that_is_missing_or_wrong_is_reported_once_and_waited_for(
-    world: World, said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call_id = await ring(world)
-    monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
-    async with events_of(IncomingCallTrigger()) as events:
-        waiting = asyncio.ensure_future(next_id(events))
-        await until(lambda: said)
-        world.connect(switchboard_token="wrong")
-        await asyncio.sleep(0.5)
-        assert not waiting.done()
-        world.connect()
-        assert await waiting == call_id
-    assert len(said) == 1
-    assert f"there is no connection {CONN_ID}" in said[0]
-    assert not any(secret in said[0] for secret in world.secrets)
-
-
-async def test_a_changed_connection_is_used_after_a_while(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ringing, "LOOK_UP_EVERY_SECONDS", 0.1)
-    used: list[str] = []
-    changed = asyncio.Event()
-    shared_feed = ringing.shared_feed
-
-    def noted(address: Any) -> Any:
-        used.append(address.token)
-        if address.token == "another":
-            changed.set()
-        return shared_feed(address)
-
-    monkeypatch.setattr(ringing, "shared_feed", noted)
-    async with events_of(IncomingCallTrigger(ring_again_seconds=60)) as events:
-        call_id = await ring(world)
-        assert await next_id(events) == call_id
-        world.connect(switchboard_token="another")
-        waiting = asyncio.ensure_future(next_id(events, seconds=60))
-        await asyncio.wait_for(changed.wait(), 30)
-        assert not waiting.done()
-        waiting.cancel()
-        await asyncio.wait([waiting])
-    assert used[0] == world.token
-
-
-async def test_airflow_being_away_does_not_stop_the_ringing(
-    world: World, said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ringing, "LOOK_UP_EVERY_SECONDS", 0.1)
-    async with events_of(IncomingCallTrigger(ring_again_seconds=60)) as events:
-        waiting = asyncio.ensure_future(next_id(events))
-        await until(lambda: shared_clients._FEEDS.open_count())
-        monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
-        await until(lambda: said)
-        assert await ring(world) == await waiting
-    assert "going on with it as it was" in said[0]
-
-
 async def test_a_condition_that_cannot_be_used_keeps_quiet_and_alive(said: list[str]) -> None:
     trigger = IncomingCallTrigger(to=5)  # type: ignore[arg-type]
     assert trigger.shared_stream_key() is None
@@ -258,26 +201,3 @@ async def test_a_condition_that_cannot_be_used_keeps_quiet_and_alive(said: list[
     await asyncio.wait([event])
     assert len(said) == 1
     assert "to must be" in said[0]
-
-
-def test_trouble_is_reported_once_a_minute() -> None:
-    now, said = [0.0], []
-    report = SparingReport(said.append, lambda: now[0])
-    for second in range(0, 181, 10):
-        now[0] = second
-        report(f"line {second}")
-    assert said == ["line 0", "line 60", "line 120", "line 180"]
-
-
-async def test_being_idle_is_reported_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str | float] = []
-
-    async def sleep(seconds: float) -> None:
-        said.append(seconds)
-        if len(said) == 6:
-            raise asyncio.CancelledError
-
-    monkeypatch.setattr("airflow_openai_realtime.triggers.ringing.asyncio.sleep", sleep)
-    with pytest.raises(asyncio.CancelledError):
-        await idle_for_ever("so it is", said.append)
-    assert said == ["so it is", 60.0] * 3
