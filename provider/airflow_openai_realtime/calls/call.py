@@ -15,8 +15,8 @@ from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import OPEN_CALL_STATES, AttemptOutcome, AttemptState
 
-"""States from which a call can still change; the others are final, and the first final state wins."""
-
+CallKey = tuple[str, str]
+"""Line and call id."""
 
 ATTEMPT_MOVES: Mapping[str, tuple[AttemptState, ...]] = {
     AttemptState.RESERVED: (AttemptState.DIALING, AttemptState.ENDED),
@@ -28,8 +28,6 @@ ATTEMPT_MOVES: Mapping[str, tuple[AttemptState, ...]] = {
     AttemptState.ENDED: (AttemptState.ENDED, AttemptState.DIALING),
 }
 """Which states an attempt may move to. None leads from *unknown* back to dialing: nothing dials twice by itself."""
-
-"""Outcome of an attempt whose number the carrier refused; also of a call that was placed and failed."""
 
 _Record = TypeVar("_Record")
 

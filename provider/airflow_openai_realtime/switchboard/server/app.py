@@ -95,7 +95,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     await service.start()
     try:
-        with on_termination(partial(loop.call_soon_threadsafe, service.hub.close)):
+        with on_termination(partial(loop.call_soon_threadsafe, service.polls.close)):
             yield
     finally:
         await service.stop()

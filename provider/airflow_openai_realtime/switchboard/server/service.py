@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
 from starlette.requests import Request
@@ -14,7 +14,6 @@ from airflow_openai_realtime.calls.lines import Lines
 from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
 from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.call_clients import MakeClient, SharedClients, reusing_client
-from airflow_openai_realtime.switchboard.server.feed.feed_hub import FeedHub
 from airflow_openai_realtime.switchboard.server.feed.polls import Polls
 from airflow_openai_realtime.switchboard.server.intake.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
@@ -25,6 +24,7 @@ from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.process.passed_checks import PassedChecks
 from airflow_openai_realtime.switchboard.server.standby.standby import Standby
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
+from airflow_openai_realtime.switchboard.server.store.order_taking import Stored
 from airflow_openai_realtime.switchboard.server.sweeps.reaper import Reaper
 from airflow_openai_realtime.switchboard.server.sweeps.retention import Retention
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
@@ -69,21 +69,16 @@ class Service:
         self.leave_result: LeaveResult | None = None
         self.threads = Executor(settings.store_threads, "switchboard-store")
         self.lines = LineDirectory(lines, settings)
-        self.hub = FeedHub(
-            lambda: self.threads.run(store.feed.end, now()),
-            lambda cursor: self.threads.run(store.feed.since, cursor, now()),
-            poll_seconds=settings.feed_poll_seconds,
-        )
-        self.polls = Polls(store, self.hub, self.threads, settings, now)
+        self.polls = Polls(store, self.threads, settings, now)
         self.clients = SharedClients(api_client)
         self.counters = Counters()
         self.passed_checks = PassedChecks()
         self.reaper = Reaper(
-            store, self.lines, self.threads, settings, now, self.clients.use, self.hub.ring, self.counters
+            store, self.lines, self.threads, settings, now, self.clients.use, self.polls.wake, self.counters
         )
-        self.orders = OrderDispatcher(store, self.lines, self.clients, settings, now, on_change=self.hub.ring)
+        self.orders = OrderDispatcher(store, self.lines, self.clients, settings, now, on_change=self.polls.wake)
         self.standby = Standby(store, self.lines, settings, now, self.counters, on_gone=self.reaper.seems_over)
-        self.intake = IntakeWriter(store, settings, self._on_new_call, add=self.orders.store)
+        self.intake = IntakeWriter(self.orders.store, settings, self._on_new_calls)
         self.retention = Retention(store, self.threads, settings, now)
         self._background: list[asyncio.Task[None]] = []
 
@@ -91,19 +86,20 @@ class Service:
         """
         Prepare the store, and start what looks after calls; when the store is away, keep trying beside the requests.
         """
-        self.hub.closing = False
+        self.polls.open()
         await self.threads.run(load_number_rules)
         is_ready = await self._prepare()
         self._background.append(asyncio.ensure_future(self._look_after_calls(is_ready)))
 
     async def stop(self) -> None:
         """End everything that was started; what was accepted for storing is stored first."""
-        await self.hub.stop()
+        await self.polls.stop()
         for task in self._background:
             task.cancel()
         if self._background:
             await asyncio.wait(self._background)
         self._background.clear()
+        await self.reaper.sweep.close()
         await self.intake.close()
         await self.orders.close()
         await self.standby.close()
@@ -116,7 +112,8 @@ class Service:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
             is_ready = await self._prepare()
-        await asyncio.gather(self.reaper.run(), self.orders.run(), self.standby.run(), self.retention.run())
+        sweeps = (self.reaper.sweep, self.orders.sweep, *self.standby.sweeps, self.retention.sweep)
+        await asyncio.gather(*(sweep.run() for sweep in sweeps))
 
     async def _prepare(self) -> bool:
         try:
@@ -130,18 +127,19 @@ class Service:
             return False
         return True
 
-    def _on_new_call(self, call: NewCall) -> None:
-        self.orders.offer(call)
-        log.info(
-            logs.line(
-                f"call.{call.state}",
-                line=call.line,
-                call_id=call.call_id,
-                from_=call.from_number and mask_number(call.from_number),
-                to=call.to_number and mask_number(call.to_number),
+    def _on_new_calls(self, new: Sequence[NewCall], stored: Stored) -> None:
+        self.orders.answer(stored)
+        for call in new:
+            log.info(
+                logs.line(
+                    f"call.{call.state}",
+                    line=call.line,
+                    call_id=call.call_id,
+                    from_=call.from_number and mask_number(call.from_number),
+                    to=call.to_number and mask_number(call.to_number),
+                )
             )
-        )
-        self.hub.ring(call.line)
+            self.polls.wake(call.line)
 
 
 def service_of(request: Request) -> Service:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
-from airflow_openai_realtime.switchboard.server.store import NewCall, Store
+from airflow_openai_realtime.switchboard.server.store import NewCall
+from airflow_openai_realtime.switchboard.server.store.order_taking import Stored
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 log = logging.getLogger(__name__)
@@ -24,20 +25,19 @@ class IntakeWriter:
     """
     Takes calls and says whether they were new, once they are committed.
 
-    :param store: Where they go.
+    :param store: Stores calls and commits, and says what became of them; called in the writing thread.
     :param settings: How many may wait, how many go together, and for how long.
-    :param on_new: Told of each new call, right after its commit, in the event loop.
-    :param add: Stores calls in place of the store's own ``calls.add``; called in the writing thread.
+    :param on_new: Called with the calls that were new and what became of them, right after the commit, in the event
+        loop.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: Callable[[Sequence[NewCall]], Stored],
         settings: SwitchboardSettings,
-        on_new: Callable[[NewCall], None],
-        add: Callable[[Sequence[NewCall]], set[tuple[str, str]]] | None = None,
+        on_new: Callable[[Sequence[NewCall], Stored], None],
     ) -> None:
-        self._add = add or store.calls.add
+        self._store = store
         self._settings = settings
         self._on_new = on_new
         self._waiting: deque[tuple[NewCall, asyncio.Future[bool]]] = deque()
@@ -88,7 +88,7 @@ class IntakeWriter:
         if not batch:
             return
         try:
-            added = await self._thread.run(self._add, [call for call, _ in batch])
+            stored = await self._thread.run(self._store, [call for call, _ in batch])
         except StoreUnavailable as error:
             log.error(logs.line("intake.store_unavailable", deliveries=len(batch), error=error))
             _fail(batch, error)
@@ -101,16 +101,19 @@ class IntakeWriter:
                 log.exception(logs.line("intake.failed", call_id=batch[0][0].call_id))
                 _fail(batch, StoreUnavailable(f"the store cannot take the call ({type(error).__name__})"))
         else:
-            self._answer(batch, added)
+            self._answer(batch, stored)
 
-    def _answer(self, batch: list[tuple[NewCall, asyncio.Future[bool]]], added: set[tuple[str, str]]) -> None:
-        for call, stored in batch:
-            is_new = (call.line, call.call_id) in added
-            added.discard((call.line, call.call_id))  # the same call twice in one batch is new once
+    def _answer(self, batch: list[tuple[NewCall, asyncio.Future[bool]]], stored: Stored) -> None:
+        new: dict[tuple[str, str], NewCall] = {}
+        for call, answered in batch:
+            key = (call.line, call.call_id)
+            is_new = key in stored.added and key not in new  # the same call twice in one batch is new once
             if is_new:
-                self._on_new(call)
-            if not stored.done():
-                stored.set_result(is_new)
+                new[key] = call
+            if not answered.done():
+                answered.set_result(is_new)
+        if new:
+            self._on_new(list(new.values()), stored)
 
 
 def _fail(batch: list[tuple[NewCall, asyncio.Future[bool]]], error: StoreUnavailable) -> None:

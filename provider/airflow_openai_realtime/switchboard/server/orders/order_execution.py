@@ -14,20 +14,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.client import AsyncCallsClient, HangUpResult
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.acceptance import AcceptanceRules, Step, run_steps_async
 from airflow_openai_realtime.calls.call import Announcement, SwitchboardCall
-from airflow_openai_realtime.calls.order import StandingOrder
+from airflow_openai_realtime.calls.order import OrderAnswer, StandingOrder
 from airflow_openai_realtime.calls.transitions import Change
 from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallError, CallGone, StoreUnavailable
 from airflow_openai_realtime.states import CallState, EndReason
-from airflow_openai_realtime.switchboard.server.orders.prepared_answers import PreparedAnswer
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import Store
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 
 log = logging.getLogger(__name__)
 
@@ -61,17 +63,20 @@ class OrderExecution:
     """Whether the call rings on for others."""
     _accepted_here: bool = field(default=True, init=False)
 
-    async def accept(self, order: StandingOrder, prepared: PreparedAnswer) -> bool:
+    async def accept(self, order: StandingOrder, answer: OrderAnswer, session: RealtimeSession) -> bool:
         """
         Accept the call.
 
+        :param order: The order that has taken it.
+        :param answer: What it accepts calls with.
+        :param session: The session in it, checked.
         :returns: Whether it was this worker that found it accepted first; it then greets.
         :raises CallError: It was not accepted and rings on for others, or that is not known and it is resumed.
         :raises StoreUnavailable: What became of the call could not be stored.
         """
         seconds = order.max_duration_seconds or self.default_duration_seconds
         rules = self._rules()
-        steps = rules.accepting(partial(prepared.answer.session_for, prepared.session), seconds)
+        steps = rules.accepting(partial(answer.session_for, session), seconds)
         await run_steps_async(steps, self._perform)
         return self._accepted_here
 

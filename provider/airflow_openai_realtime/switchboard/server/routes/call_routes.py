@@ -237,7 +237,7 @@ async def release(request: Request, line: CallerLine, call_id: str, body: Releas
     rule = partial(moves.release, claimant=body.claimant, claimed_at=body.claimed_at, reason=body.reason)
     answer = await move_call(request, line, call_id, rule)
     # A fallback that is due by now need not wait for the next sweep.
-    service_of(request).orders.look_soon()
+    service_of(request).orders.sweep.soon()
     return answer
 
 
@@ -310,7 +310,7 @@ async def status(request: Request, line: CallerLine) -> Answer:
     """How the switchboard is, as seen from one line."""
     service = service_of(request)
     counts, oldest = await service.threads.run(service.store.calls.counts, line.name)
-    last_sweep = service.reaper.last_sweep_at
+    last_sweep = service.reaper.sweep.last_at
     return {
         "line": line.name,
         "version": __version__,
@@ -318,7 +318,7 @@ async def status(request: Request, line: CallerLine) -> Answer:
         "calls": counts,
         "oldest_ringing_seconds": None if oldest is None else max(0.0, (service.now() - oldest).total_seconds()),
         "reaper_last_sweep_at": None if last_sweep is None else last_sweep.isoformat(),
-        "waiting_polls": service.hub.waiting,
+        "waiting_polls": service.polls.waiting,
     }
 
 
@@ -408,7 +408,7 @@ async def move_call(
     unknown = _unheard_of(service, line, call_id) if register else None
     move = partial(service.store.calls.move, if_unknown=unknown, sole=sole)
     call = await service.threads.run(move, line.name, call_id, rule, service.now())
-    service.hub.ring(line.name)
+    service.polls.wake(line.name)
     return {"call": call.to_dict()}
 
 

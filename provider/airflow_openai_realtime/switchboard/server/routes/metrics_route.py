@@ -44,10 +44,10 @@ async def metrics(request: Request, line: CallerLine) -> Response:
 
 def _metrics_of_worker(service: Service, line: str) -> list[Metric]:
     worker = {"worker": str(os.getpid())}
-    swept_at = service.reaper.last_sweep_at
+    swept_at = service.reaper.sweep.last_at
     counted = service.counters.of
     since_sweep = [] if swept_at is None else [(worker, (service.now() - swept_at).total_seconds())]
-    looked_at = service.standby.last_look_at
+    looked_at = service.standby.sweep.last_at
     since_look = [] if looked_at is None else [(worker, (service.now() - looked_at).total_seconds())]
     strangers = {**counted(REJECTIONS, NO_LINE), **counted(REFUSALS, NO_LINE)}
 
@@ -66,7 +66,7 @@ def _metrics_of_worker(service: Service, line: str) -> list[Metric]:
         ),
         Metric("strangers_total", COUNTER, "Requests that named no line that is there", by("reason", strangers)),
         Metric("intake_waiting", GAUGE, "Deliveries that wait for their commit", [(worker, service.intake.waiting)]),
-        Metric("waiting_polls", GAUGE, "Long polls that wait", [(worker, service.hub.waiting)]),
+        Metric("waiting_polls", GAUGE, "Long polls that wait", [(worker, service.polls.waiting)]),
         Metric("reaper_last_sweep_age_seconds", GAUGE, "Since the reaper last looked", since_sweep),
         Metric(
             "standby_calls",

@@ -106,7 +106,7 @@ async def put(request: Request, line: CallerLine, name: str, body: WantedOrder) 
     service = service_of(request)
     draft = await service.threads.run(body.draft, name, service)
     order = await service.threads.run(service.store.orders.put, line.name, draft, service.now())
-    service.orders.look_soon()
+    service.orders.sweep.soon()
     return {"order": order.to_dict()}
 
 

@@ -77,7 +77,7 @@ async def save_progress(request: Request, line: CallerLine, body: Progress) -> A
         service.store.conversations.save_progress, line.name, body.process, listed, service.now(), leaving=body.leaving
     )
     if body.leaving or any(each.given_up for each in body.conversations):
-        service.standby.look_soon()
+        service.standby.sweep.soon()
     return {
         "conversations": [
             {"call_id": each.call_id, **_shown(answer)} for each, answer in zip(listed, answers, strict=True)

@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 
 from airflow_openai_realtime.api.sideband import connection as sideband
+from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 from airflow_openai_realtime.exceptions import LinesUnavailable, StoreUnavailable
@@ -28,7 +29,7 @@ from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.standby.standby_call import Attach, SocketEnd, StandbyCall
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store.standing_by import Heard, Lease, Leave, SilentCall, Standing
-from airflow_openai_realtime.switchboard.server.store.timeline_rows import CallKey
+from airflow_openai_realtime.switchboard.server.sweeps.sweep import Sweep
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 log = logging.getLogger(__name__)
@@ -82,10 +83,12 @@ class Standby:
         self._calls: dict[CallKey, StandbyCall] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
-        self._looked_for = asyncio.Event()
+        self.sweep = Sweep("standby", self._look, now, settings.standby_look_seconds)
+        write_seconds = settings.standby_write_seconds
+        self.writing = Sweep("standby", self._write, now, write_seconds, first_after_seconds=write_seconds)
+        self.sweeps = (self.sweep, self.writing) if settings.standby_after_seconds else ()
         #: Whether this switchboard or its store was away, so that no process could show a sign of life.
         self._was_away = True
-        self.last_look_at: datetime | None = None
 
     def listening_to(self, line: str) -> int:
         """
@@ -94,16 +97,6 @@ class Standby:
         :param line: Name of the line.
         """
         return sum(of == line for of, _ in self._calls)
-
-    def look_soon(self) -> None:
-        """Look now: a process has said that it leaves."""
-        self._looked_for.set()
-
-    async def run(self) -> None:
-        """Look, listen and write for ever; returns when it is switched off."""
-        if not self._settings.standby_after_seconds:
-            return
-        await asyncio.gather(self._again_and_again(self._look), self._again_and_again(self._write_soon))
 
     async def look(self) -> None:
         """
@@ -121,7 +114,6 @@ class Standby:
             for call in await self._threads.run(self._store.take, wanted[:room], self._lease, self._now()):
                 self._begin(call, lines[call.line])
                 await asyncio.sleep(0)  # each takes a millisecond to begin: what else this process does goes between
-        self.last_look_at = self._now()
 
     async def write(self) -> None:
         """
@@ -157,30 +149,23 @@ class Standby:
         self._threads.close()
 
     async def _look(self) -> None:
-        self._looked_for.clear()
         if self._was_away:
             self._was_away = False
             self._lease = replace(self._lease, up_since=self._now())
-        await self.look()
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._looked_for.wait(), self._settings.standby_look_seconds)
+        with self._noticing_outages():
+            await self.look()
 
-    async def _write_soon(self) -> None:
-        await asyncio.sleep(self._settings.standby_write_seconds)
-        await self.write()
+    async def _write(self) -> None:
+        with self._noticing_outages():
+            await self.write()
 
-    async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-                self._tell("store_unavailable", False)
-                continue
-            except StoreUnavailable as error:
-                self._was_away = True
-                self._tell("store_unavailable", True, error=error)
-            except Exception:
-                log.exception("standby.round_failed")
-            await asyncio.sleep(self._settings.standby_look_seconds)
+    @contextmanager
+    def _noticing_outages(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreUnavailable:
+            self._was_away = True
+            raise
 
     async def _usable_lines(self, names: Iterable[str]) -> dict[str, Line]:
         """Those lines that there is a key for; calls of others are listened to by nobody."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
+from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.saved_conversation import MOST_RESULT_BYTES, Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import (
     TimelineEntry,
@@ -29,13 +30,7 @@ from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIEL
 from airflow_openai_realtime.switchboard.server.store.processes import give_up, held_by, left, saw
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations
-from airflow_openai_realtime.switchboard.server.store.timeline_rows import (
-    Addition,
-    CallKey,
-    find_new,
-    locked_rows,
-    write,
-)
+from airflow_openai_realtime.switchboard.server.store.timeline_rows import Addition, find_new, locked_rows, write
 
 _T = TypeVar("_T")
 

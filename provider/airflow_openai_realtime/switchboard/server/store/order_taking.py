@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, select, tuple_
+from sqlalchemy import ColumnElement, Connection, select, tuple_
 
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.call import CallKey, SwitchboardCall
 from airflow_openai_realtime.calls.order import (
     ACCEPT,
     OrderAnswer,
@@ -44,9 +44,6 @@ from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 _MOST_CALLS = 500
 """How many calls one look takes on; the next one takes the rest."""
 
-CallKey = tuple[str, str]
-"""Line and call id."""
-
 Tried = Mapping[CallKey, Collection[str]]
 """By call, the revisions of orders that have had it and could not have it answered."""
 
@@ -58,7 +55,7 @@ class TakenCall:
 
     :param call: The call as it is now, claimed by the order.
     :param order: The order; ``None`` when it was removed since it took the call, or cannot be read.
-    :param answer: What the call is accepted with; ``None`` when whoever asked knows it already.
+    :param answer: What the call is accepted with; ``None`` when there is no order.
     """
 
     call: SwitchboardCall
@@ -77,8 +74,8 @@ class Stored:
     """
 
     added: set[CallKey]
-    taken: dict[CallKey, TakenCall]
-    limited: set[CallKey]
+    taken: Mapping[CallKey, TakenCall] = field(default_factory=dict)
+    limited: Collection[CallKey] = ()
 
 
 class OrderTaking:
@@ -97,7 +94,6 @@ class OrderTaking:
         ready: Collection[str],
         now: datetime,
         lease_seconds: float,
-        known: Collection[str] = (),
     ) -> Stored:
         """
         Store calls, and take those that an order with unlimited uses answers at once; commits both together.
@@ -106,12 +102,11 @@ class OrderTaking:
         :param ready: Lines that this worker can answer for at once; calls of others are only stored.
         :param now: The time, aware.
         :param lease_seconds: How long no other worker may answer what this one has taken.
-        :param known: Revisions whose answers need not be read.
         """
 
         def work(connection: Connection) -> Stored:
             lines = sorted({call.line for call in new if call.line in ready})
-            orders_of, answers = self._read_orders(connection, lines, known, skip_locked=True)
+            open_orders = self._read_orders(connection, lines, skip_locked=True)
             taken: dict[CallKey, TakenCall] = {}
             values: dict[CallKey, dict[str, Any]] = {}
             limited: set[CallKey] = set()
@@ -119,13 +114,13 @@ class OrderTaking:
             for each in new:
                 key, call = (each.line, each.call_id), as_call(each)
                 rings = each.state == CallState.RINGING and each.expires_at > now
-                order = choose(orders_of.get(each.line, ()), call, now) if rings else None
+                order = open_orders.choose(call, now) if rings else None
                 if order is not None and order.uses_left is not None:
                     limited.add(key)
                 elif order is not None:
                     changes = _taking(call, order, now)
                     values[key] = {**changes, **lease}
-                    taken[key] = TakenCall(replace(call, **changes), order, answers.get(order.revision))
+                    taken[key] = TakenCall(replace(call, **changes), order, open_orders.answers[order.revision])
             added = insert_calls(connection, self._database.dialect, new, values)
             return Stored(added, {key: taken[key] for key in added & taken.keys()}, added & limited)
 
@@ -136,7 +131,6 @@ class OrderTaking:
         keys: Sequence[CallKey],
         now: datetime,
         lease_seconds: float,
-        known: Collection[str] = (),
         tried: Tried | None = None,
     ) -> list[TakenCall]:
         """
@@ -147,14 +141,11 @@ class OrderTaking:
         :param keys: The calls.
         :param now: The time, aware.
         :param lease_seconds: How long no other worker may answer what this one has taken.
-        :param known: Revisions whose answers need not be read.
         :param tried: By call, revisions of orders that do not take it: they could not have it answered.
         """
         if not keys:
             return []
-        return self._database.write(
-            lambda connection: self._take(connection, keys, now, lease_seconds, known, tried or {})
-        )
+        return self._database.write(lambda connection: self._take(connection, keys, now, lease_seconds, tried or {}))
 
     def ringing(self, lines: Collection[str], received_before: datetime, now: datetime) -> list[SwitchboardCall]:
         """
@@ -265,73 +256,101 @@ class OrderTaking:
         keys: Sequence[CallKey],
         now: datetime,
         lease_seconds: float,
-        known: Collection[str],
         tried: Tried,
     ) -> list[TakenCall]:
-        of_line, answers = self._read_orders(connection, sorted({line for line, _ in keys}), known)
+        open_orders = self._read_orders(connection, sorted({line for line, _ in keys}))
         wanted = tuple_(calls.c.line, calls.c.call_id).in_(list(keys))
         query = select(*CALL_FIELDS, calls.c.version).where(wanted, *_rings(now)).order_by(calls.c.received_at)
         taken: list[TakenCall] = []
         for row in connection.execute(query).all():
             call = read_call(row)
             failed = tried.get((call.line, call.call_id), ())
-            won = _take_one(connection, call, row.version, of_line[call.line], now, lease_seconds, failed)
+            won = _take_one(connection, call, row.version, open_orders, now, lease_seconds, failed)
             if won is not None:
-                taken.append(TakenCall(*won, answers.get(won[1].revision)))
+                taken.append(won)
         append(connection, [(each.call.line, each.call.call_id, CallState.CLAIMED) for each in taken], now)
         return taken
 
-    def _read_orders(
-        self, connection: Connection, lines: Collection[str], known: Collection[str], *, skip_locked: bool = False
-    ) -> tuple[dict[str, list[StandingOrder]], dict[str, OrderAnswer]]:
+    def _read_orders(self, connection: Connection, lines: Collection[str], *, skip_locked: bool = False) -> _OpenOrders:
         """
-        Orders by line, and by revision the answers of those that are not known; in one look, so that they fit.
+        The orders of some lines.
 
         :param skip_locked: Leave out orders that are being removed, instead of waiting whether that comes about.
         """
-        unknown = case((orders.c.revision.in_(known), None), else_=orders.c.answer).label("unknown_answer")
-        query = select(*ORDER_FIELDS, unknown).where(orders.c.line.in_(lines))
+        query = select(*ORDER_FIELDS).where(orders.c.line.in_(lines))
         if self._database.dialect == "postgresql":
-            # An order that somebody removes stays until this is committed, so that none answers after its removal.
+            # An order that is removed meanwhile stays until this is committed, so that none answers after its removal.
             query = query.with_for_update(read=True, key_share=True, skip_locked=skip_locked)
         by_line: dict[str, list[StandingOrder]] = {line: [] for line in lines}
-        answers: dict[str, OrderAnswer] = {}
         for row in connection.execute(query):
-            usable = read_usable(row, row.unknown_answer)
-            if usable is None:
-                continue
-            order, answer = usable
-            by_line[row.line].append(order)
-            if answer is not None:
-                answers[order.revision] = answer
-        return by_line, answers
+            usable = read_usable(row)
+            if usable is not None:
+                by_line[row.line].append(usable[0])
+        return _OpenOrders(connection, by_line)
+
+
+@dataclass
+class _OpenOrders:
+    """
+    The orders of some lines within one transaction.
+
+    :param answers: What calls are accepted with, by revision; read for an order when it is chosen, since the answers of
+        all orders of a line can be megabytes.
+    """
+
+    connection: Connection
+    by_line: dict[str, list[StandingOrder]]
+    answers: dict[str, OrderAnswer] = field(default_factory=dict)
+
+    def choose(self, call: SwitchboardCall, now: datetime, tried: Collection[str] = ()) -> StandingOrder | None:
+        """The order that answers a call; one whose answer cannot be read is left out, so that the others go on."""
+        of_line = self.by_line.get(call.line, [])
+        while (order := choose([each for each in of_line if each.revision not in tried], call, now)) is not None:
+            if order.revision in self.answers or self._read_answer(call.line, order):
+                return order
+            of_line.remove(order)
+        return None
+
+    def used(self, line: str, order: StandingOrder) -> None:
+        """Take in that an order has one use less."""
+        of_line = self.by_line[line]
+        of_line.remove(order)
+        left = None if order.uses_left is None else order.uses_left - 1
+        of_line.append(replace(order, uses_left=left))
+
+    def _read_answer(self, line: str, order: StandingOrder) -> bool:
+        same = (orders.c.line == line, orders.c.name == order.name, orders.c.revision == order.revision)
+        row = self.connection.execute(select(*ORDER_FIELDS, orders.c.answer).where(*same)).one_or_none()
+        usable = read_usable(row, row.answer) if row is not None else None
+        if usable is None or usable[1] is None:
+            return False
+        self.answers[order.revision] = usable[1]
+        return True
 
 
 def _take_one(
     connection: Connection,
     call: SwitchboardCall,
     version: int,
-    of_line: list[StandingOrder],
+    open_orders: _OpenOrders,
     now: datetime,
     lease_seconds: float,
     tried: Collection[str],
-) -> tuple[SwitchboardCall, StandingOrder] | None:
-    """The call as taken, and its order; the use that this costs is taken off ``of_line`` too."""
-    while (order := choose([each for each in of_line if each.revision not in tried], call, now)) is not None:
-        of_line.remove(order)
+) -> TakenCall | None:
+    """The call as taken by an order; ``None`` when none takes it."""
+    while (order := open_orders.choose(call, now, tried)) is not None:
         if not _use(connection, call.line, order, -1):
+            open_orders.by_line[call.line].remove(order)
             continue  # used up, replaced or removed a moment ago
         values = _taking(call, order, now)
         lease = {"order_lease_until": now + timedelta(seconds=lease_seconds), "version": version + 1}
         same = (*_is((call.line, call.call_id)), calls.c.version == version)
         if connection.execute(calls.update().where(*same).values({**values, **lease})).rowcount != 1:
-            # Somebody else has claimed it a moment ago.
+            # Another client has claimed it a moment ago.
             _use(connection, call.line, order, +1)
-            of_line.append(order)
             return None
-        left = None if order.uses_left is None else order.uses_left - 1
-        of_line.append(replace(order, uses_left=left))
-        return replace(call, **values), order
+        open_orders.used(call.line, order)
+        return TakenCall(replace(call, **values), order, open_orders.answers[order.revision])
     return None
 
 

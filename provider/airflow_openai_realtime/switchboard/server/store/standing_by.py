@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, false, func, or_, select
 
+from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, check_entries
 from airflow_openai_realtime.states import CallState, EntryKind
 from airflow_openai_realtime.switchboard.server.store.processes import attached_key
@@ -24,7 +25,6 @@ from airflow_openai_realtime.switchboard.server.store.schema.database import Dat
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations, processes, timeline
 from airflow_openai_realtime.switchboard.server.store.timeline_rows import (
     Addition,
-    CallKey,
     by_line,
     find_new,
     known_keys,

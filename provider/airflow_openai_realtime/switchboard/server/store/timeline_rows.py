@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.timeline.entries import (
     MOST_CONVERSATION_BYTES,
     MOST_ENTRIES,
@@ -20,8 +21,6 @@ from airflow_openai_realtime.calls.timeline.entries import (
 )
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.switchboard.server.store.schema.tables import conversations, timeline
-
-CallKey = tuple[str, str]
 
 EntryKey = tuple[str, str, str]
 

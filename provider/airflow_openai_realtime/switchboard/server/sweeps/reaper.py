@@ -8,7 +8,6 @@ hung up is committed before OpenAI is asked, so that the first part that sees th
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -30,7 +29,6 @@ from airflow_openai_realtime.exceptions import (
     CallGone,
     OpenAIRealtimeError,
     RequestRefused,
-    StoreUnavailable,
 )
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, CallState, EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
@@ -39,10 +37,10 @@ from airflow_openai_realtime.switchboard.server.process.counters import REAPER_A
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import OverdueCall, Store
 from airflow_openai_realtime.switchboard.server.store.statistics import OTHER, REASONS
+from airflow_openai_realtime.switchboard.server.sweeps.sweep import Sweep
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 log = logging.getLogger(__name__)
-
 
 UNCONFIRMED_SECONDS = 30.0
 """How long after its end was due an accept request may still be on its way, so that "gone" may mean "not there yet"."""
@@ -85,8 +83,13 @@ class Reaper:
         self._api_client = api_client
         self._on_change = on_change
         self._counters = counters or Counters()
-        self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self.last_sweep_at: datetime | None = None
+        self.sweep = Sweep(
+            "reaper",
+            self._look,
+            now,
+            settings.reaper_interval_seconds,
+            calls_at_once=settings.reaper_concurrency,
+        )
 
     def end_now(self, line: str, call_id: str) -> None:
         """
@@ -95,9 +98,7 @@ class Reaper:
         :param line: Its line.
         :param call_id: The call.
         """
-        call = OverdueCall(line, call_id, CallState.ACCEPTED, self._now(), tries=0)
-        if self._busy_on(line) < self._settings.reaper_concurrency:
-            self._begin(call, self._end)
+        self._begin(OverdueCall(line, call_id, CallState.ACCEPTED, self._now(), tries=0), self._end)
 
     def seems_over(self, line: str, call_id: str) -> None:
         """
@@ -108,30 +109,14 @@ class Reaper:
         """
         self._begin(OverdueCall(line, call_id, CallState.ACCEPTED, self._now(), tries=0), self._make_certain)
 
-    async def run(self) -> None:
-        """Sweep for ever; a slow hang-up does not hold up the next sweep."""
-        try:
-            while True:
-                try:
-                    await self.sweep()
-                except StoreUnavailable as error:
-                    log.error(logs.line("reaper.store_unavailable", error=error))
-                except Exception:
-                    log.exception("reaper.sweep_failed")
-                await asyncio.sleep(self._settings.reaper_interval_seconds)
-        finally:
-            for task in self._busy.values():
-                task.cancel()
-
-    async def sweep(self) -> None:
+    async def _look(self) -> None:
         """
-        Look once, mark what rang out, and begin to hang up what is overdue.
+        Mark what rang out, and begin to hang up what is overdue; a slow hang-up does not hold up the next round.
 
         :raises StoreUnavailable: The store does not answer.
         """
         for call in await self._threads.run(self._store.reaping.overdue, self._now()):
-            if self._busy_on(call.line) < self._settings.reaper_concurrency:
-                self._begin(call, self._end)
+            self._begin(call, self._end)
         await self._let_claims_lapse()
         grace = self._settings.claim_grace_seconds
         for line, call_id in await self._threads.run(self._store.reaping.rung_out, self._now(), grace):
@@ -141,7 +126,6 @@ class Reaper:
         for line, call_id in await self._threads.run(self._store.reaping.write_late_results, self._now()):
             self._on_change(line)
             log.warning(logs.line("reaper.result_written", line=line, call_id=call_id))
-        self.last_sweep_at = self._now()
 
     async def _let_claims_lapse(self) -> None:
         seconds = self._settings.claim_seconds
@@ -150,31 +134,8 @@ class Reaper:
             if moved.state == CallState.RINGING:
                 log.warning(logs.line("call.claim_lapsed", line=line, call_id=call_id))
 
-    async def settled(self) -> None:
-        """Wait for the hang-ups that were begun."""
-        while self._busy:
-            await asyncio.wait(list(self._busy.values()))
-
     def _begin(self, call: OverdueCall, work: Callable[[OverdueCall], Coroutine[Any, Any, None]]) -> None:
-        key = (call.line, call.call_id)
-        if key not in self._busy:
-            self._busy[key] = asyncio.ensure_future(self._watched(work(call), call))
-            self._busy[key].add_done_callback(partial(self._forget, key))
-
-    def _forget(self, key: tuple[str, str], _: asyncio.Task[None]) -> None:
-        self._busy.pop(key, None)
-
-    def _busy_on(self, line: str) -> int:
-        # Counted for each line: one whose hosts hang must not keep the others' calls open.
-        return sum(busy_line == line for busy_line, _ in self._busy)
-
-    async def _watched(self, work: Coroutine[Any, Any, None], call: OverdueCall) -> None:
-        try:
-            await work
-        except StoreUnavailable as error:
-            log.error(logs.line("reaper.store_unavailable", call_id=call.call_id, error=error))
-        except Exception:
-            log.exception(logs.line("reaper.failed", line=call.line, call_id=call.call_id))
+        self.sweep.begin((call.line, call.call_id), partial(work, call))
 
     async def _end(self, call: OverdueCall) -> None:
         lease = self._settings.reaper_lease_seconds

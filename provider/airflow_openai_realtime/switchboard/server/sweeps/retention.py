@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import Store
+from airflow_openai_realtime.switchboard.server.sweeps.sweep import Sweep
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 log = logging.getLogger(__name__)
@@ -43,21 +43,11 @@ class Retention:
         self._threads = threads
         self._settings = settings
         self._now = now
+        interval = settings.retention_interval_seconds
+        first = min(FIRST_AFTER_SECONDS, interval)
+        self.sweep = Sweep("retention", self.delete, now, interval, first_after_seconds=first)
 
-    async def run(self) -> None:
-        """Sweep for ever; a failure costs one round."""
-        pause = min(FIRST_AFTER_SECONDS, self._settings.retention_interval_seconds)
-        while True:
-            await asyncio.sleep(pause)
-            pause = self._settings.retention_interval_seconds
-            try:
-                await self.sweep()
-            except StoreUnavailable as error:
-                log.error(logs.line("retention.store_unavailable", error=error))
-            except Exception:
-                log.exception("retention.sweep_failed")
-
-    async def sweep(self) -> Mapping[str, int]:
+    async def delete(self) -> Mapping[str, int]:
         """
         Delete all that is old now.
 

@@ -12,6 +12,7 @@ from tests.unit.switchboard.support import a_call, until
 from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.switchboard.server.intake.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
+from airflow_openai_realtime.switchboard.server.store.order_taking import Stored
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 
@@ -19,7 +20,6 @@ class Watched:
     """A store whose commits can be held back and made to fail."""
 
     def __init__(self, store: Store) -> None:
-        self.calls = self
         self._store = store
         self.batches: list[int] = []
         self.may_commit = threading.Event()
@@ -27,14 +27,14 @@ class Watched:
         self.poison: str | None = None
         self.failure: Exception | None = None
 
-    def add(self, new: Sequence[NewCall]) -> set[tuple[str, str]]:
+    def __call__(self, new: Sequence[NewCall]) -> Stored:
         self.batches.append(len(new))
         assert self.may_commit.wait(60)
         if self.failure is not None:
             raise self.failure
         if any(call.call_id == self.poison for call in new):
             raise ValueError(self.poison)
-        return self._store.calls.add(new)
+        return Stored(self._store.calls.add(new))
 
 
 @pytest.fixture
@@ -48,7 +48,11 @@ def told() -> list[str]:
 
 
 def writer(watched: Watched, told: list[str], **settings: float) -> IntakeWriter:
-    return IntakeWriter(watched, SwitchboardSettings(**settings), lambda call: told.append(call.call_id))  # type: ignore[arg-type]
+    def tell(new: Sequence[NewCall], stored: Stored) -> None:
+        assert {(call.line, call.call_id) for call in new} == stored.added
+        told.extend(call.call_id for call in new)
+
+    return IntakeWriter(watched, SwitchboardSettings(**settings), tell)  # type: ignore[arg-type]
 
 
 async def test_what_arrives_during_a_commit_goes_into_the_next_one(watched: Watched, told: list[str]) -> None:

@@ -125,17 +125,19 @@ def new_call(store: Store, clock: Clock, number: int = 1, **changes: Any) -> New
 
 async def deliver(dispatcher: OrderDispatcher, clock: Clock, number: int = 1, **changes: Any) -> None:
     """Let a call come in at this worker, which knows of the orders."""
-    await dispatcher.sweep()
+    await dispatcher.sweep.once()
     call = a_call(number, at=clock(), **changes)
-    assert dispatcher.store([call]) == {(call.line, call.call_id)}
-    dispatcher.offer(call)
+    stored = dispatcher.store([call])
+    assert stored.added == {(call.line, call.call_id)}
+    dispatcher.answer(stored)
 
 
 async def deliver_unswept(dispatcher: OrderDispatcher, clock: Clock, number: int = 1) -> None:
     """Let a call come in at this worker as it is."""
     call = a_call(number, at=clock())
-    assert dispatcher.store([call]) == {(call.line, call.call_id)}
-    dispatcher.offer(call)
+    stored = dispatcher.store([call])
+    assert stored.added == {(call.line, call.call_id)}
+    dispatcher.answer(stored)
     await dispatcher.settled()
 
 
@@ -147,7 +149,7 @@ async def ring(dispatcher: OrderDispatcher, store: Store, clock: Clock, *numbers
 
 
 async def sweep(dispatcher: OrderDispatcher) -> None:
-    await dispatcher.sweep()
+    await dispatcher.sweep.once()
     await dispatcher.settled()
 
 
@@ -563,8 +565,8 @@ async def test_a_worker_that_is_busy_keeps_its_calls(
     await until(lambda: openai.asked)
     for _ in range(10):
         clock.move(0.5)
-        await slow.sweep()
-        await other.sweep()
+        await slow.sweep.once()
+        await other.sweep.once()
     assert openai.asked == [("accept", "rtc_1")]
     openai.may_answer.set()
     await slow.settled()
@@ -581,7 +583,7 @@ async def test_two_workers_that_both_asked_agree(
     await deliver(stalled, clock)
     await until(lambda: len(openai.asked) == 1)
     clock.move(2)
-    await other.sweep()
+    await other.sweep.once()
     await until(lambda: len(openai.asked) == 2)
     answers = iter([httpx.Response(200), DECIDED])
     openai.answer = lambda operation, call_id: next(answers)
@@ -658,7 +660,7 @@ async def test_a_call_is_taken_as_it_is_stored(
 ) -> None:
     """So whoever waits for ringing calls never sees it, and a worker that dies now leaves it to others."""
     put(store, clock)
-    await dispatcher.sweep()
+    await dispatcher.sweep.once()
     dispatcher.store([a_call(at=clock())])
     assert brief(look(store)) == ("claimed", "order:day", None)
     assert openai.asked == []
@@ -668,12 +670,11 @@ async def test_a_call_that_was_stored_and_taken_is_answered_though_its_order_is_
     dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
-    await dispatcher.sweep()
-    call = a_call(at=clock())
-    dispatcher.store([call])
+    await dispatcher.sweep.once()
+    stored = dispatcher.store([a_call(at=clock())])
     store.orders.remove("support", "day")
-    await dispatcher.sweep()
-    dispatcher.offer(call)
+    await dispatcher.sweep.once()
+    dispatcher.answer(stored)
     await dispatcher.settled()
     assert brief(look(store)) == ("accepted", "order:day", None)
 
@@ -682,11 +683,10 @@ async def test_an_order_with_limited_uses_takes_calls_after_they_are_stored(
     dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, uses=1)
-    await dispatcher.sweep()
-    call = a_call(at=clock())
-    dispatcher.store([call])
+    await dispatcher.sweep.once()
+    stored = dispatcher.store([a_call(at=clock())])
     assert look(store).state == "ringing"
-    dispatcher.offer(call)
+    dispatcher.answer(stored)
     await dispatcher.settled()
     assert look(store).state == "accepted"
 
@@ -697,8 +697,9 @@ async def test_a_call_that_is_delivered_again_is_answered_once(
     put(store, clock)
     await ring(dispatcher, store, clock)
     again = a_call(at=clock())
-    assert dispatcher.store([again, again]) == set()
-    dispatcher.offer(again)
+    stored = dispatcher.store([again, again])
+    assert stored.added == set()
+    dispatcher.answer(stored)
     await dispatcher.settled()
     assert openai.asked == [("accept", "rtc_1")]
 
@@ -707,12 +708,12 @@ async def test_a_line_that_this_worker_does_not_know_yet_is_answered_by_the_next
     dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock)
-    await dispatcher.sweep()
+    await dispatcher.sweep.once()
     put(store, clock, line="sales")
     calls = [a_call(1, at=clock()), a_call(2, at=clock(), line="sales")]
-    assert len(dispatcher.store(calls)) == 2
-    for call in calls:
-        dispatcher.offer(call)
+    stored = dispatcher.store(calls)
+    assert len(stored.added) == 2
+    dispatcher.answer(stored)
     await dispatcher.settled()
     assert openai.asked == [("accept", "rtc_1")]
     await sweep(dispatcher)
@@ -741,7 +742,7 @@ async def test_whatever_goes_wrong_with_orders_no_delivery_is_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     put(store, clock)
-    await dispatcher.sweep()
+    await dispatcher.sweep.once()
 
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("a mistake")
@@ -756,11 +757,11 @@ async def test_an_order_that_is_used_up_by_a_call_answers_that_call(
     dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, uses=1)
-    await dispatcher.sweep()
+    await dispatcher.sweep.once()
     openai.may_answer.clear()
     await deliver(dispatcher, clock, 1)
     await until(lambda: openai.asked)
-    await dispatcher.sweep()  # the order is not open any more
+    await dispatcher.sweep.once()  # the order is not open any more
     openai.may_answer.set()
     await ring(dispatcher, store, clock, 2)
     assert (look(store).state, look(store, 2).state) == ("accepted", "ringing")
@@ -791,7 +792,7 @@ async def test_a_store_that_is_away_costs_a_call_a_moment(
     dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, clock, uses=5)
-    await dispatcher.sweep()
+    await dispatcher.sweep.once()
 
     def away(*args: Any, **kwargs: Any) -> Any:
         raise StoreUnavailable("down")
@@ -846,7 +847,7 @@ async def test_closing_finishes_what_was_begun_and_begins_nothing(
 async def test_closing_does_not_wait_for_ever(
     make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_openai_realtime.switchboard.server.orders.order_answering.CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr("airflow_openai_realtime.switchboard.server.orders.dispatcher.CLOSE_SECONDS", 0.05)
     dispatcher, other = make_desk(), make_desk()
     put(store, clock)
     openai.may_answer.clear()
@@ -875,12 +876,12 @@ async def test_the_desk_sweeps_on_its_own_and_at_once_when_asked(
     make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     dispatcher = make_desk(order_sweep_seconds=3600.0)
-    running = asyncio.ensure_future(dispatcher.run())
-    await until(lambda: dispatcher.last_sweep_at is not None)
+    running = asyncio.ensure_future(dispatcher.sweep.run())
+    await until(lambda: dispatcher.sweep.last_at is not None)
     new_call(store, clock)
     clock.move(1)
     put(store, clock)
-    dispatcher.look_soon()
+    dispatcher.sweep.soon()
     await until(lambda: look(store).state == "accepted")
     running.cancel()
 

@@ -97,14 +97,14 @@ async def test_what_the_reaper_did_is_counted(switchboard: Switchboard) -> None:
         await client.accepting("rtc_1", "me", 60)
         await client.accepted("rtc_1", "me")
         switchboard.clock.move(61)
-        await switchboard.service.reaper.sweep()
-        await switchboard.service.reaper.settled()
+        await switchboard.service.reaper.sweep.once()
+        await switchboard.service.reaper.sweep.settled()
     found = await scraped(switchboard)
     assert found["reaper_actions_total action=missed"] == 1
     assert found["reaper_actions_total action=try_failed"] == 1
     switchboard.clock.move(3700)
-    await switchboard.service.reaper.sweep()
-    await switchboard.service.reaper.settled()
+    await switchboard.service.reaper.sweep.once()
+    await switchboard.service.reaper.sweep.settled()
     found = await scraped(switchboard)
     assert found["reaper_actions_total action=hang_up_failed"] == 1
 
@@ -117,7 +117,7 @@ async def test_what_the_standby_did_is_counted(switchboard: Switchboard) -> None
         await client.accepting("rtc_1", "me", 60)
         await client.accepted("rtc_1", "me")
         await client.open_conversation("rtc_1", "me", "p1")
-        await until(lambda: standby.last_look_at is not None)
+        await until(lambda: standby.sweep.last_at is not None)
         assert (await scraped(switchboard))["standby_calls"] == 0
         switchboard.clock.move(2)
         await until(lambda: standby.listening_to("support"))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard, until
+from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, Switchboard, a_line, running, until
 
+from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, SwitchboardRefused, UnknownCall
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.server.store import Store
+from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 TOOL = {
     "type": "mcp",
@@ -197,9 +201,13 @@ async def test_nothing_can_be_taken_from_a_task(switchboard: Switchboard) -> Non
     assert await switchboard.refusal("POST", "/v1/calls/rtc_1/claim", body)
 
 
-async def test_a_new_order_is_looked_at_at_once(switchboard: Switchboard) -> None:
-    dispatcher = switchboard.service.orders
-    await until(lambda: dispatcher.last_sweep_at is not None)
-    async with switchboard.client() as client:
-        await client.put_order("day", match=CallMatch(to="+1*"), session={"instructions": "Hi"})
-    await until(lambda: dispatcher._answers.known)
+async def test_a_new_order_answers_at_once_what_rings(
+    sqlite_store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = SwitchboardSettings(order_sweep_seconds=3600)
+    caplog.set_level(logging.INFO)
+    async with running(sqlite_store, StaticLines([a_line()]), clock, settings=settings) as switchboard:
+        await until(lambda: switchboard.service.orders.sweep.last_at is not None)
+        async with switchboard.client() as client:
+            await client.put_order("day", match=CallMatch(to="+1*"), session={"instructions": "Hi"})
+        await until(lambda: "order.known line=support order=day action=accept" in caplog.text)

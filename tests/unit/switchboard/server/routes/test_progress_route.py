@@ -141,7 +141,7 @@ async def test_what_a_process_gives_up_is_stood_by_for_at_once(
             await client.accepting("rtc_1", "me", 60)
             await client.accepted("rtc_1", "me")
             await client.open_conversation("rtc_1", "me", "p1")
-            await until(lambda: standby.last_look_at is not None)
+            await until(lambda: standby.sweep.last_at is not None)
             listed = [] if leaving else [Progress("rtc_1", 1, given_up=True)]
             await client.save_progress("p1", listed, leaving=leaving)
             await until(lambda: standby.listening_to("support") == 1)

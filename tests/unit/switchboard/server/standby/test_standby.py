@@ -528,14 +528,14 @@ async def test_a_holder_without_a_process_relieves_it_too(scene: Scene) -> None:
 
 
 async def test_switched_off_it_does_nothing(scene: Scene) -> None:
-    await asyncio.wait_for(scene.worker(standby_after_seconds=0).run(), 30)
+    assert scene.worker(standby_after_seconds=0).sweeps == ()
 
 
 async def test_a_switchboard_that_was_away_waits_until_processes_could_show_themselves(scene: Scene) -> None:
     call_id = await scene.held()
     await scene.silence(30)  # the switchboard was away: nobody could tell it anything
     worker = scene.worker(standby_look_seconds=0.01, standby_write_seconds=0.01)
-    running = asyncio.ensure_future(worker.run())
+    running = asyncio.ensure_future(run(worker))
     try:
         await looked_twice(worker, scene)
         assert worker.listening_to("support") == 0
@@ -556,7 +556,7 @@ async def test_a_call_that_was_given_up_while_the_switchboard_was_away_is_listen
     scene.lives("p1", leaving=True)
     await scene.silence(30)
     worker = scene.worker(standby_look_seconds=0.01, standby_write_seconds=0.01)
-    running = asyncio.ensure_future(worker.run())
+    running = asyncio.ensure_future(run(worker))
     try:
         await until(lambda: worker.listening_to("support") == 1)
     finally:
@@ -564,20 +564,25 @@ async def test_a_call_that_was_given_up_while_the_switchboard_was_away_is_listen
         await asyncio.wait([running])
 
 
+async def run(worker: Standby) -> None:
+    """Look and write for ever, as the service does."""
+    await asyncio.gather(*(sweep.run() for sweep in worker.sweeps))
+
+
 async def looked_twice(worker: Standby, scene: Scene) -> None:
     """Wait until a worker has looked at everything as it is now."""
     for _ in range(2):
-        worker.last_look_at = None
-        await until(lambda: worker.last_look_at is not None)
+        worker.sweep.last_at = None
+        await until(lambda: worker.sweep.last_at is not None)
 
 
 async def test_it_runs_by_itself_and_looks_at_once_when_a_process_leaves(scene: Scene) -> None:
     call_id = await scene.held(Move.says("Hello?"))
     worker = scene.worker(standby_look_seconds=600, standby_write_seconds=0.01)
-    running = asyncio.ensure_future(worker.run())
-    await until(lambda: worker.last_look_at is not None)
+    running = asyncio.ensure_future(run(worker))
+    await until(lambda: worker.sweep.last_at is not None)
     scene.lives("p1", leaving=True)
-    worker.look_soon()
+    worker.sweep.soon()
     await until(lambda: scene.notes(call_id, "stood_by"))
     await scene.advance(5)
     await until(lambda: "Hello?" in scene.said(call_id))

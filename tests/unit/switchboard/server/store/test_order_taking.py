@@ -15,12 +15,13 @@ from tests.unit.switchboard.server.store.test_order_rows import draft
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.calls import transitions as moves
+from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import OrderAnswer
 from airflow_openai_realtime.exceptions import MoveRefused
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
-from airflow_openai_realtime.switchboard.server.store.order_taking import CallKey, Stored, TakenCall
+from airflow_openai_realtime.switchboard.server.store.order_taking import Stored, TakenCall
 from airflow_openai_realtime.switchboard.server.store.schema.tables import orders
 
 LEASE = 2.0
@@ -50,10 +51,18 @@ def test_a_taken_call_is_claimed_has_its_end_and_is_in_the_feed(store: Store) ->
     assert take(store, [("support", "rtc_1")]) == []
 
 
-def test_what_is_known_is_not_read_again(store: Store) -> None:
-    put = store.orders.put("support", draft(), START)
-    (taken,) = store.order_taking.take(ring(store, 1), START, LEASE, {put.revision})
-    assert taken.answer is None
+def test_only_the_answer_of_the_order_that_takes_is_read(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.orders.put("support", draft("spoiled", priority=-1), START)
+    store.orders.put("support", draft("day"), START)
+    broken = orders.update().where(orders.c.name == "spoiled").values({"answer": "[1]"})
+    store.database.write(lambda connection: connection.execute(broken).rowcount)
+    (taken,) = take(store, ring(store, 1))
+    assert taken.answer == OrderAnswer({"instructions": "Hi"}, "Say hello")
+    assert len(store_and_take(store, 2).taken) == 1
+    assert "order.unreadable" not in caplog.text
+    store.orders.remove("support", "day")
+    assert take(store, ring(store, 3)) == []
+    assert "order.unreadable" in caplog.text
 
 
 def test_a_call_to_be_declined_gets_no_end(store: Store) -> None:

@@ -60,11 +60,15 @@ MakeReaper = Callable[..., Reaper]
 @pytest.fixture
 async def make_reaper(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[MakeReaper]:
     """Makes reapers, each as of a worker of its own."""
-    settings = SwitchboardSettings(reaper_concurrency=20)
+    tuned = SwitchboardSettings(reaper_concurrency=20)
     threads = Executor(8, "test")
     directories: list[LineDirectory] = []
 
-    def make(lines: StaticLines | None = None, on_change: Callable[[str], None] = lambda line: None) -> Reaper:
+    def make(
+        lines: StaticLines | None = None,
+        on_change: Callable[[str], None] = lambda line: None,
+        settings: SwitchboardSettings = tuned,
+    ) -> Reaper:
         directories.append(LineDirectory(lines or StaticLines([a_line()]), settings))
         return Reaper(store, directories[-1], threads, settings, clock, openai.client, on_change=on_change)
 
@@ -98,8 +102,8 @@ def look(store: Store, number: int = 1, line: str = "support") -> SwitchboardCal
 
 
 async def sweep(reaper: Reaper) -> None:
-    await reaper.sweep()
-    await reaper.settled()
+    await reaper.sweep.once()
+    await reaper.sweep.settled()
 
 
 async def test_a_call_past_its_time_is_hung_up_and_not_a_moment_earlier(
@@ -129,7 +133,7 @@ async def test_a_call_that_is_to_end_now_ends_before_the_next_sweep(
     rule = partial(moves.want_end, now=clock(), reason="killed", by="me", after_seconds=after_seconds)
     store.calls.move("support", "rtc_1", rule, clock())
     reaper.end_now("support", "rtc_1")
-    await reaper.settled()
+    await reaper.sweep.settled()
     assert openai.hung_up == ["rtc_1"] * is_ended
     assert look(store).is_over is is_ended
 
@@ -232,12 +236,11 @@ async def test_a_worker_that_dies_while_it_hangs_up_is_followed_by_another(
     clock.move(100)
     dying, living = make_reaper(), make_reaper()
     openai.may_answer.clear()
-    await dying.sweep()
+    await dying.sweep.once()
     await until(lambda: openai.hung_up)
     await sweep(living)
     assert openai.hung_up == ["rtc_1"]
-    for task in dying._busy.values():
-        task.cancel()
+    await dying.sweep.close()
     openai.may_answer.set()
     clock.move(3)
     await sweep(living)
@@ -252,12 +255,12 @@ async def test_many_overdue_calls_are_hung_up_together(
         accept(store, clock, number)
     clock.move(100)
     openai.may_answer.clear()
-    await reaper.sweep()
+    await reaper.sweep.once()
     await until(lambda: len(openai.hung_up) >= 20)
     await asyncio.sleep(0.02)
     assert len(openai.hung_up) == 20
     openai.may_answer.set()
-    await reaper.settled()
+    await reaper.sweep.settled()
     await sweep(reaper)
     assert len(set(openai.hung_up)) == 30
 
@@ -272,10 +275,10 @@ async def test_a_line_that_hangs_does_not_hold_up_the_others(
     accept(store, clock, 99, line="sales")
     clock.move(100)
     openai.may_answer.clear()
-    await reaper.sweep()
+    await reaper.sweep.once()
     await until(lambda: "rtc_99" in openai.hung_up)
     openai.may_answer.set()
-    await reaper.settled()
+    await reaper.sweep.settled()
 
 
 async def test_a_call_of_a_line_that_was_deleted_is_tried_again(
@@ -296,11 +299,11 @@ async def test_a_call_that_somebody_else_ended_meanwhile_keeps_that_reason(
     accept(store, clock)
     clock.move(100)
     openai.may_answer.clear()
-    await reaper.sweep()
+    await reaper.sweep.once()
     await until(lambda: openai.hung_up)
     store.calls.move("support", "rtc_1", partial(moves.ended, now=clock(), reason="hung_up"), clock())
     openai.may_answer.set()
-    await reaper.settled()
+    await reaper.sweep.settled()
     assert look(store).end_reason == "hung_up"
 
 
@@ -345,7 +348,7 @@ async def test_a_claim_that_no_accept_follows_lapses_and_one_that_is_announced_d
 
 
 async def test_a_store_that_is_away_or_a_bug_does_not_end_the_reaper(
-    reaper: Reaper, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_reaper: MakeReaper, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     problems: list[Exception] = [StoreUnavailable("away"), RuntimeError("bug")]
     overdue = store.reaping.overdue
@@ -356,9 +359,9 @@ async def test_a_store_that_is_away_or_a_bug_does_not_end_the_reaper(
         return overdue(now)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store.reaping, "overdue", flaky)
-    monkeypatch.setattr(reaper, "_settings", SwitchboardSettings(reaper_interval_seconds=0.001))
-    running = asyncio.ensure_future(reaper.run())
-    await until(lambda: reaper.last_sweep_at is not None)
+    reaper = make_reaper(settings=SwitchboardSettings(reaper_interval_seconds=0.001))
+    running = asyncio.ensure_future(reaper.sweep.run())
+    await until(lambda: reaper.sweep.last_at is not None)
     running.cancel()
     await asyncio.wait([running])
     assert "reaper.store_unavailable" in caplog.text

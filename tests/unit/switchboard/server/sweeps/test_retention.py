@@ -45,9 +45,9 @@ async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
     filled(store, clock)
     settings = SwitchboardSettings(retention_batch=3)
     clock.move(30 * DAY - 1)
-    assert not any((await Retention(store, threads, settings, clock).sweep()).values())
+    assert not any((await Retention(store, threads, settings, clock).delete()).values())
     clock.move(61)
-    counts = await Retention(store, threads, settings, clock).sweep()
+    counts = await Retention(store, threads, settings, clock).delete()
     assert counts == {"conversations": 0, "calls": 7, "feed": 0, "run_starts": 4, "numbers": 1, "processes": 0}
     assert [call.call_id for call in store.calls.select("support", CallFilter(), 10, clock())] == ["rtc_open"]
     (attempt,) = store.attempts.page("support", "spring", None, 0)[0]
@@ -57,7 +57,7 @@ async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
 async def test_nothing_goes_when_everything_is_to_be_kept(store: Store, clock: Clock, threads: Executor) -> None:
     filled(store, clock)
     clock.move(10_000 * DAY)
-    assert await Retention(store, threads, SwitchboardSettings(retention_days=0), clock).sweep() == {"processes": 0}
+    assert await Retention(store, threads, SwitchboardSettings(retention_days=0), clock).delete() == {"processes": 0}
     assert len(store.calls.select("support", CallFilter(), 10, clock())) == 8
 
 
@@ -69,13 +69,13 @@ async def test_what_was_said_may_go_earlier_than_the_calls(store: Store, clock: 
         store.conversations.finish("support", f"rtc_{number}", 1, "completed", {"day": "Friday"}, said, clock())
     settings = SwitchboardSettings(transcript_days=2, retention_batch=3)
     clock.move(2 * DAY - 1)
-    assert not any((await Retention(store, threads, settings, clock).sweep()).values())
+    assert not any((await Retention(store, threads, settings, clock).delete()).values())
     clock.move(1)
-    assert (await Retention(store, threads, settings, clock).sweep())["conversations"] == 7
+    assert (await Retention(store, threads, settings, clock).delete())["conversations"] == 7
     found = store.conversations.find("support", "rtc_0")
     assert (found.outcome, found.result, found.entries) == ("completed", None, ())
     clock.move(29 * DAY)
-    assert (await Retention(store, threads, settings, clock).sweep())["calls"] == 7
+    assert (await Retention(store, threads, settings, clock).delete())["calls"] == 7
     with pytest.raises(UnknownCall):
         store.conversations.find("support", "rtc_0")
 
@@ -88,10 +88,10 @@ async def test_processes_that_are_long_dead_go_whatever_else_is_kept(
     settings = SwitchboardSettings(retention_days=0, retention_batch=2)
     clock.move(DAY - 1)
     store.conversations.save_progress("support", "p4", [], clock())
-    assert await Retention(store, threads, settings, clock).sweep() == {"processes": 0}
+    assert await Retention(store, threads, settings, clock).delete() == {"processes": 0}
     clock.move(1)
-    assert await Retention(store, threads, settings, clock).sweep() == {"processes": 4}
-    assert await Retention(store, threads, settings, clock).sweep() == {"processes": 0}
+    assert await Retention(store, threads, settings, clock).delete() == {"processes": 4}
+    assert await Retention(store, threads, settings, clock).delete() == {"processes": 0}
 
 
 async def test_a_switchboard_deletes_by_itself(sqlite_store: Store, clock: Clock) -> None:
@@ -105,9 +105,9 @@ async def test_the_ledger_goes_only_when_that_is_said(store: Store, clock: Clock
     filled(store, clock)
     settings = SwitchboardSettings(retention_days=0, ledger_retention_days=365)
     clock.move(364 * DAY)
-    assert await Retention(store, threads, settings, clock).sweep() == {"attempts": 0, "processes": 0}
+    assert await Retention(store, threads, settings, clock).delete() == {"attempts": 0, "processes": 0}
     clock.move(DAY)
-    assert await Retention(store, threads, settings, clock).sweep() == {"attempts": 1, "processes": 0}
+    assert await Retention(store, threads, settings, clock).delete() == {"attempts": 1, "processes": 0}
 
 
 async def test_a_failure_costs_one_round(
@@ -127,7 +127,7 @@ async def test_a_failure_costs_one_round(
 
     monkeypatch.setattr(sqlite_store.old_rows, "delete_calls", delete_calls)
     settings = SwitchboardSettings(retention_interval_seconds=0.001)
-    running = asyncio.ensure_future(Retention(sqlite_store, threads, settings, clock).run())
+    running = asyncio.ensure_future(Retention(sqlite_store, threads, settings, clock).sweep.run())
     await until(lambda: len(tries) > 3)
     running.cancel()
     await asyncio.wait([running])
