@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from airflow_openai_realtime.api.phone_numbers import canonical_pattern, number_with_plus
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
@@ -17,6 +17,35 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.exceptions import InvalidInput
 
 LONGEST_PATTERN = 500
+
+
+class Match(Protocol):
+    """
+    What is looked for among the calls of a line.
+
+    :param takes_answered: Whether among calls that a standing order has answered, not among those that ring.
+    """
+
+    @property
+    def takes_answered(self) -> bool:
+        """See the class."""
+
+    def matches(self, call: SwitchboardCall, /) -> bool:
+        """
+        Tell whether a call on offer is wanted.
+
+        :param call: It rings, or was answered by a standing order.
+        """
+
+    def meets(self, call: SwitchboardCall, /) -> bool:
+        """
+        Tell whether a call that the claimant has already is the one that is asked for.
+
+        A claimant is named by the place of its task, and another contact may stand there by now: a mapped task whose
+        list was read again.
+
+        :param call: The claimant's.
+        """
 
 
 @dataclass(frozen=True)
@@ -38,6 +67,7 @@ class CallMatch:
     to: str | None = None
     from_number: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    takes_answered: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, pattern in (("to", self.to), ("from_number", self.from_number)):

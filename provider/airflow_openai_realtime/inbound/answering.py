@@ -17,7 +17,7 @@ from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.calls.acceptance import AcceptanceRules, Step, run_steps_async
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.matching import CallMatch
+from airflow_openai_realtime.calls.matching import CallMatch, Match
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
     CallAlreadyDecided,
@@ -28,7 +28,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.inbound.accepting import Acceptance
 from airflow_openai_realtime.inbound.claiming import ringing_calls
-from airflow_openai_realtime.inbound.listeners import Match, Report
+from airflow_openai_realtime.inbound.feed import Report
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.inbound.waiting import CLAIM_AGAIN_SECONDS, Sleep, taken_up
 from airflow_openai_realtime.states import CallState, RefusalCode

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.matching import Match
 from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable, UnknownCall
-from airflow_openai_realtime.inbound.listeners import Match, Report
+from airflow_openai_realtime.inbound.feed import Report
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 

@@ -1,37 +1,35 @@
 """
 One long poll for all that wait for calls of a line in this process.
 
-A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. Whoever waits for a call
-enters as a :class:`Waiter` with what it looks for; matching is done here, so 500 waiters cost one request at a time. A
-ringing call is offered to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at
-the switchboard, and a hundred local claims for one call would only delay the one that counts. A call that a waiter's
-claimant has already (the waiter was moved here from another process) is offered to it first. A waiter that looks for
-calls that a standing order has answered is offered those in the same way.
+A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. Whoever looks for a call
+enters as a :class:`Waiter`; matching is done here, so 500 waiters cost one request at a time. A ringing call is offered
+to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at the switchboard, and a
+hundred local claims for one call would only delay the one that counts. A call that the waiter's owner has already (the
+waiter was moved here from another process) is offered to it first. A waiter that looks for calls that a standing order
+has answered is offered those in the same way.
 
 An :class:`Observer` only looks on: it sees what rings, and takes no offer away from those who wait.
 
-When the switchboard cannot be reached, the feed goes on trying and tells everybody who listens, to be reported in the
-listener's own log.
+When the switchboard cannot be reached, the feed goes on trying, and all who follow it report that in their own logs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.matching import Match
 from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
-from airflow_openai_realtime.inbound.listeners import Match, Observer, Report, Waiter
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
-
-__all__ = ["CallFeed", "Match", "Observer", "Report", "Waiter"]
 
 #: How long one long poll may last, in seconds; Airflow's API server ends idle requests after its worker time-out.
 POLL_SECONDS = 20.0
@@ -43,6 +41,11 @@ LONGEST_PAUSE_SECONDS = 15.0
 HEAD_START_SECONDS = 0.002
 #: Most calls to read at once; the switchboard's limit.
 PAGE_LIMIT = 1000
+#: A log hears of a switchboard that cannot be reached at most this often, in seconds.
+REPORT_EVERY_SECONDS = 60.0
+
+Report = Callable[[str], None]
+"""Takes a line for the log of who waits."""
 
 
 class CallFeed:
@@ -260,5 +263,108 @@ class CallFeed:
         self._match_all()
 
     def _wake_all(self) -> None:
-        for listener in (*self._waiters, *self._observers):
-            listener.wake()
+        for each in (*self._waiters, *self._observers):
+            each.wake()
+
+
+class Observer:
+    """
+    A party that follows a feed and sees what rings; made by :meth:`CallFeed.observer`.
+
+    :param feed: The feed.
+    :param report: Called in the party's own task with a line for its log.
+    """
+
+    def __init__(self, feed: CallFeed, report: Report) -> None:
+        self._feed = feed
+        self._report = report
+        self._changed = asyncio.Event()
+        self._changed.set()
+        self._last_report: float | None = None
+        self._reported: str | None = None
+
+    def wake(self) -> None:
+        """Let it look at what has changed."""
+        self._changed.set()
+
+    async def ringing(self, seconds: float) -> tuple[SwitchboardCall, ...] | None:
+        """
+        Return the calls that ring now, oldest first: at once the first time, later when something has changed.
+
+        :param seconds: How long to wait for a change, at most, in seconds.
+        :return: ``None`` while the switchboard cannot be reached: nobody knows what rings.
+        :raises SwitchboardRefused: The switchboard refused the token; looking on cannot help.
+        """
+        await wait_at_most(self._changed, seconds)
+        self._changed.clear()
+        self._tell()
+        if self._feed.failure is not None:
+            raise self._feed.failure
+        return None if self._feed.trouble is not None else self._feed.ringing
+
+    def _tell(self) -> None:
+        trouble, now = self._feed.trouble, self._feed.monotonic()
+        if trouble is not None:
+            if self._last_report is None or now - self._last_report >= REPORT_EVERY_SECONDS:
+                self._last_report, self._reported = now, trouble
+                self._report(f"The switchboard cannot be reached, trying on: {trouble}")
+        elif self._reported is not None:
+            self._reported = None
+            self._report("The switchboard can be reached again.")
+
+
+class Waiter(Observer):
+    """
+    One party that waits for a call; made by :meth:`CallFeed.waiter`.
+
+    :param feed: The feed.
+    :param match: What it looks for: ringing calls, or with ``takes_answered`` those that standing orders have answered.
+    :param claimant: Stable name of who waits.
+    :param report: Called in the waiter's own task with a line for its log.
+    """
+
+    def __init__(self, feed: CallFeed, match: Match, claimant: str, report: Report) -> None:
+        super().__init__(feed, report)
+        self.match = match
+        self.claimant = claimant
+        self.offer: SwitchboardCall | None = None
+        #: Whether it looks for calls that a standing order has answered, not for those that ring.
+        self.takes_answered = match.takes_answered
+        self._was_given_one = False
+
+    async def next_call(self) -> SwitchboardCall:
+        """
+        Wait for a call that matches, or one that the claimant has already.
+
+        Asking again says that the call got before went to somebody else.
+
+        :raises SwitchboardRefused: The switchboard refused the token; waiting on cannot help.
+        """
+        if self._was_given_one:
+            self._feed.refuse(self)
+        while True:
+            self._changed.clear()
+            self._tell()
+            if self._feed.failure is not None:
+                raise self._feed.failure
+            if self.offer is not None:
+                self._was_given_one = True
+                return self.offer
+            await self._changed.wait()
+
+
+async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
+    """
+    Wait until an event is set, and set it when the time is over.
+
+    Not ``asyncio.wait_for``: before Python 3.12 that can swallow a cancellation, and a trigger would run on for ever.
+
+    :param event: Whoever waits for it clears it afterwards.
+    :param seconds: How long to wait, in seconds; endless is allowed.
+    """
+    timer = asyncio.get_running_loop().call_later(max(seconds, 0), event.set) if seconds < math.inf else None
+    try:
+        await event.wait()
+    finally:
+        if timer is not None:
+            timer.cancel()

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.matching import Match
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
-from airflow_openai_realtime.inbound.listeners import Match
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import ClassVar
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
@@ -26,7 +27,7 @@ class AnsweredMatch:
 
     order: str
     match: CallMatch
-    takes_answered = True
+    takes_answered: ClassVar[bool] = True
 
     def matches(self, call: SwitchboardCall, /) -> bool:
         """

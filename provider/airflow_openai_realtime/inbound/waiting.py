@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.matching import Match
 from airflow_openai_realtime.exceptions import (
     ClaimLost,
     DialError,
@@ -20,7 +21,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.inbound.feed import CallFeed, Match, Report, Waiter
+from airflow_openai_realtime.inbound.feed import CallFeed, Report, Waiter
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.outbound import outcomes
 from airflow_openai_realtime.outbound.carriers.port import AsyncDialer

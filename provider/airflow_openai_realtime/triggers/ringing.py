@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.inbound.listeners import REPORT_EVERY_SECONDS, Report
+from airflow_openai_realtime.inbound.feed import REPORT_EVERY_SECONDS, Report
 from airflow_openai_realtime.inbound.notifier import Notifier, rings
 from airflow_openai_realtime.inbound.shared_clients import shared_feed
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from airflow_openai_realtime.inbound.listeners import wait_at_most
+from airflow_openai_realtime.inbound.feed import wait_at_most
 from airflow_openai_realtime.inbound.notifier import Notifier
 from airflow_openai_realtime.triggers.ringing import ring_for_ever
 

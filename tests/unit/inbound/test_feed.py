@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_openai_realtime.calls.call import CallPage, SwitchboardCall
-from airflow_openai_realtime.calls.matching import CallMatch
+from airflow_openai_realtime.calls.matching import CallMatch, Match
 from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.inbound.feed import HEAD_START_SECONDS, CallFeed
-from airflow_openai_realtime.inbound.listeners import Match
 from airflow_openai_realtime.inbound.taking_over import AnsweredMatch
 
 START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
@@ -205,11 +204,11 @@ async def test_a_call_that_an_order_snatched_from_a_claimer_goes_to_who_takes_it
     switchboard = Switchboard(call("rtc_1"))
     async with feed_of(switchboard) as feed, feed.waiter(CallMatch(), "claimer", ignore) as claimer:
         assert (await claimer.next_call()).call_id == "rtc_1"
-        async with feed.waiter(DAY, "claimer", ignore) as claimer:
+        async with feed.waiter(DAY, "successor", ignore) as successor:
             switchboard.changes.put_nowait([answered("rtc_1")])
             await until(switchboard.changes.empty)
             waiting_on = asyncio.create_task(claimer.next_call())
-            assert (await asyncio.wait_for(claimer.next_call(), 30)).call_id == "rtc_1"
+            assert (await asyncio.wait_for(successor.next_call(), 30)).call_id == "rtc_1"
             waiting_on.cancel()
             await asyncio.wait([waiting_on])
 

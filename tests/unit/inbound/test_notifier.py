@@ -6,13 +6,12 @@ import math
 from contextlib import aclosing
 
 import pytest
-from calls.test_feed import Switchboard, call, feed_of, ignore
+from tests.unit.inbound.test_feed import Switchboard, call, feed_of, ignore
 
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
-from airflow_openai_realtime.inbound import listeners
-from airflow_openai_realtime.inbound.feed import CallFeed
-from airflow_openai_realtime.inbound.listeners import wait_at_most
+from airflow_openai_realtime.inbound import feed as module
+from airflow_openai_realtime.inbound.feed import CallFeed, wait_at_most
 from airflow_openai_realtime.inbound.notifier import Notifier, rings
 
 
@@ -70,7 +69,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(listeners, "wait_at_most", self.wait)
+        monkeypatch.setattr(module, "wait_at_most", self.wait)
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         """As the real one, on this clock."""

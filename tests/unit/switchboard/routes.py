@@ -25,3 +25,10 @@ def every_route(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
     for route in routes_of(routes):
         for method in getattr(route, "methods", None) or ["GET", "POST"]:
             yield method, str(getattr(route, "path", "/unknown"))
+
+
+def as_url(path: str) -> str:
+    """A path that a route takes."""
+    for name in ("{call_id:path}", "{attempt_id}", "{line}"):
+        path = path.replace(name, "x")
+    return path

@@ -75,7 +75,7 @@ async def preflight(request: Request, line: CallerLine, body: Wanted) -> Answer:
     if body.run is not None:
         run = body.run
         first = await service.threads.run(
-            service.store.run_starts.first, line.name, run.dag_id, run.run_id, run.started_at
+            service.store.attempts.first_start, line.name, run.dag_id, run.run_id, run.started_at
         )
     return {
         "first_started_at": first and first.isoformat(),

@@ -16,7 +16,6 @@ from airflow_openai_realtime.switchboard.server.store.order_rows import Orders
 from airflow_openai_realtime.switchboard.server.store.order_taking import OrderTaking, TakenCall
 from airflow_openai_realtime.switchboard.server.store.reaping import OverdueCall, Reaping
 from airflow_openai_realtime.switchboard.server.store.recent_rows import RecentCalls
-from airflow_openai_realtime.switchboard.server.store.run_starts import RunStarts
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.migrate import migrate
 from airflow_openai_realtime.switchboard.server.store.schema.probe import probe
@@ -44,7 +43,6 @@ class Store:
         self.recent = RecentCalls(self.database)
         self.feed = Feed(self.database)
         self.attempts = Attempts(self.database)
-        self.run_starts = RunStarts(self.database)
         self.reaping = Reaping(self.database)
         self.standing_by = StandingBy(self.database)
         self.old_rows = OldRows(self.database)

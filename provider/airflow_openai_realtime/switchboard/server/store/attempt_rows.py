@@ -1,4 +1,4 @@
-"""The ledger in the store: who is rung, and that nobody is rung twice."""
+"""The ledger in the store: which phones ring, that none rings twice, and when the runs that place calls began."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, Attempt
 from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, UnknownCall
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState, RefusalCode
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
-from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts
+from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, run_starts
 
 PAGE = 1000
 LONGEST_KEY = 200
@@ -154,6 +154,28 @@ class Attempts:
             )
 
         return self._database.write(work)
+
+    def first_start(self, line: str, dag_id: str, run_id: str, started_at: datetime) -> datetime:
+        """
+        Return when a DAG run first started; the first report is kept. Airflow forgets it when a run is cleared.
+
+        :param line: The line that it places calls on.
+        :param dag_id: The run's DAG.
+        :param run_id: The run.
+        :param started_at: When it started, aware, as its tasks know it now.
+        """
+        key = {"line": line, "dag_id": dag_id, "run_id": run_id}
+        query = select(run_starts.c.first_started_at).filter_by(**key)
+        found: datetime | None = self._database.read(lambda connection: connection.execute(query).scalar())
+        if found is not None:
+            return found
+        row = {**key, "first_started_at": started_at}
+        try:
+            self._database.write(lambda connection: connection.execute(run_starts.insert(), row))
+        except IntegrityError:
+            # Another task of the run reported it at the same moment.
+            found = self._database.read(lambda connection: connection.execute(query).scalar())
+        return started_at if found is None else found
 
     def page(self, line: str, campaign: str, contact: str | None, after: int) -> tuple[list[Attempt], int | None]:
         """

@@ -120,32 +120,6 @@ async def test_what_cannot_be_kept_is_refused_by_the_switchboard_too(
     assert "yyy" not in message
 
 
-async def test_recent_calls_come_with_their_conversations(switchboard: Switchboard) -> None:
-    for number in range(3):
-        await switchboard.deliver(number)
-    async with switchboard.client() as client:
-        await client.open_conversation("rtc_1", "dag/run/task/-1")
-        await client.ended("rtc_0", "hung_up")
-        await client.ended("rtc_1", "ended")
-        page = await client.recent_calls(limit=1)
-        assert [(each.call.call_id, each.call.state) for each in page.calls] == [
-            ("rtc_2", "ringing"),
-            ("rtc_1", "ended"),
-        ]
-        assert page.calls[1].conversation is not None
-        assert page.calls[1].conversation.holder == "dag/run/task/-1"
-        older = await client.recent_calls(before=page.next, limit=1)
-        assert [each.call.call_id for each in older.calls] == ["rtc_0"]
-        assert older.next is None
-        with pytest.raises(InvalidInput, match="limit"):
-            await client.recent_calls(limit=0)
-
-
-async def test_a_wrong_cursor_is_refused(switchboard: Switchboard) -> None:
-    assert await switchboard.refusal("GET", "/v1/recent?before=x")
-    assert await switchboard.refusal("GET", "/v1/recent?limit=501")
-
-
 async def test_the_first_error_of_the_store_reaches_the_client(
     switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ async def test_the_first_start_of_a_run_is_kept_for_its_line_alone(switchboard: 
 
 
 async def test_tasks_that_start_together_are_told_one_start(store: Store, clock: Clock) -> None:
-    starts = {store.run_starts.first("support", "dag", "nine", START + timedelta(seconds=n)) for n in range(5)}
+    starts = {store.attempts.first_start("support", "dag", "nine", START + timedelta(seconds=n)) for n in range(5)}
     assert starts == {START}
 
 

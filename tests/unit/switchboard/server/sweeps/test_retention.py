@@ -36,7 +36,7 @@ def filled(store: Store, clock: Clock) -> None:
     store.calls.add([a_call("open")])
     store.attempts.reserve("support", "spring", "ann", 1, "+14155550123", clock())
     for number in range(4):
-        store.run_starts.first("support", "dag", f"run {number}", clock())
+        store.attempts.first_start("support", "dag", f"run {number}", clock())
 
 
 async def test_by_default_old_calls_go_and_the_ledger_stays_without_numbers(
