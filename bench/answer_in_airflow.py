@@ -7,7 +7,8 @@ when the accept request is there. Each way is tried with one call at a time, whe
 20 calls in two seconds.
 
 - The order: made once, at the switchboard in the API server.
-- The trigger: tasks of ``AnswerCallOperator`` that wait in the triggerer (``waiting_tasks.py`` says how they come to).
+- The trigger: tasks of ``IncomingCallSensor(answer=True)`` that wait in the triggerer
+  (``waiting_tasks.py`` says how they come to).
   Those that have got their call go on in workers, while others are still being answered.
 - The task: ``example_dags/example_run_per_call.py``. A notifier starts a DAG run for each call, whose first task is
   ``AcceptCallOperator``. The simulated phones and OpenAI are more patient than real ones would be.

@@ -1,10 +1,10 @@
 """
 Many tasks that wait in the triggerer, without the minutes that it takes to start so many on a small machine.
 
-One task instance of a mapped ``AnswerCallOperator`` runs for real, in a worker, and defers. The others of its DAG run
-stay scheduled, since their pool has one slot and the deferred one holds it. They are then written into Airflow's
-database as deferred (``deferring.py``): each with a copy of the first one's trigger, but with the number that it waits
-for and the name of its own task instance.
+One task instance of a mapped ``IncomingCallSensor(answer=True)`` runs for real, in a worker, and defers. The others of
+its DAG run stay scheduled, since their pool has one slot and the deferred one holds it. They are then written into
+Airflow's database as deferred (``deferring.py``): each with a copy of the first one's trigger, but with the number that
+it waits for and the name of its own task instance.
 
 The end of this module runs in Airflow's environment, in a process of its own, with Airflow's models at hand.
 """
@@ -26,11 +26,12 @@ TASK_ID = "answer"
 _DAG = """\
 from airflow.sdk import DAG
 
-from airflow_openai_realtime.operators import AnswerCallOperator
+from airflow_openai_realtime.sensors import IncomingCallSensor
 
 with DAG({dag_id!r}, schedule=None, max_active_tasks=1000, is_paused_upon_creation=False):
-    AnswerCallOperator.partial(
+    IncomingCallSensor.partial(
         task_id={task_id!r},
+        answer=True,
         pool={dag_id!r},
         instructions="You answer the phone of a shop. The caller's number is {{caller}}. Answer briefly and kindly.",
         caller_fields={{"caller": "from_number"}},

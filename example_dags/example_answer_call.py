@@ -18,7 +18,8 @@ from datetime import timedelta
 import pendulum
 from airflow.sdk import DAG, Param
 
-from airflow_openai_realtime.operators import AnswerCallOperator, HangupCallOperator, WatchCallOperator
+from airflow_openai_realtime.operators import HangupCallOperator, WatchCallOperator
+from airflow_openai_realtime.sensors import IncomingCallSensor
 
 # [START answer_call]
 with DAG(
@@ -35,9 +36,10 @@ with DAG(
         "number": Param("+14155550188", type="string", description="The number that is answered"),
     },
 ) as dag:
-    answer = AnswerCallOperator(
+    answer = IncomingCallSensor(
         task_id="answer",
         to="{{ params.number }}",
+        answer=True,
         instructions=(
             "You answer the phone of {{ params.company }}. Say that you are an AI. Answer briefly and kindly. "
             "The caller rings from the number {caller_number}, perhaps about the order {order}."

@@ -19,7 +19,7 @@ from airflow.sdk import DAG, Asset, AssetWatcher, task_group
 
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
-    ClaimRingingCallsOperator,
+    ClaimCallsOperator,
     HangupCallOperator,
     WatchCallOperator,
 )
@@ -43,7 +43,7 @@ with DAG(
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
 ) as dag:
-    ringing = ClaimRingingCallsOperator(task_id="claim", to=NUMBER)
+    ringing = ClaimCallsOperator(task_id="claim", to=NUMBER)
 
     @task_group
     def talk(call: dict[str, Any]) -> None:

@@ -18,8 +18,8 @@ from airflow.sdk import DAG, Asset, AssetWatcher
 
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
+    ClaimCallsOperator,
     HangupCallOperator,
-    StartRunPerCallOperator,
     WatchCallOperator,
 )
 from airflow_openai_realtime.schedules import call_events_schedule
@@ -42,7 +42,7 @@ with DAG(
     tags=["openai-realtime", "example"],
     doc_md=__doc__,
 ) as notifier:
-    StartRunPerCallOperator(task_id="start_runs", trigger_dag_id="example_run_per_call", to=NUMBER)
+    ClaimCallsOperator(task_id="start_runs", trigger_dag_id="example_run_per_call", to=NUMBER)
 
 with DAG(
     dag_id="example_run_per_call",

@@ -347,15 +347,15 @@ def incoming_call_trigger() -> Any:
 
 def wait_in_triggers(recording: Recording) -> None:
     """Triggers that wait for calls."""
-    from airflow_openai_realtime import AnswerCallOperator, IncomingCallSensor, TakeCallOperator
+    from airflow_openai_realtime import IncomingCallSensor, WatchCallOperator
 
     nobody = {"to": "+14155550998"}
     session = {"instructions": "You talk to {name}.", "caller_fields": {"name": "headers.x-name"}}
     for waiting in (
         IncomingCallSensor(task_id="wait", headers={"X-Queue": "vip*"}, **nobody),
-        AnswerCallOperator(task_id="answer", **session, **nobody),
-        AnswerCallOperator(task_id="answer_and_talk", wait_for_end=True, **SURVEY, **nobody),
-        TakeCallOperator(task_id="take", order="day", **nobody),
+        IncomingCallSensor(task_id="answer", answer=True, **session, **nobody),
+        IncomingCallSensor(task_id="answer_and_talk", answer=True, wait_for_end=True, **SURVEY, **nobody),
+        WatchCallOperator(task_id="take", order="day", wait_for_end=False, **nobody),
     ):
         recording.note_deferral(waiting, deferred(waiting))
     path, kwargs = incoming_call_trigger()(to="+1415555*", ring_again_seconds=20).serialize()
@@ -364,7 +364,7 @@ def wait_in_triggers(recording: Recording) -> None:
 
 def make_live_calls(recording: Recording) -> None:
     """Calls that are live, each with another thing under way."""
-    from airflow_openai_realtime import AcceptCallOperator, ReferCallOperator, TakeCallOperator, WatchCallOperator
+    from airflow_openai_realtime import AcceptCallOperator, ReferCallOperator, WatchCallOperator
 
     def accept(label: str, number: str, seconds: float) -> dict[str, Any]:
         recording.ring(label, number)
@@ -386,7 +386,7 @@ def make_live_calls(recording: Recording) -> None:
     for label, number in (("by_order", "+14155550111"), ("taken_over", "+14155550112"), ("few", "+14155550121")):
         recording.ring(label, number)
         recording.until(lambda: recording.state(label) == "accepted")  # noqa: B023 - called at once
-    take = TakeCallOperator(task_id="take_over", order="day", from_number="+14155550112")
+    take = WatchCallOperator(task_id="take_over", order="day", from_number="+14155550112", wait_for_end=False)
     require(run_task(take)["call_id"] == recording.calls["taken_over"], "the order's call is taken over")
 
 

@@ -15,15 +15,12 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.hooks.realtime import RealtimeHook
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.operators.accept import AcceptCallOperator
-    from airflow_openai_realtime.operators.answer import AnswerCallOperator
-    from airflow_openai_realtime.operators.claim import ClaimCallOperator, ClaimRingingCallsOperator
+    from airflow_openai_realtime.operators.claim import ClaimCallsOperator
     from airflow_openai_realtime.operators.hang_up import HangupCallOperator
     from airflow_openai_realtime.operators.line import CloseLineOperator, OpenLineOperator
     from airflow_openai_realtime.operators.place import PlaceCallOperator
     from airflow_openai_realtime.operators.refer import ReferCallOperator
     from airflow_openai_realtime.operators.reject import RejectCallOperator
-    from airflow_openai_realtime.operators.start_runs import StartRunPerCallOperator
-    from airflow_openai_realtime.operators.take import TakeCallOperator
     from airflow_openai_realtime.operators.watch import WatchCallOperator
     from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 
@@ -32,9 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "AcceptCallOperator",
-    "AnswerCallOperator",
-    "ClaimCallOperator",
-    "ClaimRingingCallsOperator",
+    "ClaimCallsOperator",
     "CloseLineOperator",
     "HangupCallOperator",
     "IncomingCallSensor",
@@ -44,8 +39,6 @@ __all__ = [
     "RealtimeSession",
     "ReferCallOperator",
     "RejectCallOperator",
-    "StartRunPerCallOperator",
-    "TakeCallOperator",
     "TelephonyCarrierHook",
     "WatchCallOperator",
 ]
@@ -54,9 +47,7 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "AcceptCallOperator": "airflow_openai_realtime.operators.accept",
-        "AnswerCallOperator": "airflow_openai_realtime.operators.answer",
-        "ClaimCallOperator": "airflow_openai_realtime.operators.claim",
-        "ClaimRingingCallsOperator": "airflow_openai_realtime.operators.claim",
+        "ClaimCallsOperator": "airflow_openai_realtime.operators.claim",
         "CloseLineOperator": "airflow_openai_realtime.operators.line",
         "HangupCallOperator": "airflow_openai_realtime.operators.hang_up",
         "IncomingCallSensor": "airflow_openai_realtime.sensors.incoming_call",
@@ -66,8 +57,6 @@ __getattr__ = lazy_attributes(
         "RealtimeSession": "airflow_openai_realtime.api.session.realtime_session",
         "ReferCallOperator": "airflow_openai_realtime.operators.refer",
         "RejectCallOperator": "airflow_openai_realtime.operators.reject",
-        "StartRunPerCallOperator": "airflow_openai_realtime.operators.start_runs",
-        "TakeCallOperator": "airflow_openai_realtime.operators.take",
         "TelephonyCarrierHook": "airflow_openai_realtime.hooks.telephony_carrier",
         "WatchCallOperator": "airflow_openai_realtime.operators.watch",
     },

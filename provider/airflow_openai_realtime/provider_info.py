@@ -38,16 +38,13 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks.realtime", "hooks.telephony_carrier"),
         "operators": _modules(
             "operators.accept",
-            "operators.answer",
             "operators.refer",
             "operators.reject",
             "operators.hang_up",
             "operators.place",
             "operators.watch",
             "operators.claim",
-            "operators.start_runs",
             "operators.line",
-            "operators.take",
         ),
         "sensors": _modules("sensors.incoming_call"),
         "triggers": _modules(

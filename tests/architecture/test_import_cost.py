@@ -11,13 +11,12 @@ import pytest
 MODULES = (
     "airflow_openai_realtime",
     "airflow_openai_realtime.operators.accept",
-    "airflow_openai_realtime.operators.answer",
+    "airflow_openai_realtime.operators.claim",
     "airflow_openai_realtime.operators.hang_up",
     "airflow_openai_realtime.operators.line",
     "airflow_openai_realtime.operators.place",
     "airflow_openai_realtime.operators.refer",
     "airflow_openai_realtime.operators.reject",
-    "airflow_openai_realtime.operators.take",
     "airflow_openai_realtime.operators.watch",
     "airflow_openai_realtime.sensors.incoming_call",
 )

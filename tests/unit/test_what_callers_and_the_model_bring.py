@@ -24,7 +24,7 @@ from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.result_checking import check_result
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
-from airflow_openai_realtime.operators.claim import ClaimRingingCallsOperator
+from airflow_openai_realtime.operators.claim import ClaimCallsOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
@@ -104,7 +104,7 @@ def test_a_call_with_header_names_that_airflow_reads_reaches_the_next_task(world
 def test_one_hostile_caller_does_not_cost_the_others_of_a_batch_their_calls(world: World) -> None:
     ringing = [world.ring(f"+1415555010{number}") for number in range(5)]
     ringing.append(world.ring("+14155550199", headers=hostile_headers()))
-    calls = run_task(ClaimRingingCallsOperator(task_id="claim"), context(FakeTask(task_id="claim")))
+    calls = run_task(ClaimCallsOperator(task_id="claim"), context(FakeTask(task_id="claim")))
     assert {call["call_id"] for call in between_tasks(calls)} == set(ringing)
 
 

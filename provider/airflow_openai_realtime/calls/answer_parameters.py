@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_number, read_rendered
@@ -13,49 +14,110 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
 
-def read_answer_plan(
-    given: Mapping[str, Any], max_duration_seconds: object, caller_fields: object, offered: Collection[str] = ()
-) -> AnswerPlan:
+@dataclass(frozen=True)
+class AnswerParameters:
     """
-    Read everything about answering, rendered.
+    What calls are accepted with, by the names that operators give it; perhaps with templates.
 
-    :param given: What :func:`~airflow_openai_realtime.api.session.realtime_session.parse_session` takes, by
-        name; only what was given.
-    :param max_duration_seconds: Above 0, at most 3,600; perhaps as text.
-    :param caller_fields: A mapping, perhaps as text; ``None`` or empty for none.
-    :param offered: Names of the tools that a conversation adds to the session; ``tool_choice`` may name them.
-    :raises InvalidInput: A value cannot be used. ``InvalidSession`` names all that is wrong with the session.
+    :param session: Whole session configuration: a ``RealtimeSession`` or a dict of the same shape.
+    :param model: Model, for example ``gpt-realtime-2.1``.
+    :param instructions: What the model is told to be and to do.
+    :param voice: Voice, for example ``marin``.
+    :param speed: Speed of speech, 0.25 to 1.5.
+    :param tools: Functions and MCP servers that the model may use, as a list of dicts.
+    :param tool_choice: ``auto``, ``none``, ``required`` or one tool as a dict.
+    :param parallel_tool_calls: Whether several tools may be called at once; only reasoning models.
+    :param transcription_model: Switches the transcript of the caller's words on; for example ``gpt-transcribe``.
+    :param transcription_language: A code of ISO 639-1, for example ``en``.
+    :param turn_detection: ``server_vad``, ``semantic_vad`` or a dict.
+    :param noise_reduction: ``near_field``, ``far_field`` or a dict.
+    :param max_output_tokens: Tokens in one response, 1 to 4096, or ``inf``.
+    :param output_modalities: ``["audio"]`` or ``["text"]``.
+    :param reasoning_effort: ``minimal`` to ``xhigh``; only reasoning models.
+    :param include: More that events shall include, as a list of names.
+    :param tracing: ``auto`` or a dict.
+    :param truncation: ``auto``, ``disabled`` or a dict.
+    :param extra_fields: Fields that OpenAI added after this release; merged into the request.
+    :param caller_fields: Fields of the call to put into the instructions: for each placeholder ``from_number``,
+        ``to_number`` or ``headers.NAME``.
+    :param max_duration_seconds: When the call is ended at the latest, in seconds from accepting it, above 0, at most
+        3,600.
     """
-    from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
-    seconds = read_max_duration(max_duration_seconds)
-    return AnswerPlan.of(_read_session(given, offered), seconds, read_mapping(caller_fields, "caller_fields"))
+    session: Any = None
+    model: Any = None
+    instructions: Any = None
+    voice: Any = None
+    speed: Any = None
+    tools: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: Any = None
+    transcription_model: Any = None
+    transcription_language: Any = None
+    turn_detection: Any = None
+    noise_reduction: Any = None
+    max_output_tokens: Any = None
+    output_modalities: Any = None
+    reasoning_effort: Any = None
+    include: Any = None
+    tracing: Any = None
+    truncation: Any = None
+    extra_fields: Any = None
+    caller_fields: Any = None
+    max_duration_seconds: Any = 600
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> AnswerParameters:
+        """
+        Pick the parameters from among others.
+
+        :param values: By name, for example ``vars(task)``; all fields of this class are there.
+        """
+        return cls(**{name: values[name] for name in ANSWER_FIELDS})
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields of the session that were given, as ``parse_session`` takes them."""
+        mine = vars(self)
+        return {name: mine[name] for name in SESSION_FIELDS if mine[name] is not None}
+
+    def plan(self, offered: Collection[str] = ()) -> AnswerPlan:
+        """
+        Read everything, rendered.
+
+        :param offered: Names of the tools that a conversation adds to the session; ``tool_choice`` may name them.
+        :raises InvalidInput: A value cannot be used. ``InvalidSession`` names all that is wrong with the session.
+        """
+        from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+
+        seconds = read_max_duration(self.max_duration_seconds)
+        sources = read_mapping(self.caller_fields, "caller_fields")
+        return AnswerPlan.of(_read_session(self.given(), offered), seconds, sources)
+
+    def check_literals(self, offered: Collection[str] = ()) -> None:
+        """
+        Reject invalid literals at parse time.
+
+        :param offered: As for :meth:`plan`.
+        :raises InvalidInput: A value that needs no rendering cannot be used.
+        """
+        if is_literal(self.max_duration_seconds):
+            read_max_duration(self.max_duration_seconds)
+        given = self.given()
+        others = {name: value for name, value in given.items() if name != "instructions"}
+        if others and is_literal(others):
+            _read_session(others, offered)
+        if self.caller_fields is not None and is_literal(self.caller_fields):
+            from airflow_openai_realtime.calls.caller_fields import check_caller_fields
+
+            sources = read_mapping(self.caller_fields, "caller_fields")
+            if sources is not None:
+                instructions = _instructions_in(given)
+                check_caller_fields(sources, instructions if is_literal(instructions) else None)
 
 
-def check_answer_literals(
-    given: Mapping[str, Any], max_duration_seconds: object, caller_fields: object, offered: Collection[str] = ()
-) -> None:
-    """
-    Refuse when the DAG is parsed what no rendering can mend.
-
-    :param given: As for :func:`read_answer_plan`, perhaps with templates.
-    :param max_duration_seconds: Likewise.
-    :param caller_fields: Likewise.
-    :param offered: As for :func:`read_answer_plan`.
-    :raises InvalidInput: A value that needs no rendering cannot be used.
-    """
-    if is_literal(max_duration_seconds):
-        read_max_duration(max_duration_seconds)
-    others = {name: value for name, value in given.items() if name != "instructions"}
-    if others and is_literal(others):
-        _read_session(others, offered)
-    if caller_fields is not None and is_literal(caller_fields):
-        from airflow_openai_realtime.calls.caller_fields import check_caller_fields
-
-        fields = read_mapping(caller_fields, "caller_fields")
-        if fields is not None:
-            instructions = _instructions_in(given)
-            check_caller_fields(fields, instructions if is_literal(instructions) else None)
+#: Names of all parameters of :class:`AnswerParameters`, and of those that make up the session.
+ANSWER_FIELDS = tuple(field.name for field in fields(AnswerParameters))
+SESSION_FIELDS = ANSWER_FIELDS[: ANSWER_FIELDS.index("caller_fields")]
 
 
 def read_max_duration(value: object) -> float:

@@ -79,6 +79,18 @@ def read_number(
     return number
 
 
+def read_seconds(value: timedelta | float, field: str, *, above: float) -> float:
+    """
+    Read a duration.
+
+    :param value: In seconds, or as a ``timedelta``.
+    :param field: Name of the parameter, for the message.
+    :param above: What it must be longer than, in seconds.
+    :raises InvalidInput: It is something else.
+    """
+    return read_number(value.total_seconds() if isinstance(value, timedelta) else value, field, above=above)
+
+
 def read_integer(value: object, field: str, *, at_least: float = -math.inf, at_most: float = math.inf) -> int:
     """
     Read a whole number, also from rendered text.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperatorLink
@@ -15,12 +15,20 @@ from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.ui import path_of_attempt, path_of_call, path_of_claimed
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
-
 
 #: XCom key of the call's id.
 CALL_ID_KEY = "call_id"
+
+
+class LinkedTask(Protocol):
+    """What a task of this package knows of its call."""
+
+    openai_realtime_conn_id: str
+    shown_call_id: str | None
+    shown_attempt_id: str | None
+    waits_for_call: bool
 
 
 class CallLink(BaseOperatorLink):
@@ -41,13 +49,13 @@ class CallLink(BaseOperatorLink):
         :param operator: The task.
         :param ti_key: Which instance of it; the operator knows its call itself.
         """
-        conn_id = str(getattr(operator, "openai_realtime_conn_id", ""))
-        call_id, attempt_id = (getattr(operator, f"shown_{what}_id", None) for what in ("call", "attempt"))
-        if call_id:
-            path = path_of_call(conn_id, call_id)
-        elif attempt_id:
-            path = path_of_attempt(conn_id, attempt_id)
-        elif getattr(operator, "waits_for_call", False):
+        task = cast("LinkedTask", operator)
+        conn_id = task.openai_realtime_conn_id
+        if task.shown_call_id:
+            path = path_of_call(conn_id, task.shown_call_id)
+        elif task.shown_attempt_id:
+            path = path_of_attempt(conn_id, task.shown_attempt_id)
+        elif task.waits_for_call:
             path = path_of_claimed(conn_id, claimant_of(ti_key))
         else:
             return ""
@@ -57,36 +65,6 @@ class CallLink(BaseOperatorLink):
 #: Default of ``map_index_template``: Airflow shows it in place of the number of a mapped task.
 LABEL = "{{ task.call_label }}"
 LONGEST_LABEL = 250
-
-
-class HasCallLink:
-    """
-    For operators that have a call: they note it in ``shown_call_id``, and Airflow shows the link.
-
-    The id is left in XCom as well, under the key ``call_id``, so that ``call_id=accept.output["call_id"]`` works:
-    Airflow reads such an argument as the name of an XCom, not as a key of the returned dict.
-    """
-
-    operator_extra_links: Any = (CallLink(),)
-    #: OpenAI's id of the call; set when it is known.
-    shown_call_id: str | None = None
-    #: Id of the attempt from which the call is to come; set when it is known.
-    shown_attempt_id: str | None = None
-    #: Set when the task goes on waiting for a call in the triggerer.
-    waits_for_call: bool = False
-
-    @property
-    def call_label(self) -> str:
-        """
-        What tells this mapped task from the others: contact and masked number, or the call's id. Never raises, since
-        Airflow fails a task whose label cannot be rendered.
-        """
-        return label_of(getattr(self, "call", None), getattr(self, "call_id", None) or self.shown_call_id)
-
-    def post_execute(self, context: Context, result: Any = None) -> None:
-        """Leave the call's id in XCom; Airflow calls this when the task has succeeded."""
-        if self.shown_call_id and getattr(self, "do_xcom_push", True):
-            context["ti"].xcom_push(key=CALL_ID_KEY, value=self.shown_call_id)
 
 
 def label_of(call: object, call_id: object = None) -> str:
@@ -121,6 +99,8 @@ def as_label(text: str) -> str:
 
     Jinja's native rendering reads ``42`` as a number, and Airflow then fails the task, since it asks for the label's
     length (observed 2026-11-30 with 3.3.2).
+
+    :param text: What the label is to say.
     """
     try:
         ast.literal_eval(text)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import read_call
 from airflow_openai_realtime.exceptions import CallGone, OpenAIRealtimeError
-from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.operators.call_link import LABEL
+from airflow_openai_realtime.operators.call_task import CallTask
+from airflow_openai_realtime.operators.given_call import IfGone, check_call, check_if_gone, settle_gone, skip
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_openai_realtime.calls.call import SwitchboardCall
-    from airflow_openai_realtime.hooks.realtime import RealtimeHook
     from airflow_openai_realtime.inbound.ending_now import EndedNow
 
 #: The reason that the switchboard gets.
 HUNG_UP = "hung_up"
 
 
-class HangupCallOperator(CallOperator):
+class HangupCallOperator(CallTask):
     """
     End a call. Made to be the teardown of ``AcceptCallOperator``, so that the call ends whatever fails in between::
 
@@ -38,9 +40,10 @@ class HangupCallOperator(CallOperator):
 
     :param call: The call as ``AcceptCallOperator`` returns it, or its id; without one (the setup was skipped) this task
         is skipped too. Templated.
-    :param call_id: Its id alone, instead of ``call``. Templated.
-    :param if_gone: When the call is over already: ``succeed`` (default), ``skip`` or ``fail``.
+    :param call_id: Its id alone (``rtc_u1_abc``), instead of ``call``. Templated.
+    :param if_gone: What to do when the call is over already: ``succeed`` (default), ``skip`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :param map_index_template: Name of a mapped task in Airflow; contact and masked number unless given.
     :return: ``call_id``; ``gone``, whether it was over before; ``declined``, whether it only rang; ``end_reason``, why
         it ended as the switchboard knows it (``hung_up`` by this task, ``max_duration``, …), or ``None``.
     :raises AuthenticationError: The key was refused.
@@ -49,24 +52,44 @@ class HangupCallOperator(CallOperator):
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/hangup
     """
 
-    def __init__(self, *, if_gone: IfGone = "succeed", **kwargs: Any) -> None:
-        super().__init__(if_gone=if_gone, **kwargs)
-        self._written = as_written(self)
+    template_fields: Sequence[str] = ("call", "call_id", "openai_realtime_conn_id")
+    masked_fields = ("call",)
+
+    def __init__(
+        self,
+        *,
+        call: Any = None,
+        call_id: str | None = None,
+        if_gone: IfGone = "succeed",
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        map_index_template: str | None = LABEL,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.call = call
+        self.call_id = call_id
+        self.if_gone = if_gone
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        check_call(self)
+        check_if_gone(if_gone)
+        self.note_given()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Hang up; see the class."""
-        check_rendered(self)
-        reference = read_call(self._plain("call"), self.call_id)
+        self.check_given()
+        reference = read_call(self.plain("call"), self.call_id)
         if reference is None:
-            self.skip("There is no call to hang up: the task that would have given it was skipped or returned none.")
+            skip(
+                "There is no call to hang up: the task that would have given it was skipped or returned none.", self.log
+            )
         call_id = self.shown_call_id = reference.call_id
-        hook, by = self.hook, claimant_of(context["ti"])
+        hook, by = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id), claimant_of(context["ti"])
         row = self._intend(hook, call_id, by)
         ended = self._end(hook, call_id, row)
         told = self._tell_end(hook, call_id, by, ended) if row is None or not row.is_over else row
         end_reason = told.end_reason if told is not None else None
         if ended.gone:
-            self.settle_gone(CallGone(f"call {call_id} is over", call_id=call_id))
+            settle_gone(self.if_gone, CallGone(f"call {call_id} is over", call_id=call_id), self.log)
         return {"call_id": call_id, "gone": ended.gone, "declined": ended.declined, "end_reason": end_reason}
 
     def _intend(self, hook: RealtimeHook, call_id: str, by: str) -> SwitchboardCall | None:

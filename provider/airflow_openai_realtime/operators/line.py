@@ -6,43 +6,44 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_openai_realtime.calls.answer_parameters import (
+    ANSWER_FIELDS,
+    SESSION_FIELDS,
+    AnswerParameters,
+    session_as_dict,
+)
 from airflow_openai_realtime.calls.order_parameters import LIMITS, check_order_literals, read_greeting, read_limits
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import is_literal, read_match
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.operators.call_operator import CallOperator
-from airflow_openai_realtime.operators.session_operator import SessionOperator
-from airflow_openai_realtime.operators.template_fields import (
-    RenderedTask,
-    as_written,
-    check_rendered,
-    drop_shared_defaults,
-)
+from airflow_openai_realtime.operators.call_task import CallTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 
 _EXPIRY = frozenset({"expires_at", "expires_in_seconds"})
+_FOR_ACCEPTED = (*SESSION_FIELDS, "greeting", "caller_fields")
 
 
-class OpenLineOperator(SessionOperator):
+class OpenLineOperator(CallTask):
     """
     Let the switchboard answer calls by itself, within milliseconds: a standing order.
 
     From now on it accepts every call that matches, with this session, until the line is closed, the order expires or
     its uses are over. No task, trigger or scheduler is needed for that. With ``status_code`` it declines them instead.
-    All parameters of the session, ``caller_fields`` and ``max_duration_seconds`` are those of
-    :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`.
+
+    The session is given whole (``session``), by its common fields, or both, where they do not contradict each other.
+    What needs no rendering is checked at parse time, the rest in the task, before anything is sent.
 
     Of several orders that fit a call the one with the highest priority answers it; of several such, the oldest. With
-    ``unclaimed_after_seconds`` the order is a fallback: it answers only what no task has claimed for so long. Nobody
-    has to look after the calls: each ends when the caller hangs up, or after ``max_duration_seconds``.
-    ``TakeCallOperator`` takes a live call over.
+    ``unclaimed_after_seconds`` the order is a fallback: it answers only what no task has claimed for so long. The calls
+    need no task: each ends when the caller hangs up, or after ``max_duration_seconds``. ``WatchCallOperator(order=…)``
+    takes a live call over.
 
     The session rests in the switchboard's database until the line is closed, with the credentials of MCP servers in it.
     Nothing shows it.
@@ -50,22 +51,50 @@ class OpenLineOperator(SessionOperator):
     Retries: the order is replaced by the same one; uses that were made count on. So do they when the task is cleared. A
     task of another run has all of its ``uses`` again.
 
-    :param name: Name of the order on this line: letters, digits and ``_ . -``, at most 100. Templated, as all that
-        follow.
-    :param to: Pattern for the number that was called, E.164.
-    :param from_number: Pattern for the caller's number, E.164.
+    :param name: Name of the order on this line: letters, digits and ``_ . -``, at most 100. Templated.
+    :param to: Pattern for the number that was called, E.164. Templated.
+    :param from_number: Pattern for the caller's number, E.164. Templated.
     :param headers: Patterns for SIP headers by name. Callers can write what they like into headers. Calls that
-        ``PlaceCallOperator`` placed match only with a pattern for ``X-Correlation-Id``.
-    :param greeting: What the model is told to say first, for example ``Say: Example Stores, good morning.`` Without it
-        the model waits until the caller speaks.
+        ``PlaceCallOperator`` placed match only with a pattern for ``X-Correlation-Id``. Templated.
+    :param session: Whole session configuration: a ``RealtimeSession`` or a dict of the same shape. Templated, as all of
+        the session.
+    :param model: Model, for example ``gpt-realtime-2.1``.
+    :param instructions: What the model is told to be and to do.
+    :param voice: Voice, for example ``marin``.
+    :param speed: Speed of speech, 0.25 to 1.5.
+    :param tools: Functions and MCP servers that the model may use, as a list of dicts.
+    :param tool_choice: ``auto``, ``none``, ``required`` or one tool as a dict.
+    :param parallel_tool_calls: Whether several tools may be called at once; only reasoning models.
+    :param transcription_model: Switches the transcript of the caller's words on; for example ``gpt-transcribe``.
+    :param transcription_language: A code of ISO 639-1, for example ``en``.
+    :param turn_detection: ``server_vad``, ``semantic_vad`` or a dict.
+    :param noise_reduction: ``near_field``, ``far_field`` or a dict.
+    :param max_output_tokens: Tokens in one response, 1 to 4096, or ``inf``.
+    :param output_modalities: ``["audio"]`` or ``["text"]``.
+    :param reasoning_effort: ``minimal`` to ``xhigh``; only reasoning models.
+    :param include: More that events shall include, as a list of names.
+    :param tracing: ``auto`` or a dict.
+    :param truncation: ``auto``, ``disabled`` or a dict.
+    :param extra_fields: Fields that OpenAI added after this release; merged into the request.
+    :param caller_fields: Fields of the call to put into the instructions, by placeholder: ``{"caller_number":
+        "from_number", "order": "headers.X-Order-Id"}`` replaces ``{caller_number}`` and ``{order}``. Sources are
+        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and the model is told that they are
+        data. With it, a brace that is meant as one is doubled in the instructions. Templated.
+    :param max_duration_seconds: When the call is ended at the latest, in seconds from accepting it, above 0, at most
+        3,600. Templated.
+    :param greeting: What the model is told to say first, at most 4,000 characters, for example ``Say: Example Stores,
+        good morning.`` ``None``: it waits until the caller speaks. Templated.
     :param status_code: Decline the calls with this SIP status, 300 to 699, instead of accepting them; 486 is busy.
-    :param priority: A whole number; the highest goes first. 0 by default.
-    :param uses: How many calls it answers; ``None`` (default): any number. A use counts also when the caller is gone.
+        Templated.
+    :param priority: A whole number; the highest goes first. 0 by default. Templated.
+    :param uses: How many calls it answers, 1 or more; ``None`` (default): any number. A use counts also when the caller
+        is gone. Templated.
     :param expires_at: Until when it answers calls: a moment with a time zone, as a ``datetime`` or ISO 8601 text. When
-        it is past already, the task is skipped.
-    :param expires_in_seconds: The same, in seconds from now.
-    :param unclaimed_after_seconds: Answer only what nobody has claimed for so long, above 0, at most 600.
-    :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
+        it is past already, the task is skipped. Templated.
+    :param expires_in_seconds: The same, in seconds from now, above 0. Templated.
+    :param unclaimed_after_seconds: Answer only what no task has claimed for so long, in seconds above 0, at most 600.
+        Templated.
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
     :return: The order as a dict: ``name``, ``action``, ``match``, ``priority``, ``uses_left``, ``expires_at`` and more,
         without the session.
     :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
@@ -80,13 +109,19 @@ class OpenLineOperator(SessionOperator):
         "to",
         "from_number",
         "headers",
-        *SessionOperator.template_fields,
+        *ANSWER_FIELDS,
         "greeting",
         *LIMITS,
         "openai_realtime_conn_id",
     )
-    template_fields_renderers = {**SessionOperator.template_fields_renderers, "greeting": "md"}
-    ui_color = CallOperator.ui_color
+    template_fields_renderers = {
+        "session": "json",
+        "tools": "json",
+        "instructions": "md",
+        "caller_fields": "json",
+        "greeting": "md",
+    }
+    operator_extra_links: Any = ()
 
     def __init__(
         self,
@@ -95,6 +130,27 @@ class OpenLineOperator(SessionOperator):
         to: str | None = None,
         from_number: str | None = None,
         headers: Mapping[str, str] | str | None = None,
+        session: RealtimeSession | Mapping[str, Any] | str | None = None,
+        model: str | None = None,
+        instructions: str | None = None,
+        voice: str | Mapping[str, Any] | None = None,
+        speed: float | str | None = None,
+        tools: Sequence[Any] | str | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool | str | None = None,
+        transcription_model: str | None = None,
+        transcription_language: str | None = None,
+        turn_detection: str | Mapping[str, Any] | None = None,
+        noise_reduction: str | Mapping[str, Any] | None = None,
+        max_output_tokens: int | str | None = None,
+        output_modalities: Sequence[str] | str | None = None,
+        reasoning_effort: str | None = None,
+        include: Sequence[str] | str | None = None,
+        tracing: str | Mapping[str, Any] | None = None,
+        truncation: str | Mapping[str, Any] | None = None,
+        extra_fields: Mapping[str, Any] | str | None = None,
+        caller_fields: Mapping[str, str] | str | None = None,
+        max_duration_seconds: float | str = 600,
         greeting: str | None = None,
         status_code: int | str | None = None,
         priority: int | str = 0,
@@ -110,6 +166,27 @@ class OpenLineOperator(SessionOperator):
         self.to = to
         self.from_number = from_number
         self.headers = headers
+        self.session = session_as_dict(session)
+        self.model = model
+        self.instructions = instructions
+        self.voice = voice
+        self.speed = speed
+        self.tools = tools
+        self.tool_choice = tool_choice
+        self.parallel_tool_calls = parallel_tool_calls
+        self.transcription_model = transcription_model
+        self.transcription_language = transcription_language
+        self.turn_detection = turn_detection
+        self.noise_reduction = noise_reduction
+        self.max_output_tokens = max_output_tokens
+        self.output_modalities = output_modalities
+        self.reasoning_effort = reasoning_effort
+        self.include = include
+        self.tracing = tracing
+        self.truncation = truncation
+        self.extra_fields = extra_fields
+        self.caller_fields = caller_fields
+        self.max_duration_seconds = max_duration_seconds
         self.greeting = greeting
         self.status_code = status_code
         self.priority = priority
@@ -119,17 +196,18 @@ class OpenLineOperator(SessionOperator):
         self.unclaimed_after_seconds = unclaimed_after_seconds
         self.openai_realtime_conn_id = openai_realtime_conn_id
         if status_code is not None:
-            drop_shared_defaults(self, [*self._given(), "greeting", "caller_fields"])
-        if expires_at is not None and expires_in_seconds is not None:
-            drop_shared_defaults(self, _EXPIRY if self._passed & _EXPIRY else ())
+            self.ignore_shared(_FOR_ACCEPTED)
+        if expires_at is not None and expires_in_seconds is not None and self.passed & _EXPIRY:
+            self.ignore_shared(_EXPIRY)
+        self._answer_parameters().check_literals()
         check_order_literals(name, (to, from_number, headers), self._limits(), self.greeting)
         if status_code is not None and is_literal(status_code):
             self._refuse_session()
-        self._written = as_written(self)
+        self.note_given()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the line; see the class."""
-        check_rendered(self)
+        self.check_given()
         limits = read_limits(self._limits())
         expires_at = limits.get("expires_at")
         if expires_at is not None and expires_at <= datetime.now(timezone.utc):
@@ -149,7 +227,7 @@ class OpenLineOperator(SessionOperator):
         if declines:
             self._refuse_session()
             return {}
-        plan = self._answer_plan()
+        plan = self._answer_parameters().plan()
         return {
             "session": plan.session,
             "caller_fields": plan.caller_fields,
@@ -157,19 +235,23 @@ class OpenLineOperator(SessionOperator):
             "greeting": read_greeting(self.greeting),
         }
 
+    def _answer_parameters(self) -> AnswerParameters:
+        return AnswerParameters.of(vars(self))
+
     def _refuse_session(self) -> None:
-        given = {**self._given(), "greeting": self.greeting, "caller_fields": self.caller_fields}
-        names = [name for name, value in given.items() if value is not None]
+        mine = vars(self)
+        names = [name for name in _FOR_ACCEPTED if mine[name] is not None]
         if names:
             raise InvalidInput(
                 f"{names[0]} is for calls that are accepted; leave it out, or status_code", field=names[0]
             )
 
     def _limits(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in LIMITS}
+        mine = vars(self)
+        return {name: mine[name] for name in LIMITS}
 
 
-class CloseLineOperator(RenderedTask, BaseOperator):
+class CloseLineOperator(CallTask):
     """
     Close a line that ``OpenLineOperator`` opened. Calls that it has answered go on until their end.
 
@@ -188,20 +270,24 @@ class CloseLineOperator(RenderedTask, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("name", "openai_realtime_conn_id")
-    ui_color = CallOperator.ui_color
+    operator_extra_links: Any = ()
 
     def __init__(
-        self, *, name: str, openai_realtime_conn_id: str = RealtimeHook.default_conn_name, **kwargs: Any
+        self,
+        *,
+        name: str,
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.name = name
         self.openai_realtime_conn_id = openai_realtime_conn_id
         check_order_literals(name, (None, None, None), {})
-        self._written = as_written(self)
+        self.note_given()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Close the line; see the class."""
-        check_rendered(self)
+        self.check_given()
         with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
             was_open = switchboard.remove_order(self.name)
         self.log.info("The line %s %s.", self.name, "is closed" if was_open else "was not open")

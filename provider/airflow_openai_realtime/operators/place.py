@@ -2,60 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from airflow_openai_realtime.calls.answer_parameters import (
+    ANSWER_FIELDS,
+    SESSION_FIELDS,
+    AnswerParameters,
+    session_as_dict,
+)
 from airflow_openai_realtime.calls.owner import claimant_of
-from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
-from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, InvalidPhoneNumber, SwitchboardRefused
+from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
+from airflow_openai_realtime.conversation.given_conversation import SILENCE_SECONDS, TEMPLATED_CONVERSATION_FIELDS
+from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-from airflow_openai_realtime.operators.call_link import person_label
-from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
-from airflow_openai_realtime.operators.masked_fields import MaskedFields
-from airflow_openai_realtime.operators.placed_call import (
-    CARRIER_MARGIN_SECONDS,
-    COMING_IN_SECONDS,
-    IfPlacedNotAnswered,
-    PlacedCallWaiting,
+from airflow_openai_realtime.operators.call_link import LABEL, person_label
+from airflow_openai_realtime.operators.call_task import CallTask
+from airflow_openai_realtime.operators.call_to_end import (
+    NOT_ANSWERED,
+    OUTCOME_KEY,
+    TIMEOUT,
+    check_conversation,
+    finished,
+    read_answer,
+    report_result,
 )
-from airflow_openai_realtime.operators.session_operator import SessionOperator
-from airflow_openai_realtime.operators.template_fields import as_written, check_rendered, drop_shared_defaults
-from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
+from airflow_openai_realtime.operators.dialing import PlaceParameters, reason_not_to_dial, run_start
+from airflow_openai_realtime.operators.task_acceptance import TaskAcceptance
+from airflow_openai_realtime.states import AttemptOutcome, CallState, EndReason
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-    from airflow_openai_realtime.calls.call import Attempt
-    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-    from airflow_openai_realtime.outbound.carriers.port import DialRequest
+    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
+    from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
+    from airflow_openai_realtime.operators.call_wait import CallWait, Found
     from airflow_openai_realtime.outbound.placing import Placement
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
-#: How long a phone may be let ring, in seconds; carriers take no more.
-LONGEST_RING_SECONDS = 600
+#: What to do when nobody picks up.
+IfPlacedNotAnswered = Literal["result", "skip", "fail"]
+#: How long a call may last by default, in seconds: from picking up, and with ``wait_for_end`` from the accept.
 CARRIER_SECONDS = 900
 CALL_SECONDS = 600
 #: How late a scheduled run may start and still dial, in seconds: longer than a busy scheduler takes, and short enough
 #: that an unpaused DAG does not make up for the run that it missed.
 MAX_LATENESS_SECONDS = 300.0
+#: How long after the last ring the call may take to come in, in seconds: the person picks up, the carrier connects, and
+#: OpenAI's event may be delivered a second time.
+COMING_IN_SECONDS = 120.0
+_FOR_ANSWER = (*SESSION_FIELDS, "caller_fields")
 
 
-class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, ConversationOperator):
+class PlaceCallOperator(CallTask):
     """
     Ring a person's phone through a carrier, and connect it to OpenAI when it is answered.
 
     The answered call then comes in as any other: give what this task returns to ``IncomingCallSensor(placed=…)``.
 
     Or give ``wait_for_end``: then this one task rings the phone, accepts the call when it comes in, stays with it in
-    the triggerer until it is over, and returns what came of it. Then it also takes the session that calls are accepted
-    with and ``caller_fields``, as :class:`~airflow_openai_realtime.operators.session_operator.SessionOperator`
-    describes them, and what happens in the call (``greeting``, ``result_model`` and so on), as
-    :class:`~airflow_openai_realtime.operators.conversation_operator.ConversationOperator` does.
+    the triggerer until it is over, and returns what came of it.
 
     **The phone rings at most once** for one (campaign, contact, attempt), whatever is retried, cleared, backfilled or
     run twice. The attempt is written into the switchboard's ledger before the carrier is asked.
@@ -83,21 +93,67 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
         the same campaign do not ring the same contact twice. Templated.
     :param contact: Who is rung, as a key that stays the same; the number when left out. Templated.
     :param attempt: 1 for the first attempt to reach this contact, 2 for the second. Templated.
-    :param telephony_carrier_conn_id: Connection of type ``telephony_carrier``. Templated.
-    :param openai_realtime_conn_id: Connection of type ``openai_realtime``, for the ledger. Templated.
     :param from_number: Number the person sees, E.164; the connection's caller number when left out. Templated.
     :param ring_seconds: How long to let it ring, in seconds, 1 to 600. Templated.
-    :param max_duration_seconds: Without ``wait_for_end``: the carrier ends the call after this long, in seconds, above
-        0, at most 3,600; 900 by default. It is the last backstop, for when nothing here is alive to hang up, and it
-        counts from the moment the person picks up, which is before the call is accepted: give more than
-        ``AcceptCallOperator``'s (600) and the minute in which the call waits to be accepted. With ``wait_for_end``:
-        when the call is ended at the latest, in seconds from accepting it, 600 by default; the carrier ends it two
-        minutes later. Templated.
     :param if_not_answered: With ``wait_for_end``, when nobody picks up: ``result`` (default; ``outcome`` says
         ``no_answer``, ``busy``, ``failed``, ``gone`` or ``unknown``), ``skip`` or ``fail``.
     :param dial_in_backfill: Whether a backfill rings phones.
     :param max_lateness_seconds: How late a scheduled run may start and still dial, in seconds from its ``run_after``, 0
-        or more; ``None`` for no limit.
+        or more; 300 by default, ``None`` for no limit.
+    :param session: With ``wait_for_end``: whole session configuration to accept the call with, a ``RealtimeSession`` or
+        a dict of the same shape; nothing given means OpenAI's defaults. Templated, as all of the session.
+    :param model: Model, for example ``gpt-realtime-2.1``.
+    :param instructions: What the model is told to be and to do.
+    :param voice: Voice, for example ``marin``.
+    :param speed: Speed of speech, 0.25 to 1.5.
+    :param tools: Functions and MCP servers that the model may use, as a list of dicts.
+    :param tool_choice: ``auto``, ``none``, ``required`` or one tool as a dict.
+    :param parallel_tool_calls: Whether several tools may be called at once; only reasoning models.
+    :param transcription_model: Switches the transcript of the caller's words on; for example ``gpt-transcribe``.
+    :param transcription_language: A code of ISO 639-1, for example ``en``.
+    :param turn_detection: ``server_vad``, ``semantic_vad`` or a dict.
+    :param noise_reduction: ``near_field``, ``far_field`` or a dict.
+    :param max_output_tokens: Tokens in one response, 1 to 4096, or ``inf``.
+    :param output_modalities: ``["audio"]`` or ``["text"]``.
+    :param reasoning_effort: ``minimal`` to ``xhigh``; only reasoning models.
+    :param include: More that events shall include, as a list of names.
+    :param tracing: ``auto`` or a dict.
+    :param truncation: ``auto``, ``disabled`` or a dict.
+    :param extra_fields: Fields that OpenAI added after this release; merged into the request.
+    :param caller_fields: Fields of the call to put into the instructions, by placeholder: ``{"caller_number":
+        "from_number", "order": "headers.X-Order-Id"}`` replaces ``{caller_number}`` and ``{order}``. Sources are
+        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and the model is told that they are
+        data. With it, a brace that is meant as one is doubled in the instructions. Templated.
+    :param max_duration_seconds: When the call is ended at the latest, in seconds above 0, at most 3,600; ``None``: 600
+        with ``wait_for_end``, 900 without. With ``wait_for_end`` it counts from accepting the call, and the carrier
+        ends the call two minutes later. Without, the carrier ends it so long after the person has picked up: give more
+        than ``AcceptCallOperator``'s (600) and the minute in which the call waits to be accepted. Templated.
+    :param wait_for_end: Whether the task also answers the call, stays with it until it is over and returns its result.
+        It stays in the triggerer and takes no worker slot. Without it, the parameters from ``session`` to
+        ``caller_fields`` and from ``greeting`` to ``transcript_path`` cannot be given.
+    :param greeting: What the model says first, at most 2,000 characters; ``None``: it waits until the caller speaks.
+        Templated.
+    :param silence_seconds: The call is hung up when neither side has spoken for so long, in seconds above 0, at most
+        3,600; ``None``: no limit. Templated.
+    :param end_call: Whether the model may end the call itself when the conversation is over. Templated.
+    :param goodbye: What the model says some seconds before the time is over, at most 2,000 characters; ``None``: the
+        call is cut off. Templated.
+    :param result_model: What the call is to find out: a pydantic class, its import path, or a JSON schema of an object.
+        The model records it; it is in the result. Not templated, since it names code.
+    :param functions: What the model may call: functions, their import paths, or dicts of ``path``, ``name``,
+        ``description`` and ``timeout_seconds``. They run in the triggerer, so they stand in a module that it can
+        import. Not templated.
+    :param transfer_to: Where the model may transfer the call to: for each name a ``tel:`` or ``sip:`` URI, or a dict of
+        ``target_uri`` and ``description``. Templated.
+    :param prices: Own prices for the estimate of the cost, US dollars by model. Templated.
+    :param transcript_path: Where to write the transcript: a file (``….json`` or ``….txt``) or a folder (ends with
+        ``/``), for example ``s3://aws_default@bucket/calls/``. Templated.
+    :param openai_realtime_conn_id: Connection of type ``openai_realtime``, for the ledger. Templated.
+    :param telephony_carrier_conn_id: Connection of type ``telephony_carrier``. Templated.
+    :param retries: How often Airflow tries again, 0 or more; 3 unless set here or in ``default_args``. A retry dials
+        nothing twice.
+    :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second.
+    :param map_index_template: Name of a mapped task in Airflow; contact and masked number unless given.
     :return: ``attempt_id``, ``campaign``, ``contact``, ``attempt``, ``correlation_id``, ``carrier_call_id``,
         ``carrier_conn_id``, ``to_masked``, ``status`` (``placed`` or ``already_placed``), ``placed_at``. With
         ``wait_for_end`` the result of the call, as
@@ -123,17 +179,18 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
         "openai_realtime_conn_id",
         "from_number",
         "ring_seconds",
-        *SessionOperator.template_fields,
-        *ConversationOperator.template_fields,
+        *ANSWER_FIELDS,
+        *TEMPLATED_CONVERSATION_FIELDS,
     )
     template_fields_renderers = {
-        **SessionOperator.template_fields_renderers,
-        **ConversationOperator.template_fields_renderers,
+        "session": "json",
+        "tools": "json",
+        "instructions": "md",
+        "caller_fields": "json",
+        "transfer_to": "json",
+        "prices": "json",
     }
     masked_fields = ("to", "contact")
-    ui_color = "#e8f3ee"
-    to: str
-    telephony_carrier_conn_id: str
 
     def __init__(
         self,
@@ -142,55 +199,135 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
         campaign: str,
         contact: str | None = None,
         attempt: int | str = 1,
-        telephony_carrier_conn_id: str = TelephonyCarrierHook.default_conn_name,
-        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
         from_number: str | None = None,
         ring_seconds: float | str = 30,
-        max_duration_seconds: float | str | None = None,
         if_not_answered: IfPlacedNotAnswered = "result",
         dial_in_backfill: bool = False,
         max_lateness_seconds: float | None = MAX_LATENESS_SECONDS,
+        session: RealtimeSession | Mapping[str, Any] | str | None = None,
+        model: str | None = None,
+        instructions: str | None = None,
+        voice: str | Mapping[str, Any] | None = None,
+        speed: float | str | None = None,
+        tools: Sequence[Any] | str | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool | str | None = None,
+        transcription_model: str | None = None,
+        transcription_language: str | None = None,
+        turn_detection: str | Mapping[str, Any] | None = None,
+        noise_reduction: str | Mapping[str, Any] | None = None,
+        max_output_tokens: int | str | None = None,
+        output_modalities: Sequence[str] | str | None = None,
+        reasoning_effort: str | None = None,
+        include: Sequence[str] | str | None = None,
+        tracing: str | Mapping[str, Any] | None = None,
+        truncation: str | Mapping[str, Any] | None = None,
+        extra_fields: Mapping[str, Any] | str | None = None,
+        caller_fields: Mapping[str, str] | str | None = None,
+        max_duration_seconds: float | str | None = None,
+        wait_for_end: bool = False,
+        greeting: str | None = None,
+        silence_seconds: float | str | None = SILENCE_SECONDS,
+        end_call: bool | str = True,
+        goodbye: str | None = None,
+        result_model: Any = None,
+        functions: Sequence[Any] | None = None,
+        transfer_to: Mapping[str, Any] | str | None = None,
+        prices: Mapping[str, Any] | str | None = None,
+        transcript_path: str | None = None,
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        telephony_carrier_conn_id: str = TelephonyCarrierHook.default_conn_name,
+        retries: int | None = SAFE_RETRIES,
+        retry_delay: timedelta | float = SAFE_RETRY_DELAY,
+        map_index_template: str | None = LABEL,
         **kwargs: Any,
     ) -> None:
-        given = max_duration_seconds
-        super().__init__(max_duration_seconds=CARRIER_SECONDS if given is None else given, **kwargs)
-        if given is None and self.wait_for_end:  # which default_args may say, too
-            self.max_duration_seconds = CALL_SECONDS
+        super().__init__(retries=retries, retry_delay=retry_delay, map_index_template=map_index_template, **kwargs)
         self.to = to
         self.campaign = campaign
         self.contact = contact
         self.attempt = attempt
-        self.telephony_carrier_conn_id = telephony_carrier_conn_id
-        self.openai_realtime_conn_id = openai_realtime_conn_id
         self.from_number = from_number
         self.ring_seconds = ring_seconds
         self.if_not_answered = if_not_answered
-        self.soft_fail = False
         self.dial_in_backfill = dial_in_backfill
         self.max_lateness_seconds = max_lateness_seconds
-        if not self.wait_for_end:
-            drop_shared_defaults(self, [*self._given(), "caller_fields"])
+        self.session = session_as_dict(session)
+        self.model = model
+        self.instructions = instructions
+        self.voice = voice
+        self.speed = speed
+        self.tools = tools
+        self.tool_choice = tool_choice
+        self.parallel_tool_calls = parallel_tool_calls
+        self.transcription_model = transcription_model
+        self.transcription_language = transcription_language
+        self.turn_detection = turn_detection
+        self.noise_reduction = noise_reduction
+        self.max_output_tokens = max_output_tokens
+        self.output_modalities = output_modalities
+        self.reasoning_effort = reasoning_effort
+        self.include = include
+        self.tracing = tracing
+        self.truncation = truncation
+        self.extra_fields = extra_fields
+        self.caller_fields = caller_fields
+        self.max_duration_seconds = max_duration_seconds
+        self.wait_for_end = wait_for_end
+        self.greeting = greeting
+        self.silence_seconds = silence_seconds
+        self.end_call = end_call
+        self.goodbye = goodbye
+        self.result_model = result_model
+        self.functions = functions
+        self.transfer_to = transfer_to
+        self.prices = prices
+        self.transcript_path = transcript_path
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        self.telephony_carrier_conn_id = telephony_carrier_conn_id
+        self._acceptance = TaskAcceptance()
         self._check_literals()
-        self._written = as_written(self)
+        self.note_given()
 
     @property
     def call_label(self) -> str:
         """Contact and masked number."""
-        return person_label(self._plain("contact"), self._plain("to"))
+        return person_label(self.plain("contact"), self.plain("to"))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ring the phone, if nobody has before; see the class."""
-        check_rendered(self)
+        self.check_given()
         if not self.wait_for_end:
-            return self._result(self._place(context))
+            return self._placed_result(self._place(context))
         # A mistake is to show before the phone rings.
-        self._answer(self._wanted())
-        placement = self._place(context, self._plan().session.get("model"))
-        self._result(placement)
-        self._attempt_row = placement.attempt
-        self.timeout = self._ring_seconds() + COMING_IN_SECONDS
-        found = self._look(context)
-        return found if found is not None else self._defer(context)
+        plan, _ = read_answer(AnswerParameters.of(vars(self)), self, wait_for_end=True)
+        placement = self._place(context, plan.session.get("model"))
+        self._placed_result(placement)
+        wait = self._wait(context, placement.attempt)
+        found = self._settle(wait, placement.attempt, wait.look())
+        return found if found is not None else wait.defer()
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """
+        Return what came of the call.
+
+        :param context: Airflow's.
+        :param event: The trigger's.
+        """
+        event = event or {}
+        attempt = self._find_attempt()
+        self.shown_attempt_id = attempt.attempt_id
+        wait = self._wait(context, attempt)
+        if event.get("status") in (TIMEOUT, NOT_ANSWERED):
+            return self._unanswered(wait, attempt, str(event.get("outcome") or TIMEOUT))
+        found = self._settle(wait, attempt, wait.woken(event))
+        return found if found is not None else wait.defer()
+
+    def on_kill(self) -> None:
+        """End the call that is being accepted; a cleared task's call waits for the next try."""
+        self._acceptance.kill()
+
+    # -- ringing ------------------------------------------------------------------------------------------------------
 
     def _place(self, context: Context, model: str | None = None) -> Placement:
         """
@@ -202,27 +339,35 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
         from airflow_openai_realtime.outbound.placing import Placing, may_dial
         from airflow_openai_realtime.outbound.preflight import check_before_dialing, openai_check
 
-        to = to_e164(self._plain("to"), "to")
-        campaign, contact, attempt = self._ledger_key()
+        given = self._parameters()
+        to = to_e164(given.to, "to")
+        campaign, contact, attempt = given.ledger_key()
         carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
         settings = carrier.settings()
-        self._dial_request(settings, to, correlation_id="checked-before-anything-is-written")
-        hook = self._line_hook()
+        given.dial_request(settings, to, correlation_id="checked-before-anything-is-written")
+        hook = self._hook()
         api = hook.line().api
-        with self._switchboard() as switchboard:
-            known = switchboard.preflight([openai_check(api, model)], run=self._run_start(context))
-            reason = self._reason_not_to_dial(context["dag_run"], known.first_started_at)
+        with hook.switchboard() as switchboard:
+            known = switchboard.preflight(
+                [openai_check(api, model)], run=run_start(context["ti"], context["dag_run"], self.max_lateness_seconds)
+            )
+            reason = reason_not_to_dial(
+                context["dag_run"],
+                known.first_started_at,
+                dial_in_backfill=self.dial_in_backfill,
+                max_lateness_seconds=self.max_lateness_seconds,
+            )
             if reason is not None:
                 return self._placed_before(switchboard, reason)
-            claimant = claimant_of(context["ti"])
-            reserved = switchboard.reserve_attempt(campaign, contact, attempt, to, claimant)
+            owner = claimant_of(context["ti"])
+            reserved = switchboard.reserve_attempt(campaign, contact, attempt, to, owner)
             if may_dial(reserved, to):
-                check_before_dialing(known, switchboard, hook.calls, api, model, self._report)
+                check_before_dialing(known, switchboard, hook.calls, api, model, self._warn)
             with carrier.dialer() as dialer:
-                request = self._dial_request(settings, to, reserved.correlation_id)
-                return Placing(switchboard, dialer, self._report).place(reserved, request)
+                request = given.dial_request(settings, to, reserved.correlation_id)
+                return Placing(switchboard, dialer, self._warn).place(reserved, request)
 
-    def _result(self, placement: Placement) -> dict[str, Any]:
+    def _placed_result(self, placement: Placement) -> dict[str, Any]:
         result = placement.to_dict(self.telephony_carrier_conn_id)
         self.shown_attempt_id = placement.attempt.attempt_id
         self.log.info(
@@ -242,149 +387,141 @@ class PlaceCallOperator(MaskedFields, PlacedCallWaiting, SessionOperator, Conver
         placement = placed_before(row) if row is not None else None
         if placement is not None:
             return placement
-        self.log.info("Nobody is rung: %s", reason)
+        self.log.info("Not dialing: %s", reason)
         raise AirflowSkipException(reason)
 
     def _find_attempt(self) -> Attempt:
-        with self._switchboard() as switchboard:
+        with self._hook().switchboard() as switchboard:
             row = self._row_in_ledger(switchboard)
         if row is None:
             raise SwitchboardRefused("the ledger has no row of this attempt any more")
         return row
 
     def _row_in_ledger(self, switchboard: SwitchboardClient) -> Attempt | None:
-        campaign, contact, attempt = self._ledger_key()
+        campaign, contact, attempt = self._parameters().ledger_key()
         rows = switchboard.attempts(campaign, contact=contact)
         return next((row for row in rows if row.attempt == attempt), None)
 
-    def _ledger_key(self) -> tuple[str, str, int]:
-        from airflow_openai_realtime.api.phone_numbers import canonical_number, to_e164
+    # -- staying with the call ----------------------------------------------------------------------------------------
 
-        # A contact may be named by a number other than the one to ring, so it has one spelling, too.
-        if self.contact is not None:
-            contact = canonical_number(self._key("contact"))
-        else:
-            contact = to_e164(self._plain("to"), "to")
-        return self._key("campaign"), contact, self._attempt()
+    def _wait(self, context: Context, attempt: Attempt) -> CallWait:
+        from airflow_openai_realtime.api.sip import CORRELATION_HEADER
+        from airflow_openai_realtime.calls.matching import CallMatch
+        from airflow_openai_realtime.operators.call_wait import CallWait
+        from airflow_openai_realtime.outbound.placed import PlacedReference, about_attempt
 
-    def _plan(self) -> AnswerPlan:
-        return self._answer_plan()
-
-    def _run_start(self, context: Context) -> tuple[str, str, datetime] | None:
-        """Return DAG, run and start of a run that may be late."""
-        ti, dag_run = context["ti"], context["dag_run"]
-        if _run_type(dag_run) != "scheduled" or self.max_lateness_seconds is None:
-            return None
-        return ti.dag_id, ti.run_id, _started_at(dag_run)
-
-    def _reason_not_to_dial(self, dag_run: Any, first_started_at: datetime | None) -> str | None:
-        run_type = _run_type(dag_run)
-        if run_type == "backfill":
-            return None if self.dial_in_backfill else "this is a backfill; to ring all the same: dial_in_backfill=True"
-        if run_type != "scheduled" or self.max_lateness_seconds is None:
-            return None
-        late = ((first_started_at or _started_at(dag_run)) - dag_run.run_after).total_seconds()
-        if late <= self.max_lateness_seconds:
-            return None
-        return (
-            f"this run started {late:.0f} s after its time, more than max_lateness_seconds "
-            f"({self.max_lateness_seconds:g}), as after the DAG was unpaused. To call now, trigger the DAG by hand; to "
-            "let late runs call, give a larger number, or None"
+        placed = PlacedReference(
+            attempt_id=attempt.attempt_id,
+            correlation_id=attempt.correlation_id,
+            campaign=attempt.campaign,
+            contact=attempt.contact,
+            carrier_conn_id=self.telephony_carrier_conn_id,
+            carrier_call_id=attempt.carrier_call_id,
+            about=about_attempt(attempt),
+        )
+        return CallWait(
+            task=self,
+            context=context,
+            match=CallMatch(headers={CORRELATION_HEADER: attempt.correlation_id}),
+            timeout_seconds=self._parameters().read_ring_seconds() + COMING_IN_SECONDS,
+            acceptance=self._acceptance,
+            answer=AnswerParameters.of(vars(self)),
+            wait_for_end=True,
+            placed=placed,
+            carrier_conn_id=self.telephony_carrier_conn_id,
         )
 
-    def _dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
-        from airflow_openai_realtime.api.phone_numbers import to_e164
-        from airflow_openai_realtime.outbound.carriers.port import DialRequest
+    def _settle(self, wait: CallWait, attempt: Attempt, found: Found) -> dict[str, Any] | None:
+        if found.outcome is not None:
+            return self._unanswered(wait, attempt, found.outcome)
+        return wait.settle(found)
 
-        connection = f"connection {self.telephony_carrier_conn_id}"
-        from_number = self.from_number or settings.caller_number
-        if not from_number:
-            raise ConfigurationError(f"{connection}: caller_number is missing; set it, or give from_number")
-        try:
-            if not self.from_number:
-                from_number = to_e164(from_number, "caller_number")
-            sip_uri = settings.sip_uri
-        except (ConfigurationError, InvalidPhoneNumber) as error:
-            raise ConfigurationError(f"{connection}: {error}") from error
-        return DialRequest(
-            to=to,
-            from_number=from_number,
-            sip_uri=sip_uri,
-            correlation_id=correlation_id,
-            ring_seconds=self._ring_seconds(),
-            max_duration_seconds=self._max_duration(),
-            refer_url=settings.refer_url,
+    def _unanswered(self, wait: CallWait, attempt: Attempt, outcome: str) -> dict[str, Any]:
+        """Return what came of an attempt whose call does not come in."""
+        if outcome == AttemptOutcome.ANSWERED:
+            return self._answered_before(wait, attempt)
+        if outcome != TIMEOUT:
+            wait.note_not_answered(outcome)
+        failed = self._failed_call(wait) if outcome in (AttemptOutcome.FAILED, AttemptOutcome.GONE) else None
+        if failed is not None:
+            with wait.hook.switchboard() as switchboard:
+                return finished(self, wait.context, switchboard, failed, wait.about)
+        wait.context["ti"].xcom_push(key=OUTCOME_KEY, value=str(outcome))
+        message = f"the placed call did not come in: {outcome}"
+        self.log.info("%s", message)
+        if self.if_not_answered == "skip":
+            raise AirflowSkipException(message)
+        if self.if_not_answered == "fail":
+            # A retry could not change it: the attempt is over.
+            raise AirflowFailException(message)
+        from airflow_openai_realtime.conversation.run.unanswered import unanswered_result
+
+        result = unanswered_result(outcome, wait.hook.line().switchboard.line)
+        return report_result(self, wait.context, result, wait.about)
+
+    def _answered_before(self, wait: CallWait, attempt: Attempt) -> dict[str, Any]:
+        """Return the result of a call that another run of the same attempt has had."""
+        with wait.hook.switchboard() as switchboard:
+            call = switchboard.call(attempt.call_id) if attempt.call_id else None
+            if call is not None and call.is_over:
+                return finished(self, wait.context, switchboard, call, wait.about)
+        raise AirflowFailException(
+            f"another task has the call of this attempt ({attempt.call_id or 'unknown'}), and it goes on"
         )
 
-    def _key(self, field: str) -> str:
-        value = self._plain(field)
-        text = value.strip() if isinstance(value, str) else ""
-        if not text:
-            raise InvalidInput(f"{field} must be a non-empty text that stays the same between runs", field=field)
-        return text
+    def _failed_call(self, wait: CallWait) -> SwitchboardCall | None:
+        """Return the call of this attempt when an earlier try could not get it accepted."""
+        with wait.hook.switchboard() as switchboard:
+            calls = switchboard.calls(state=f"{CallState.ENDED},{CallState.MISSED}").calls
+        return next(
+            (call for call in calls if call.end_reason == EndReason.ACCEPT_FAILED and wait.match.matches(call)), None
+        )
 
-    def _attempt(self) -> int:
-        return read_integer(self.attempt, "attempt", at_least=1)
+    # -- what was given -----------------------------------------------------------------------------------------------
 
-    def _ring_seconds(self) -> float:
-        return read_number(self.ring_seconds, "ring_seconds", at_least=1, at_most=LONGEST_RING_SECONDS)
-
-    def _max_duration(self) -> float:
-        """Return when the carrier ends the call."""
-        limit = read_number(self.max_duration_seconds, "max_duration_seconds", above=0, at_most=LONGEST_CALL_SECONDS)
-        return limit + CARRIER_MARGIN_SECONDS if self.wait_for_end else limit
+    def _parameters(self) -> PlaceParameters:
+        return PlaceParameters(
+            to=self.plain("to"),
+            campaign=self.campaign,
+            contact=self.plain("contact"),
+            attempt=self.attempt,
+            from_number=self.from_number,
+            ring_seconds=self.ring_seconds,
+            max_duration_seconds=self.max_duration_seconds,
+            wait_for_end=self.wait_for_end,
+            telephony_carrier_conn_id=self.telephony_carrier_conn_id,
+        )
 
     def _check_literals(self) -> None:
-        """Refuse now what no rendering can mend; numbers only by their shape, which costs nothing."""
-        self._check_if_not_answered()
-        for field in [*self._given(), *(["caller_fields"] if self.caller_fields is not None else [])]:
-            if not self.wait_for_end:
+        """Reject at parse time what does not go together, and invalid literals."""
+        conversation = check_conversation(self, self.wait_for_end)
+        if self.max_duration_seconds is None:
+            self.max_duration_seconds = CALL_SECONDS if self.wait_for_end else CARRIER_SECONDS
+        if not self.wait_for_end:
+            self._refuse_session()
+        known = get_args(IfPlacedNotAnswered)
+        if self.if_not_answered not in known:
+            raise InvalidInput(
+                f"if_not_answered must be one of {', '.join(known)}; it is {self.if_not_answered!r}",
+                field="if_not_answered",
+            )
+        offered = conversation.offered_tools() if self.wait_for_end else ()
+        AnswerParameters.of(vars(self)).check_literals(offered)
+        self._parameters().check_literals(self.max_lateness_seconds)
+
+    def _refuse_session(self) -> None:
+        self.ignore_shared(_FOR_ANSWER)
+        mine = vars(self)
+        for name in _FOR_ANSWER:
+            if mine[name] is not None:
                 raise InvalidInput(
-                    f"{field} needs wait_for_end=True: without it this task rings the phone, and AcceptCallOperator "
-                    f"takes {field}",
-                    field=field,
+                    f"{name} needs wait_for_end=True: without it this task rings the phone, and AcceptCallOperator "
+                    f"takes {name}",
+                    field=name,
                 )
-        for field in ("campaign", "contact"):
-            value = getattr(self, field)
-            if is_literal(value) and (field == "campaign" or value is not None):
-                self._key(field)
-        for field, check in (
-            ("attempt", self._attempt),
-            ("ring_seconds", self._ring_seconds),
-            ("max_duration_seconds", self._max_duration),
-        ):
-            if is_literal(getattr(self, field)):
-                check()
-        for field in ("to", "from_number"):
-            value = getattr(self, field)
-            if is_literal(value) and value is not None:
-                check_number_shape(value, field)
-        if self.max_lateness_seconds is not None:
-            read_number(self.max_lateness_seconds, "max_lateness_seconds", at_least=0)
 
+    def _hook(self) -> RealtimeHook:
+        return RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
 
-def _run_type(dag_run: Any) -> str:
-    return str(getattr(dag_run.run_type, "value", dag_run.run_type))
-
-
-def _started_at(dag_run: Any) -> datetime:
-    """Return when the run started; Airflow forgets it when the run is cleared."""
-    return dag_run.start_date or datetime.now(timezone.utc)
-
-
-def check_number_shape(value: object, field: str) -> None:
-    """
-    Refuse what cannot be an E.164 number by its shape alone; whether its country has such numbers is checked later.
-
-    :raises InvalidPhoneNumber: No ``+`` and digits.
-    """
-    from airflow_openai_realtime.api.phone_numbers import mask_number
-    from airflow_openai_realtime.exceptions import InvalidPhoneNumber
-
-    text = value if isinstance(value, str) else ""
-    if not (text.startswith("+") and text[1:].isdigit() and text.isascii() and 7 <= len(text) - 1 <= 15):
-        raise InvalidPhoneNumber(
-            f"{field} {mask_number(str(value))} is not E.164: write + and the country code, no spaces, "
-            "like +14155550123",
-            field=field,
-        )
+    def _warn(self, line: str) -> None:
+        self.log.warning("%s", line)

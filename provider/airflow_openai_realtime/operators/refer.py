@@ -13,8 +13,17 @@ from airflow_openai_realtime.calls.given import is_empty
 from airflow_openai_realtime.calls.parameters import is_literal
 from airflow_openai_realtime.calls.witnesses import TRANSFER_WANTED
 from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnknown, SwitchboardError
-from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.operators.call_link import LABEL
+from airflow_openai_realtime.operators.call_task import CallTask
+from airflow_openai_realtime.operators.given_call import (
+    IfGone,
+    call_of,
+    check_call,
+    check_if_gone,
+    report_done,
+    settle_gone,
+)
 from airflow_openai_realtime.states import EndReason
 
 if TYPE_CHECKING:
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 REQUESTED = "requested"
 
 
-class ReferCallOperator(CallOperator):
+class ReferCallOperator(CallTask):
     """
     Transfer a live call to a phone number or a SIP address.
 
@@ -38,12 +47,13 @@ class ReferCallOperator(CallOperator):
     Retries: a transfer that was requested is not requested again. When no clear answer came, or the task died before it
     got one, it fails for good, whatever its ``retries``: a second request could transfer the call twice.
 
+    :param target_uri: ``tel:+14155550123``, ``sip:agent@example.com`` or ``sips:…``; empty or ``None`` skips the task,
+        so that a list of calls can say for each whether it is transferred. Templated.
     :param call: The call as ``AcceptCallOperator`` returns it, or its id. Templated.
-    :param call_id: Its id alone, instead of ``call``. Templated.
-    :param target_uri: ``tel:+14155550123``, ``sip:agent@example.com`` or ``sips:…``; empty or ``None`` skips the
-        task, so that a list of calls can say for each whether it is transferred. Templated.
-    :param if_gone: When the call is over: ``fail`` (default), ``skip`` or ``succeed``.
+    :param call_id: Its id alone (``rtc_u1_abc``), instead of ``call``. Templated.
+    :param if_gone: What to do when the call is over: ``fail`` (default), ``skip`` or ``succeed``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :param map_index_template: Name of a mapped task in Airflow; contact and masked number unless given.
     :return: ``call_id``, ``transfer`` (``requested``, or ``None`` when the call was over) and ``target``, where a phone
         number is masked.
     :raises InvalidInput: The target is no URI that a call can be transferred to.
@@ -52,43 +62,60 @@ class ReferCallOperator(CallOperator):
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/refer
     """
 
-    template_fields: Sequence[str] = (*CallOperator.template_fields, "target_uri")
+    template_fields: Sequence[str] = ("call", "call_id", "openai_realtime_conn_id", "target_uri")
+    masked_fields = ("call",)
 
-    def __init__(self, *, target_uri: str | None, if_gone: IfGone = "fail", **kwargs: Any) -> None:
-        super().__init__(if_gone=if_gone, **kwargs)
+    def __init__(
+        self,
+        *,
+        target_uri: str | None,
+        call: Any = None,
+        call_id: str | None = None,
+        if_gone: IfGone = "fail",
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        map_index_template: str | None = LABEL,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(map_index_template=map_index_template, **kwargs)
         self.target_uri = target_uri
+        self.call = call
+        self.call_id = call_id
+        self.if_gone = if_gone
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        check_call(self)
+        check_if_gone(if_gone)
         if target_uri and is_literal(target_uri):
             check_target_uri(target_uri)
-        self._written = as_written(self)
+        self.note_given()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Request the transfer; see the class."""
-        check_rendered(self)
+        self.check_given()
         if self.target_uri is None or is_empty(self.target_uri):
             raise AirflowSkipException("there is no target_uri: this call is not transferred")
-        call_id = self.reference().call_id
+        call_id = call_of(self).call_id
         target_uri = canonical_target_uri(self.target_uri)
         result = {"call_id": call_id, "transfer": REQUESTED, "target": mask_numbers(target_uri)}
-        hook = self.hook
+        hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
         hook.line()
         with hook.calls() as calls, hook.switchboard() as switchboard:
             if self._was_requested(switchboard, call_id, target_uri):
                 self.log.info("The transfer of call %s was requested before; not again.", call_id)
                 return result
-            self._tell(lambda: switchboard.want_transfer(call_id, target_uri), call_id)
+            report_done(lambda: switchboard.want_transfer(call_id, target_uri), call_id, self.log)
             try:
                 calls.refer(call_id, target_uri)
             except OutcomeUnknown as error:
                 # Airflow must not try again.
                 raise AirflowFailException(str(error)) from error
             except CallError as error:
-                self._tell(lambda: switchboard.referred(call_id, target_uri, requested=False), call_id)
+                report_done(lambda: switchboard.referred(call_id, target_uri, requested=False), call_id, self.log)
                 if not isinstance(error, CallGone):
                     raise
-                self._tell(lambda: switchboard.ended(call_id, EndReason.GONE), call_id)
-                self.settle_gone(error)
+                report_done(lambda: switchboard.ended(call_id, EndReason.GONE), call_id, self.log)
+                settle_gone(self.if_gone, error, self.log)
                 return {**result, "transfer": None}
-            self._tell(lambda: switchboard.referred(call_id, target_uri), call_id)
+            report_done(lambda: switchboard.referred(call_id, target_uri), call_id, self.log)
         self.log.info("The transfer of call %s to %s is requested.", call_id, result["target"])
         return result
 

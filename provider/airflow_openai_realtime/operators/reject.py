@@ -16,8 +16,17 @@ from airflow_openai_realtime.exceptions import (
     OutcomeUnknown,
     SwitchboardError,
 )
-from airflow_openai_realtime.operators.call_operator import CallOperator, IfGone
-from airflow_openai_realtime.operators.template_fields import as_written, check_rendered
+from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.operators.call_link import LABEL
+from airflow_openai_realtime.operators.call_task import CallTask
+from airflow_openai_realtime.operators.given_call import (
+    IfGone,
+    call_of,
+    check_call,
+    check_if_gone,
+    report_done,
+    settle_gone,
+)
 from airflow_openai_realtime.states import EndReason, Witness
 
 if TYPE_CHECKING:
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
-class RejectCallOperator(CallOperator):
+class RejectCallOperator(CallTask):
     """
     Decline a ringing call with a SIP status.
 
@@ -38,10 +47,11 @@ class RejectCallOperator(CallOperator):
     Retries: a second try finds the call decided; when it was declined, the task succeeds.
 
     :param call: The call as ``IncomingCallSensor`` returns it, or its id. Templated.
-    :param call_id: Its id alone, instead of ``call``. Templated.
+    :param call_id: Its id alone (``rtc_u1_abc``), instead of ``call``. Templated.
     :param status_code: SIP status the caller gets, 300 to 699; 486 is busy, 603 (default) decline. Templated.
-    :param if_gone: When the caller has hung up before: ``succeed`` (default), ``skip`` or ``fail``.
+    :param if_gone: What to do when the caller has hung up before: ``succeed`` (default), ``skip`` or ``fail``.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
+    :param map_index_template: Name of a mapped task in Airflow; contact and masked number unless given.
     :return: ``call_id``, ``status_code``, and ``gone``: whether the caller had hung up before.
     :raises CallAlreadyDecided: The call was accepted; end it with ``HangupCallOperator``.
     :raises OutcomeUnknown: No clear answer came.
@@ -49,23 +59,38 @@ class RejectCallOperator(CallOperator):
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/reject
     """
 
-    template_fields: Sequence[str] = (*CallOperator.template_fields, "status_code")
+    template_fields: Sequence[str] = ("call", "call_id", "openai_realtime_conn_id", "status_code")
+    masked_fields = ("call",)
 
     def __init__(
-        self, *, status_code: int | str = DEFAULT_REJECT_STATUS, if_gone: IfGone = "succeed", **kwargs: Any
+        self,
+        *,
+        call: Any = None,
+        call_id: str | None = None,
+        status_code: int | str = DEFAULT_REJECT_STATUS,
+        if_gone: IfGone = "succeed",
+        openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
+        map_index_template: str | None = LABEL,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(if_gone=if_gone, **kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.call = call
+        self.call_id = call_id
         self.status_code = status_code
+        self.if_gone = if_gone
+        self.openai_realtime_conn_id = openai_realtime_conn_id
+        check_call(self)
+        check_if_gone(if_gone)
         if is_literal(status_code):
             self._status_code()
-        self._written = as_written(self)
+        self.note_given()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Decline the call; see the class."""
-        check_rendered(self)
-        call_id = self.reference().call_id
+        self.check_given()
+        call_id = call_of(self).call_id
         status_code, by = self._status_code(), claimant_of(context["ti"])
-        hook = self.hook
+        hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
         hook.line()
         with hook.calls() as calls, hook.switchboard() as switchboard:
             is_gone = self._decline(calls, switchboard, call_id, status_code, by)
@@ -80,28 +105,28 @@ class RejectCallOperator(CallOperator):
             self.log.info("Call %s was declined before.", call_id)
             return False
         was_tried = before is not None and (before.end_wanted, before.end_wanted_by) == (EndReason.REJECTED, by)
-        self._tell(lambda: switchboard.decline_call(call_id, by=by, status_code=status_code), call_id)
+        report_done(lambda: switchboard.decline_call(call_id, by=by, status_code=status_code), call_id, self.log)
         try:
             calls.reject(call_id, status_code)
         except CallGone as error:
             if was_tried or error.may_have_happened:
                 self.log.info("Call %s is over; it was declined by a request whose answer was lost.", call_id)
-                self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
+                report_done(lambda: switchboard.rejected(call_id, status_code), call_id, self.log)
                 return False
             gone = Account(Witness.FOUND_GONE, EndReason.GONE)
-            self._tell(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id)
-            self.settle_gone(error)
+            report_done(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id, self.log)
+            settle_gone(self.if_gone, error, self.log)
             return True
         except CallError as error:
             may_be_ours = was_tried or isinstance(error, OutcomeUnknown)
             if not (may_be_ours and _is_decided(error) and self._is_declined(switchboard, call_id)):
                 if not isinstance(error, OutcomeUnknown):
-                    self._tell(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id)
+                    report_done(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id, self.log)
                 raise
             self.log.info("Call %s was declined; the answer to an earlier request was lost.", call_id)
         else:
             self.log.info("Call %s is declined with %s.", call_id, status_code)
-        self._tell(lambda: switchboard.rejected(call_id, status_code), call_id)
+        report_done(lambda: switchboard.rejected(call_id, status_code), call_id, self.log)
         return False
 
     def _status_code(self) -> int:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
-from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,73 +21,86 @@ if TYPE_CHECKING:
 KILL_REQUEST_SECONDS = 2.0
 
 
-class AcceptingTask:
-    """For tasks that accept calls: hides credentials; killed while it accepts a call, the task hangs it up."""
+class TaskAcceptance:
+    """The accepts of one task, one at a time. Killed during one, the task hangs the call up."""
 
-    log: Any
-    _stopped = False
-    _line: LineSettings | None = None
-    _under_way: Acceptance | None = None
-    _task: TaskReference | None = None
+    def __init__(self) -> None:
+        self._log: Any = None
+        self._is_stopped = False
+        self._line: LineSettings | None = None
+        self._under_way: Acceptance | None = None
+        self._task: TaskReference | None = None
 
-    def on_kill(self) -> None:
-        """
-        End the call when the task is killed while it accepts it; a cleared task's call waits for the next try.
-
-        Airflow calls this from a signal handler and goes on with what was interrupted: so a flag is left for that, and
-        nothing is used that it may hold (clients, the supervisor's channel).
-        """
-        if self._under_way is None or self._line is None or not self._under_way.is_ours:
-            self._stopped = True
-            return
-        call_id, claimant = self._under_way.call_id, self._under_way.claimant
-        is_cleared = _end_or_leave(self._line, call_id, claimant, self._task, self.report)
-        self._stopped = not is_cleared
-        if is_cleared:
-            self.log.warning("Cleared while it accepts call %s: the next try has a minute to go on with it.", call_id)
-        else:
-            self.log.warning("The task is killed while it accepts call %s: it is ended.", call_id)
-
-    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
-        """Render a value, and keep the credentials of MCP servers in it out of logs and the list of rendered fields."""
-        rendered = super().render_template(content, *args, **kwargs)  # type: ignore[misc]
-        hide_session_secrets(rendered)
-        return rendered
-
-    def report(self, line: str) -> None:
-        """Write a line to the task's log."""
-        self.log.info("%s", line)
-
-    def _acceptance(
+    def begin(
         self,
         line: LineSettings,
         calls: CallsClient,
         switchboard: SwitchboardClient,
         call_id: str,
-        claimant: str,
+        owner: str,
+        task: TaskReference | None,
+        log: Any,
         *,
         is_sole: bool = False,
         sole_match: CallMatch | None = None,
     ) -> Acceptance:
-        """Begin to accept a call; from now on a kill is about it."""
+        """
+        Begin to accept a call; from now on a kill is about it.
+
+        :param line: Settings of the connection.
+        :param calls: Client of OpenAI's call endpoints.
+        :param switchboard: Client of the switchboard.
+        :param call_id: The call.
+        :param owner: Who accepts it.
+        :param task: The task, for asking its state.
+        :param log: The task's.
+        :param is_sole: Whether the owner must have no other open call.
+        :param sole_match: Which other calls count for that; ``None``: all.
+        """
         from airflow_openai_realtime.inbound.accepting import Acceptance
 
-        self._line = line
+        self._line, self._task, self._log = line, task, log
         self._under_way = Acceptance(
             calls=calls,
             switchboard=switchboard,
             call_id=call_id,
-            claimant=claimant,
+            claimant=owner,
             report=self.report,
-            is_stopped=lambda: self._stopped,
+            is_stopped=lambda: self._is_stopped,
             is_sole=is_sole,
             sole_match=sole_match,
         )
         return self._under_way
 
+    def report(self, line: str) -> None:
+        """
+        Write a line to the task's log.
+
+        :param line: The line.
+        """
+        self._log.info("%s", line)
+
+    def kill(self) -> None:
+        """
+        End the call that is being accepted; a cleared task's call waits for the next try.
+
+        Airflow calls ``on_kill`` from a signal handler and goes on with what was interrupted: so a flag is left for
+        that, and nothing is used that it may hold (clients, the supervisor's channel).
+        """
+        if self._under_way is None or self._line is None or not self._under_way.is_ours:
+            self._is_stopped = True
+            return
+        call_id, owner = self._under_way.call_id, self._under_way.claimant
+        is_cleared = _end_or_leave(self._line, call_id, owner, self._task, self.report)
+        self._is_stopped = not is_cleared
+        if is_cleared:
+            self._log.warning("Cleared while it accepts call %s: the next try has a minute to go on with it.", call_id)
+        else:
+            self._log.warning("The task is killed while it accepts call %s: it is ended.", call_id)
+
 
 def _end_or_leave(
-    line: LineSettings, call_id: str, claimant: str, task: TaskReference | None, report: Callable[[str], None]
+    line: LineSettings, call_id: str, owner: str, task: TaskReference | None, report: Callable[[str], None]
 ) -> bool:
     """
     Ask the switchboard to end a call at once, or, when the task was cleared, unless the next try goes on with it.
@@ -105,9 +117,9 @@ def _end_or_leave(
             at.url, at.token, line=at.line, timeout_seconds=KILL_REQUEST_SECONDS, retries=False
         ) as switchboard:
             if task is None:
-                switchboard.end_call(call_id, reason=EndReason.KILLED, by=claimant)
+                switchboard.end_call(call_id, reason=EndReason.KILLED, by=owner)
                 return False
-            state = switchboard.task_stopped(task, call_id, by=claimant, unknown_after_seconds=0)
+            state = switchboard.task_stopped(task, call_id, by=owner, unknown_after_seconds=0)
             return state is not None and not state.is_ended
     except OpenAIRealtimeError as error:
         report(f"The switchboard cannot be asked to end call {call_id}: {error}")

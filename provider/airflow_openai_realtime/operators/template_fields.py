@@ -12,14 +12,7 @@ Source: ``Templater`` and ``MappedOperator.render_template_fields`` in Airflow 3
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
-
-from airflow_openai_realtime.calls.given import check_not_emptied
-from airflow_openai_realtime.exceptions import InvalidInput
-
-if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator
+from typing import Any
 
 #: Fields of text, also of text inside lists and dicts.
 TEXT_FIELDS = frozenset(
@@ -51,115 +44,6 @@ TEXT_FIELDS = frozenset(
 )
 
 
-class RenderedTask:
-    """
-    For operators and sensors of this package; goes before Airflow's own base.
-
-    The last line of an ``__init__`` is ``self._written = as_written(self)``, the first of ``execute`` is
-    ``check_rendered(self)``.
-    """
-
-    template_fields: Collection[str]
-    #: The parameters that were passed, before defaults are added.
-    _passed: frozenset[str] = frozenset()
-    _written: Mapping[str, Any] = {}
-    _field: str | None = None
-
-    def __new__(cls, *_args: Any, **kwargs: Any) -> Any:
-        task = super().__new__(cls)
-        object.__setattr__(task, "_passed", frozenset(kwargs))
-        return task
-
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
-    ) -> None:
-        # Airflow's name for what plain and mapped tasks both go through; a test fails when that changes.
-        for name in template_fields:
-            if parent is self:
-                self._field = name
-            super()._do_render_template_fields(parent, [name], context, jinja_env, seen_oids)  # type: ignore[misc]
-        if parent is self:
-            self._field = None
-
-    def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
-        """Render a value as Airflow does; text stays text."""
-        env = jinja_env or self.get_template_env()  # type: ignore[attr-defined]
-        # What comes from another task is a value and no template, also when it has braces in it: Airflow lists it.
-        if isinstance(content, str) and not (seen_oids and id(content) in seen_oids) and _is_native(env):
-            return render_text(env, content, context, is_text=self._field in TEXT_FIELDS)
-        return super().render_template(content, context, env, seen_oids)  # type: ignore[misc]
-
-
-def as_written(task: BaseOperator) -> dict[str, Any]:
-    """
-    Return what a task was given for its template fields.
-
-    :param task: Before anything is rendered.
-    """
-    return {name: getattr(task, name) for name in task.template_fields}
-
-
-def check_rendered(task: Any) -> None:
-    """
-    Refuse a field that was given, and that a template or another task's result made empty.
-
-    :param task: Rendered; its ``_written`` is what :func:`as_written` returned.
-    :raises InvalidInput: There is one.
-    """
-    rendered = {name: getattr(task, name) for name in task._written}
-    check_not_emptied(task._written, rendered, mapped_from_tasks(task))
-
-
-def mapped_from_tasks(task: Any) -> frozenset[str]:
-    """
-    Return the parameters of one instance of a mapped task whose values other tasks returned.
-
-    :param task: The instance, as it runs; for a task that is not mapped there are none.
-    """
-    original = _mapped_original(task)
-    if original is None:
-        return frozenset()
-    expanded = original._get_specified_expand_input().value
-    if isinstance(expanded, Mapping):
-        return frozenset(name for name, values in expanded.items() if hasattr(values, "resolve"))
-    if not hasattr(expanded, "resolve") and not any(hasattr(row, "resolve") for row in expanded):
-        return frozenset()
-    return frozenset(name for name in task._passed if name not in original.partial_kwargs)
-
-
-def drop_shared_defaults(task: Any, names: Iterable[str], defaults: Mapping[str, Any] | None = None) -> None:
-    """
-    Ignore values from ``default_args`` that this task has no use for.
-
-    Tasks share ``default_args``, and Airflow passes each task those that it has a parameter for. The checks refuse what
-    an author gives to the task itself.
-
-    :param task: Before its checks.
-    :param names: Parameters that this task has no use for.
-    :param defaults: Their values then; ``None`` for those that are left out.
-    """
-    for name in names:
-        if name not in task._passed:
-            setattr(task, name, (defaults or {}).get(name))
-
-
-def refuse_code_from_tasks(task: Any, names: Collection[str]) -> None:
-    """
-    Refuse names of code that another task returned, by ``expand`` or ``expand_kwargs``.
-
-    :param task: As it runs.
-    :param names: Its parameters that name code.
-    :raises InvalidInput: One of them came from another task.
-    """
-    came = sorted(set(names) & mapped_from_tasks(task))
-    if came:
-        raise InvalidInput(
-            f"{came[0]} names code to run and came from another task, so any user who may trigger a run could "
-            "choose it: name the code in the DAG file, with partial() or in a list that is written there",
-            field=came[0],
-        )
-
-
 def render_text(env: Any, template: str, context: Any, *, is_text: bool) -> Any:
     """
     Render a template without evaluating the text that it renders to.
@@ -184,14 +68,12 @@ def render_text(env: Any, template: str, context: Any, *, is_text: bool) -> Any:
     return "".join(map(str, pieces))
 
 
-def _is_native(env: Any) -> bool:
+def is_native(env: Any) -> bool:
+    """
+    Tell whether an environment of Jinja makes objects of the text that it renders.
+
+    :param env: The environment.
+    """
     from jinja2.nativetypes import NativeEnvironment
 
     return isinstance(env, NativeEnvironment)
-
-
-def _mapped_original(task: Any) -> Any:
-    """Return the mapped task that a running task is one instance of; ``None``: it is not mapped."""
-    dag = task.get_dag()
-    original = dag.task_dict.get(task.task_id) if dag is not None else None
-    return original if hasattr(original, "_get_specified_expand_input") else None

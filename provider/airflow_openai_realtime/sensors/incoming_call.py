@@ -1,37 +1,52 @@
-"""Waiting for a call."""
+"""Waiting for a call, and perhaps answering it and staying with it until it is over."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.calls.answer_parameters import check_answer_literals, read_answer_plan, session_as_dict
-from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
+from airflow_openai_realtime.calls.answer_parameters import (
+    ANSWER_FIELDS,
+    SESSION_FIELDS,
+    AnswerParameters,
+    session_as_dict,
+)
+from airflow_openai_realtime.calls.parameters import (
+    SAFE_RETRIES,
+    SAFE_RETRY_DELAY,
+    check_match_literals,
+    read_mapping,
+    read_match,
+    read_seconds,
+)
+from airflow_openai_realtime.conversation.given_conversation import SILENCE_SECONDS, TEMPLATED_CONVERSATION_FIELDS
 from airflow_openai_realtime.exceptions import DialError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.operators.call_link import LABEL, HasCallLink
-from airflow_openai_realtime.operators.call_waiting import CallWaiting, IfNotAnswered
+from airflow_openai_realtime.operators.call_link import LABEL
+from airflow_openai_realtime.operators.call_task import CallTask
+from airflow_openai_realtime.operators.call_to_end import NOT_ANSWERED, OUTCOME_KEY, TIMEOUT, check_conversation
 from airflow_openai_realtime.operators.limits import refuse_execution_timeout
-from airflow_openai_realtime.operators.task_acceptance import KILL_REQUEST_SECONDS
-from airflow_openai_realtime.operators.template_fields import (
-    RenderedTask,
-    as_written,
-    check_rendered,
-    drop_shared_defaults,
-)
+from airflow_openai_realtime.operators.task_acceptance import KILL_REQUEST_SECONDS, TaskAcceptance
+from airflow_openai_realtime.states import AttemptOutcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
-    from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
+    from airflow_openai_realtime.calls.matching import CallMatch
+    from airflow_openai_realtime.operators.call_wait import CallWait, Found
     from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+    from airflow_openai_realtime.outbound.placed import PlacedReference
+
+#: What to do when nobody picks up.
+IfNotAnswered = Literal["skip", "fail"]
+_FOR_ANSWER = (*SESSION_FIELDS, "caller_fields")
 
 
 @dataclass(frozen=True)
@@ -44,17 +59,21 @@ class _Order:
     switchboard: SwitchboardAddress
 
 
-class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOperator):
+class IncomingCallSensor(CallTask, BaseSensorOperator):
     """
     Wait for a ringing call, claim it, and return it.
 
     A claim is exclusive: no other sensor gets the same call. It belongs to the task, not to one try of it: retried or
     cleared, the sensor gets its own call again while that lasts. A call that began to ring shortly before the sensor
-    started is found too.
+    started is found too. A caller hears ringing until the call is accepted, so let ``AcceptCallOperator`` follow at
+    once.
 
-    A caller hears ringing until the call is accepted, so let ``AcceptCallOperator`` follow at once. Or give ``answer``:
-    then the call is accepted where it is found, in the triggerer within tens of milliseconds, as by
-    ``AnswerCallOperator``.
+    With ``answer`` the call is accepted where it is found, and returned accepted. Session and instructions are rendered
+    and checked when the task starts, so no worker and no scheduler stands between the ring and the accept. What only
+    the call itself tells gets into the instructions by ``caller_fields``. The session is given whole (``session``), by
+    its common fields, or both, where they do not contradict each other. A call that is gone when it is to be accepted
+    is passed over, and the waiting goes on. Let ``WatchCallOperator`` follow, and ``HangupCallOperator`` as teardown;
+    or give ``wait_for_end``: then the task stays with the call, and returns what came of it.
 
     For a call that ``PlaceCallOperator`` has placed, give what it returned as ``placed``. The sensor then waits for
     just that call, and asks the carrier how it goes: when nobody answers, the task ends as ``if_not_answered`` says,
@@ -62,32 +81,88 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
 
     Patterns are plain text with ``*`` (any text) and ``?`` (one character).
 
+    When the task is marked as failed or successful while it has the call, the call ends; when it is cleared, the call
+    waits a minute for the next try (Airflow 3.3 and later; with 3.2 the switchboard ends it at ``hangup_at``). A placed
+    call that still rings is canceled at the carrier.
+
+    Retries: retried, cleared or moved to another triggerer, the task finds the call that it has claimed or accepted and
+    returns it, while that lasts; it accepts nothing twice and takes no second call. With ``wait_for_end`` it goes on
+    with that call; when it is over by now, it returns its result.
+
     :param to: Pattern for the number that was called, E.164. Templated.
     :param from_number: Pattern for the caller's number, E.164. Templated.
     :param headers: Patterns for SIP headers by name. Callers can write what they like into headers. Templated.
-    :param placed: What ``PlaceCallOperator`` returned. Templated.
-    :param if_not_answered: ``skip`` (default) or ``fail``, when a placed call is not answered.
-    :param answer: Session configuration to accept the call with: a ``RealtimeSession`` or a dict of the same shape,
-        ``{}`` for OpenAI's defaults. ``None`` (default): the call is only claimed. Templated.
-    :param caller_fields: With ``answer``: fields of the call to put into the instructions, by placeholder, as for
-        ``AnswerCallOperator``. Templated.
-    :param max_duration_seconds: With ``answer``: when the call is ended at the latest, in seconds from accepting, above
-        0, at most 3,600. Templated.
+    :param placed: What ``PlaceCallOperator`` returned, to wait for that call alone. Templated.
+    :param if_not_answered: With ``placed``, when nobody picks up: ``skip`` (default) or ``fail``.
+    :param answer: Whether the call is accepted where it is found, in the triggerer, tens of milliseconds after it began
+        to ring. ``False`` (default): it is only claimed, and the parameters from ``session`` to ``caller_fields`` and
+        ``wait_for_end`` cannot be given.
+    :param session: With ``answer``: whole session configuration, a ``RealtimeSession`` or a dict of the same shape;
+        nothing given means OpenAI's defaults. Templated, as all of the session.
+    :param model: Model, for example ``gpt-realtime-2.1``.
+    :param instructions: What the model is told to be and to do.
+    :param voice: Voice, for example ``marin``.
+    :param speed: Speed of speech, 0.25 to 1.5.
+    :param tools: Functions and MCP servers that the model may use, as a list of dicts.
+    :param tool_choice: ``auto``, ``none``, ``required`` or one tool as a dict.
+    :param parallel_tool_calls: Whether several tools may be called at once; only reasoning models.
+    :param transcription_model: Switches the transcript of the caller's words on; for example ``gpt-transcribe``.
+    :param transcription_language: A code of ISO 639-1, for example ``en``.
+    :param turn_detection: ``server_vad``, ``semantic_vad`` or a dict.
+    :param noise_reduction: ``near_field``, ``far_field`` or a dict.
+    :param max_output_tokens: Tokens in one response, 1 to 4096, or ``inf``.
+    :param output_modalities: ``["audio"]`` or ``["text"]``.
+    :param reasoning_effort: ``minimal`` to ``xhigh``; only reasoning models.
+    :param include: More that events shall include, as a list of names.
+    :param tracing: ``auto`` or a dict.
+    :param truncation: ``auto``, ``disabled`` or a dict.
+    :param extra_fields: Fields that OpenAI added after this release; merged into the request.
+    :param caller_fields: Fields of the call to put into the instructions, by placeholder: ``{"caller_number":
+        "from_number", "order": "headers.X-Order-Id"}`` replaces ``{caller_number}`` and ``{order}``. Sources are
+        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and the model is told that they are
+        data. With it, a brace that is meant as one is doubled in the instructions. Templated.
+    :param max_duration_seconds: With ``answer``: when the call is ended at the latest, in seconds from accepting it,
+        above 0, at most 3,600. Templated.
+    :param wait_for_end: With ``answer``: whether the task stays with the call until it is over and returns its result.
+        It stays in the triggerer and takes no worker slot. Without it, the parameters from ``greeting`` to
+        ``transcript_path`` cannot be given.
+    :param greeting: What the model says first, at most 2,000 characters; ``None``: it waits until the caller speaks.
+        Templated.
+    :param silence_seconds: The call is hung up when neither side has spoken for so long, in seconds above 0, at most
+        3,600; ``None``: no limit. Templated.
+    :param end_call: Whether the model may end the call itself when the conversation is over. Templated.
+    :param goodbye: What the model says some seconds before the time is over, at most 2,000 characters; ``None``: the
+        call is cut off. Templated.
+    :param result_model: What the call is to find out: a pydantic class, its import path, or a JSON schema of an object.
+        The model records it; it is in the result. Not templated, since it names code.
+    :param functions: What the model may call: functions, their import paths, or dicts of ``path``, ``name``,
+        ``description`` and ``timeout_seconds``. They run in the triggerer, so they stand in a module that it can
+        import. Not templated.
+    :param transfer_to: Where the model may transfer the call to: for each name a ``tel:`` or ``sip:`` URI, or a dict of
+        ``target_uri`` and ``description``. Templated.
+    :param prices: Own prices for the estimate of the cost, US dollars by model. Templated.
+    :param transcript_path: Where to write the transcript: a file (``….json`` or ``….txt``) or a folder (ends with
+        ``/``), for example ``s3://aws_default@bucket/calls/``. Templated.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
-    :param telephony_carrier_conn_id: Connection of the carrier; that of the placed call when left out. Templated.
+    :param telephony_carrier_conn_id: With ``placed``: connection of the carrier; that of the placed call when left out.
+        Templated.
     :param deferrable: Wait in the triggerer (default), or in the worker. With ``mode="reschedule"`` always the latter.
-    :param timeout: How long to wait, in seconds or as a ``timedelta``; then the task fails, or is skipped with
-        ``soft_fail``.
-    :param poke_interval: Pause between two looks in the worker, in seconds.
-    :param retries: How often Airflow tries again; 3 unless set here or in ``default_args``. A retry costs nobody a
+    :param timeout: How long to wait, in seconds above 0 or as a ``timedelta``; then the task fails without a retry, or
+        is skipped with ``soft_fail``.
+    :param poke_interval: Pause between two looks in the worker, in seconds or as a ``timedelta``.
+    :param retries: How often Airflow tries again, 0 or more; 3 unless set here or in ``default_args``. A retry loses no
         call, and a busy scheduler can fail a task whose trigger fires soon after it deferred.
     :param retry_delay: Pause before a retry, in seconds or as a ``timedelta``; one second, since a phone may be
         ringing.
-    :param map_index_template: What a mapped task is called in Airflow; contact and masked number unless given.
+    :param map_index_template: Name of a mapped task in Airflow; contact and masked number unless given.
     :return: The call as a dict: ``call_id``, ``from_number``, ``to_number``, ``headers`` (names in lower case),
-        ``received_at``, ``claimed_by`` and more; with ``answer`` also ``accepted_at`` and ``hangup_at``.
-    :raises InvalidInput: A pattern, ``placed``, ``answer`` or ``caller_fields`` cannot be used.
+        ``received_at``, ``claimed_by`` and more; with ``answer`` also ``accepted_at`` and ``hangup_at``. With
+        ``wait_for_end`` the result of the call, as
+        :class:`~airflow_openai_realtime.calls.result.CallResult` describes it.
+    :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
     :raises AirflowSensorTimeout: No call came in time.
+    :raises CallError: A call was not accepted. It rings on for others, or that is not known and it is kept; a retry
+        continues with it, or waits for the next one.
     :raises SwitchboardUnreachable: The switchboard did not answer when the task started.
 
     Source: https://developers.openai.com/api/docs/guides/webhooks
@@ -98,26 +173,61 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         "from_number",
         "headers",
         "placed",
-        "answer",
-        "caller_fields",
-        "max_duration_seconds",
+        *ANSWER_FIELDS,
+        *TEMPLATED_CONVERSATION_FIELDS,
         "openai_realtime_conn_id",
         "telephony_carrier_conn_id",
     )
-    template_fields_renderers = {"answer": "json", "caller_fields": "json"}
-    _order: _Order | None = None
+    template_fields_renderers = {
+        "session": "json",
+        "tools": "json",
+        "instructions": "md",
+        "caller_fields": "json",
+        "transfer_to": "json",
+        "prices": "json",
+    }
+    ui_color = BaseSensorOperator.ui_color
 
     def __init__(
         self,
         *,
         to: str | None = None,
         from_number: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | str | None = None,
         placed: Mapping[str, Any] | str | None = None,
         if_not_answered: IfNotAnswered = "skip",
-        answer: RealtimeSession | Mapping[str, Any] | str | None = None,
+        answer: bool = False,
+        session: RealtimeSession | Mapping[str, Any] | str | None = None,
+        model: str | None = None,
+        instructions: str | None = None,
+        voice: str | Mapping[str, Any] | None = None,
+        speed: float | str | None = None,
+        tools: Sequence[Any] | str | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool | str | None = None,
+        transcription_model: str | None = None,
+        transcription_language: str | None = None,
+        turn_detection: str | Mapping[str, Any] | None = None,
+        noise_reduction: str | Mapping[str, Any] | None = None,
+        max_output_tokens: int | str | None = None,
+        output_modalities: Sequence[str] | str | None = None,
+        reasoning_effort: str | None = None,
+        include: Sequence[str] | str | None = None,
+        tracing: str | Mapping[str, Any] | None = None,
+        truncation: str | Mapping[str, Any] | None = None,
+        extra_fields: Mapping[str, Any] | str | None = None,
         caller_fields: Mapping[str, str] | str | None = None,
         max_duration_seconds: float | str = 600,
+        wait_for_end: bool = False,
+        greeting: str | None = None,
+        silence_seconds: float | str | None = SILENCE_SECONDS,
+        end_call: bool | str = True,
+        goodbye: str | None = None,
+        result_model: Any = None,
+        functions: Sequence[Any] | None = None,
+        transfer_to: Mapping[str, Any] | str | None = None,
+        prices: Mapping[str, Any] | str | None = None,
+        transcript_path: str | None = None,
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
         telephony_carrier_conn_id: str | None = None,
         deferrable: bool = True,
@@ -129,7 +239,7 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            timeout=timeout,
+            timeout=read_seconds(timeout, "timeout", above=0),
             poke_interval=poke_interval,
             retries=retries,
             retry_delay=retry_delay,
@@ -141,57 +251,149 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         self.headers = headers
         self.placed = placed
         self.if_not_answered = if_not_answered
-        self.answer = session_as_dict(answer)
+        self.answer = answer
+        self.session = session_as_dict(session)
+        self.model = model
+        self.instructions = instructions
+        self.voice = voice
+        self.speed = speed
+        self.tools = tools
+        self.tool_choice = tool_choice
+        self.parallel_tool_calls = parallel_tool_calls
+        self.transcription_model = transcription_model
+        self.transcription_language = transcription_language
+        self.turn_detection = turn_detection
+        self.noise_reduction = noise_reduction
+        self.max_output_tokens = max_output_tokens
+        self.output_modalities = output_modalities
+        self.reasoning_effort = reasoning_effort
+        self.include = include
+        self.tracing = tracing
+        self.truncation = truncation
+        self.extra_fields = extra_fields
         self.caller_fields = caller_fields
         self.max_duration_seconds = max_duration_seconds
+        self.wait_for_end = wait_for_end
+        self.greeting = greeting
+        self.silence_seconds = silence_seconds
+        self.end_call = end_call
+        self.goodbye = goodbye
+        self.result_model = result_model
+        self.functions = functions
+        self.transfer_to = transfer_to
+        self.prices = prices
+        self.transcript_path = transcript_path
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
         self.deferrable = deferrable
-        if answer is None:
-            drop_shared_defaults(self, ["caller_fields"])
-        self._check_waiting()
-        if deferrable and not self.reschedule:
-            refuse_execution_timeout(self, "timeout, which limits the waiting,")
-        if answer is not None:
-            check_answer_literals({"session": self.answer}, max_duration_seconds, caller_fields)
-        elif self.caller_fields is not None:
-            raise InvalidInput("caller_fields need answer: without it the call is only claimed", field="caller_fields")
-        self._written = as_written(self)
+        self._acceptance = TaskAcceptance()
+        self._order: _Order | None = None
+        self._check_literals()
+        self.note_given()
 
     def execute(self, context: Context) -> Any:
         """Look for a call now, else wait; see the class."""
-        check_rendered(self)
+        self.check_given()
+        wait = self._wait(context)
         if not self.deferrable or self.reschedule:
-            return self._wait_in_worker(context)
-        found = self._look(context)
-        return found if found is not None else self._defer(context)
+            return self._wait_in_worker(context, wait)
+        found = self._settle(wait, wait.look())
+        return found if found is not None else wait.defer()
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """
+        Take what the trigger found.
+
+        :param context: Airflow's.
+        :param event: The trigger's.
+        :raises AirflowSensorTimeout: No call came in time.
+        :raises AirflowSkipException: The same, with ``soft_fail``; or the placed call was not answered.
+        :raises SwitchboardRefused: Waiting on cannot help.
+        """
+        wait, event = self._wait(context), event or {}
+        if event.get("status") == TIMEOUT:
+            if event.get("outcome") is not None:
+                wait.note_not_answered(str(event["outcome"]))
+            message = f"no call came within {self.timeout:g} s"
+            raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
+        if event.get("status") == NOT_ANSWERED:
+            self._end_unanswered(wait, str(event.get("outcome")))
+        found = self._settle(wait, wait.woken(event))
+        return found if found is not None else wait.defer()
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once, from the worker."""
-        found = self._look(context)
+        wait = self._wait(context)
+        found = self._settle(wait, wait.look())
         if found is None:
-            outcome = self._carrier_outcome()
+            outcome = self._carrier_outcome(wait)
             if outcome is not None:
                 # What the carrier says may have been overtaken by the call itself.
-                found = self._look(context)
+                found = self._settle(wait, wait.look())
                 if found is None:
-                    self._not_answered(context, outcome)
+                    self._end_unanswered(wait, outcome)
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
     def on_kill(self) -> None:
         """Take back the placed call that the sensor waits for in a worker, and end what it is accepting."""
-        super().on_kill()
+        self._acceptance.kill()
         if self._order is not None:
             self._take_back(replace(self._order.carrier, timeout_seconds=KILL_REQUEST_SECONDS), KILL_REQUEST_SECONDS)
 
-    def _wait_in_worker(self, context: Context) -> Any:
-        placed, connection_id = self._placed(), self._carrier_conn_id()
-        if placed is not None and placed.carrier_call_id is not None and connection_id is not None:
+    def _wait(self, context: Context) -> CallWait:
+        from airflow_openai_realtime.operators.call_wait import CallWait
+        from airflow_openai_realtime.outbound.placed import read_placed
+
+        placed = read_placed(self.placed)
+        return CallWait(
+            task=self,
+            context=context,
+            match=self._match(placed),
+            timeout_seconds=self.timeout,
+            acceptance=self._acceptance,
+            answer=AnswerParameters.of(vars(self)) if self.answer else None,
+            wait_for_end=self.wait_for_end,
+            placed=placed,
+            carrier_conn_id=self.telephony_carrier_conn_id or (placed.carrier_conn_id if placed is not None else None),
+        )
+
+    def _match(self, placed: PlacedReference | None) -> CallMatch:
+        headers = dict(read_mapping(self.headers, "headers") or {})
+        if placed is not None:
+            from airflow_openai_realtime.api.sip import CORRELATION_HEADER
+
+            headers[CORRELATION_HEADER] = placed.correlation_id
+        return read_match(self.to, self.from_number, headers)
+
+    def _settle(self, wait: CallWait, found: Found) -> dict[str, Any] | None:
+        if found.outcome is not None:
+            self._end_unanswered(wait, found.outcome)
+        return wait.settle(found)
+
+    def _end_unanswered(self, wait: CallWait, outcome: str) -> NoReturn:
+        """End the task, since the placed call does not come in."""
+        if outcome != AttemptOutcome.ANSWERED:
+            wait.note_not_answered(outcome)
+        wait.context["ti"].xcom_push(key=OUTCOME_KEY, value=str(outcome))
+        message = (
+            "the placed call came in before and is over, or another task has it"
+            if outcome == AttemptOutcome.ANSWERED
+            else f"the placed call did not come in: {outcome}"
+        )
+        self.log.info("%s", message)
+        if self.if_not_answered == "skip" or self.soft_fail:
+            raise AirflowSkipException(message)
+        # A retry could not change it: the attempt is over.
+        raise AirflowFailException(message)
+
+    def _wait_in_worker(self, context: Context, wait: CallWait) -> Any:
+        placed = wait.placed
+        if placed is not None and placed.carrier_call_id is not None and wait.carrier_conn_id is not None:
             from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 
             # Looked up before it is needed: a task that is being killed must not ask its supervisor.
-            carrier = TelephonyCarrierHook(telephony_carrier_conn_id=connection_id).settings()
-            self._order = _Order(carrier, placed.carrier_call_id, placed.attempt_id, self._hook().line().switchboard)
+            carrier = TelephonyCarrierHook(telephony_carrier_conn_id=wait.carrier_conn_id).settings()
+            self._order = _Order(carrier, placed.carrier_call_id, placed.attempt_id, wait.hook.line().switchboard)
         try:
             return BaseSensorOperator.execute(self, context)
         except (AirflowSensorTimeout, AirflowSkipException):
@@ -205,36 +407,71 @@ class IncomingCallSensor(CallWaiting, HasCallLink, RenderedTask, BaseSensorOpera
         from airflow_openai_realtime.outbound.outcomes import outcome_of
         from airflow_openai_realtime.outbound.placing import note_outcome
         from airflow_openai_realtime.outbound.taking_back import take_back_now
-        from airflow_openai_realtime.states import AttemptOutcome
         from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
         order, self._order = self._order, None
         if order is None:
             return
         with dialer_for(settings) as dialer:
-            call = take_back_now(dialer, order.carrier_call_id, self._report)
+            call = take_back_now(dialer, order.carrier_call_id, self._warn)
         if call is None:
             return
         at = order.switchboard
         with SwitchboardClient(at.url, at.token, line=at.line, timeout_seconds=timeout_seconds) as switchboard:
             outcome = outcome_of(call) if call.final else AttemptOutcome.GONE
-            note_outcome(switchboard, order.attempt_id, outcome, self._report)
+            note_outcome(switchboard, order.attempt_id, outcome, self._warn)
 
-    def _plan(self) -> AnswerPlan | None:
-        if self.answer is None:
-            return None
-        return read_answer_plan({"session": self.answer}, self.max_duration_seconds, self.caller_fields)
-
-    def _carrier_outcome(self) -> str | None:
-        placed, connection_id = self._placed(), self._carrier_conn_id()
-        if placed is None or connection_id is None:
+    def _carrier_outcome(self, wait: CallWait) -> str | None:
+        if wait.placed is None or wait.carrier_conn_id is None:
             return None
         from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
         from airflow_openai_realtime.outbound.placed import carrier_outcome
 
         try:
-            with TelephonyCarrierHook(telephony_carrier_conn_id=connection_id).dialer() as dialer:
-                return carrier_outcome(dialer, placed)
+            with TelephonyCarrierHook(telephony_carrier_conn_id=wait.carrier_conn_id).dialer() as dialer:
+                return carrier_outcome(dialer, wait.placed)
         except DialError as error:
-            self._report(f"The carrier cannot say how the call goes, trying on: {error}")
+            self._warn(f"The carrier cannot say how the call goes, trying on: {error}")
             return None
+
+    def _warn(self, line: str) -> None:
+        self.log.warning("%s", line)
+
+    def _check_literals(self) -> None:
+        """Reject at parse time what does not go together, and invalid literals."""
+        if self.if_not_answered not in get_args(IfNotAnswered):
+            # PlaceCallOperator, which may share default_args, knows more ways.
+            self.ignore_shared(["if_not_answered"], {"if_not_answered": "skip"})
+        if self.if_not_answered not in get_args(IfNotAnswered):
+            raise InvalidInput(
+                f"if_not_answered must be one of {', '.join(get_args(IfNotAnswered))}; it is {self.if_not_answered!r}",
+                field="if_not_answered",
+            )
+        check_match_literals(self.to, self.from_number, self.headers)
+        if not isinstance(self.answer, bool):
+            raise InvalidInput(
+                "answer must be True or False; what calls are accepted with is given as session, or by its fields",
+                field="answer",
+            )
+        if not self.answer:
+            self._refuse_without_answer()
+        conversation = check_conversation(self, self.wait_for_end)
+        if self.deferrable and not self.reschedule:
+            refuse_execution_timeout(self, "timeout, which limits the waiting,")
+        if self.answer:
+            answer = AnswerParameters.of(vars(self))
+            answer.check_literals(conversation.offered_tools() if self.wait_for_end else ())
+
+    def _refuse_without_answer(self) -> None:
+        self.ignore_shared(_FOR_ANSWER)
+        self.ignore_shared(["wait_for_end"], {"wait_for_end": False})
+        mine = vars(self)
+        given = [name for name in _FOR_ANSWER if mine[name] is not None]
+        if self.wait_for_end is not False:
+            given.append("wait_for_end")
+        if given:
+            raise InvalidInput(
+                f"{given[0]} needs answer=True: without it the call is only claimed, and AcceptCallOperator takes "
+                f"{given[0]}",
+                field=given[0],
+            )

@@ -28,8 +28,7 @@ class IncomingCallTrigger(BaseEventTrigger):
 
     For ``AssetWatcher``. The event's payload holds ``call_id``, ``line`` and ``received_at``; it can be seen by whoever
     may see assets, so it holds no number. An event says only *look now*: Airflow may keep events back, unite several in
-    one run, or see one twice. So let the DAG's first task look at what rings: ``ClaimRingingCallsOperator`` or
-    ``StartRunPerCallOperator``.
+    one run, or see one twice. So let the DAG's first task look at what rings: ``ClaimCallsOperator``.
 
     It fires at least once for each call that goes on ringing, whatever process dies meanwhile. A call that is claimed
     makes it fire no more. It does not end by itself: what goes wrong is logged, once a minute at most, and tried again.

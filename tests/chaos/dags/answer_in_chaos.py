@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
+from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 
 with DAG("answer_in_chaos", schedule=None, catchup=False, is_paused_upon_creation=False):
-    AnswerCallOperator.partial(
-        task_id="answer", to="{{ dag_run.conf['to'] }}", timeout=300, max_duration_seconds=90
+    IncomingCallSensor.partial(
+        answer=True, task_id="answer", to="{{ dag_run.conf['to'] }}", timeout=300, max_duration_seconds=90
     ).expand(instructions=["Be brief.", "Be kind.", "Be calm.", "Be quick."])

@@ -16,8 +16,7 @@ from airflow_openai_realtime.exceptions import (
     RequestRefused,
 )
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
-from airflow_openai_realtime.operators.claim import ClaimRingingCallsOperator
+from airflow_openai_realtime.operators.claim import ClaimCallsOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
@@ -52,7 +51,7 @@ def test_after_a_refused_accept_the_phone_rings_on_and_anybody_may_take_the_call
     refused(world, call, status=status, wait_for_end=wait_for_end)
     row = world.row(call["call_id"])
     assert (row.state, row.claimed_by, row.hangup_at, row.ended_at) == ("ringing", None, None, None)
-    other = run_task(AnswerCallOperator(task_id="other"), context(FakeTask(task_id="other")))
+    other = run_task(IncomingCallSensor(answer=True, task_id="other"), context(FakeTask(task_id="other")))
     assert (other["call_id"], other["state"], other["end_reason"]) == (call["call_id"], "accepted", None)
     assert world.is_open(call["call_id"])
 
@@ -153,19 +152,19 @@ def test_an_answer_task_that_is_refused_fails_and_its_retry_answers_the_same_cal
     call_id = world.ring(script=FOR_EVER)
     world.simulator.faults.status("accept", 401)
     with pytest.raises(AuthenticationError):
-        run_task(AnswerCallOperator(task_id="wait"))
+        run_task(IncomingCallSensor(answer=True, task_id="wait"))
     assert world.row(call_id).state == "ringing"
-    assert run_task(AnswerCallOperator(task_id="wait"))["call_id"] == call_id
+    assert run_task(IncomingCallSensor(answer=True, task_id="wait"))["call_id"] == call_id
 
 
 def test_a_killed_task_that_has_asked_for_nothing_leaves_the_phone_ringing(world: World) -> None:
     call = the_sensors_call(world)
     operator = accepting(call)
-    operator._stopped = True  # what on_kill leaves behind
+    operator.on_kill()
     with pytest.raises(CallError, match="stopped"):
         run_task(operator)
     assert world.row(call["call_id"]).state == "ringing"
-    assert run_task(ClaimRingingCallsOperator(task_id="all"))[0]["call_id"] == call["call_id"]
+    assert run_task(ClaimCallsOperator(task_id="all"))[0]["call_id"] == call["call_id"]
 
 
 def test_a_caller_who_hung_up_without_a_failure_of_ours_is_skipped(world: World) -> None:

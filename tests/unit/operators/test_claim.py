@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
+from tests.unit.operators.every_operator import KINDS
+from tests.unit.operators.test_template_fields import Result, rendered
 
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput, SwitchboardUnreachable, UnknownCall
-from airflow_openai_realtime.operators import AcceptCallOperator, ClaimCallOperator, ClaimRingingCallsOperator
+from airflow_openai_realtime.operators import AcceptCallOperator, ClaimCallsOperator
 
 
 def claim(**kwargs: Any) -> Any:
-    return run_task(ClaimRingingCallsOperator(task_id="claim", **kwargs), context(FakeTask(task_id="claim")))
+    return run_task(ClaimCallsOperator(task_id="claim", **kwargs), context(FakeTask(task_id="claim")))
 
 
 def claim_one(**kwargs: Any) -> Any:
-    return run_task(ClaimCallOperator(task_id="claim", **kwargs), context(FakeTask(task_id="claim")))
+    return run_task(ClaimCallsOperator(task_id="claim", **kwargs), context(FakeTask(task_id="claim")))
 
 
 def test_all_that_ring_are_returned_as_calls_that_can_be_accepted(world: World) -> None:
@@ -48,18 +50,18 @@ def test_conditions_and_the_limit_may_be_rendered_text(world: World) -> None:
 )
 def test_what_cannot_be_used_is_refused_when_the_dag_is_parsed(given: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput, match=field):
-        ClaimRingingCallsOperator(task_id="claim", **given)
+        ClaimCallsOperator(task_id="claim", **given)
 
 
 def test_templates_are_checked_in_the_task() -> None:
-    ClaimRingingCallsOperator(task_id="claim", to="{{ params.to }}", max_calls="{{ params.most }}")
+    ClaimCallsOperator(task_id="claim", to="{{ params.to }}", max_calls="{{ params.most }}")
 
 
 def test_without_a_switchboard_the_task_fails_and_is_tried_again_soon(world: World) -> None:
     world.connect(switchboard_url="http://127.0.0.1:9")
     with pytest.raises(SwitchboardUnreachable):
         claim()
-    for operator in (ClaimRingingCallsOperator(task_id="a"), ClaimCallOperator(task_id="b", call_id="rtc_1")):
+    for operator in (ClaimCallsOperator(task_id="a"), ClaimCallsOperator(task_id="b", call_id="rtc_1")):
         assert (operator.retries, operator.retry_delay) == (3, timedelta(seconds=1))
 
 
@@ -92,3 +94,13 @@ def test_a_call_that_rings_no_more_skips_the_task(world: World) -> None:
 def test_a_call_that_the_line_has_never_seen_is_an_error(world: World) -> None:
     with pytest.raises(UnknownCall):
         claim_one(call_id="rtc_never")
+
+
+@pytest.mark.parametrize("how", ["plain", "expand"])
+def test_a_call_id_that_came_out_empty_claims_nothing_at_all(world: World, how: str) -> None:
+    ringing = world.ring()
+    task = FakeTask(task_id="claim")
+    operator = rendered(KINDS["claim one"], "call_id", Result(None), {}, native=False, way=how)
+    with pytest.raises(InvalidInput, match="there is no call"):
+        run_task(operator, context(task))
+    assert world.row(ringing).state == "ringing"

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from tests.unit.operators.every_operator import EVERY, least
+from tests.unit.operators.every_operator import KINDS
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
+    ClaimCallsOperator,
     HangupCallOperator,
     OpenLineOperator,
     PlaceCallOperator,
+    WatchCallOperator,
 )
 
 #: Everything that some of them know and others have no use for.
@@ -41,8 +43,11 @@ SHARED: dict[str, Any] = {
 
 
 def everybody() -> dict[str, Any]:
-    """A task of each operator by its class's name, and one that declines calls."""
-    tasks = {each.__name__: each(task_id=each.__name__, **least(each)) for each in EVERY}
+    """A task of each kind, and one that declines calls."""
+    tasks = {
+        name: kind.operator(task_id=name.replace(" ", "_").replace(",", ""), **kind.least)
+        for name, kind in KINDS.items()
+    }
     return {**tasks, "decline": OpenLineOperator(task_id="decline", name="night", status_code=486)}
 
 
@@ -54,21 +59,21 @@ def shared(**more: Any) -> dict[str, Any]:
 def test_default_args_of_all_kinds_are_no_import_error_for_any_operator() -> None:
     with DAG("d", schedule=None, default_args=shared()):
         tasks = everybody()
-    for name in ("AcceptCallOperator", "AnswerCallOperator", "OpenLineOperator"):
+    for name in ("accept", "wait and answer", "open"):
         assert tasks[name].voice == "marin"
-    assert tasks["WatchCallOperator"].greeting == "Hello."
+    assert tasks["watch"].greeting == "Hello."
     assert tasks["decline"].voice is None
-    assert tasks["PlaceCallOperator"].voice is None
-    assert tasks["AcceptCallOperator"].greeting is None
-    assert tasks["IncomingCallSensor"].caller_fields is None
-    assert tasks["IncomingCallSensor"].if_not_answered == "skip"
-    assert tasks["PlaceCallOperator"].if_not_answered == "result"
+    assert tasks["place"].voice is None
+    assert tasks["accept"].greeting is None
+    assert (tasks["wait"].caller_fields, tasks["wait"].voice, tasks["wait"].wait_for_end) == (None, None, False)
+    assert tasks["wait"].if_not_answered == "skip"
+    assert tasks["place"].if_not_answered == "result"
 
 
 def test_with_wait_for_end_among_them_whole_calls_take_all_of_them() -> None:
     with DAG("d", schedule=None, default_args=shared(wait_for_end=True)):
         tasks = everybody()
-    for name in ("AcceptCallOperator", "AnswerCallOperator", "PlaceCallOperator"):
+    for name in ("accept", "wait and answer", "place"):
         assert (tasks[name].voice, tasks[name].greeting, tasks[name].wait_for_end) == ("marin", "Hello.", True)
 
 
@@ -98,3 +103,27 @@ def test_a_mapped_task_takes_no_notice_of_them_either() -> None:
     with DAG("d", schedule=None, default_args=shared()):
         mapped = PlaceCallOperator.partial(task_id="place", campaign="c").expand(to=["+14155550142"])
     assert mapped.unmap({"to": "+14155550142"}).voice is None
+
+
+def test_what_is_for_other_calls_is_ignored_when_it_is_shared_and_refused_when_it_is_given() -> None:
+    with DAG("d", schedule=None, default_args={"to": "+1*", "conf": {"a": 1}, "trigger_dag_id": "talk"}):
+        one = ClaimCallsOperator(task_id="one", call_id="rtc_1")
+        watch = WatchCallOperator(task_id="watch", call_id="rtc_1")
+    assert (one.to, one.trigger_dag_id, one.conf, watch.to) == (None, None, None, None)
+    for given in ({"to": "+1*"}, {"trigger_dag_id": "talk"}):
+        with pytest.raises(InvalidInput, match="is for all calls that ring"):
+            ClaimCallsOperator(task_id="one", call_id="rtc_1", **given)
+    with pytest.raises(InvalidInput, match="give trigger_dag_id"):
+        ClaimCallsOperator(task_id="all", conf={"a": 1})
+    with pytest.raises(InvalidInput, match="give order"):
+        WatchCallOperator(task_id="watch", call_id="rtc_1", to="+1*")
+    with pytest.raises(InvalidInput, match="not several"):
+        WatchCallOperator(task_id="watch", call_id="rtc_1", order="day")
+    with pytest.raises(InvalidInput, match="needs order"):
+        WatchCallOperator(task_id="watch", call_id="rtc_1", wait_for_end=False)
+
+
+def test_a_call_given_to_all_tasks_is_not_for_one_that_watches_an_order() -> None:
+    with DAG("d", schedule=None, default_args={"call": "rtc_1", "wait_for_end": False}):
+        assert WatchCallOperator(task_id="order", order="day").call is None
+        assert WatchCallOperator(task_id="call", call_id="rtc_1").wait_for_end is True

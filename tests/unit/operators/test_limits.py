@@ -10,10 +10,8 @@ from airflow.sdk import DAG
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
-from airflow_openai_realtime.operators.take import TakeCallOperator
 from airflow_openai_realtime.operators.watch import WatchCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 
@@ -22,11 +20,12 @@ PLACED = {"to": "+14155550142", "campaign": "c"}
 #: Tasks that wait in the triggerer, and the limit of ours that they have.
 WAITING: list[tuple[type, dict[str, Any], str]] = [
     (AcceptCallOperator, {"call": "rtc_1", "wait_for_end": True}, "max_duration_seconds"),
-    (AnswerCallOperator, {"wait_for_end": True}, "max_duration_seconds"),
-    (AnswerCallOperator, {}, "timeout"),
+    (IncomingCallSensor, {"answer": True, "wait_for_end": True}, "max_duration_seconds"),
+    (IncomingCallSensor, {"answer": True}, "timeout"),
     (PlaceCallOperator, {**PLACED, "wait_for_end": True}, "max_duration_seconds"),
     (WatchCallOperator, {"call_id": "rtc_1"}, "max_duration_seconds"),
-    (TakeCallOperator, {"order": "dispatcher"}, "timeout"),
+    (WatchCallOperator, {"order": "dispatcher"}, "max_duration_seconds"),
+    (WatchCallOperator, {"order": "dispatcher", "wait_for_end": False}, "timeout"),
     (IncomingCallSensor, {}, "timeout"),
 ]
 #: Tasks that do all they do in a worker, where Airflow counts.

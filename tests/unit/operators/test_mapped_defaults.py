@@ -12,18 +12,16 @@ from airflow.sdk import DAG
 from airflow.sdk.bases.operator import OPERATOR_DEFAULTS
 from airflow.serialization.serialized_objects import DagSerialization
 from packaging.version import Version
-from tests.unit.operators.every_operator import EVERY, least
+from tests.unit.operators.every_operator import KINDS, Kind, found_in_package
 
 from airflow_openai_realtime import operators, sensors
-from airflow_openai_realtime.operators import AcceptCallOperator, AnswerCallOperator, PlaceCallOperator
 
 since_airflow_3_3 = pytest.mark.skipif(
     Version(airflow_version) < Version("3.3.0"),
     reason="Airflow 3.2 takes no defaults of mapped tasks from an operator's signature",
 )
 
-WAITING = (AcceptCallOperator, AnswerCallOperator, PlaceCallOperator)
-CASES = [*((kind, {}) for kind in EVERY), *((kind, {"wait_for_end": True}) for kind in WAITING)]
+STAYING = ("accept and stay", "wait, answer and stay", "place and stay", "watch")
 #: What the scheduler and the page read of a task, besides what only one kind of task has.
 READ = (
     # Airflow 3.3 does not show the last of these for a mapped task, whatever the operator is.
@@ -55,21 +53,18 @@ def seen(task: Any) -> dict[str, object]:
 
 
 def test_the_table_of_operators_is_complete() -> None:
-    assert {each.__name__ for each in EVERY} == {*operators.__all__, *sensors.__all__}
+    used = {kind.operator for kind in KINDS.values()}
+    assert used == found_in_package()
+    assert {each.__name__ for each in used} == {*operators.__all__, *sensors.__all__}
 
 
 @since_airflow_3_3
 @pytest.mark.parametrize("default_args", [{}, {"retries": 7, "retry_delay": 40, "pool": "phones", "queue": "voice"}])
-@pytest.mark.parametrize(
-    ("kind", "more"), CASES, ids=lambda case: case.__name__ if isinstance(case, type) else "".join(case)
-)
-def test_a_mapped_task_has_the_defaults_of_a_plain_one(
-    kind: type[Any], more: dict[str, Any], default_args: dict[str, Any]
-) -> None:
-    given, mapped_over = EVERY[kind]
-    plain = stored(lambda: kind(task_id="task", **least(kind), **more), default_args=default_args)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_mapped_task_has_the_defaults_of_a_plain_one(kind: Kind, default_args: dict[str, Any]) -> None:
+    plain = stored(kind.plain, default_args=default_args)
     mapped = stored(
-        lambda: kind.partial(task_id="task", **given, **more).expand(**mapped_over), default_args=default_args
+        lambda: kind.operator.partial(task_id="t", **kind.given).expand(**kind.mapped_over), default_args=default_args
     )
     assert mapped.is_mapped
     assert not plain.is_mapped
@@ -77,8 +72,8 @@ def test_a_mapped_task_has_the_defaults_of_a_plain_one(
 
 
 @since_airflow_3_3
-@pytest.mark.parametrize("kind", WAITING)
-def test_a_task_that_stays_with_its_call_is_tried_again_three_times_a_second_apart(kind: type[Any]) -> None:
-    given, mapped_over = EVERY[kind]
-    mapped = stored(lambda: kind.partial(task_id="task", wait_for_end=True, **given).expand(**mapped_over))
+@pytest.mark.parametrize("name", STAYING)
+def test_a_task_that_stays_with_its_call_is_tried_again_three_times_a_second_apart(name: str) -> None:
+    kind = KINDS[name]
+    mapped = stored(lambda: kind.operator.partial(task_id="t", **kind.given).expand(**kind.mapped_over))
     assert (mapped.retries, mapped.retry_delay.total_seconds()) == (3, 1)

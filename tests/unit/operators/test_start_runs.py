@@ -9,7 +9,7 @@ from airflow.sdk.execution_time.comms import DagResult, ErrorResponse, GetDag, O
 from airflow_world import CALLER, OUR_NUMBER, World, run_task
 
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
-from airflow_openai_realtime.operators import StartRunPerCallOperator
+from airflow_openai_realtime.operators import ClaimCallsOperator
 
 
 class Supervisor:
@@ -42,7 +42,7 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
 
 
 def start(**kwargs: Any) -> Any:
-    return run_task(StartRunPerCallOperator(task_id="start", trigger_dag_id="talk", **kwargs))
+    return run_task(ClaimCallsOperator(task_id="start", trigger_dag_id="talk", **kwargs))
 
 
 def test_each_call_that_rings_gets_a_run_named_after_it(world: World, supervisor: Supervisor) -> None:
@@ -108,13 +108,13 @@ def test_what_airflow_refuses_fails_the_task(world: World, supervisor: Superviso
 
 def test_what_cannot_be_used_is_refused_when_the_dag_is_parsed() -> None:
     with pytest.raises(InvalidInput, match="trigger_dag_id"):
-        StartRunPerCallOperator(task_id="start", trigger_dag_id="")
+        ClaimCallsOperator(task_id="start", trigger_dag_id="")
     with pytest.raises(InvalidInput, match="to"):
-        StartRunPerCallOperator(task_id="start", trigger_dag_id="talk", to=5)  # type: ignore[arg-type]
+        ClaimCallsOperator(task_id="start", trigger_dag_id="talk", to=5)  # type: ignore[arg-type]
 
 
 def test_everything_is_templated() -> None:
-    operator = StartRunPerCallOperator(task_id="start", trigger_dag_id="{{ params.dag }}", to="{{ params.to }}")
+    operator = ClaimCallsOperator(task_id="start", trigger_dag_id="{{ params.dag }}", to="{{ params.to }}")
     assert all(hasattr(operator, name) for name in operator.template_fields)
     operator.render_template_fields({"params": {"dag": "talk", "to": "+1*"}})  # type: ignore[typeddict-item]
     assert (operator.trigger_dag_id, operator.to) == ("talk", "+1*")

@@ -14,31 +14,19 @@ from airflow.sdk.definitions._internal.mixins import ResolveMixin
 from airflow_world import run_task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.operators.every_operator import EVERY, least
+from tests.unit.operators.every_operator import KINDS, Kind
 
 from airflow_openai_realtime.calls.given import MAY_BE_EMPTY, check_not_emptied
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
-    AnswerCallOperator,
-    ClaimRingingCallsOperator,
+    ClaimCallsOperator,
     OpenLineOperator,
-    PlaceCallOperator,
-    StartRunPerCallOperator,
     WatchCallOperator,
 )
-from airflow_openai_realtime.operators.masked_fields import MaskedFields
-from airflow_openai_realtime.operators.template_fields import TEXT_FIELDS, check_rendered
-from airflow_openai_realtime.sensors import IncomingCallSensor
+from airflow_openai_realtime.operators.template_fields import TEXT_FIELDS
 from airflow_openai_realtime.testing.local_airflow import make_known
 
-#: What some are given besides, so that they have all their fields.
-WHOLE_CALLS: dict[type[Any], dict[str, Any]] = {
-    AcceptCallOperator: {"wait_for_end": True},
-    AnswerCallOperator: {"wait_for_end": True},
-    PlaceCallOperator: {"wait_for_end": True},
-    IncomingCallSensor: {"answer": {"instructions": "Hi."}},
-}
 WAYS = ("plain", "partial", "expand", "expand_kwargs")
 #: How parameters are annotated that take text, or text by name, and nothing else.
 OF_TEXT = ("str", "Mapping[str, str]", "Mapping[str, str] | str")
@@ -84,18 +72,9 @@ class Run:
     conf: dict[str, Any] = field(default_factory=dict)
 
 
-def needed(operator: type[Any], field: str) -> dict[str, Any]:
-    """What a task needs besides the field that a test is about."""
-    instead = {"call", "call_id"} if field in ("call", "call_id") else {field}
-    given = {**least(operator), **WHOLE_CALLS.get(operator, {})}
-    return {name: value for name, value in given.items() if name not in instead}
-
-
-def rendered(
-    operator: type[Any], field: str, value: Any, known: dict[str, Any], *, native: bool, way: str = "plain"
-) -> Any:
+def rendered(kind: Kind, field: str, value: Any, known: dict[str, Any], *, native: bool, way: str = "plain") -> Any:
     """A task as it runs, rendered by Airflow: plain, or an instance of a mapped one."""
-    more = needed(operator, field)
+    operator, more = kind.operator, kind.without(field)
     with DAG("d", schedule=None, render_template_as_native_obj=native) as dag:
         if way == "plain":
             operator(task_id="t", **more, **{field: value})
@@ -125,114 +104,102 @@ def recording(operator: type[Any], errors: list[str]) -> type[Any]:
     return Recording
 
 
-def fields_of(operator: type[Any], *, text: bool) -> list[str]:
-    return [name for name in operator.template_fields if (name in TEXT_FIELDS) is text]
+def fields_of(kind: Kind, *, text: bool) -> list[str]:
+    return [name for name in kind.fields if (name in TEXT_FIELDS) is text]
 
 
-def annotations_of(operator: type[Any]) -> dict[str, str]:
-    """How the parameters of an operator are annotated, by name; the operator's own come before its bases'."""
-    found: dict[str, str] = {}
-    for each in operator.__mro__:
-        if "__init__" in vars(each):
-            for name, parameter in signature(vars(each)["__init__"]).parameters.items():
-                found.setdefault(name, str(parameter.annotation))
-    return found
-
-
-@pytest.mark.parametrize("operator", EVERY)
-def test_every_field_that_takes_text_alone_is_rendered_as_text(operator: type[Any]) -> None:
-    annotations = annotations_of(operator)
-    text = {name for name in operator.template_fields if annotations[name].removesuffix(" | None") in OF_TEXT}
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_field_that_takes_text_alone_is_rendered_as_text(kind: Kind) -> None:
+    annotations = {name: str(each.annotation) for name, each in signature(kind.operator).parameters.items()}
+    text = {name for name in kind.fields if annotations[name].removesuffix(" | None") in OF_TEXT}
     assert text
     assert text - TEXT_FIELDS == set()
 
 
-@pytest.mark.parametrize("operator", EVERY)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_text_stays_text(operator: type[Any], data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(fields_of(operator, text=True)))
+def test_text_stays_text(kind: Kind, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(fields_of(kind, text=True)))
     native, way, text = data.draw(st.booleans()), data.draw(st.sampled_from(WAYS)), data.draw(TEXTS)
     both = "{{ value }}{{ number }}"
     templates = {"{{ value }}": text, both: f"{text}17", "+{{ number }}": "+17", "{{ number }}": "17"}
     template = data.draw(st.sampled_from(sorted(templates)))
-    task = rendered(operator, name, template, {"value": text, "number": 17}, native=native, way=way)
+    task = rendered(kind, name, template, {"value": text, "number": 17}, native=native, way=way)
     assert as_used(task, name) == templates[template]
 
 
-@pytest.mark.parametrize("operator", EVERY)
-def test_a_phone_number_in_a_template_is_not_made_a_number(operator: type[Any]) -> None:
-    for name in fields_of(operator, text=True):
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_phone_number_in_a_template_is_not_made_a_number(kind: Kind) -> None:
+    for name in fields_of(kind, text=True):
         for way in WAYS:
-            task = rendered(operator, name, "{{ value }}", {"value": "+14155550142"}, native=True, way=way)
+            task = rendered(kind, name, "{{ value }}", {"value": "+14155550142"}, native=True, way=way)
             assert as_used(task, name) == "+14155550142"
 
 
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize(
-    ("operator", "field", "value"),
+    ("kind", "field", "value"),
     [
-        (IncomingCallSensor, "headers", {"X-Order": "{{ order }}"}),
-        (OpenLineOperator, "caller_fields", {"order": "headers.{{ order }}"}),
+        (KINDS["wait"], "headers", {"X-Order": "{{ order }}"}),
+        (KINDS["open"], "caller_fields", {"order": "headers.{{ order }}"}),
         (
-            WatchCallOperator,
+            KINDS["watch"],
             "transfer_to",
             {"dispatcher": {"target_uri": "tel:+1415555{{ order }}", "description": "1"}},
         ),
         (
-            AcceptCallOperator,
+            KINDS["accept"],
             "session",
             {"instructions": "{{ order }}", "tools": [{"name": "{{ order }}"}]},
         ),
     ],
 )
-def test_text_stays_text_at_any_depth(operator: type[Any], field: str, native: bool, value: Any) -> None:
+def test_text_stays_text_at_any_depth(kind: Kind, field: str, native: bool, value: Any) -> None:
     def filled(each: Any) -> Any:
         if isinstance(each, dict):
             return {key: filled(item) for key, item in each.items()}
         return [filled(item) for item in each] if isinstance(each, list) else each.replace("{{ order }}", "0142")
 
-    found = getattr(rendered(operator, field, value, {"order": "0142"}, native=native), field)
+    found = getattr(rendered(kind, field, value, {"order": "0142"}, native=native), field)
     assert found == filled(value)
 
 
-@pytest.mark.parametrize("operator", EVERY)
-def test_rendered_natively_an_object_stays_that_object(operator: type[Any]) -> None:
-    for name in fields_of(operator, text=False):
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_rendered_natively_an_object_stays_that_object(kind: Kind) -> None:
+    for name in fields_of(kind, text=False):
         for value in ({"a": [1, "2"]}, [1, "2"], 5, 0.5, datetime(2030, 1, 1, tzinfo=timezone.utc), timedelta(1)):
-            found = getattr(rendered(operator, name, "{{ value }}", {"value": value}, native=True), name)
+            found = getattr(rendered(kind, name, "{{ value }}", {"value": value}, native=True), name)
             assert found == value
             assert type(found) is type(value)
-        assert getattr(rendered(operator, name, "{{ value }}", {"value": "[1]"}, native=True), name) == "[1]"
+        assert getattr(rendered(kind, name, "{{ value }}", {"value": "[1]"}, native=True), name) == "[1]"
 
 
 @pytest.mark.parametrize("native", [False, True])
-@pytest.mark.parametrize("operator", EVERY)
-def test_what_comes_out_empty_is_refused_before_anything_is_done(operator: type[Any], native: bool) -> None:
-    for name in set(operator.template_fields) - MAY_BE_EMPTY:
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_what_comes_out_empty_is_refused_before_anything_is_done(kind: Kind, native: bool) -> None:
+    for name in set(kind.fields) - MAY_BE_EMPTY:
         for nothing in NOTHING:
             known = {"value": nothing}
-            assert refused_as_empty(rendered(operator, name, "{{ value }}", known, native=native)) == name
-            assert (
-                refused_as_empty(rendered(operator, name, "{{ value }}", known, native=native, way="partial")) == name
-            )
-            assert refused_as_empty(rendered(operator, name, Result(nothing), {}, native=native)) == name
+            assert refused_as_empty(rendered(kind, name, "{{ value }}", known, native=native)) == name
+            assert refused_as_empty(rendered(kind, name, "{{ value }}", known, native=native, way="partial")) == name
+            assert refused_as_empty(rendered(kind, name, Result(nothing), {}, native=native)) == name
 
 
-@pytest.mark.parametrize("operator", EVERY)
-def test_an_explicit_none_is_not_given(operator: type[Any]) -> None:
-    for name in operator.template_fields:
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_an_explicit_none_is_not_given(kind: Kind) -> None:
+    for name in kind.fields:
         for way in WAYS:
             try:
-                task = rendered(operator, name, None, {}, native=False, way=way)
+                task = rendered(kind, name, None, {}, native=False, way=way)
             except InvalidInput:
                 continue  # None is no value for it, and is refused by name
-            check_rendered(task)
+            task.check_given()
 
 
 def as_used(task: Any, name: str) -> Any:
     """A rendered field as the task uses it; Airflow keeps some of them masked."""
-    return task._plain(name) if isinstance(task, MaskedFields) else getattr(task, name)
+    return task.plain(name)
 
 
 def refused_as_empty(running: Any) -> str | None:
@@ -247,7 +214,7 @@ def refused_as_empty(running: Any) -> str | None:
 
 
 def test_a_part_of_a_condition_that_comes_out_empty_is_named() -> None:
-    sensor = rendered(IncomingCallSensor, "headers", {"X-A": "a", "X-B": "{{ b }}"}, {"b": None}, native=False)
+    sensor = rendered(KINDS["wait"], "headers", {"X-A": "a", "X-B": "{{ b }}"}, {"b": None}, native=False)
     with pytest.raises(InvalidInput, match=r"headers\.X-B was given"):
         run_task(sensor)
 
@@ -256,17 +223,17 @@ def test_what_the_author_wrote_empty_is_left_alone() -> None:
     check_not_emptied({"tools": [], "headers": {}, "uses": None}, {"tools": [], "headers": {}, "uses": None})
 
 
-@pytest.mark.parametrize(("operator", "field"), [(ClaimRingingCallsOperator, "to"), (StartRunPerCallOperator, "to")])
-def test_an_empty_pattern_is_refused_when_the_dag_is_parsed(operator: type[Any], field: str) -> None:
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if "headers" in kind.fields])
+def test_an_empty_pattern_is_refused_when_the_dag_is_parsed(kind: str) -> None:
     with pytest.raises(InvalidInput, match="must be a non-empty text"):
-        operator(task_id="t", **needed(operator, field), **{field: ""})
+        KINDS[kind].plain(to="")
 
 
 def test_a_value_of_another_task_is_no_template(airflow_db: object) -> None:
     """A caller's text with braces in it is not rendered in a task that is mapped over calls."""
     seen: list[Any] = []
 
-    class Seeing(StartRunPerCallOperator):
+    class Seeing(ClaimCallsOperator):
         def execute(self, context: Any) -> Any:
             seen.append(self.conf)
             return []

@@ -13,8 +13,8 @@ from whole_calls import SCHEMA, completed, deferred, fire, satisfied, whole
 
 from airflow_openai_realtime.exceptions import InvalidInput, RequestRefused, SwitchboardRefused
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
+from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.triggers import pacing
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
@@ -33,8 +33,8 @@ def accepting(call: Any, **kwargs: Any) -> AcceptCallOperator:
     return AcceptCallOperator(task_id="talk", call=call, wait_for_end=True, **{**SURVEY, **kwargs})
 
 
-def answering(**kwargs: Any) -> AnswerCallOperator:
-    return AnswerCallOperator(task_id="talk", to=OUR_NUMBER, wait_for_end=True, **{**SURVEY, **kwargs})
+def answering(**kwargs: Any) -> IncomingCallSensor:
+    return IncomingCallSensor(answer=True, task_id="talk", to=OUR_NUMBER, wait_for_end=True, **{**SURVEY, **kwargs})
 
 
 def placing(**kwargs: Any) -> PlaceCallOperator:
@@ -86,8 +86,8 @@ def test_a_caller_who_has_hung_up_before_skips_the_task_or_is_gone(world: World)
 )
 def test_what_happens_in_a_call_needs_wait_for_end(given: dict[str, Any]) -> None:
     (name,) = given
-    for operator in (AcceptCallOperator, AnswerCallOperator, PlaceCallOperator):
-        others = {"to": PHONE, "campaign": "c"} if operator is PlaceCallOperator else {}
+    for operator in (AcceptCallOperator, IncomingCallSensor, PlaceCallOperator):
+        others: dict[str, Any] = {"to": PHONE, "campaign": "c"} if operator is PlaceCallOperator else {}
         with pytest.raises(InvalidInput, match=f"{name} needs wait_for_end=True"):
             operator(task_id="talk", **others, **given)
 
@@ -253,9 +253,9 @@ def test_a_mistake_shows_before_the_phone_rings(world: World) -> None:
 
 
 def test_the_carrier_s_limit_is_later_than_the_task_s() -> None:
-    assert placing(max_duration_seconds=300)._max_duration() == 420
-    assert placing()._max_duration() == 720
-    assert PlaceCallOperator(task_id="place", to=PHONE, campaign="c")._max_duration() == 900
+    assert placing(max_duration_seconds=300)._parameters().read_carrier_limit() == 420
+    assert placing()._parameters().read_carrier_limit() == 720
+    assert PlaceCallOperator(task_id="place", to=PHONE, campaign="c")._parameters().read_carrier_limit() == 900
 
 
 @pytest.mark.parametrize("given", [{"instructions": "Hi"}, {"voice": "marin"}, {"caller_fields": {"a": "from_number"}}])

@@ -18,12 +18,11 @@ from airflow_world import OUR_NUMBER, World, context, run_task
 
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,
-    AnswerCallOperator,
     HangupCallOperator,
     PlaceCallOperator,
-    TakeCallOperator,
     WatchCallOperator,
 )
+from airflow_openai_realtime.operators.given_call import call_of
 from airflow_openai_realtime.operators.place import PlaceCallOperator as Place
 from airflow_openai_realtime.sensors import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
@@ -88,19 +87,19 @@ def test_rendered_fields_hold_no_full_number(kind: str, native: bool) -> None:
 def test_a_mapped_task_works_with_the_number_that_it_shows_masked() -> None:
     shown = Rendered(lambda: Place.partial(task_id="t", campaign="c").expand(to=[OTHER, PHONE]), 1)
     assert shown.fields["to"] == "+1***0142"
-    assert shown.task._ledger_key() == ("c", PHONE, 1)
+    assert shown.task._parameters().ledger_key() == ("c", PHONE, 1)
 
 
 def test_a_task_that_is_rendered_twice_keeps_its_number() -> None:
     shown = Rendered(PLAIN["template"])
     shown.task.render_template_fields(shown.context, shown.environment)
-    assert shown.task._ledger_key()[1] == PHONE
+    assert shown.task._parameters().ledger_key()[1] == PHONE
     assert shown.task.to == "+1***0142"
 
 
 def test_the_call_is_found_in_the_field_that_is_shown_masked() -> None:
     shown = Rendered(PLAIN["call"])
-    assert shown.task.reference().call_id == CALL["call_id"]
+    assert call_of(shown.task).call_id == CALL["call_id"]
 
 
 def placing(**given: Any) -> Any:
@@ -121,7 +120,7 @@ MAPPED = {
     "contact of a placed call": (on_call(AcceptCallOperator, PLACED_CALL), "ann (+1***0142)"),
     "watched": (on_call(WatchCallOperator, PLACED_CALL), "ann (+1***0142)"),
     "id alone": (lambda: HangupCallOperator.partial(task_id="t").expand(call_id=["rtc_1"]), "rtc_1"),
-    "nothing yet": (lambda: AnswerCallOperator.partial(task_id="t").expand(to=["+14155550100"]), ""),
+    "nothing yet": (lambda: IncomingCallSensor.partial(answer=True, task_id="t").expand(to=["+14155550100"]), ""),
     "given by the author": (placing(map_index_template="{{ task.campaign }}"), "c"),
 }
 
@@ -176,7 +175,7 @@ def test_a_placed_call_is_linked_from_its_task_before_it_has_come_in(world: Worl
 def test_a_whole_call_is_linked_from_its_task_while_it_lives(world: World, waits: bool) -> None:
     from airflow.sdk.exceptions import TaskDeferred
 
-    task = AnswerCallOperator(task_id="t", to=OUR_NUMBER, wait_for_end=True)
+    task = IncomingCallSensor(answer=True, task_id="t", to=OUR_NUMBER, wait_for_end=True)
     (link,) = task.operator_extra_links
     call_id = None if waits else world.ring(script=PhoneScript.talks_for_ever())
     with pytest.raises(TaskDeferred):
@@ -191,9 +190,9 @@ def test_a_whole_call_is_linked_from_its_task_while_it_lives(world: World, waits
 @pytest.mark.parametrize(
     "task",
     [
-        AnswerCallOperator(task_id="t", to="+14155550100"),
+        IncomingCallSensor(answer=True, task_id="t", to="+14155550100"),
         IncomingCallSensor(task_id="t", to="+14155550100"),
-        TakeCallOperator(task_id="t", order="day"),
+        WatchCallOperator(wait_for_end=False, task_id="t", order="day"),
     ],
     ids=lambda task: type(task).__name__,
 )

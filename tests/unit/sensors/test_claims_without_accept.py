@@ -10,7 +10,6 @@ from airflow_world import OUR_NUMBER, FakeTask, World, context, run_task
 
 from airflow_openai_realtime.exceptions import ClaimLost
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
@@ -44,7 +43,7 @@ async def test_a_waiting_trigger_answers_a_call_that_a_sensor_does_not_hand_on(w
 
     call = await asyncio.to_thread(claimed, world)
     with pytest.raises(TaskDeferred) as deferral:
-        await asyncio.to_thread(run_task, AnswerCallOperator(task_id="other"), context(OTHER))
+        await asyncio.to_thread(run_task, IncomingCallSensor(answer=True, task_id="other"), context(OTHER))
     fired = asyncio.create_task(anext(deferral.value.trigger.run()))
     await asyncio.to_thread(lapse_or_answered, world, call)
     assert (await fired).payload["call_id"] == call["call_id"]
@@ -76,7 +75,7 @@ def test_a_slow_task_still_accepts_its_call_when_nobody_else_has_taken_it(world:
 def test_a_slow_task_does_not_take_its_call_from_the_one_who_has_it_now(world: World) -> None:
     call = claimed(world)
     lapse(world, call)
-    run_task(AnswerCallOperator(task_id="other"), context(OTHER))
+    run_task(IncomingCallSensor(answer=True, task_id="other"), context(OTHER))
     with pytest.raises(ClaimLost):
         run_task(AcceptCallOperator(task_id="accept", call=call))
     assert world.is_open(call["call_id"])
@@ -97,7 +96,7 @@ def test_a_sensor_that_goes_on_after_hours_does_not_return_somebody_elses_call(w
     call = claimed(world)
     event = {"status": "claimed", "call_id": call["call_id"]}
     lapse(world, call)
-    run_task(AnswerCallOperator(task_id="other"), context(OTHER))
+    run_task(IncomingCallSensor(answer=True, task_id="other"), context(OTHER))
     with pytest.raises(TaskDeferred):
         run_task(IncomingCallSensor(task_id="wait"), context(), "execute_complete", event=event)
     second = world.ring("+14155550177", script=FOR_EVER)

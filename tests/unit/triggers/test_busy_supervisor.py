@@ -14,10 +14,10 @@ from whole_calls import SCHEMA, deferred, satisfied
 
 from airflow_openai_realtime.hooks import handing_over
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
-from airflow_openai_realtime.operators.take import TakeCallOperator
+from airflow_openai_realtime.operators.watch import WatchCallOperator
+from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 from airflow_openai_realtime.triggers import pacing
@@ -79,8 +79,8 @@ def questions(supervisor: BusySupervisor) -> set[str]:
 
 
 async def test_a_ringing_call_is_answered_and_run_to_its_end(world: World, busy: Any) -> None:
-    answering = AnswerCallOperator(
-        task_id="talk", to=OUR_NUMBER, wait_for_end=True, greeting="Hello.", result_model=SCHEMA
+    answering = IncomingCallSensor(
+        answer=True, task_id="talk", to=OUR_NUMBER, wait_for_end=True, greeting="Hello.", result_model=SCHEMA
     )
     deferral = await asyncio.to_thread(deferred, answering)
     supervisor = busy()
@@ -112,7 +112,7 @@ async def test_a_placed_call_is_answered_and_the_carrier_is_asked_how_it_goes(wo
 
 
 async def test_a_live_call_is_taken_over_from_a_standing_order(world: World, busy: Any) -> None:
-    taking = TakeCallOperator(task_id="take", order="dispatcher")
+    taking = WatchCallOperator(wait_for_end=False, task_id="take", order="dispatcher")
     deferral = await asyncio.to_thread(deferred, taking)
     await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="dispatcher", to=OUR_NUMBER))
     supervisor = busy()
@@ -125,7 +125,7 @@ async def test_a_live_call_is_taken_over_from_a_standing_order(world: World, bus
 async def test_what_is_handed_over_is_unreadable_without_airflow_s_key(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deferral = await asyncio.to_thread(deferred, AnswerCallOperator(task_id="talk", to=OUR_NUMBER))
+    deferral = await asyncio.to_thread(deferred, IncomingCallSensor(answer=True, task_id="talk", to=OUR_NUMBER))
     sealed = deferral.trigger.serialize()[1]["connections"]  # type: ignore[attr-defined]
     shown = json.dumps(deferral.trigger.serialize()) + repr(deferral.trigger)  # type: ignore[attr-defined]
     assert not [secret for secret in world.secrets if secret in shown]
@@ -145,7 +145,7 @@ async def test_without_a_fernet_key_the_jwt_secret_seals_what_is_handed_over(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "the same in worker and triggerer")
-    deferral = await asyncio.to_thread(deferred, AnswerCallOperator(task_id="talk", to=OUR_NUMBER))
+    deferral = await asyncio.to_thread(deferred, IncomingCallSensor(answer=True, task_id="talk", to=OUR_NUMBER))
     sealed = deferral.trigger.serialize()[1]["connections"]  # type: ignore[attr-defined]
     found = handing_over.handed_over(sealed, CONN_ID)
     assert found is not None
@@ -161,7 +161,7 @@ async def test_without_a_key_in_common_a_trigger_looks_its_connections_up(
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "")
     assert handing_over.hand_over() is None
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "of the worker")
-    deferral = await asyncio.to_thread(deferred, AnswerCallOperator(task_id="talk", to=OUR_NUMBER))
+    deferral = await asyncio.to_thread(deferred, IncomingCallSensor(answer=True, task_id="talk", to=OUR_NUMBER))
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", secret_of_the_triggerer)
     running = asyncio.create_task(fired(deferral))
     call_id = await asyncio.to_thread(world.ring)

@@ -13,10 +13,9 @@ from whole_calls import deferred
 
 from airflow_openai_realtime.api.client import AsyncCallsClient
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskState
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
-from airflow_openai_realtime.operators.take import TakeCallOperator
+from airflow_openai_realtime.operators.watch import WatchCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
@@ -71,8 +70,8 @@ async def carried_out() -> None:
     await asyncio.gather(*carried_through._under_way)
 
 
-def answering(**kwargs: Any) -> AnswerCallOperator:
-    return AnswerCallOperator(task_id="wait", to=OUR_NUMBER, wait_for_end=True, **kwargs)
+def answering(**kwargs: Any) -> IncomingCallSensor:
+    return IncomingCallSensor(answer=True, task_id="wait", to=OUR_NUMBER, wait_for_end=True, **kwargs)
 
 
 async def in_a_call(world: World) -> tuple[str, Any, asyncio.Task[None]]:
@@ -174,7 +173,7 @@ async def test_a_next_try_that_is_quicker_than_the_clear_keeps_the_call(world: W
 
 
 async def test_a_call_that_was_only_accepted_is_taken_up_by_the_next_try(world: World) -> None:
-    operator = AnswerCallOperator(task_id="wait", to=OUR_NUMBER)
+    operator = IncomingCallSensor(answer=True, task_id="wait", to=OUR_NUMBER)
     call_id = await asyncio.to_thread(world.ring, script=FOR_EVER)
     assert (await asyncio.to_thread(run_task, operator))["call_id"] == call_id
     claimant = world.row(call_id).claimed_by
@@ -327,9 +326,9 @@ async def test_a_claim_that_arrives_only_after_the_kill_is_found_and_the_call_de
 async def test_a_killed_task_leaves_the_call_of_the_contact_who_stood_in_its_place_before(world: World) -> None:
     """Marked as failed is the task for the second contact; the first one's call has been handed on."""
     call_id = await asyncio.to_thread(world.ring, script=FOR_EVER, headers=[("X-Contact", "ann")])
-    first = AnswerCallOperator(task_id="wait", headers={"X-Contact": "ann"})
+    first = IncomingCallSensor(answer=True, task_id="wait", headers={"X-Contact": "ann"})
     assert (await asyncio.to_thread(run_task, first))["call_id"] == call_id
-    second = AnswerCallOperator(task_id="wait", headers={"X-Contact": "bob"})
+    second = IncomingCallSensor(answer=True, task_id="wait", headers={"X-Contact": "bob"})
     trigger = (await asyncio.to_thread(deferred, second)).trigger
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     running = asyncio.create_task(run(trigger))
@@ -341,7 +340,7 @@ async def test_a_killed_task_leaves_the_call_of_the_contact_who_stood_in_its_pla
 
 
 async def test_a_killed_task_ends_the_call_that_it_has_just_taken_over(world: World) -> None:
-    taking = TakeCallOperator(task_id="wait", order="dispatcher")
+    taking = WatchCallOperator(wait_for_end=False, task_id="wait", order="dispatcher")
     trigger = (await asyncio.to_thread(deferred, taking)).trigger
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="dispatcher", to=OUR_NUMBER))
@@ -359,9 +358,9 @@ async def test_a_killed_task_leaves_the_call_that_was_taken_over_for_another_con
     await asyncio.to_thread(run_task, OpenLineOperator(task_id="open", name="dispatcher", to=OUR_NUMBER))
     call_id = await asyncio.to_thread(world.ring, script=FOR_EVER, headers=[("X-Contact", "ann")])
     await until(world, lambda: world.row(call_id).state == "accepted")
-    first = TakeCallOperator(task_id="wait", order="dispatcher", headers={"X-Contact": "ann"})
+    first = WatchCallOperator(wait_for_end=False, task_id="wait", order="dispatcher", headers={"X-Contact": "ann"})
     assert (await asyncio.to_thread(run_task, first))["call_id"] == call_id
-    second = TakeCallOperator(task_id="wait", order="dispatcher", headers={"X-Contact": "bob"})
+    second = WatchCallOperator(wait_for_end=False, task_id="wait", order="dispatcher", headers={"X-Contact": "bob"})
     trigger = (await asyncio.to_thread(deferred, second)).trigger
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     world.task_state = FAILED

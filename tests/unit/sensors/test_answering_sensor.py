@@ -12,18 +12,15 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
+from whole_calls import SCHEMA, satisfied, whole
 
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 from airflow_openai_realtime.api.sideband.connection import attach
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import CallError, InvalidInput, InvalidSession, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.operators.answer import AnswerCallOperator
-from airflow_openai_realtime.operators.conversation_operator import ConversationOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
-from airflow_openai_realtime.operators.session_operator import SessionOperator
-from airflow_openai_realtime.operators.waiting_operator import WaitingOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.triggers import pacing
@@ -39,16 +36,17 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "SETTLE_SECONDS", 0.0)
 
 
-def answering(**kwargs: Any) -> AnswerCallOperator:
-    return AnswerCallOperator(task_id="wait", **{"instructions": "Say hello.", **kwargs})
+def answering(**kwargs: Any) -> IncomingCallSensor:
+    return IncomingCallSensor(answer=True, task_id="wait", **{"instructions": "Say hello.", **kwargs})
 
 
 def sensing(**kwargs: Any) -> IncomingCallSensor:
     instructions = kwargs.pop("instructions", "Say hello.")
-    return IncomingCallSensor(task_id="wait", **{"answer": {"instructions": instructions}, **kwargs})
+    given = {"session": {"instructions": instructions}, **kwargs}
+    return IncomingCallSensor(answer=True, task_id="wait", **given)
 
 
-#: The operator, and the sensor with ``answer``: the same behaviour.
+#: The session by its fields, and whole: the same behaviour.
 BOTH = pytest.mark.parametrize("make", [answering, sensing])
 
 
@@ -294,7 +292,30 @@ def test_a_session_that_needs_no_rendering_is_checked_when_the_dag_is_parsed() -
     with pytest.raises(InvalidSession):
         answering(speed=9)
     with pytest.raises(InvalidSession):
-        IncomingCallSensor(task_id="wait", answer={"no_such_field": 1})
+        sensing(session={"no_such_field": 1})
+
+
+@pytest.mark.parametrize("given", [{"voice": "marin"}, {"session": {}}, {"wait_for_end": True}])
+def test_what_a_call_is_accepted_with_needs_answer(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(InvalidInput, match=f"{name} needs answer=True"):
+        IncomingCallSensor(task_id="wait", **given)
+
+
+@pytest.mark.parametrize("answer", [{}, {"instructions": "Hi"}, "yes", None])
+def test_answer_is_yes_or_no(answer: Any) -> None:
+    with pytest.raises(InvalidInput, match="answer must be True or False"):
+        IncomingCallSensor(task_id="wait", answer=answer)
+
+
+async def test_in_the_worker_a_call_is_answered_and_then_run_in_the_triggerer(world: World) -> None:
+    ringing = threading.Timer(0.3, lambda: world.ring(script=satisfied()))
+    ringing.start()
+    survey = {"greeting": "Hello.", "result_model": SCHEMA}
+    task = answering(deferrable=False, poke_interval=0.05, timeout=60, wait_for_end=True, **survey)
+    result = await whole(task)
+    ringing.join()
+    assert (result["outcome"], result["result"]) == ("completed", {"score": 5})
 
 
 def test_caller_fields_without_an_answer_are_refused() -> None:
@@ -326,27 +347,22 @@ def test_what_is_templated_is_checked_in_the_task_before_anything_is_sent(
 
 def test_an_empty_answer_is_openai_s_defaults(world: World) -> None:
     world.ring(script=FOR_EVER)
-    assert run_task(IncomingCallSensor(task_id="wait", answer={}))["state"] == "accepted"
+    assert run_task(IncomingCallSensor(task_id="wait", answer=True))["state"] == "accepted"
 
 
 def test_an_answer_may_be_a_session_with_templates() -> None:
     with DAG("d", schedule=None):
-        sensor = IncomingCallSensor(task_id="wait", answer=RealtimeSession(instructions="Call {{ name }}."))
+        sensor = sensing(session=RealtimeSession(instructions="Call {{ name }}."))
     sensor.render_template_fields({"name": "Ann"})  # type: ignore[typeddict-unknown-key]
-    assert sensor.answer == {"type": "realtime", "instructions": "Call Ann."}
+    assert sensor.session == {"type": "realtime", "instructions": "Call Ann."}
 
 
 def test_everything_a_dag_author_would_template_is_templated() -> None:
-    given = {
-        name
-        for cls in (AnswerCallOperator, WaitingOperator, SessionOperator, ConversationOperator)
-        for name, parameter in inspect.signature(inspect.unwrap(cls.__init__)).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    given = set(inspect.signature(IncomingCallSensor).parameters) - {"kwargs"}
     names_of_code = {"functions", "result_model"}
-    airflows = {"retries", "retry_delay", "map_index_template"}
-    fixed = {"if_not_answered", "timeout", "soft_fail", "wait_for_end", *airflows, *names_of_code}
-    assert given - fixed == set(AnswerCallOperator.template_fields)
+    airflows = {"retries", "retry_delay", "map_index_template", "poke_interval"}
+    fixed = {"if_not_answered", "timeout", "answer", "deferrable", "wait_for_end", *airflows, *names_of_code}
+    assert given - fixed == set(IncomingCallSensor.template_fields)
 
 
 def test_defaults_for_all_tasks_of_a_dag_reach_the_session() -> None:
@@ -357,7 +373,7 @@ def test_defaults_for_all_tasks_of_a_dag_reach_the_session() -> None:
 
 def test_it_can_be_mapped() -> None:
     with DAG("d", schedule=None):
-        mapped = AnswerCallOperator.partial(task_id="wait", voice="marin").expand(to=["+1", "+2"])
+        mapped = IncomingCallSensor.partial(answer=True, task_id="wait", voice="marin").expand(to=["+1", "+2"])
     assert mapped.task_id == "wait"
 
 
@@ -378,10 +394,10 @@ def test_secrets_of_tools_are_masked_and_not_in_what_airflow_keeps(world: World,
         "require_approval": "never",
     }
     with DAG("d", schedule=None):
-        given = {"tools": [tool]} if make is answering else {"answer": {"tools": [tool]}}
+        given: dict[str, Any] = {"tools": [tool]} if make is answering else {"session": {"tools": [tool]}}
         task = make(**given)
     task.render_template_fields({})
-    shown = str(redact(getattr(task, "tools" if make is answering else "answer")))
+    shown = str(redact(task.tools if make is answering else task.session))
     assert "hidden-here" not in shown
     with pytest.raises(TaskDeferred) as deferral:
         run_task(task)

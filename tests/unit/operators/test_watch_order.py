@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
-from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
+from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task, until
+from whole_calls import completed
 
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
-from airflow_openai_realtime.operators.take import TakeCallOperator
+from airflow_openai_realtime.operators.watch import WatchCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.triggers import pacing
 
@@ -26,8 +27,8 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "SETTLE_SECONDS", 0.0)
 
 
-def taking(**kwargs: Any) -> TakeCallOperator:
-    return TakeCallOperator(task_id="take", **{"order": "day", **kwargs})
+def taking(**kwargs: Any) -> WatchCallOperator:
+    return WatchCallOperator(wait_for_end=False, task_id="take", **{"order": "day", **kwargs})
 
 
 def open_line(name: str = "day", **kwargs: Any) -> None:
@@ -134,3 +135,50 @@ async def test_a_refused_token_ends_the_waiting(world: World) -> None:
 def test_what_no_rendering_can_mend_shows_when_the_dag_is_parsed(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         taking(**given)
+
+
+# -- and staying with it -----------------------------------------------------------------------------------------
+
+
+def staying(**kwargs: Any) -> WatchCallOperator:
+    return WatchCallOperator(task_id="take", order="day", **kwargs)
+
+
+async def test_one_task_takes_the_call_over_and_stays_with_it(world: World) -> None:
+    await asyncio.to_thread(open_line)
+    deferral = await asyncio.to_thread(deferral_of, staying())
+    event = await fired(deferral, lambda: world.simulator.call_in(CALLER, OUR_NUMBER, script=FOR_EVER))
+    watching = await asyncio.to_thread(woken, staying(), event)
+    assert watching.trigger.call_id == event["call_id"]  # type: ignore[attr-defined]
+    running = asyncio.create_task(completed(staying(), watching))
+    await until(world, world.attachments)
+    world.simulator.phones.hang_up(CALLER)
+    result = await running
+    assert (result["call_id"], result["outcome"]) == (event["call_id"], "caller_hung_up")
+    # A retry returns the result, and takes no other call.
+    other = await asyncio.to_thread(call_in, world, "+14155550199")
+    assert await asyncio.to_thread(run_task, staying()) == result
+    assert world.row(other).claimed_by == "order:day"
+
+
+def test_a_call_that_was_answered_already_is_run_in_the_triggerer_at_once(world: World) -> None:
+    open_line()
+    call_id = call_in(world)
+    watching = deferral_of(staying())
+    assert watching.trigger.call_id == call_id  # type: ignore[attr-defined]
+    assert world.row(call_id).claimed_by == claimant_of(FakeTask())
+
+
+def test_a_mistake_shows_before_a_call_is_taken_over(world: World) -> None:
+    open_line()
+    call_id = call_in(world)
+    with pytest.raises(InvalidInput, match="cannot be imported"):
+        run_task(staying(functions=["shop.nowhere.book"]))
+    assert world.row(call_id).claimed_by == "order:day"
+
+
+def woken(task: Any, event: dict[str, Any]) -> TaskDeferred:
+    """Let a task go on after its trigger has fired; it defers again."""
+    with pytest.raises(TaskDeferred) as deferral:
+        run_task(task, None, "execute_complete", event=event)
+    return deferral.value

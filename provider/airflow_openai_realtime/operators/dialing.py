@@ -1,0 +1,216 @@
+"""What a task dials, as a DAG author gave it, and when it does not dial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
+from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput, InvalidPhoneNumber
+from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+    from airflow_openai_realtime.outbound.carriers.port import DialRequest
+
+#: How long a phone may be let ring, in seconds; carriers take no more.
+LONGEST_RING_SECONDS = 600
+#: How much later than the task the carrier ends the call, in seconds: it counts from picking up, the task from the
+#: accept.
+CARRIER_MARGIN_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class PlaceParameters:
+    """
+    What is dialed, by the names that ``PlaceCallOperator`` gives it; perhaps with templates.
+
+    :param to: Number to ring, E.164.
+    :param campaign: Name under which attempts are remembered.
+    :param contact: Who is rung, as a key that stays the same; ``None``: the number.
+    :param attempt: 1 for the first attempt to reach this contact, 2 for the second.
+    :param from_number: Number the person sees, E.164; ``None``: the connection's caller number.
+    :param ring_seconds: How long to let it ring, in seconds, 1 to 600.
+    :param max_duration_seconds: When the call is ended at the latest, in seconds above 0, at most 3,600; the default is
+        filled in.
+    :param wait_for_end: Whether the task answers the call and stays with it: then the carrier ends it two minutes
+        later.
+    :param telephony_carrier_conn_id: Connection of the carrier, for messages.
+    """
+
+    to: Any
+    campaign: Any
+    contact: Any
+    attempt: Any
+    from_number: Any
+    ring_seconds: Any
+    max_duration_seconds: Any
+    wait_for_end: bool
+    telephony_carrier_conn_id: str
+
+    def ledger_key(self) -> tuple[str, str, int]:
+        """
+        Return campaign, contact and attempt, as the ledger has them.
+
+        :raises InvalidInput: One of them cannot be used.
+        """
+        from airflow_openai_realtime.api.phone_numbers import canonical_number, to_e164
+
+        # A contact may be named by a number other than the one to ring, so it has one spelling, too.
+        if self.contact is not None:
+            contact = canonical_number(_key(self.contact, "contact"))
+        else:
+            contact = to_e164(self.to, "to")
+        return _key(self.campaign, "campaign"), contact, self._read_attempt()
+
+    def dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
+        """
+        Return what the carrier is asked.
+
+        :param settings: Those of the carrier's connection.
+        :param to: Number to ring, E.164.
+        :param correlation_id: Comes back in a header of the incoming call.
+        :raises ConfigurationError: The connection lacks something.
+        """
+        from airflow_openai_realtime.api.phone_numbers import to_e164
+        from airflow_openai_realtime.outbound.carriers.port import DialRequest
+
+        connection = f"connection {self.telephony_carrier_conn_id}"
+        from_number = self.from_number or settings.caller_number
+        if not from_number:
+            raise ConfigurationError(f"{connection}: caller_number is missing; set it, or give from_number")
+        try:
+            if not self.from_number:
+                from_number = to_e164(from_number, "caller_number")
+            sip_uri = settings.sip_uri
+        except (ConfigurationError, InvalidPhoneNumber) as error:
+            raise ConfigurationError(f"{connection}: {error}") from error
+        return DialRequest(
+            to=to,
+            from_number=from_number,
+            sip_uri=sip_uri,
+            correlation_id=correlation_id,
+            ring_seconds=self.read_ring_seconds(),
+            max_duration_seconds=self.read_carrier_limit(),
+            refer_url=settings.refer_url,
+        )
+
+    def read_ring_seconds(self) -> float:
+        """
+        Return how long the phone rings, in seconds.
+
+        :raises InvalidInput: The value cannot be used.
+        """
+        return read_number(self.ring_seconds, "ring_seconds", at_least=1, at_most=LONGEST_RING_SECONDS)
+
+    def read_carrier_limit(self) -> float:
+        """
+        Return after how many seconds the carrier ends the call.
+
+        :raises InvalidInput: The value cannot be used.
+        """
+        limit = read_number(self.max_duration_seconds, "max_duration_seconds", above=0, at_most=LONGEST_CALL_SECONDS)
+        return limit + CARRIER_MARGIN_SECONDS if self.wait_for_end else limit
+
+    def check_literals(self, max_lateness_seconds: object) -> None:
+        """
+        Reject invalid literals at parse time; numbers only by their shape, which costs nothing.
+
+        :param max_lateness_seconds: The operator's parameter of that name.
+        :raises InvalidInput: A value that needs no rendering cannot be used.
+        """
+        if is_literal(self.campaign):
+            _key(self.campaign, "campaign")
+        if is_literal(self.contact) and self.contact is not None:
+            _key(self.contact, "contact")
+        if is_literal(self.attempt):
+            self._read_attempt()
+        if is_literal(self.ring_seconds):
+            self.read_ring_seconds()
+        if is_literal(self.max_duration_seconds):
+            self.read_carrier_limit()
+        for number, field in ((self.to, "to"), (self.from_number, "from_number")):
+            if is_literal(number) and number is not None:
+                check_number_shape(number, field)
+        if max_lateness_seconds is not None:
+            read_number(max_lateness_seconds, "max_lateness_seconds", at_least=0)
+
+    def _read_attempt(self) -> int:
+        return read_integer(self.attempt, "attempt", at_least=1)
+
+
+def run_start(ti: Any, dag_run: Any, max_lateness_seconds: float | None) -> tuple[str, str, datetime] | None:
+    """
+    Return DAG, run and start of a run that may be late; ``None`` for one that may not.
+
+    :param ti: The task instance.
+    :param dag_run: Its run.
+    :param max_lateness_seconds: The operator's parameter of that name.
+    """
+    if _run_type(dag_run) != "scheduled" or max_lateness_seconds is None:
+        return None
+    return ti.dag_id, ti.run_id, _started_at(dag_run)
+
+
+def reason_not_to_dial(
+    dag_run: Any, first_started_at: datetime | None, *, dial_in_backfill: bool, max_lateness_seconds: float | None
+) -> str | None:
+    """
+    Return why a run does not dial; ``None``: it does.
+
+    :param dag_run: The run.
+    :param first_started_at: When it first started, as the switchboard knows it.
+    :param dial_in_backfill: The operator's parameter of that name.
+    :param max_lateness_seconds: Likewise.
+    """
+    run_type = _run_type(dag_run)
+    if run_type == "backfill":
+        return None if dial_in_backfill else "this is a backfill; to ring all the same: dial_in_backfill=True"
+    if run_type != "scheduled" or max_lateness_seconds is None:
+        return None
+    late: float = ((first_started_at or _started_at(dag_run)) - dag_run.run_after).total_seconds()
+    if late <= max_lateness_seconds:
+        return None
+    return (
+        f"this run started {late:.0f} s after its time, more than max_lateness_seconds "
+        f"({max_lateness_seconds:g}), as after the DAG was unpaused. To call now, trigger the DAG by hand; to "
+        "let late runs call, give a larger number, or None"
+    )
+
+
+def check_number_shape(value: object, field: str) -> None:
+    """
+    Reject what cannot be an E.164 number by its shape alone; whether its country has such numbers is checked later.
+
+    :param value: The number.
+    :param field: Name of the parameter, for the message.
+    :raises InvalidPhoneNumber: No ``+`` and digits.
+    """
+    from airflow_openai_realtime.api.phone_numbers import mask_number
+    from airflow_openai_realtime.exceptions import InvalidPhoneNumber
+
+    text = value if isinstance(value, str) else ""
+    if not (text.startswith("+") and text[1:].isdigit() and text.isascii() and 7 <= len(text) - 1 <= 15):
+        raise InvalidPhoneNumber(
+            f"{field} {mask_number(str(value))} is not E.164: write + and the country code, no spaces, "
+            "like +14155550123",
+            field=field,
+        )
+
+
+def _key(value: object, field: str) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text:
+        raise InvalidInput(f"{field} must be a non-empty text that stays the same between runs", field=field)
+    return text
+
+
+def _run_type(dag_run: Any) -> str:
+    return str(dag_run.run_type.value if isinstance(dag_run.run_type, Enum) else dag_run.run_type)
+
+
+def _started_at(dag_run: Any) -> datetime:
+    """Return when the run started; Airflow forgets it when the run is cleared."""
+    return dag_run.start_date or datetime.now(timezone.utc)
