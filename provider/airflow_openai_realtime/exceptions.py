@@ -1,38 +1,38 @@
 """
-Every error of this package, one tree::
+All errors of this package, in one tree::
 
     OpenAIRealtimeError
-    ├── InvalidInput                 a value the caller gave cannot be used; nothing was sent
+    ├── InvalidInput                 an argument is invalid; nothing was sent
     │   ├── InvalidSession           the session configuration of a call
     │   └── InvalidPhoneNumber       not E.164
-    ├── ConfigurationError           a connection or setting lacks something; nothing was sent
-    ├── WebhookVerificationError     a delivery that is not proven to be OpenAI's
+    ├── ConfigurationError           a connection or setting is missing or invalid; nothing was sent
+    ├── WebhookVerificationError     a delivery that is not proven to come from OpenAI
     ├── CallError                    OpenAI's answer to accept, reject, refer or hang up
-    │   ├── CallGone                 the call is over or never was
-    │   ├── CallAlreadyDecided       somebody accepted or rejected it before
-    │   ├── AcceptFailed             the call rang out or its caller gave up after an accept of ours had failed
+    │   ├── CallGone                 the call is over or never existed
+    │   ├── CallAlreadyDecided       the call was accepted or rejected before
+    │   ├── AcceptFailed             our accept failed, and the call has stopped ringing since
     │   ├── AuthenticationError      the key was refused
     │   ├── RequestRefused           any other 4xx
     │   ├── ServiceUnavailable       429, 5xx or no connection, after the last attempt
-    │   └── OutcomeUnknown           it was sent, no answer came: it may have happened
+    │   └── OutcomeUnknown           the request was sent, but no answer came: it may have been carried out
     ├── SwitchboardError             the switchboard's answer
     │   ├── SwitchboardUnreachable   no connection, 5xx
     │   │   ├── StoreUnavailable     inside the switchboard: its store does not answer
     │   │   └── LinesUnavailable     inside the switchboard: a line cannot be looked up now
-    │   │       └── TooManyLookups   too many unknown lines were asked for a moment ago
+    │   │       └── TooManyLookups   too many unknown lines were looked up a moment ago
     │   ├── SwitchboardRefused       the token was refused, or the request was wrong
-    │   │   └── ConversationSuperseded  another one runs this conversation now, or it is finished
+    │   │   └── ConversationSuperseded  another owner runs this conversation now, or it is finished
     │   ├── UnknownCall              the switchboard has no such call
-    │   └── ClaimLost                another owner has the call, or it rings no more
-    │       └── MoveRefused          a call or an attempt is not in the state that the move starts from
+    │   └── ClaimLost                another owner has the call, or it has stopped ringing
+    │       └── MoveRefused          the state of a call or attempt does not allow the transition
     └── DialError                    the carrier's answer to placing a call
         ├── CarrierRefused           refused; no phone rang
-        │   └── NumberRefused        this number cannot be rung
-        ├── CarrierUnavailable       never reached the carrier; no phone rang
-        └── PlacementUnknown         it was sent, no answer came: the phone may ring
+        │   └── NumberRefused        this number cannot be dialed
+        ├── CarrierUnavailable       the carrier was not reached; no phone rang
+        └── PlacementUnknown         the request was sent, but no answer came: the phone may ring
 
 All carry ``call_id``, ``status`` (an HTTP status) and ``safe_to_retry``: whether the same request may be sent
-again without a second effect on somebody's phone. No message holds a secret or a full phone number.
+again without a second effect on a phone. No message holds a secret or a full phone number.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ class OpenAIRealtimeError(Exception):
     """
     Base of all errors of this package.
 
-    :param message: What happened and what to do about it; no secret, no full phone number.
-    :param call_id: The call it is about, when there is one.
-    :param status: HTTP status of the answer that caused it, when there was one.
-    :param safe_to_retry: Whether repeating the request cannot have a second effect. Default: the class's.
+    :param message: What happened and what to do; no secret, no full phone number.
+    :param call_id: OpenAI's id of the call; ``None``: the error does not concern a call.
+    :param status: HTTP status of the answer that caused it; ``None``: there was no answer.
+    :param safe_to_retry: Whether the same request may be sent again without a second effect; ``None``: the default of
+        the class.
     """
 
     safe_to_retry: bool = False
@@ -67,7 +68,7 @@ class OpenAIRealtimeError(Exception):
 
 class InvalidInput(OpenAIRealtimeError, ValueError):
     """
-    A value given by the caller cannot be used. Raised before anything is sent.
+    An argument is invalid. Raised before anything is sent.
 
     :param message: What is wrong, and what to do.
     :param field: Name of the field or parameter, with its path (``audio.output.speed``).
@@ -80,7 +81,7 @@ class InvalidInput(OpenAIRealtimeError, ValueError):
 
 
 class InvalidSession(InvalidInput):
-    """The session configuration has unknown, contradictory or out-of-range fields; all are named."""
+    """The session configuration has unknown, contradictory or out-of-range fields; the message names all of them."""
 
 
 class InvalidPhoneNumber(InvalidInput):
@@ -88,7 +89,7 @@ class InvalidPhoneNumber(InvalidInput):
 
 
 class ConfigurationError(OpenAIRealtimeError):
-    """A connection or setting lacks something that is needed, or contradicts itself."""
+    """A connection or setting is incomplete, invalid or contradictory."""
 
 
 class WebhookVerificationError(OpenAIRealtimeError):
@@ -107,7 +108,7 @@ class WebhookVerificationError(OpenAIRealtimeError):
 
 class CallError(OpenAIRealtimeError):
     """
-    OpenAI did not do what was asked with a call.
+    OpenAI did not carry out a request for a call.
 
     :param message: What happened, and what to do.
     :param call_id: OpenAI's id of the call.
@@ -118,7 +119,7 @@ class CallError(OpenAIRealtimeError):
     """
 
     may_have_happened: bool = False
-    """Whether the request, or an earlier attempt to send it, may have been carried out in spite of the error."""
+    """Whether the request, or an earlier attempt to send it, may have been carried out despite the error."""
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class CallAlreadyDecided(CallError):
 
 
 class AcceptFailed(CallError):
-    """The call is over and was never answered: an accept of ours had failed while it rang. A retry cannot help."""
+    """The call is over and was not answered, since our accept failed while it rang. A retry cannot help."""
 
 
 class AuthenticationError(CallError):
@@ -156,19 +157,19 @@ class RequestRefused(CallError):
 
 
 class ServiceUnavailable(CallError):
-    """Rate limit (429), server error (5xx) or no connection, still so after the last attempt that was allowed."""
+    """Rate limit (429), server error (5xx) or no connection, after the last allowed attempt."""
 
     safe_to_retry = True
 
 
 class OutcomeUnknown(CallError):
-    """The request left, but no answer came: it may or may not have been carried out."""
+    """The request was sent, but no answer came: it may or may not have been carried out."""
 
     may_have_happened = True
 
 
 class SwitchboardError(OpenAIRealtimeError):
-    """The switchboard did not do what was asked."""
+    """The switchboard did not carry out a request."""
 
 
 class SwitchboardUnreachable(SwitchboardError):
@@ -183,10 +184,10 @@ class SwitchboardRefused(SwitchboardError):
 
 class ConversationSuperseded(SwitchboardRefused):
     """
-    Whoever asked does not run this conversation any more: leave the call alone.
+    The requesting process no longer runs this conversation and must leave the call alone.
 
     :param message: What happened.
-    :param code: ``superseded``: another holder has opened it; ``finished``: its outcome is written.
+    :param code: ``superseded``: another owner has opened it; ``finished``: its outcome is stored.
     :param call_id: OpenAI's id of the call.
     :param status: HTTP status of the answer.
     """
@@ -203,7 +204,7 @@ class UnknownCall(SwitchboardError):
 
 
 class ClaimLost(SwitchboardError):
-    """Another claimant has the call, or it rings no more."""
+    """Another owner has the call, or it has stopped ringing."""
 
 
 class DialError(OpenAIRealtimeError):
@@ -232,38 +233,39 @@ class CarrierRefused(DialError):
     """
     The carrier refused (4xx): no phone rang.
 
-    Except for :class:`NumberRefused`, this is about the account (key, balance, permissions, caller number), the pace or
-    the order, and the same number may be rung once that is corrected.
+    Except for :class:`NumberRefused`, the reason is the account (key, balance, permissions, caller number), the rate or
+    the request, and the same number may be dialed once that is corrected.
     """
 
 
 class NumberRefused(CarrierRefused):
-    """The carrier cannot ring this number: correct it."""
+    """The carrier cannot dial this number: correct it."""
 
 
 class CarrierUnavailable(DialError):
-    """The carrier could not be reached at all: no phone rang."""
+    """The carrier could not be reached: no phone rang."""
 
     safe_to_retry = True
 
 
 class PlacementUnknown(DialError):
     """
-    The order left, but no clear answer came: the phone may be ringing.
+    The request was sent, but no clear answer came: the phone may be ringing.
 
-    Nothing dials this attempt again by itself; look at the carrier's log first.
+    The attempt is not dialed again automatically; look at the carrier's log first.
     """
 
 
 class MoveRefused(ClaimLost):
     """
-    A call or an attempt is not in the state that the move starts from.
+    The state of a call or an attempt does not allow the transition.
 
     :param message: What happened.
-    :param code: ``claimed_by_other``: another claimant has the call; ``has_another``: the claimant has another open
-        call, and said that it must not; ``not_ringing``: it was rejected, accepted or rang out; ``not_accepted``: it
-        was not accepted; ``ended``: it is over; ``accept_failed``: it is over, and an accept of ours had failed while
-        it rang; ``attempt_moved``: another client has changed the attempt's state.
+    :param code: A :class:`~airflow_openai_realtime.states.RefusalCode`. ``claimed_by_other``: another owner has the
+        call; ``has_another``: the owner has another open call, and asked for at most one; ``not_ringing``: the call
+        was rejected or accepted, or has stopped ringing; ``not_accepted``: it was not accepted; ``ended``: it is over;
+        ``accept_failed``: it is over, and our accept failed while it rang; ``attempt_moved``: another client has
+        changed the state of the attempt.
     :param call_id: OpenAI's id of the call.
     :param status: HTTP status of the answer.
     """
@@ -274,7 +276,7 @@ class MoveRefused(ClaimLost):
 
 
 class StoreUnavailable(SwitchboardUnreachable):
-    """The switchboard's own store cannot be reached; nothing was stored. Asking again later is safe."""
+    """The switchboard's own store cannot be reached; nothing was stored. A later retry is safe."""
 
 
 class LinesUnavailable(SwitchboardUnreachable):
@@ -282,4 +284,4 @@ class LinesUnavailable(SwitchboardUnreachable):
 
 
 class TooManyLookups(LinesUnavailable):
-    """Too many names of lines that are not there were asked for a moment ago."""
+    """Too many names of unknown lines were looked up a moment ago."""

@@ -1,7 +1,7 @@
 """
-The vocabulary: states, outcomes and end reasons, and the limits that several parts share. Each is defined here once.
+The vocabulary: states, outcomes and end reasons, and the limits that several parts share. Each is defined once, here.
 
-The members are text, so they travel as JSON and in SQL as they are.
+The members are text, so JSON and SQL contain them unchanged.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ LINE_HEADER = "OpenAI-Realtime-Line"
 """Header that names the line in a request to the switchboard."""
 
 LONGEST_WAIT_SECONDS = 25.0
-"""How long the switchboard may hold back the answer to a long poll."""
+"""Longest delay of the switchboard's answer to a long poll, in seconds."""
 
 
 class Word(str, enum.Enum):
-    """A word of the vocabulary; as text it is its value."""
+    """A word of the vocabulary; ``str`` returns its value."""
 
     def __str__(self) -> str:
         return str(self.value)
@@ -32,17 +32,17 @@ class CallState(Word):
     The first final state wins.
     """
 
-    #: OpenAI has told of the call, and it may be accepted.
+    #: OpenAI has reported the call, and it may be accepted.
     RINGING = "ringing"
-    #: One owner has it, and is about to accept it.
+    #: An owner has claimed it and is about to accept it.
     CLAIMED = "claimed"
-    #: OpenAI has accepted it, or is being asked to.
+    #: OpenAI has accepted it, or has received the request to.
     ACCEPTED = "accepted"
     #: It was declined.
     REJECTED = "rejected"
     #: It is over.
     ENDED = "ended"
-    #: It rang out before an owner accepted it.
+    #: It stopped ringing before an owner accepted it.
     MISSED = "missed"
 
 
@@ -53,30 +53,30 @@ OPEN_CALL_STATES = (CallState.RINGING, CallState.CLAIMED, CallState.ACCEPTED)
 class AttemptState(Word):
     """State of an attempt to reach a contact, in the ledger."""
 
-    #: The row is there; the carrier was not asked.
+    #: The row exists; no request was sent to the carrier.
     RESERVED = "reserved"
-    #: The carrier is about to be asked, or was.
+    #: The request to the carrier is about to be sent, or was sent.
     DIALING = "dialing"
-    #: The carrier has taken the order.
+    #: The carrier has accepted the request.
     PLACED = "placed"
     #: It is over; its outcome says how.
     ENDED = "ended"
-    #: Whether the carrier took the order is not known. Nothing dials it again by itself.
+    #: It is not known whether the carrier accepted the request. It is not dialed again automatically.
     UNKNOWN = "unknown"
 
 
 class AttemptOutcome(Word):
-    """What became of an attempt to reach a contact."""
+    """Result of an attempt to reach a contact."""
 
     #: The call came in.
     ANSWERED = "answered"
-    #: It was engaged.
+    #: The dialed phone was busy.
     BUSY = "busy"
-    #: The phone that was dialled was not answered.
+    #: The dialed phone was not answered.
     NO_ANSWER = "no_answer"
-    #: The carrier refused the order, or the call failed.
+    #: The carrier refused the request, or the call failed.
     FAILED = "failed"
-    #: It was taken back before it was answered.
+    #: It was canceled before it was answered.
     CANCELED = "canceled"
     #: A person or a voicemail picked up, but the call did not reach OpenAI, or was over before an owner took it.
     GONE = "gone"
@@ -88,35 +88,36 @@ class Outcome(Word):
     #: The conversation came to its end: the model ended the call, a task of ours did, or the caller hung up after the
     #: result was recorded.
     COMPLETED = "completed"
-    #: The call ended and not by us. Inferred: OpenAI does not say who hung up.
+    #: The call ended, and not because of us. Inferred: OpenAI does not report who hung up.
     CALLER_HUNG_UP = "caller_hung_up"
-    #: The task that held it was killed: marked failed or successful, or its run failed.
+    #: The task that ran it was killed: marked failed or successful, or its run failed.
     KILLED = "killed"
     #: Its time was over: ours, the switchboard's, or OpenAI's 60 minutes.
     MAX_DURATION = "max_duration"
     #: Neither side spoke for too long.
     SILENCE = "silence"
-    #: The call ended after a transfer was asked for. Whether the target answered is not known.
+    #: The call ended after a transfer was requested. Whether the target answered is not known.
     TRANSFER_REQUESTED = "transfer_requested"
     #: The call was rejected.
     REJECTED = "rejected"
-    #: The phone that was dialled was not answered.
+    #: The dialed phone was not answered.
     NO_ANSWER = "no_answer"
-    #: It was engaged.
+    #: The dialed phone was busy.
     BUSY = "busy"
-    #: The call could not be made or accepted, or an error ended its session.
+    #: The call could not be placed or accepted, or an error ended its session.
     FAILED = "failed"
-    #: The call was over before its owner could listen: the caller had left, or OpenAI took a session that never lived.
+    #: The call was over before its owner could listen: the caller had left, or OpenAI accepted a session that it could
+    #: not use.
     GONE = "gone"
-    #: It is over, and nothing tells how.
+    #: It is over, and how it ended is not known.
     UNKNOWN = "unknown"
 
 
 class EndReason(Word):
     """
-    Why a call ended, in raw words. The list is open: OpenAI's error codes and what clients give come besides.
+    Detailed reason for the end of a call. The list is open: OpenAI's error codes and reasons of clients also occur.
 
-    Where an outcome says all there is to say, the reason is that outcome's word.
+    Where the outcome says everything, the reason is the outcome's word.
     """
 
     #: Its time was over.
@@ -131,13 +132,13 @@ class EndReason(Word):
     END_CALL = "end_call"
     #: Neither side spoke for too long.
     SILENCE = "silence"
-    #: It ended after a transfer was asked for.
+    #: It ended after a transfer was requested.
     TRANSFER_REQUESTED = "transfer_requested"
     #: The other side hung up.
     CALLER_HUNG_UP = "caller_hung_up"
     #: It was declined.
     REJECTED = "rejected"
-    #: OpenAI says that there is no such call.
+    #: OpenAI answered that there is no such call.
     GONE = "gone"
     #: The hang-up was refused, so OpenAI ends the call.
     HANG_UP_FAILED = "hang_up_failed"
@@ -147,25 +148,25 @@ class EndReason(Word):
     ACCEPT_FAILED = "accept_failed"
     #: Another client of OpenAI accepted or declined it.
     DECIDED_ELSEWHERE = "decided_elsewhere"
-    #: The carrier says that it failed.
+    #: The carrier reported that it failed.
     CARRIER_FAILED = "carrier_failed"
-    #: The carrier says that it was engaged.
+    #: The carrier reported that it was busy.
     BUSY = "busy"
-    #: The carrier says that it was not answered.
+    #: The carrier reported that it was not answered.
     NO_ANSWER = "no_answer"
-    #: OpenAI says that the session's 60 minutes are over.
+    #: OpenAI reported that the session's 60 minutes are over.
     SESSION_EXPIRED = "session_expired"
-    #: The socket closed, and nothing says why.
+    #: The socket closed without a stated reason.
     SOCKET_CLOSED = "socket_closed"
-    #: There was nothing to attach to within seconds of the accept: the caller has left, or the session never lived.
+    #: There was no session to attach to within seconds of the accept: the caller had left, or it never started.
     NO_SESSION = "no_session"
-    #: There was nothing to attach to at a later try: the call may have lived in between.
+    #: There was no session to attach to at a later try: it may have existed in between.
     OVER_BEFORE_ATTACHING = "over_before_attaching"
     #: The socket was never open.
     NEVER_ATTACHED = "never_attached"
     #: The conversation's owner saved no end.
     NOT_SAVED = "not_saved"
-    #: A client says no more than that it ended.
+    #: A client reported the end without a reason.
     ENDED = "ended"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -173,45 +174,45 @@ class EndReason(Word):
 
 
 class EndedBy(Word):
-    """Who ended a call, besides tasks and users, who are named by what they gave as ``by``."""
+    """Who ended a call. Tasks and users are not listed: they appear under the name that they gave as ``by``."""
 
     AGENT = "agent"
     CALLER = "caller"
     CARRIER = "carrier"
     OPENAI = "openai"
-    #: Its own time, or too long a silence.
+    #: Its time limit, or its silence limit.
     LIMIT = "limit"
 
 
 class Witness(Word):
-    """How the end of a call is known; the strongest first."""
+    """How the end of a call is known; strongest witness first."""
 
     #: A person, a task, the model or the switchboard ended it: the hang-up was carried out, or may have been.
     API = "api"
     #: It was transferred, and ended after that.
     TRANSFER = "transfer"
-    #: The carrier says how it ended.
+    #: The carrier reported how it ended.
     CARRIER = "carrier"
-    #: Its socket closed, or OpenAI said why it closes.
+    #: Its socket closed, or OpenAI reported why it closes.
     SOCKET = "socket"
-    #: OpenAI says that there is no such call.
+    #: OpenAI answered that there is no such call.
     FOUND_GONE = "found_gone"
 
 
 class RefusalCode(Word):
-    """Why the switchboard refused to move a call, an attempt or a conversation."""
+    """Why the switchboard refused a transition of a call, an attempt or a conversation."""
 
     #: Another owner has the call.
     CLAIMED_BY_OTHER = "claimed_by_other"
-    #: The owner has another open call, and said that it must not.
+    #: The owner has another open call, and asked for at most one.
     HAS_ANOTHER = "has_another"
-    #: It was rejected, accepted or rang out.
+    #: It was rejected or accepted, or has stopped ringing.
     NOT_RINGING = "not_ringing"
     #: It was not accepted.
     NOT_ACCEPTED = "not_accepted"
     #: It is over.
     ENDED = "ended"
-    #: It is over, and an accept of ours had failed while it rang.
+    #: It is over, and our accept failed while it rang.
     ACCEPT_FAILED = "accept_failed"
     #: Another client has changed the attempt's state.
     ATTEMPT_MOVED = "attempt_moved"
@@ -238,16 +239,16 @@ class EntryKind(Word):
 
 
 class Note(Word):
-    """What a timeline entry of kind ``note`` is about."""
+    """Kind of event that a timeline entry of kind ``note`` records."""
 
     GREETED = "greeted"
     ATTACHED = "attached"
     OPENED_LATE = "opened_late"
     INTERRUPTED = "interrupted"
     ENDING = "ending"
-    #: The switchboard listens, since the process of the owner is silent; for ``gap_seconds`` no process had.
+    #: The switchboard listens because the owner's process is silent; no process had listened for ``gap_seconds``.
     STOOD_BY = "stood_by"
-    #: That process came back: it has heard itself what was counted as missed. The same ``lease`` as of STOOD_BY.
+    #: The owner's process was there after all, so nothing was missed. Has the ``lease`` of STOOD_BY.
     STOOD_DOWN = "stood_down"
     #: The model called a tool while only the switchboard listened, which runs none: ``tool_call_id, name, arguments``.
     ASKED = "asked"

@@ -338,7 +338,7 @@ def test_a_filter_stays_while_calls_are_looked_at_and_after_a_reload(
     browser.run("page.querySelector('#filter').focus()")
     browser.command("Input.insertText", text="spring answered eve")
     browser.wait_for("return page.querySelectorAll('tbody tr').length === 0", "no row that fits")
-    assert "The filter fits none of them." in browser.text()
+    assert "No call matches the filter." in browser.text()
     browser.run("page.querySelector('#filter').select()")
     browser.command("Input.insertText", text="spring EVE")
     browser.wait_for("return page.querySelectorAll('tbody tr').length === 1", "the row that fits")

@@ -1,1 +1,1 @@
-"""Hooks: from an Airflow connection to clients."""
+"""Hooks: they make clients from an Airflow connection."""

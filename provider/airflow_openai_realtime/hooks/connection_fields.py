@@ -1,4 +1,4 @@
-"""The fields of an Airflow connection, as far as the hooks read them."""
+"""The fields of an Airflow connection that the hooks read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 @dataclass(frozen=True)
 class ConnectionFields:
     """
-    The fields of an Airflow connection; ``repr`` shows none that may be secret.
+    The fields of an Airflow connection; ``repr`` leaves out those that may be secret.
 
     :param connection_id: Id of the connection.
     :param login: Field *Login*.

@@ -1,11 +1,11 @@
 """
-Connections that a task hands over to its trigger, so that the trigger has them when a phone rings.
+Connections that a task passes to its trigger, so that the trigger has them when a phone rings.
 
-A connection that is kept in Airflow's database reaches a trigger through the triggerer's other process. That one is
-asked in turn with everything else, and builds Airflow's API when it is first asked, inside the loop that hands out
-triggers: 8 s on two idle cores (Airflow 3.3.2, observed 2026-11-30). So the task, which has the connections anyway,
-seals them with a key that both processes have: Airflow's Fernet key, or, where that is empty as in Airflow's
-docker-compose file, its JWT secret. Without a common key the trigger looks the connections up itself.
+A trigger gets a connection from Airflow's database through the triggerer's supervisor process. That process serves one
+request after the other, and builds Airflow's API on the first one, inside the loop that hands out triggers: 8 s on two
+idle cores (Airflow 3.3.2, observed 2026-11-30). The task has the connections anyway, so it encrypts them with a key
+that both processes have: Airflow's Fernet key, or its JWT secret where that key is empty, as in Airflow's
+docker-compose file. Without a common key the trigger looks the connections up itself.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 
 def hand_over(*connections: ConnectionFields) -> str | None:
     """
-    Seal connections for a trigger's arguments.
+    Encrypt connections for a trigger's arguments.
 
-    :param connections: What the task has looked up.
+    :param connections: Connections that the task has looked up.
     :return: Text that is unreadable without Airflow's Fernet key or JWT secret; ``None`` when both are empty.
     """
     keys = _keys()
@@ -36,8 +36,8 @@ def handed_over(sealed: str | None, connection_id: str) -> ConnectionFields | No
     """
     Return a connection that was handed over.
 
-    :param sealed: What :func:`hand_over` returned.
-    :param connection_id: Which one.
+    :param sealed: Text from :func:`hand_over`.
+    :param connection_id: Id of the connection.
     :return: ``None`` when it is not among them, or when this process has other keys.
     """
     for key in _keys() if sealed else ():
@@ -50,6 +50,6 @@ def handed_over(sealed: str | None, connection_id: str) -> ConnectionFields | No
 
 
 def _keys() -> list[str]:
-    """Return Airflow's Fernet keys, the newest first, and its JWT secret, which Airflow makes up where none is set."""
+    """Return Airflow's Fernet keys, newest first, and its JWT secret, which Airflow generates if none is set."""
     keys = conf.get("core", "fernet_key", fallback="").split(",")
     return [key.strip() for key in (*keys, conf.get("api_auth", "jwt_secret", fallback="")) if key.strip()]

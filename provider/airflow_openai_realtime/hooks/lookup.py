@@ -1,8 +1,8 @@
 """
-Looking up Airflow connections, in tasks and in triggers, and hiding what is secret in them from all logs.
+Look up Airflow connections, in tasks and in triggers, and hide their secrets from all logs.
 
-What triggers look up and hide is remembered for a moment: a triggerer that takes over 500 waiting tasks starts them all
-at once, and each message to its other process costs that one some ten milliseconds.
+Look-ups and hidden secrets of triggers are cached for a moment: a triggerer that takes over 500 waiting tasks starts
+them all at once, and each message to its supervisor process costs that process some ten milliseconds.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 from airflow_openai_realtime.version_compat import async_connections_are_safe, mask_in_this_process
 
 SHARED_SECONDS = 5.0
-"""How long one look-up serves all that ask for the same connection in the same event loop."""
+"""Seconds for which a look-up is reused for the same connection in the same event loop."""
 
 
 @dataclass
 class _LookUp:
-    """The last look-up of a connection; whoever comes while it goes on waits for it."""
+    """The last look-up of a connection; requests that come while it runs wait for it."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     at: float = float("-inf")
@@ -37,13 +37,13 @@ class _LookUp:
 
 @dataclass
 class _Memory:
-    """What is remembered in one event loop."""
+    """The cache of one event loop."""
 
     look_ups: dict[str, _LookUp] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
 
 
-#: What is under way to the triggerer's other process; an event loop keeps no task alive by itself.
+#: Messages under way to the triggerer's supervisor process; an event loop holds only weak references to tasks.
 _telling: set[asyncio.Task[None]] = set()
 _MEMORIES: WeakKeyDictionary[asyncio.AbstractEventLoop, _Memory] = WeakKeyDictionary()
 
@@ -52,9 +52,9 @@ def find_connection(connection_id: str, conn_type: str) -> ConnectionFields:
     """
     Look up a connection, from synchronous code.
 
-    :param connection_id: Its id.
-    :param conn_type: The type it should have, for the message when it is missing.
-    :raises ConfigurationError: There is none, its extra is no JSON object, or it is a URI that Airflow cannot read.
+    :param connection_id: Id of the connection.
+    :param conn_type: Its type, for the message when it is missing.
+    :raises ConfigurationError: It does not exist, its extra is not a JSON object, or Airflow cannot read its URI.
     """
     try:
         connection = BaseHook.get_connection(_checked(connection_id, conn_type))
@@ -67,12 +67,12 @@ async def find_connection_async(connection_id: str, conn_type: str, connections:
     """
     Look up a connection, from within an event loop; see :func:`find_connection`.
 
-    A look-up that another trigger has made within the last :data:`SHARED_SECONDS` is used again.
+    A look-up by another trigger within the last :data:`SHARED_SECONDS` is reused.
 
-    :param connection_id: Its id.
-    :param conn_type: The type it should have, for the message when it is missing.
-    :param connections: What the task has handed over, sealed; a connection among them is not looked up.
-    :raises ConfigurationError: There is none, or its extra is no JSON object.
+    :param connection_id: Id of the connection.
+    :param conn_type: Its type, for the message when it is missing.
+    :param connections: Connections that the task has handed over, encrypted; one among them is not looked up.
+    :raises ConfigurationError: It does not exist, or its extra is not a JSON object.
     """
     from airflow_openai_realtime.hooks.handing_over import handed_over
 
@@ -90,7 +90,7 @@ async def find_connection_async(connection_id: str, conn_type: str, connections:
 
 
 async def _find_connection_async(connection_id: str, conn_type: str) -> ConnectionFields:
-    """Before Airflow 3.3.2 the look-up of the event loop can stall a triggerer, so a thread makes it there."""
+    """Look up without the cache. Before Airflow 3.3.2 an async look-up can stall a triggerer, so a thread is used."""
     if not async_connections_are_safe():
         return await asyncio.to_thread(find_connection, connection_id, conn_type)
     try:
@@ -115,7 +115,7 @@ async def hide_async(*secrets: str) -> None:
     """
     Keep these texts out of all logs, from within an event loop; see :func:`hide`.
 
-    The triggerer's other process gets them in the background: it may be busy for seconds while a phone rings.
+    The triggerer's supervisor process gets them in the background: it may be busy for seconds while a phone rings.
 
     :param secrets: Texts to hide; empty ones are ignored.
     """
@@ -154,21 +154,21 @@ def _checked(connection_id: object, conn_type: str) -> str:
 
 def _missing(connection_id: str, conn_type: str) -> ConfigurationError:
     return ConfigurationError(
-        f"there is no connection {connection_id}; make one of type {conn_type}, in Airflow's UI under Admin > "
+        f"there is no connection {connection_id}; create one of type {conn_type}, in Airflow's UI under Admin > "
         f"Connections or as AIRFLOW_CONN_{connection_id.upper()}"
     )
 
 
 def _fields(connection: Any, connection_id: str, conn_type: str) -> ConnectionFields:
     if not (connection.conn_type or connection.login or connection.password or connection.host):
-        # Airflow reads nothing but the extra of a URI whose scheme has an underscore (3.2.2 and 3.3.2, observed
-        # 2026-11-30): by RFC 3986 it is no scheme.
+        # Airflow reads only the extra of a URI whose scheme has an underscore (3.2.2 and 3.3.2, observed 2026-11-30):
+        # RFC 3986 does not allow it in a scheme.
         raise ConfigurationError(
             f"connection {connection_id} has no type, key or host. If it is a URI, its scheme may have no underscore: "
             f"write {conn_type.replace('_', '-')}://, or give the connection as JSON"
         )
-    # Read here and not by Connection.extra_dejson, which masks in a way that is not safe in every event loop, and which
-    # takes an extra that is no JSON for an empty one.
+    # Not Connection.extra_dejson: it masks in a way that is not safe in every event loop, and takes an extra that is
+    # not JSON for an empty one.
     try:
         extra = json.loads(connection.extra) if connection.extra else {}
     except ValueError:
@@ -186,7 +186,7 @@ def _fields(connection: Any, connection_id: str, conn_type: str) -> ConnectionFi
 
 def is_test_id(connection_id: str) -> bool:
     """
-    Whether an id can be the random one that Airflow gives to a connection while its *Test* button runs.
+    Tell whether an id may be the random one that Airflow gives to a connection while its *Test* button runs.
 
     :param connection_id: Id of a connection.
 
@@ -197,7 +197,7 @@ def is_test_id(connection_id: str) -> bool:
 
 def without_test_id(message: str, connection_id: str) -> str:
     """
-    A message without Airflow's random id, which people have never seen; other ids stay.
+    Remove Airflow's random id, which users have never seen, from a message; other ids stay.
 
     :param message: Text for a user.
     :param connection_id: Id of the connection that it is about.

@@ -1,4 +1,4 @@
-"""Keeping the credentials in a session, those of its MCP servers, out of logs and rendered templates."""
+"""Keep the credentials of a session's MCP servers out of logs and rendered templates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from airflow_openai_realtime.hooks.lookup import hide, hide_async
 
 def secrets_in(value: object) -> Iterator[str]:
     """
-    Go through what MCP tools sign in with: their ``authorization`` and the values of their ``headers``.
+    Yield the credentials of MCP tools: their ``authorization`` and the values of their ``headers``.
 
-    :param value: A session, a list of tools or one tool, as given; anything else has none.
+    :param value: A session, a list of tools or one tool; other values contain none.
     """
     if isinstance(value, (list, tuple)):
         for item in value:

@@ -1,4 +1,4 @@
-"""Work that goes on although the trigger that began it is cancelled, again and again."""
+"""Work that goes on although its trigger is cancelled repeatedly."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
-#: An event loop keeps no task alive by itself.
+#: An event loop holds only weak references to tasks.
 _under_way: set[asyncio.Task[None]] = set()
 
 
 async def carry_through(work: Coroutine[Any, Any, None]) -> None:
     """
-    Run work to its end, even when the task that waits for it is cancelled.
+    Run work to its end, even if the waiting task is cancelled.
 
-    Airflow's triggerer cancels a killed trigger again in each of its rounds, once a second, until it is gone
-    (Airflow 3.3.2, ``TriggerRunner.cancel_triggers``), so that ``on_kill`` has one second for what it awaits itself.
+    Airflow's triggerer cancels a killed trigger once a second until it is gone (Airflow 3.3.2,
+    ``TriggerRunner.cancel_triggers``), so ``on_kill`` has one second for what it awaits directly.
 
-    :param work: What is to be done.
+    :param work: Coroutine to run.
     """
     job = asyncio.ensure_future(work)
     _under_way.add(job)
@@ -32,9 +32,11 @@ async def carry_through(work: Coroutine[Any, Any, None]) -> None:
 
 async def despite_shutdown(send: Callable[[], Awaitable[_T]]) -> _T:
     """
-    Send a request that may be repeated; when the event loop stops in the middle of it, once more.
+    Send a request that is safe to repeat.
 
-    :param send: Sends it.
+    :param send: Sends the request.
+
+    Retries: once, when the event loop stops during the request.
     """
     try:
         return await send()

@@ -1,4 +1,4 @@
-"""Running an accepted call in the triggerer until it is over."""
+"""Run an accepted call in the triggerer until it is over."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from airflow_openai_realtime.triggers.running_call import error_payload, run_to_
 
 class LiveCallTrigger(BaseTrigger):
     """
-    Hold the socket of an accepted call until it is over, and do what is wanted in it. Fires once, with ``status``:
+    Hold the socket of an accepted call until it is over, and run its conversation. Fires once, with ``status``:
 
-    - ``over`` and ``call_id``; what came of it stays at the switchboard, since Airflow logs events with their content,
-    - ``error`` and ``message``: it cannot be run; the switchboard ends it at its time.
+    - ``over`` and ``call_id``; the result stays at the switchboard, since Airflow logs events with their content,
+    - ``error`` and ``message``: the call cannot be run; the switchboard ends it at its time.
 
-    Moved to another triggerer, the call goes on there from what was saved. Cancelled, the call is left alone. When the
-    task is marked as failed or successful, or its run is, the call ends; when the task is cleared, the call waits a
-    minute for the next try (Airflow 3.3 and later).
+    When the trigger moves to another triggerer, the call goes on there from the saved timeline. A cancelled trigger
+    leaves the call alone. When the task is marked as failed or successful, or its run is, the call ends; when the task
+    is cleared, the call waits a minute for the next try (Airflow 3.3 and later).
 
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
-    :param call_id: The call.
-    :param holder: Stable name of the task.
-    :param conversation: What is to happen in which call, sealed by ``WantedConversation.seal``.
-    :param connections: The connections, sealed by ``hand_over``; without them they are looked up.
+    :param call_id: OpenAI's id of the call.
+    :param holder: Stable name of the task, which owns the conversation.
+    :param conversation: The call and its conversation, encrypted by ``WantedConversation.seal``.
+    :param connections: The connections, encrypted by ``hand_over``; ``None``: the trigger looks them up.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LiveCallTrigger(BaseTrigger):
         connections: str | None = None,
     ) -> None:
         super().__init__()
-        # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
+        # No checks: an exception in a constructor ends the whole triggerer. The task has checked the arguments.
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.call_id = call_id
         self.holder = holder
@@ -50,7 +50,7 @@ class LiveCallTrigger(BaseTrigger):
         self._generation = 0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes this trigger again: JSON primitives, no secret; what may hold one is sealed."""
+        """Return the arguments of this trigger: JSON primitives; those that may hold secrets are encrypted."""
         return (
             "airflow_openai_realtime.triggers.live_call.LiveCallTrigger",
             {
@@ -98,7 +98,7 @@ class LiveCallTrigger(BaseTrigger):
         line = await self._hook().aline()
         wanted = WantedConversation.unseal(self.conversation, line.api.api_key)
         if wanted.call is None:
-            raise SwitchboardError(f"the trigger was not told about call {self.call_id}", call_id=self.call_id)
+            raise SwitchboardError(f"the trigger got no data of call {self.call_id}", call_id=self.call_id)
         return await run_to_its_end(line, wanted, wanted.call, self.holder, self._report, self._note_opened)
 
     def _note_opened(self, generation: int) -> None:

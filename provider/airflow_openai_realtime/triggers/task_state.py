@@ -1,4 +1,4 @@
-"""What a trigger asks of Airflow when it is cancelled, and what it leaves there for a task that was killed."""
+"""What a cancelled trigger reads from Airflow, and the result that it writes there for a killed task."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ log = logging.getLogger(__name__)
 
 async def ask_airflow(task: Any) -> TaskState | None:
     """
-    Ask the triggerer's supervisor for the state of a task instance; only once a call is being ended.
+    Ask the triggerer's supervisor for the state of a task instance. Use it only when a call is being ended.
 
-    The first question in the life of a triggerer takes seconds, in which no other trigger starts; so a switchboard in
-    Airflow's API server is asked before. Airflow answers by the task's name and not by its try.
+    The first request after the start of a triggerer takes seconds, in which no other trigger starts; a switchboard in
+    Airflow's API server is therefore asked first. Airflow answers by the task's name, not by its try.
 
-    :param task: The trigger's task instance.
-    :return: ``None`` when Airflow does not say.
+    :param task: Task instance of the trigger.
+    :return: ``None`` when Airflow gives no answer.
     """
     if task is None:
         return None
@@ -36,8 +36,8 @@ async def ask_airflow(task: Any) -> TaskState | None:
             map_index=task.map_index,
         )
     except Exception as error:
-        # Whatever keeps Airflow from answering, it is no proof that the call should end.
-        log.warning("Airflow cannot say whether the task is killed: %s", error)
+        # A failed request does not prove that the call should end.
+        log.warning("Airflow does not report whether the task is killed: %s", error)
         return None
     found = (states or {}).get(task.run_id, {})
     if not found:
@@ -48,10 +48,11 @@ async def ask_airflow(task: Any) -> TaskState | None:
 
 async def push_result(task: Any, result: Mapping[str, Any]) -> None:
     """
-    Leave the result of a killed task's call where the task would have returned it; Airflow runs that task no more.
+    Write the result of a killed task's call to XCom, where the task would have returned it. Airflow does not run the
+    task again.
 
-    :param task: The trigger's task instance.
-    :param result: What came of the call, as JSON values.
+    :param task: Task instance of the trigger.
+    :param result: Result of the call, a JSON object.
     """
     from airflow.sdk.execution_time.xcom import XCom
 
@@ -66,4 +67,4 @@ async def push_result(task: Any, result: Mapping[str, Any]) -> None:
             map_index=-1 if task.map_index is None else task.map_index,
         )
     except Exception as error:
-        log.warning("The result of the killed task's call could not be left in XCom: %s", error)
+        log.warning("The result of the killed task's call could not be written to XCom: %s", error)

@@ -1,8 +1,8 @@
 """
 The Calls page: live and recent calls in Airflow's UI, behind Airflow's login and permissions.
 
-The API server serves it, as an application of its own beside the switchboard; the UI shows it in a frame and names it
-in its navigation. The page is one static document; everything on it comes as JSON, for the user who asks.
+The API server serves it as an application of its own, beside the switchboard; the UI shows it in a frame and lists it
+in its navigation. The page is one static document. It loads its data as JSON, made for the requesting user.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 URL_PREFIX = "/openai-realtime-calls"
-"""Path under Airflow's address where the page is; unlike the switchboard's, for people."""
+"""Path of the page under Airflow's address; unlike the switchboard's path, for users."""
 
 URL_ROUTE = "openai-realtime-calls"
 """Name of the page in the UI: ``/plugin/openai-realtime-calls``."""
@@ -18,7 +18,7 @@ URL_ROUTE = "openai-realtime-calls"
 
 def path_of_call(conn_id: str, call_id: str) -> str:
     """
-    Where Airflow's UI shows one call, below Airflow's address.
+    Return the path of a call in Airflow's UI, below Airflow's address.
 
     :param conn_id: The ``openai_realtime`` connection that the call came in on.
     :param call_id: OpenAI's id of the call.
@@ -28,17 +28,17 @@ def path_of_call(conn_id: str, call_id: str) -> str:
 
 def path_of_attempt(conn_id: str, attempt_id: str) -> str:
     """
-    Where Airflow's UI shows an attempt to reach a person, and its call as soon as there is one.
+    Return the path of an attempt in Airflow's UI. It shows the attempt's call as soon as there is one.
 
-    :param conn_id: The ``openai_realtime`` connection with whose ledger it is.
-    :param attempt_id: The ledger's row.
+    :param conn_id: The ``openai_realtime`` connection whose ledger contains it.
+    :param attempt_id: Id of the attempt.
     """
     return _path("attempt", conn_id, attempt_id)
 
 
 def path_of_claimed(conn_id: str, claimant: str) -> str:
     """
-    Where Airflow's UI shows the call of a task that waits for one, as soon as there is one.
+    Return the path in Airflow's UI for a task that waits for a call. It shows the call as soon as there is one.
 
     :param conn_id: The ``openai_realtime`` connection on which the task waits.
     :param claimant: Stable name of the task, ``dag/run/task/map_index``.

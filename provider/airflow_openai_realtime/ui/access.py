@@ -1,12 +1,12 @@
 """
-Who may see a call, and who may hang it up. Pure; what a user may do in Airflow comes in as an argument.
+Who may see a call, and who may hang it up. Pure; the user's rights in Airflow are an argument.
 
 A call of a task is visible to users who may read that DAG's task instances; its transcript, result and usage to users
 who may read the DAG's XComs, where the result is as well. Users who may change its task instances may hang it up.
 
 A call without a task (it rings, was missed or declined, or a standing order answered it) belongs to its line: users who
 may read the connection see it, users who may edit the connection may hang it up. A placed call belongs to the task that
-placed it unless another task has it, and so does an attempt that has not become a call.
+placed it unless another task owns it. An attempt that has not become a call belongs to the task that dials.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ HANG_UP = "hang_up"
 
 
 class Permissions(Protocol):
-    """What the user who asks may do in Airflow. Called in a thread."""
+    """The rights of the requesting user in Airflow. Called in a thread."""
 
     @property
     def user_name(self) -> str:
-        """How the user is called, for the audit log."""
+        """Name of the user, for the audit log."""
         ...  # pragma: no cover
 
     def dags(self, right: str, dag_ids: Collection[str]) -> set[str]:
         """
-        Those of these DAGs for which the user has the right.
+        Return the DAGs for which the user has a right.
 
-        :param right: Name of the right.
-        :param dag_ids: Ids to ask about.
+        :param right: ``READ_CALLS``, ``READ_TRANSCRIPTS`` or ``HANG_UP``.
+        :param dag_ids: Ids of the DAGs to check.
         """
         ...  # pragma: no cover
 
     def connections(self, right: str, conn_ids: Collection[str]) -> set[str]:
         """
-        Those of these connections for which the user has the right.
+        Return the connections for which the user has a right.
 
-        :param right: Name of the right.
-        :param conn_ids: Ids to ask about.
+        :param right: ``READ_CALLS``, ``READ_TRANSCRIPTS`` or ``HANG_UP``.
+        :param conn_ids: Ids of the connections to check.
         """
         ...  # pragma: no cover
 
@@ -53,11 +53,11 @@ class Permissions(Protocol):
 @dataclass(frozen=True)
 class SeenCall:
     """
-    A call as a user may see it.
+    A call that a user may see.
 
     :param recent: The call; its line is the id of the connection.
-    :param owner: The task that it belongs to.
-    :param may_hang_up: Whether this user may.
+    :param owner: The task that it belongs to; ``None``: it belongs to its line.
+    :param may_hang_up: Whether the user may hang it up.
     """
 
     recent: RecentCall
@@ -68,10 +68,10 @@ class SeenCall:
 @dataclass(frozen=True)
 class SeenAttempt:
     """
-    An attempt without a call as a user may see it.
+    An attempt without a call that a user may see.
 
     :param unreached: The attempt; its line is the id of the connection.
-    :param owner: The task that dials.
+    :param owner: The task that dials; ``None``: not known.
     """
 
     unreached: UnreachedAttempt
@@ -80,10 +80,10 @@ class SeenAttempt:
 
 def visible(calls: Iterable[RecentCall], permissions: Permissions) -> list[SeenCall]:
     """
-    Those of the calls that the user may see, in their order.
+    Return the calls that the user may see, in their order.
 
     :param calls: Calls from the switchboards.
-    :param permissions: Of the user.
+    :param permissions: Rights of the user.
     """
     with_owners = [(recent, owner_of(recent)) for recent in calls]
     readable = _allowed(permissions, READ_CALLS, *_asked_about(with_owners))
@@ -97,10 +97,10 @@ def visible(calls: Iterable[RecentCall], permissions: Permissions) -> list[SeenC
 
 def visible_attempts(attempts: Iterable[UnreachedAttempt], permissions: Permissions) -> list[SeenAttempt]:
     """
-    Those of the attempts that the user may see, in their order.
+    Return the attempts that the user may see, in their order.
 
     :param attempts: Attempts from the switchboards.
-    :param permissions: Of the user.
+    :param permissions: Rights of the user.
     """
     with_owners = [(each, owner_of(each)) for each in attempts]
     readable = _allowed(permissions, READ_CALLS, *_asked_about(with_owners))
@@ -109,10 +109,10 @@ def visible_attempts(attempts: Iterable[UnreachedAttempt], permissions: Permissi
 
 def may_read_transcript(seen: SeenCall, permissions: Permissions) -> bool:
     """
-    Whether the user may read what was said in a call that they may see.
+    Tell whether the user may read the transcript of a call.
 
     :param seen: A call that the user may see.
-    :param permissions: Of the user.
+    :param permissions: Rights of the user.
     """
     if seen.owner is not None:
         return seen.owner.dag_id in permissions.dags(READ_TRANSCRIPTS, {seen.owner.dag_id})
@@ -125,7 +125,7 @@ _Row = RecentCall | UnreachedAttempt
 
 
 def _asked_about(with_owners: Sequence[tuple[_Row, OwningTask | None]]) -> _Allowed:
-    """The DAGs and connections on which it depends what may be seen."""
+    """Return the DAGs and connections whose rights decide which rows are visible."""
     dag_ids = {owner.dag_id for _, owner in with_owners if owner is not None}
     return dag_ids, {_line_of(row) for row, owner in with_owners if owner is None}
 

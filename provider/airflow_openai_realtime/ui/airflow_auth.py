@@ -1,4 +1,4 @@
-"""The auth of the page: Airflow's user, and what its auth manager lets them do. Only the API server loads this."""
+"""Auth of the page: Airflow's user and the rights that its auth manager grants. Only the API server loads this."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CONNECTION_METHODS = {READ_CALLS: "GET", READ_TRANSCRIPTS: "GET", HANG_UP: "PUT
 
 class AirflowPermissions:
     """
-    What a user may do.
+    The rights of a user.
 
     :param user: Airflow's user.
     """
@@ -35,15 +35,15 @@ class AirflowPermissions:
 
     @property
     def user_name(self) -> str:
-        """How Airflow's own audit log calls the user."""
+        """Name of the user in Airflow's own audit log."""
         return str(self._user.get_name())
 
     def dags(self, right: str, dag_ids: Collection[str]) -> set[str]:
         """
-        Those of these DAGs for which the user has the right; a DAG that is gone from Airflow counts as well.
+        Return the DAGs for which the user has a right; also checked for a DAG that is gone from Airflow.
 
-        :param right: Name of the right.
-        :param dag_ids: Ids to ask about.
+        :param right: ``READ_CALLS``, ``READ_TRANSCRIPTS`` or ``HANG_UP``.
+        :param dag_ids: Ids of the DAGs to check.
         """
         method, entity = _DAG_RIGHTS[right]
         teams = _teams(DagModel.get_dag_id_to_team_name_mapping, dag_ids)
@@ -60,10 +60,10 @@ class AirflowPermissions:
 
     def connections(self, right: str, conn_ids: Collection[str]) -> set[str]:
         """
-        Those of these connections for which the user has the right.
+        Return the connections for which the user has a right.
 
-        :param right: Name of the right.
-        :param conn_ids: Ids to ask about.
+        :param right: ``READ_CALLS``, ``READ_TRANSCRIPTS`` or ``HANG_UP``.
+        :param conn_ids: Ids of the connections to check.
         """
         teams = _teams(Connection.get_conn_id_to_team_name_mapping, conn_ids)
         return {
@@ -82,13 +82,13 @@ async def airflow_auth(user: Annotated[Any, Depends(get_user)]) -> AirflowPermis
     Find Airflow's user as Airflow's own routes do: by the bearer token, or the cookie of the UI.
 
     :param user: Airflow's user, found by Airflow's own dependency.
-    :raises HTTPException: 401 without a login, 403 with a token that is none.
+    :raises HTTPException: 401 without a login, 403 with an invalid token.
     """
     return AirflowPermissions(user)
 
 
 def _teams(look_up: Callable[[list[str]], dict[str, str | None]], names: Collection[str]) -> dict[str, str | None]:
-    """The teams that DAGs or connections belong to; nobody's when Airflow runs without teams."""
+    """Return the teams of DAGs or connections by name; empty when Airflow runs without teams."""
     if not names or not conf.getboolean("core", "multi_team", fallback=False):
         return {}
     return look_up(sorted(names))

@@ -1,4 +1,4 @@
-"""The page itself: one static document with its scripts and styles. It holds no call and no user's data."""
+"""The page itself: one static document with its scripts and styles. It contains no data of calls or users."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ASSETS = {
     "calls.svg": "image/svg+xml",
     "calls_dark.svg": "image/svg+xml",
 }
-"""All that the document loads, by name."""
+"""Media types of all files that the document loads, by name."""
 
 
 @cache
 def read_asset(name: str) -> bytes:
     """
-    One file of the page, as it was installed.
+    Return the content of an installed file of the page.
 
     :param name: Name of the file.
     """
@@ -38,13 +38,13 @@ def read_asset(name: str) -> bytes:
 
 @router.get("/")
 async def document() -> Response:
-    """The page."""
+    """Return the document."""
     return Response(read_asset("index.html"), media_type="text/html; charset=utf-8")
 
 
 @router.get("/assets/{name}")
 async def asset(name: str) -> Response:
-    """One of its scripts, styles and pictures."""
+    """Return a script, style or picture."""
     if name not in ASSETS:
         raise HTTPException(404, "there is no such file")
     return Response(read_asset(name), media_type=f"{ASSETS[name]}; charset=utf-8")

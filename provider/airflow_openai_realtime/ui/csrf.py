@@ -1,4 +1,4 @@
-"""No other site acts in a user's name: changes ask for what only a script of this page can send."""
+"""CSRF protection: changes require a request that only a script of this page can send."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ HEADER = "X-OpenAI-Realtime-Calls"
 
 async def check_same_site(request: Request) -> None:
     """
-    Refuse a request that another site may have caused.
+    Reject a request that another site may have caused.
 
-    A form of another site can neither send JSON nor this header; a script of another site must ask the browser first,
-    which asks us, and gets no consent. Besides, Airflow's cookie is not sent along from other sites (``SameSite``).
+    A form of another site can send neither JSON nor this header. A script of another site needs a CORS preflight, which
+    we do not approve. Besides, browsers do not send Airflow's cookie from other sites (``SameSite``).
 
     :param request: The request.
     :raises HTTPException: 403.

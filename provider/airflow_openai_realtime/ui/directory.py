@@ -1,8 +1,9 @@
 """
-All calls of all sources as one list, without asking any of them too often.
+All calls of all sources as one list, with a limited rate of requests to each source.
 
-People's browsers ask every few seconds; what they ask for is remembered for a moment, so that many who look on are one
-request to each switchboard. One that is away is left alone for a while, and the page says that its calls are missing.
+Browsers ask every few seconds. Answers are cached for a moment, so that many viewers cause one request to each
+switchboard. A switchboard that does not answer is not asked again for a while, and the page says that its calls are
+missing.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0
 AWAY_SECONDS = 20.0
-"""How long a switchboard that did not answer is not asked again."""
+"""Seconds for which a switchboard that did not answer is not asked again."""
 
 MOST_AT_ONCE = 16
-"""How many sources are asked at once, for all who look on."""
+"""Most sources that are asked at once, for all viewers together."""
 
 MOST_ASKING_ONE = 3
-"""How many questions one source has to answer at once: a slow one does not take the page's threads."""
+"""Most requests to one source at once, so that a slow one does not occupy the page's threads."""
 
 PATIENCE_SECONDS = 2.0
-"""How long a further question waits for its turn."""
+"""Longest wait of a further request for its turn, in seconds."""
 
 STORE_AWAY_SECONDS = 2.0
 """The same as :data:`AWAY_SECONDS` for the store of the switchboard in this API server."""
@@ -51,7 +52,7 @@ class Missing:
     A source that did not answer.
 
     :param conn_id: The connection whose calls are missing; ``None``: those of the switchboard in this API server.
-    :param problem: What went wrong, without secrets.
+    :param problem: Description of the error, without secrets.
     """
 
     conn_id: str | None
@@ -60,26 +61,27 @@ class Missing:
 
 class Remembered(Generic[_T]):
     """
-    The last answer to a question. One thread asks; the others get the last answer meanwhile, or wait for the first.
+    Cache of the last answer to one request. One thread asks; meanwhile others get the last answer, or wait for the
+    first.
 
-    :param now: A clock that never goes back, in seconds.
-    :param fresh_seconds: How long an answer is used before it is asked for again.
+    :param now: Monotonic clock, in seconds.
+    :param fresh_seconds: Seconds for which an answer is reused.
     """
 
     def __init__(self, now: Callable[[], float], fresh_seconds: float = FRESH_SECONDS) -> None:
         self._now = now
         self._fresh_seconds = fresh_seconds
-        self._turn = threading.Lock()  # never held while a source is asked
+        self._turn = threading.Lock()  # not held during a request to a source
         self._answer: _T | Missing | None = None
         self._asking: Future[_T | Missing] | None = None
         self._good_until = 0.0
 
     def get(self, ask: Callable[[], _T | Missing], conn_id: str | None = None) -> _T | Missing:
         """
-        The answer, asked for when there is none that is fresh.
+        Return the cached answer, or ask when it is not fresh.
 
-        :param ask: Raises nothing.
-        :param conn_id: For the message when the first answer takes too long.
+        :param ask: Sends the request; returns errors as ``Missing``.
+        :param conn_id: Connection for the message when the first answer takes too long.
         """
         with self._turn:
             if self._answer is not None and (self._now() < self._good_until or self._asking is not None):
@@ -107,9 +109,9 @@ class Remembered(Generic[_T]):
 
 class _Visits:
     """
-    How a source is asked: by few at once, and not again for a while when it did not answer.
+    Limits the requests to one source: few at once, and none for a while after it did not answer.
 
-    :param now: A clock that never goes back, in seconds.
+    :param now: Monotonic clock, in seconds.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -122,17 +124,17 @@ class _Visits:
         self, ask: Callable[[], _T], conn_id: str | None, away: type[Exception] = SwitchboardUnreachable
     ) -> _T | Missing:
         """
-        What a source says, or why it says nothing.
+        Return the answer of a source, or the reason why there is none.
 
-        :param ask: May raise.
-        :param conn_id: The source's connection.
-        :param away: After errors of this kind the source is left alone for a while; others concern the question.
-        :raises InvalidInput: The question makes no sense.
+        :param ask: Sends the request; may raise.
+        :param conn_id: Connection of the source.
+        :param away: After errors of this type the source is not asked for a while; others concern only the request.
+        :raises InvalidInput: The request is invalid.
         """
         if (missing := self._not_now()) is not None:
             return missing
         if not self._places.acquire(timeout=PATIENCE_SECONDS):
-            return Missing(conn_id, "it is slow, and too many questions wait for it")
+            return Missing(conn_id, "it is slow, and too many requests wait for it")
         try:
             return self._not_now() or ask()
         except InvalidInput:
@@ -154,8 +156,8 @@ class CallDirectory:
     """
     The calls of all sources.
 
-    :param sources: Says where calls are, each time anew: connections come and go.
-    :param now: A clock that never goes back, in seconds.
+    :param sources: Returns the sources; called for each request, since connections change.
+    :param now: Monotonic clock, in seconds.
     """
 
     def __init__(self, sources: Callable[[], Sequence[Source]], now: Callable[[], float] = time.monotonic) -> None:
@@ -167,10 +169,11 @@ class CallDirectory:
 
     def page(self, before: Place | None, limit: int) -> tuple[RecentPage, list[Missing]]:
         """
-        Live calls and the newest that are over, of all sources, and those sources that did not answer.
+        Return a page of all sources' calls: live ones, and the newest that are over.
 
-        :param before: From an earlier page: only older ones that are over.
-        :param limit: How many that are over, at most.
+        :param before: Cursor of an earlier page; ``None`` for the first page. Later pages have no live calls.
+        :param limit: Most calls that are over, 1 or more.
+        :return: The page, and the sources that did not answer.
         """
         sources = list(self._sources())
         pages: list[RecentPage] = []
@@ -184,38 +187,41 @@ class CallDirectory:
 
     def find(self, conn_id: str, call_id: str) -> tuple[Source, FoundCall] | None:
         """
-        A call, and where it is.
+        Find a call and its source.
 
         :param conn_id: Id of the connection.
         :param call_id: OpenAI's id of the call.
-        :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
+        :return: ``None`` when no source has it.
+        :raises OpenAIRealtimeError: No source that answered has it, and one did not answer.
         """
         return self._first_of(conn_id, lambda source: source.find(conn_id, call_id))
 
     def find_claimed(self, conn_id: str, claimant: str) -> str | None:
         """
-        Id of the newest call of a claimant.
+        Find the id of the newest call of an owner.
 
         :param conn_id: Id of the connection.
-        :param claimant: Name of the claimant.
-        :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
+        :param claimant: Name of the owner.
+        :return: ``None`` when no source has one.
+        :raises OpenAIRealtimeError: No source that answered has one, and one did not answer.
         """
         found = self._first_of(conn_id, lambda source: source.find_claimed(conn_id, claimant))
         return None if found is None else found[1]
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:
         """
-        An attempt, also one that has become a call.
+        Find an attempt, also one that has become a call.
 
         :param conn_id: Id of the connection.
         :param attempt_id: Id of the attempt.
-        :raises OpenAIRealtimeError: It is in none that answered, and one did not answer.
+        :return: ``None`` when no source has it.
+        :raises OpenAIRealtimeError: No source that answered has it, and one did not answer.
         """
         found = self._first_of(conn_id, lambda source: source.find_attempt(conn_id, attempt_id))
         return None if found is None else found[1]
 
     def forget(self) -> None:
-        """Ask anew next time, since something was changed from here."""
+        """Drop cached pages after a change made from this page."""
         self._first_pages = {}
 
     def _first_of(self, conn_id: str, ask: Callable[[Source], _T | None]) -> tuple[Source, _T] | None:
@@ -244,7 +250,7 @@ class CallDirectory:
         return self._visits.setdefault(_key_of(source), _Visits(self._now))
 
     def _at_once(self, ask: Callable[[Source], _T], sources: Sequence[Source]) -> list[_T]:
-        """Ask all, several at once: one that is away takes seconds."""
+        """Ask all sources, several at once: a source that does not answer takes seconds."""
         if len(sources) < 2:
             return [ask(source) for source in sources]
         return list(self._threads.map(ask, sources))

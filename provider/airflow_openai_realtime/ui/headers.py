@@ -1,4 +1,4 @@
-"""What browsers are told with every answer of the page: run nothing but our script, load nothing from elsewhere."""
+"""Security headers of every answer of the page: browsers run only our script, and load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SecureHeaders:
     """
     ASGI middleware that adds the headers to every answer.
 
-    :param app: The application behind it.
+    :param app: The wrapped application.
     """
 
     def __init__(self, app: ASGIApp) -> None:

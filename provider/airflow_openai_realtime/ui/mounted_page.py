@@ -1,4 +1,4 @@
-"""The page inside Airflow's API server: Airflow's users, its connections, and the switchboard that is mounted there."""
+"""The page inside Airflow's API server, with Airflow's users and connections, and the switchboard mounted there."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def create_mounted_page() -> FastAPI:
     """
     Make the application that the plugin mounts.
 
-    Opens nothing. With a store whose address cannot be used, it answers 503 to everything and the log says why.
+    Opens no connection. If the URL of the store is invalid, the application answers every request with 503, and the log
+    says why.
     """
     try:
         store = Store(configured_store_url(), threads=STORE_THREADS)
     except Exception as problem:
-        # No traceback: an error about the store's address may hold its password.
+        # No traceback: an error about the store's URL may contain its password.
         log.error(logs.line("calls_page.unusable", kind=type(problem).__name__, error=problem))
         return out_of_order()
     mounted, standalone = StoreSource(store, utc_now), StandaloneLines()

@@ -1,4 +1,4 @@
-"""Whose a call is: a task's, a standing order's, or nobody's. Pure."""
+"""The task that a call belongs to, if it belongs to one. Pure."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class OwningTask:
 
 def task_named(claimant: str | None) -> OwningTask | None:
     """
-    Read the name under which a task claims calls: ``dag/run/task/map_index``.
+    Read the owner name of a task: ``dag/run/task/map_index``.
 
-    :param claimant: Name of a claimant, or ``None``.
-    :returns: ``None`` when it is the name of something else, for example of a standing order.
+    :param claimant: Name of an owner, or ``None``.
+    :returns: ``None`` when it is not the name of a task, for example of a standing order.
     """
     parts = (claimant or "").split("/")
     if len(parts) != 4 or not all(parts):
@@ -48,12 +48,13 @@ def task_named(claimant: str | None) -> OwningTask | None:
 
 def owner_of(row: RecentCall | UnreachedAttempt) -> OwningTask | None:
     """
-    The task that a row of the page belongs to.
+    Return the task that a row of the page belongs to.
 
-    Of a call: the task that has it; else the one that runs its conversation; else the one that placed it. Of an attempt
-    without a call: the task that dials.
+    For a call: the task that owns it, else the one that runs its conversation, else the one that placed it. For an
+    attempt without a call: the task that dials.
 
-    :param row: A call or an attempt, as a switchboard lists it.
+    :param row: A call or an attempt from a switchboard.
+    :returns: ``None`` when it belongs to no task.
     """
     if isinstance(row, UnreachedAttempt):
         return task_named(row.attempt.claimant)

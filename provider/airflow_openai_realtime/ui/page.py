@@ -1,4 +1,4 @@
-"""What the page runs with; what needs Airflow comes in here, so that the rest is tested without it."""
+"""The parts that the page runs with. The ones that need Airflow are injected here, so that tests can replace them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_openai_realtime.ui.work import PageWork
 
 
 class Backend(Protocol):
-    """What the page does outside itself. Called in a thread."""
+    """Actions of the page outside its own data. Called in a thread."""
 
     def hang_up(self, conn_id: str, call_id: str) -> bool:
         """
@@ -24,17 +24,17 @@ class Backend(Protocol):
 
         :param conn_id: Id of the connection.
         :param call_id: OpenAI's id of the call.
-        :returns: Whether it was over already.
-        :raises OpenAIRealtimeError: It could not be ended; the message can be shown.
+        :returns: Whether it was already over.
+        :raises OpenAIRealtimeError: It could not be ended; the message is fit for users.
         """
         ...  # pragma: no cover
 
     def note(self, user_name: str, task: OwningTask | None, conn_id: str, call_id: str) -> None:
         """
-        Write down, for people who look into it later, that a user has hung up a call.
+        Write to the audit log that a user hangs up a call.
 
         :param user_name: Name of the user.
-        :param task: The task that the call belongs to; ``None`` when it is no task's.
+        :param task: The task that the call belongs to; ``None`` when it belongs to its line.
         :param conn_id: Id of the connection.
         :param call_id: OpenAI's id of the call.
         """
@@ -46,12 +46,12 @@ class CallsPage:
     """
     The page's parts.
 
-    :param directory: Where calls are.
-    :param backend: What is done with them.
-    :param auth: A FastAPI dependency that gives the user's permissions, or refuses with 401.
-    :param now: The clock, aware.
-    :param work: Runs what blocks.
-    :param cursors: Seals what the page's answers name.
+    :param directory: Finds calls.
+    :param backend: Hangs up calls and writes the audit log.
+    :param auth: A FastAPI dependency that returns the user's permissions, or answers 401.
+    :param now: Returns the current time, aware.
+    :param work: Runs blocking code.
+    :param cursors: Encrypts the cursors in answers.
     """
 
     directory: CallDirectory
@@ -64,7 +64,7 @@ class CallsPage:
 
 def page_of(request: Request) -> CallsPage:
     """
-    The page that a request came to.
+    Return the page that serves a request.
 
     :param request: The request.
     """
@@ -73,5 +73,5 @@ def page_of(request: Request) -> CallsPage:
 
 
 async def signed_in_user() -> Any:
-    """Stands for the page's auth, which each application puts in its place."""
+    """Placeholder for the page's auth; each application overrides it."""
     raise RuntimeError("the calls page has no auth")

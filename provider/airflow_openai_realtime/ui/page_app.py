@@ -1,5 +1,5 @@
 """
-The page as a web application. Every route asks for Airflow's user first: Airflow itself guards no plugin's application.
+The page as a web application. Every route requires Airflow's user, since Airflow does not guard plugin applications.
 
 Routes, dependencies and error handlers are all coroutines: FastAPI would run others in the threads of Airflow's API.
 """
@@ -22,21 +22,21 @@ from airflow_openai_realtime.ui.headers import SecureHeaders
 from airflow_openai_realtime.ui.page import CallsPage, signed_in_user
 
 LOGIN = "../api/v2/auth/login"
-"""Airflow's own way to its login, seen from the page."""
+"""URL of Airflow's login, relative to the page."""
 
 
 def create_calls_page(page: CallsPage) -> FastAPI:
     """
-    Make the application; nothing is opened before it is asked.
+    Make the application. It opens nothing before the first request.
 
-    :param page: What the page shows.
+    :param page: The parts of the page.
     """
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(signed_in_user)],  # also for a route that is added and does not ask
+        dependencies=[Depends(signed_in_user)],  # also guards routes that do not name the dependency
     )
     app.state.calls_page = page
     app.dependency_overrides[signed_in_user] = page.auth
@@ -51,16 +51,16 @@ def create_calls_page(page: CallsPage) -> FastAPI:
 
 
 async def _refused(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, HTTPException)  # noqa: S101 - Starlette calls it with nothing else
+    assert isinstance(problem, HTTPException)  # noqa: S101 - Starlette passes nothing else
     root = request.scope.get("root_path", "")
     if problem.status_code == 401 and request.method == "GET" and request.url.path == f"{root}/":
-        # Relative, since a proxy in front may have put a path before it.
+        # Relative, since a proxy may have added a path prefix.
         return RedirectResponse(f"{LOGIN}?{urlencode({'next': f'{root}/'})}", status_code=303)
     return _said(problem.status_code, str(problem.detail), problem.headers)
 
 
 async def _invalid(_: Request, problem: Exception) -> Response:
-    """Names the fields and what is wrong, without repeating what was sent."""
+    """Name the invalid fields and their problems, without repeating the values."""
     assert isinstance(problem, RequestValidationError)  # noqa: S101
     told = [f"{'.'.join(str(part) for part in item['loc'][1:]) or 'body'}: {item['msg']}" for item in problem.errors()]
     return _said(422, "; ".join(told[:10]))
@@ -71,7 +71,7 @@ async def _invalid_input(_: Request, problem: Exception) -> Response:
 
 
 async def _failed(_: Request, problem: Exception) -> Response:
-    """A switchboard or OpenAI did not do what was asked."""
+    """Answer 502: a switchboard or OpenAI did not carry out the request."""
     return _said(502, str(problem))
 
 

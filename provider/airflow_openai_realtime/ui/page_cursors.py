@@ -1,5 +1,5 @@
 """
-The page's cursors, sealed: one names the last call that was looked at, and the user may not see that call.
+Encrypted cursors of the page: a cursor names the last call that was read, which the user may not be allowed to see.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 _LABEL = b"airflow-provider-openai-realtime calls page cursor v1"
 _BLOCK = 512
-"""Cursors are padded to multiples of so many bytes, so that their length tells nothing either."""
+"""Cursors are padded to a multiple of so many bytes, so that their length reveals nothing."""
 
 _LONGEST = 4000
 
 
 class SealedCursors:
     """
-    Writes and reads cursors.
+    Encrypts and decrypts cursors.
 
-    :param secret: The same in all processes that serve the page; ``None``: one of this process.
+    :param secret: The same in all processes that serve the page; ``None``: random, for this process alone.
     """
 
     def __init__(self, secret: bytes | None = None) -> None:
@@ -35,7 +35,7 @@ class SealedCursors:
 
     def seal(self, place: Place) -> str:
         """
-        Write a place as text that only this page can read.
+        Encrypt a place; only this page can read the text.
 
         :param place: A place in the list.
         """
@@ -46,10 +46,10 @@ class SealedCursors:
 
     def read(self, text: str) -> Place:
         """
-        Read what :meth:`seal` wrote.
+        Decrypt a cursor.
 
-        :param text: What the client sent.
-        :raises InvalidInput: It is something else, or was written by a page with another secret.
+        :param text: Text from a client, untrusted.
+        :raises InvalidInput: It is not a cursor, or comes from a page with another secret.
         """
         from cryptography.fernet import InvalidToken
 

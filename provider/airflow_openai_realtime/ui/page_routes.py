@@ -1,4 +1,4 @@
-"""What the page asks for: calls, one call, and hanging up. Each answer is made for the user who asks."""
+"""The page's routes: calls, one call, and hanging up. Each answer is made for the requesting user."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ router = APIRouter(prefix="/api")
 
 PAGE_SIZE = 50
 MOST_ROUNDS = 5
-"""How many pages are looked through for calls that a user may see, before the user is asked to go on."""
+"""Most pages that are searched for calls that a user may see; then the user has to ask for more."""
 
 User = Annotated[Permissions, Depends(signed_in_user)]
-PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # what every database can be asked for
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # text that every database accepts in a query
 ConnId = Annotated[str, Query(max_length=250, pattern=PRINTABLE)]
 CallId = Annotated[str, Query(max_length=255, pattern=PRINTABLE)]
 Claimant = Annotated[str, Query(max_length=800, pattern=PRINTABLE)]
@@ -49,7 +49,7 @@ Answer = dict[str, Any]
 
 class WantedHangUp(BaseModel):
     """
-    Which call to hang up.
+    The call to hang up.
 
     :param conn_id: Id of the connection.
     :param call_id: OpenAI's id of the call.
@@ -63,7 +63,7 @@ class WantedHangUp(BaseModel):
 
 @router.get("/calls")
 async def calls(request: Request, user: User, before: str | None = None) -> Answer:
-    """Live calls and the newest that are over; with ``before`` older ones."""
+    """Return live calls and the newest that are over; with ``before`` older ones."""
     page = page_of(request)
     return await page.work.run(user.user_name, _calls, page, user, before)
 
@@ -97,7 +97,7 @@ async def call(
     call_id: CallId,
     known: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Answer:
-    """One call; with what was said, but for the ``known`` first entries, if the user may read it."""
+    """Return one call. If the user may read it, with its timeline, without the first ``known`` entries."""
     page = page_of(request)
     return await page.work.run(user.user_name, _call, page, user, conn_id, call_id, known)
 
@@ -117,7 +117,7 @@ def _call(page: CallsPage, user: Permissions, conn_id: str, call_id: str, known:
 
 @router.get("/attempt")
 async def attempt(request: Request, user: User, conn_id: ConnId, attempt_id: CallId) -> Answer:
-    """An attempt to reach a person; once it has become a call, ``call_id`` names that."""
+    """Return an attempt to reach a person; ``call_id`` is set once it has become a call."""
     page = page_of(request)
     return await page.work.run(user.user_name, _attempt, page, user, conn_id, attempt_id)
 
@@ -132,7 +132,7 @@ def _attempt(page: CallsPage, user: Permissions, conn_id: str, attempt_id: str) 
 
 @router.get("/claimed")
 async def claimed(request: Request, user: User, conn_id: ConnId, claimant: Claimant) -> Answer:
-    """The newest call of a task that waits for one; ``null`` when it has none yet, or the user may not see it."""
+    """Return the newest call of a waiting task; ``null`` when there is none yet, or the user may not see it."""
     page = page_of(request)
     return await page.work.run(user.user_name, _claimed, page, user, conn_id, claimant)
 
@@ -147,7 +147,7 @@ def _claimed(page: CallsPage, user: Permissions, conn_id: str, claimant: str) ->
 
 @router.post("/hang-up", dependencies=[Depends(check_same_site)])
 async def hang_up(request: Request, user: User, body: WantedHangUp) -> Answer:
-    """End a call; repeated, it does no harm."""
+    """End a call. Repeating the request changes nothing."""
     page = page_of(request)
     return await page.work.run(user.user_name, _hang_up, page, user, body)
 
@@ -172,10 +172,10 @@ def _hang_up(page: CallsPage, user: Permissions, body: WantedHangUp) -> Answer:
 
 def _seen_call(page: CallsPage, user: Permissions, conn_id: str, call_id: str) -> tuple[SeenCall, Source, FoundCall]:
     """
-    A call that the user may see.
+    Find a call that the user may see.
 
-    :raises HTTPException: 404: there is none, or the user may not see it; which of the two is not told.
-    :raises InvalidInput: No call has such an id.
+    :raises HTTPException: 404: there is none, or the user may not see it. The answer is the same in both cases.
+    :raises InvalidInput: The id is not valid.
     """
     located = page.directory.find(conn_id, check_call_id(call_id))
     seen = visible([located[1].recent], user) if located is not None else []
@@ -188,12 +188,12 @@ def _tell(source: Source, call: WantedHangUp, move: Callable[[], None]) -> None:
     try:
         move()
     except OpenAIRealtimeError as error:
-        # It is hung up all the same; whoever watches the call notices, and so does the switchboard at its time.
+        # The call is hung up anyway. Its owner notices the end, and so does the switchboard at the call's time.
         log.warning(logs.line("calls_page.end_not_noted", conn_id=call.conn_id, call_id=call.call_id, error=error))
 
 
 def _notes(missing: list[Missing], user: Permissions) -> list[str]:
-    """What the user is told of calls that are missing; the names of connections only if they may see them."""
+    """Return notes about missing calls, with names of connections only if the user may see those."""
     named = {each.conn_id for each in missing if each.conn_id is not None}
     readable = user.connections(READ_CALLS, named) if named else set()
     notes = []

@@ -1,4 +1,4 @@
-"""What the page gets to show, as JSON. Pure. Numbers are masked here: the full ones never leave the server."""
+"""The JSON that the page shows. Pure. Numbers are masked here: full numbers never leave the server."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ INCOMING = "incoming"
 OUTGOING = "outgoing"
 
 SILENT_AFTER = timedelta(seconds=20)
-"""How long a conversation may show no sign of life until the page no longer shows it as going on. Its holder shows a
-sign of life every second or two, and the switchboard listens in its place after a few seconds."""
+"""Time without a sign of life after which the page no longer shows a conversation as going on. Its owner shows a sign
+of life every second or two, and the switchboard listens in its place after a few seconds."""
 
 
 def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
     """
-    A call on the list, and at the top of its own view.
+    Return the fields of a call, for the list and for its own view.
 
     :param seen: A call that the user may see.
-    :param now: The time, aware.
+    :param now: Current time, aware.
     """
     call, conversation = seen.recent.call, seen.recent.conversation
     return {
@@ -66,7 +66,7 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
 
 def shown_attempt(seen: SeenAttempt) -> dict[str, Any]:
     """
-    An attempt without a call on the list, and in its own view: the same fields as a call's.
+    Return the fields of an attempt without a call: the same as those of a call.
 
     :param seen: An attempt that the user may see.
     """
@@ -101,7 +101,7 @@ def shown_attempt(seen: SeenAttempt) -> dict[str, Any]:
 
 
 def _placed(attempt: Attempt | None) -> dict[str, Any]:
-    """Whom a call was placed to. A contact is often a phone number."""
+    """Return direction, contact and campaign. A contact is often a phone number, so it is masked."""
     if attempt is None:
         return {"direction": INCOMING, "contact": None, "campaign": None, "attempt": None}
     number = attempt.to_number and mask_number(attempt.to_number)
@@ -117,14 +117,15 @@ def _placed(attempt: Attempt | None) -> dict[str, Any]:
 
 def silent_since(call: SwitchboardCall, conversation: ConversationSummary | None, now: datetime) -> datetime | None:
     """
-    Since when nothing is known of a live call that was accepted; ``None``: a holder or the switchboard listens to it.
+    Return since when no process has heard a live, accepted call.
 
-    Of a call without a holder only the accept is known. A holder that has noted something and shows no signs of life,
-    and in whose place the switchboard never listened, may be one of an older release: it is trusted.
+    For a call without a conversation only the accept is known. An owner that has written entries, but shows no sign of
+    life and was never replaced by the switchboard, may be of an older release: it counts as listening.
 
     :param call: The call.
-    :param conversation: Its conversation, if it has one.
-    :param now: The time, aware.
+    :param conversation: Its conversation; ``None``: it has none.
+    :param now: Current time, aware.
+    :return: ``None`` when the owner or the switchboard listens, or the call is not live and accepted.
     """
     if call.state != CallState.ACCEPTED:
         return None
@@ -140,13 +141,13 @@ def silent_since(call: SwitchboardCall, conversation: ConversationSummary | None
 
 def is_talk_known(call: SwitchboardCall, conversation: ConversationSummary | None, now: datetime) -> bool:
     """
-    Whether it is known how long a call that was accepted has been talked, or was.
+    Tell whether the length of an accepted call is known.
 
-    It is not of a call that was only found gone, or that no holder ever attached to.
+    It is not known for a call that was only found gone, or to which no owner attached.
 
     :param call: The call.
-    :param conversation: Its conversation, if it has one.
-    :param now: The time, aware.
+    :param conversation: Its conversation; ``None``: it has none.
+    :param now: Current time, aware.
     """
     if call.talk_seconds is not None:
         return True
@@ -162,10 +163,11 @@ def _shows_life(conversation: ConversationSummary) -> bool:
 
 def outcome_of(call: SwitchboardCall, outcome: str | None) -> str | None:
     """
-    How a call ended: as whoever ran its conversation said, else as the switchboard saw it; ``None``: it goes on.
+    Return how a call ended: the outcome of its conversation, else the switchboard's reason or state.
 
     :param call: The call.
-    :param outcome: Outcome of its conversation, if there is one.
+    :param outcome: Outcome of its conversation; ``None``: there is none.
+    :return: ``None`` while the call goes on.
     """
     if outcome is not None or not call.is_over:
         return outcome
@@ -178,12 +180,13 @@ def outcome_of(call: SwitchboardCall, outcome: str | None) -> str | None:
 
 def ended_by(call: SwitchboardCall, owner: OwningTask | None) -> str | None:
     """
-    Who ended a call, or asked for its end while it still goes on; ``None``: not known.
+    Return who ended a call, or requested its end while it still goes on.
 
-    Another DAG's task is not named: the user may not be allowed to read that DAG.
+    A task of another DAG is not named, since the user may not be allowed to read that DAG.
 
     :param call: The call.
-    :param owner: The task that the call belongs to.
+    :param owner: The task that the call belongs to; ``None``: it belongs to its line.
+    :return: ``None`` when that is not known.
     """
     by = call.ended_by if call.is_over else call.end_wanted_by
     order = order_of_claimant(by)
@@ -199,11 +202,11 @@ def ended_by(call: SwitchboardCall, owner: OwningTask | None) -> str | None:
 
 def shown_conversation(conversation: Conversation, known_entries: int = 0) -> dict[str, Any]:
     """
-    What was said in a call, what it used and what came of it.
+    Return timeline, usage and result of a call.
 
     :param conversation: The conversation with its timeline.
-    :param known_entries: How many of the first entries the page has; they are left out. All are told when there are
-        fewer than that.
+    :param known_entries: Number of first entries that the page already has and that are left out. If there are fewer
+        entries than that, all are returned.
     """
     skip = known_entries if known_entries <= len(conversation.entries) else 0
     result = dict(conversation.result or {})

@@ -1,8 +1,9 @@
 """
-The page's own threads: what people look at never uses up the threads that Airflow's API answers with.
+The page's own threads, so that viewing calls never uses up the threads of Airflow's API.
 
-Airflow's API server answers most requests in one pool of some forty threads. A page that waits there for a slow
-switchboard stops the whole API. So the page brings its own threads, and answers 503 when too many requests wait.
+Airflow's API server answers most requests in one pool of some forty threads. A page that waited there for a slow
+switchboard would stop the whole API. The page therefore has its own threads, and answers 503 when too many requests
+wait.
 Source: https://anyio.readthedocs.io/en/stable/threads.html (the limit of that pool)
 """
 
@@ -19,11 +20,11 @@ from starlette.exceptions import HTTPException
 
 THREADS = 12
 MOST_UNDER_WAY = 48
-"""Requests that run or wait for a thread, of all users."""
+"""Most requests of all users that run or wait for a thread."""
 
 MOST_OF_ONE_USER = 8
 LONGEST_SECONDS = 20.0
-"""How long a request is waited for. Whatever it asks has a limit of its own, far below."""
+"""Longest run of a request in seconds. Its own requests to switchboards have much lower limits."""
 
 RETRY_AFTER_SECONDS = 2
 
@@ -35,10 +36,10 @@ class PageWork:
     """
     Runs blocking code for the page's routes.
 
-    :param threads: How many run at once; started on first use.
-    :param most_under_way: How many requests may run or wait.
-    :param most_of_one_user: How many of those may be one user's.
-    :param longest_seconds: How long a request waits for its work, in seconds.
+    :param threads: Number of threads, 1 or more; started on first use.
+    :param most_under_way: Most requests that run or wait.
+    :param most_of_one_user: Most requests of one user among those.
+    :param longest_seconds: Longest wait of a request for its work, in seconds.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class PageWork:
         """
         Call ``work`` in one of the threads. When the request is cancelled, the thread still finishes.
 
-        :param user_name: Who asks.
+        :param user_name: Name of the requesting user.
         :raises HTTPException: 503 with ``Retry-After``: too many requests are under way, or it takes too long.
         """
         is_full = self._under_way.total() >= self._most_under_way
@@ -75,7 +76,7 @@ class PageWork:
         return future.result()
 
     def close(self) -> None:
-        """Let the threads go without waiting for them."""
+        """Shut the threads down without waiting for them."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _ended(self, user_name: str, done: asyncio.Future[_T]) -> None:
@@ -83,7 +84,7 @@ class PageWork:
         if not self._under_way[user_name]:
             del self._under_way[user_name]
         if not done.cancelled():
-            done.exception()  # also when the request was given up, so that asyncio does not complain
+            done.exception()  # retrieved also after a timeout, so that asyncio logs no warning
 
 
 def _busy(message: str) -> HTTPException:

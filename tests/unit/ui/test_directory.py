@@ -189,7 +189,7 @@ def test_a_slow_switchboard_is_asked_by_few_at_once_and_the_others_are_told_so()
         slow.may_answer.set()
     refused = [str(each.exception()) for each in asking if each.exception()]
     assert len(refused) == 8 - MOST_ASKING_ONE
-    assert all("too many questions" in text for text in refused)
+    assert all("too many requests" in text for text in refused)
 
 
 def test_a_question_that_makes_no_sense_does_not_hide_a_switchboard_from_the_others() -> None:

@@ -53,7 +53,7 @@ class CallTable {
     setText(this.count, all.length ? count : "");
     this.table.hidden = calls.length === 0;
     this.empty.hidden = calls.length > 0;
-    setText(this.empty, all.length ? "The filter fits none of them." : emptyText);
+    setText(this.empty, all.length ? "No call matches the filter." : emptyText);
     const rows = new Map(calls.map((call) => [keyOf(call), this.rows.get(keyOf(call)) ?? new CallRow(this.hangUp)]));
     this.rows = rows;
     calls.forEach((call) => rows.get(keyOf(call)).show(call, now));

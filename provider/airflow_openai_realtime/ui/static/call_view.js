@@ -1,4 +1,4 @@
-// One call: what is known of it, its timeline, what it used and what came of it. Or an attempt that is no call yet.
+// One call: its facts, timeline, usage and result. Or an attempt that has not become a call.
 
 import { announce, arrange, bdi, el, setText } from "./dom.js";
 import { airflowAddress, leaveTo } from "./frame.js";
@@ -72,7 +72,7 @@ export class CallView {
     const time = (at) => at && el("time", { datetime: at, title: at }, instant(at));
     const facts = [
       ["State", el("span", { class: stateClass(call) }, stateOf(call))],
-      ["Heard of", call.silent_since && silenceWords(call)],
+      ["Last heard", call.silent_since && silenceWords(call)],
       ["Outcome", outcomeOf(call)],
       ["Ended", endWords(call)],
       ["Reason", call.reason !== call.outcome && call.reason && bdi(call.reason)],
@@ -168,7 +168,7 @@ function whyNothing(body) {
   if (body.call.call_id === null) return body.call.is_live ? "The call has not come in yet." : "The call never came in.";
   if (!body.may_read_transcript) return "You may not read what was said in this call.";
   if (body.call.is_live) return "No task listens to this call yet.";
-  return "No task listened to this call, so nothing is kept of what was said.";
+  return "No task listened to this call, so there is no transcript.";
 }
 
 function taskLink(task) {

@@ -1,4 +1,4 @@
-// Making elements. Text goes in as text and never as markup, whatever a caller said.
+// Makes elements. Text is inserted as text and never as markup, since callers may be hostile.
 
 /**
  * Make an element.

@@ -1,4 +1,4 @@
-// The page: asks the server while somebody looks, and shows the list of calls or one call.
+// The page: polls the server while it is visible, and shows the list of calls or one call.
 
 import { announce, arrange, el } from "./dom.js";
 import { followTheme, keepAddress, reload, takeOverPlace, tellPlace } from "./frame.js";

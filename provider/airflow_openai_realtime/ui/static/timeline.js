@@ -1,4 +1,4 @@
-// One entry of a call's timeline. Entries are written by whoever ran the conversation; any part may be missing.
+// One entry of a call's timeline. Owners of any release write entries, so any part may be missing.
 
 import { el } from "./dom.js";
 import { duration, instant } from "./words.js";

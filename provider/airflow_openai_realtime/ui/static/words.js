@@ -1,4 +1,4 @@
-// How times, states and outcomes are put into words.
+// Words for times, states and outcomes.
 
 const OUTCOMES = {
   completed: "completed",
@@ -17,8 +17,8 @@ const OUTCOMES = {
   hang_up_failed: "could not be hung up",
 };
 
-/** Of an attempt whose call never came in. */
-const ATTEMPT_OUTCOMES = { canceled: "canceled", gone: "picked up, nobody there", timeout: "not known" };
+/** Outcomes of attempts whose call never came in. */
+const ATTEMPT_OUTCOMES = { canceled: "canceled", gone: "picked up, no call came in", timeout: "not known" };
 
 /** How an outcome is called; an unknown one as it is, without underscores. */
 export function outcomeWords(outcome) {
