@@ -24,7 +24,7 @@ UNFINISHED = Path(__file__).parent / "unfinished_voice.txt"
 
 WORDS = re.compile(
     r"\b(nobody|somebody|anybody|whoever|for\s+ever|mend(?:s|ed|ing)?|wish(?:es|ed)?|(?:is|are)\s+told"
-    r"|(?:is|are|was|were|be|been|being|not|dialed|or)\s+rung|dialled|doorbell|(?:order\s+)?desk|tall(?:y|ies))\b",
+    r"|(?:is|are|was|were|be|been|being)\s+(?:not\s+)?rung|dialled|doorbell|(?:order\s+)?desk|tall(?:y|ies))\b",
     re.IGNORECASE,
 )
 """Words of the earlier style. A line break may stand between two words."""

@@ -146,7 +146,7 @@ def _telephony_carrier() -> dict[str, Any]:
                 "caller_number": "+14155550100",
                 "openai_project_id": "proj_…",
                 "openai_sip_host": "empty for sip.api.openai.com",
-                "refer_url": "https://… of a TwiML Bin or Function; empty when nobody is transferred",
+                "refer_url": "https://… of a TwiML Bin or Function; empty: placed calls are not transferred",
             },
         },
         "conn-fields": {
@@ -220,7 +220,7 @@ def _config() -> dict[str, Any]:
                 },
                 "retention_days": {
                     "description": "How many days calls that are over are kept, with the numbers in the ledger of "
-                    "attempts: 1 or more, or 0 for ever.",
+                    "attempts: 1 or more, or 0: without a limit.",
                     "version_added": "0.1.0",
                     "type": "float",
                     "example": "7",

@@ -1,4 +1,4 @@
-"""Reading how a call is to be answered, as a DAG author gave it: when the DAG is parsed, and when it is rendered."""
+"""Read the parameters for answering a call: check literals at parse time, and build the plan after rendering."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class AnswerParameters:
     """
-    What calls are accepted with, by the names that operators give it; perhaps with templates.
+    What calls are accepted with, under the names of the operators' parameters; perhaps with templates.
 
-    :param session: Whole session configuration: a ``RealtimeSession`` or a dict of the same shape.
+    :param session: Whole session configuration: a ``RealtimeSession`` or a dict of the same form.
     :param model: Model, for example ``gpt-realtime-2.1``.
-    :param instructions: What the model is told to be and to do.
+    :param instructions: Instructions for the model: its role and its task.
     :param voice: Voice, for example ``marin``.
     :param speed: Speed of speech, 0.25 to 1.5.
     :param tools: Functions and MCP servers that the model may use, as a list of dicts.
     :param tool_choice: ``auto``, ``none``, ``required`` or one tool as a dict.
     :param parallel_tool_calls: Whether several tools may be called at once; only reasoning models.
-    :param transcription_model: Switches the transcript of the caller's words on; for example ``gpt-transcribe``.
+    :param transcription_model: Model that transcribes the caller, for example ``gpt-transcribe``; ``None``: no
+        transcript of the caller.
     :param transcription_language: A code of ISO 639-1, for example ``en``.
     :param turn_detection: ``server_vad``, ``semantic_vad`` or a dict.
     :param noise_reduction: ``near_field``, ``far_field`` or a dict.
     :param max_output_tokens: Tokens in one response, 1 to 4096, or ``inf``.
     :param output_modalities: ``["audio"]`` or ``["text"]``.
     :param reasoning_effort: ``minimal`` to ``xhigh``; only reasoning models.
-    :param include: More that events shall include, as a list of names.
+    :param include: Names of further fields that events should include, as a list.
     :param tracing: ``auto`` or a dict.
     :param truncation: ``auto``, ``disabled`` or a dict.
     :param extra_fields: Fields that OpenAI added after this release; merged into the request.
-    :param caller_fields: Fields of the call to put into the instructions: for each placeholder ``from_number``,
+    :param caller_fields: Fields of the call to put into the instructions, by placeholder: ``from_number``,
         ``to_number`` or ``headers.NAME``.
-    :param max_duration_seconds: When the call is ended at the latest, in seconds from accepting it, above 0, at most
-        3,600.
+    :param max_duration_seconds: Longest call in seconds from the accept, above 0, at most 3,600.
     """
 
     session: Any = None
@@ -69,23 +69,23 @@ class AnswerParameters:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> AnswerParameters:
         """
-        Pick the parameters from among others.
+        Select the parameters from a larger mapping.
 
-        :param values: By name, for example ``vars(task)``; all fields of this class are there.
+        :param values: Values by name, for example ``vars(task)``; contains all fields of this class.
         """
         return cls(**{name: values[name] for name in ANSWER_FIELDS})
 
     def given(self) -> dict[str, Any]:
-        """Return the fields of the session that were given, as ``parse_session`` takes them."""
+        """Return the session fields that are set, as arguments of ``parse_session``."""
         mine = vars(self)
         return {name: mine[name] for name in SESSION_FIELDS if mine[name] is not None}
 
     def plan(self, offered: Collection[str] = ()) -> AnswerPlan:
         """
-        Read everything, rendered.
+        Read the rendered parameters.
 
         :param offered: Names of the tools that a conversation adds to the session; ``tool_choice`` may name them.
-        :raises InvalidInput: A value cannot be used. ``InvalidSession`` names all that is wrong with the session.
+        :raises InvalidInput: A value is invalid. ``InvalidSession`` lists all problems of the session.
         """
         from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 
@@ -98,7 +98,7 @@ class AnswerParameters:
         Reject invalid literals at parse time.
 
         :param offered: As for :meth:`plan`.
-        :raises InvalidInput: A value that needs no rendering cannot be used.
+        :raises InvalidInput: A literal value is invalid.
         """
         if is_literal(self.max_duration_seconds):
             read_max_duration(self.max_duration_seconds)
@@ -125,18 +125,18 @@ def read_max_duration(value: object) -> float:
     Read the longest duration of a call.
 
     :param value: Seconds above 0, at most 3,600; perhaps as text.
-    :raises InvalidInput: It is something else.
+    :raises InvalidInput: It is not a number, or out of range.
     """
     return read_number(value, "max_duration_seconds", above=0, at_most=LONGEST_CALL_SECONDS)
 
 
 def session_as_dict(session: Any) -> Any:
     """
-    Return a ``RealtimeSession`` as a dict, and anything else as it is.
+    Return a ``RealtimeSession`` as a dict, and any other value unchanged.
 
-    As a dict, its texts are templates too, and Airflow can show it.
+    Airflow renders the texts of a dict as templates, and can show it.
 
-    :param session: As a DAG author gave it.
+    :param session: Argument of an operator.
     """
     return session.model_dump(mode="json", exclude_unset=True) if hasattr(session, "model_dump") else session
 

@@ -1,4 +1,4 @@
-"""Telling Airflow that somebody calls, for DAGs that are scheduled on it."""
+"""Notify Airflow of ringing calls, for DAGs that are scheduled on them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.calls.matching import CallMatch
 
-#: What participates in a shared stream; the rest of the parameters is each trigger's own.
+#: Parameters of the shared stream; the others belong to each trigger alone.
 _OF_THE_STREAM = ("ring_again_seconds", "openai_realtime_conn_id")
 
 
 class IncomingCallTrigger(BaseEventTrigger):
     """
-    A notifier: fires when a call rings that matches, and again and again until somebody has claimed it.
+    A notifier: fires when a matching call rings, and repeatedly until the call is claimed.
 
-    For ``AssetWatcher``. The event's payload holds ``call_id``, ``line`` and ``received_at``; it can be seen by whoever
-    may see assets, so it holds no number. An event says only *look now*: Airflow may keep events back, unite several in
-    one run, or see one twice. So let the DAG's first task look at what rings: ``ClaimCallsOperator``.
+    For ``AssetWatcher``. The payload of the event holds ``call_id``, ``line`` and ``received_at``, but no number, since
+    all users who may see assets can see it. An event says only *look now*: Airflow may hold events back, combine
+    several in one run, or deliver one twice. So let the DAG's first task look at the ringing calls:
+    ``ClaimCallsOperator``.
 
-    It fires at least once for each call that goes on ringing, whatever process dies meanwhile. A call that is claimed
-    makes it fire no more. It does not end by itself: what goes wrong is logged, once a minute at most, and tried again.
+    It fires at least once for each call that keeps ringing, whichever process dies meanwhile, and stops once the call
+    is claimed. The trigger does not end: it logs errors at most once a minute, and retries.
 
-    All that wait for calls in a process share one long poll of a line. On Airflow 3.3 those with the same connection
-    and ``ring_again_seconds`` also share one stream, which rings again at once when Airflow did not store an event.
+    All triggers in a process share one long poll for each line. On Airflow 3.3, triggers with the same connection and
+    ``ring_again_seconds`` also share one stream, which fires again at once when Airflow did not store an event.
 
-    Patterns are plain text with ``*`` (any text) and ``?`` (one character). They are checked when the DAG is parsed.
+    Patterns are plain text with ``*`` (any text) and ``?`` (one character). They are checked at parse time.
 
     :param to: Pattern for the number that was called, E.164.
     :param from_number: Pattern for the caller's number, E.164.
@@ -56,7 +57,7 @@ class IncomingCallTrigger(BaseEventTrigger):
         openai_realtime_conn_id: str = RealtimeHook.default_conn_name,
     ) -> None:
         super().__init__()
-        # No checks: whatever a constructor raises ends the whole triggerer. They are made in serialize.
+        # No checks: an exception in a constructor ends the whole triggerer. serialize checks the arguments.
         self.to = to
         self.from_number = from_number
         self.headers = headers
@@ -65,11 +66,11 @@ class IncomingCallTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
-        Return what makes this trigger again: JSON primitives, no secret.
+        Return the arguments of this trigger: JSON primitives, no secret.
 
-        Airflow asks for it when the DAG is parsed, so a wrong value is an import error of the DAG.
+        Airflow calls it at parse time, so an invalid value becomes an import error of the DAG.
 
-        :raises InvalidInput: A pattern or a number cannot be used.
+        :raises InvalidInput: A pattern or a number is invalid.
         """
         match, seconds = self._checked()
         return (
@@ -84,14 +85,14 @@ class IncomingCallTrigger(BaseEventTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire for ever; where triggers share streams, Airflow calls :meth:`filter_shared_stream` instead."""
+        """Fire without end; where triggers share streams, Airflow calls :meth:`filter_shared_stream` instead."""
         from airflow_openai_realtime.inbound.notifier import Notifier
         from airflow_openai_realtime.triggers.ringing import idle_for_ever, ring_for_ever
 
         try:
             match, seconds = self._checked()
         except InvalidInput as error:
-            # Ending would make Airflow start this again, every second, for ever.
+            # If this ended, Airflow would start it again every second.
             await idle_for_ever(f"This watcher cannot work; correct its DAG: {error}", self._report)
             return
         async with aclosing(ring_for_ever(self.openai_realtime_conn_id, Notifier(seconds), self._report)) as calls:
@@ -102,7 +103,7 @@ class IncomingCallTrigger(BaseEventTrigger):
     # -- Airflow 3.3 and later --------------------------------------------------------------------------------------
 
     def shared_stream_key(self) -> Hashable | None:
-        """Name the stream that triggers of the same connection share; ``None`` where there is no such thing."""
+        """Return the key of the stream that triggers of one connection share; ``None`` where Airflow has no streams."""
         try:
             self._checked()
         except InvalidInput:
@@ -114,9 +115,9 @@ class IncomingCallTrigger(BaseEventTrigger):
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
         """
-        Make the source of a shared stream: all calls of the line that ring.
+        Make the source of a shared stream: all ringing calls of the line.
 
-        :param kwargs: Those of one of the triggers that share it.
+        :param kwargs: Arguments of one of the triggers that share it.
         """
         from airflow_openai_realtime.triggers.ringing_stream import RingingStream
 
@@ -124,9 +125,9 @@ class IncomingCallTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[SwitchboardCall]) -> AsyncIterator[TriggerEvent]:
         """
-        Fire for those calls of the stream that match.
+        Fire for the matching calls of the stream.
 
-        :param shared_stream: Calls to ring for.
+        :param shared_stream: Calls for which the stream fires.
         """
         match, _ = self._checked()
         async for call in shared_stream:

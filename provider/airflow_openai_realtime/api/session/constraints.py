@@ -1,8 +1,8 @@
 """
-Contradictions in a session that no single field shows, and things worth a warning.
+Contradictions between fields of a session, and warnings.
 
-Rules read the plain body, so that they run even when some field of it is wrong; what has another shape than a rule
-expects is left to the models. Only what OpenAI's documentation states is refused.
+Rules read the plain body, so that they run even if some field is invalid; values of an unexpected form are left to the
+models. A rule rejects only what OpenAI's documentation excludes.
 
 Source: docstrings of ``CallAcceptParams`` in OpenAI's Python SDK 3.54 and
 https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
@@ -39,7 +39,7 @@ _SERVER_FIELDS = ("server_url", "connector_id", "tunnel_id")
 
 def contradictions(body: Mapping[str, Any]) -> list[Problem]:
     """
-    Return everything in a body that contradicts itself.
+    Return all contradictions in a body.
 
     :param body: A session as plain dicts and lists.
     """
@@ -48,7 +48,7 @@ def contradictions(body: Mapping[str, Any]) -> list[Problem]:
 
 def warn(body: Mapping[str, Any]) -> None:
     """
-    Warn of what OpenAI takes and what will disappoint; expects a body without contradictions.
+    Warn of settings that OpenAI accepts, but that do not work as intended; expects a body without contradictions.
 
     :param body: A session as plain dicts and lists.
     """
@@ -237,7 +237,7 @@ def _approval_warnings(body: Mapping[str, Any]) -> Iterator[str]:
         approval = tool.get("require_approval")
         if approval in (None, "always") or (isinstance(approval, Mapping) and approval.get("always")):
             yield (
-                f"tools.{index}.require_approval: tools that need approval do not run on a call that nobody watches; "
+                f"tools.{index}.require_approval: tools that need approval do not run on an unwatched call; "
                 'say "never", or answer the requests on the sideband'
             )
 

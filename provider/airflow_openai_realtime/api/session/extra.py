@@ -26,7 +26,7 @@ def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def extra_problems(part: type[SessionPart], body: Mapping[str, Any]) -> list[Problem]:
     """
-    Return the extra fields that have a place among the known ones, and must be given there.
+    Return the extra fields that are known fields, and must be set in their own place.
 
     :param part: Model of the body.
     :param body: A session as plain dicts and lists, with its ``extra_fields``.
@@ -36,7 +36,7 @@ def extra_problems(part: type[SessionPart], body: Mapping[str, Any]) -> list[Pro
     return [problem for problem in problems if not _is_checked_name(problem, body)]
 
 
-#: Fields whose value this release may refuse though OpenAI takes it: a newer voice, a model that OpenAI kept longer.
+#: Fields whose value this release may reject though OpenAI accepts it: a newer voice, a model that OpenAI kept longer.
 _CHECKED_NAMES = (("audio", "output", "voice"), ("model",), ("audio", "input", "transcription", "model"))
 
 

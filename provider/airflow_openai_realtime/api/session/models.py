@@ -125,7 +125,7 @@ def is_shut_down(model: object) -> bool:
 
 
 class SessionWarning(UserWarning):
-    """A session configuration that OpenAI takes, but that will probably disappoint."""
+    """A session configuration that OpenAI accepts, but that probably does not work as intended."""
 
 
 class DeprecatedModelWarning(SessionWarning):
@@ -134,9 +134,9 @@ class DeprecatedModelWarning(SessionWarning):
 
 def warn_of_shutdown(model: object) -> None:
     """
-    Warn when a model has an announced shutdown, with the day and the replacement.
+    Warn of a model's announced shutdown, with day and replacement.
 
-    :param model: Name of a model; nothing else is warned of.
+    :param model: Name of a model; other values are ignored.
     """
     if isinstance(model, str) and model in SHUTDOWNS and not is_shut_down(model):
         day, replacement = SHUTDOWNS[model]
@@ -148,10 +148,10 @@ class SessionPart(BaseModel):
     """
     Base of every object in a session configuration: unknown fields are refused, ``type`` is always sent.
 
-    ``None`` means "not given", except where OpenAI knows ``null`` (:attr:`nullable`): there it is sent, and turns the
-    thing off.
+    ``None`` means "not set", except for fields where OpenAI accepts ``null`` (:attr:`nullable`): there it is sent, and
+    turns the feature off.
 
-    :raises InvalidSession: Unknown, contradictory or out-of-range fields, all of them named.
+    :raises InvalidSession: A field is unknown, contradictory or out of range; the message names all of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
@@ -174,7 +174,7 @@ class SessionPart(BaseModel):
     @classmethod
     def problems_in(cls, plain: Mapping[str, Any]) -> list[Problem]:
         """
-        Return everything that is wrong with the fields, given as plain dicts and lists.
+        Return all problems of the fields, passed as plain dicts and lists.
 
         :param plain: Field values by name.
         """
@@ -192,10 +192,10 @@ class SessionPart(BaseModel):
         return {key: value for key, value in data.items() if value is not None or key in cls.nullable}
 
     def _made(self) -> None:
-        """Run after somebody has made this object, but not when pydantic builds it as a part of another."""
+        """Run after a direct construction, but not when pydantic builds the object as part of another."""
 
     def model_post_init(self, _context: Any, /) -> None:
-        """Count ``type`` as given, so that it is sent."""
+        """Mark ``type`` as set, so that it is sent."""
         if getattr(self, "type", None) is not None:
             self.model_fields_set.add("type")
 
@@ -215,10 +215,10 @@ def _require_json(value: Any) -> Any:
 
 
 Int = Annotated[int, BeforeValidator(_refuse_bool)]
-"""A whole number; ``True`` is none."""
+"""A whole number; ``True`` does not count as one."""
 
 Float = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-"""A finite number; ``True`` is none."""
+"""A finite number; ``True`` does not count as one."""
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(_require_json)]
 """A JSON object of any content, for example a JSON Schema."""

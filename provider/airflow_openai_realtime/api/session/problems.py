@@ -1,4 +1,4 @@
-"""Every problem of a session in one error, each with path and remedy. Values are not repeated: some are secret."""
+"""Report all problems of a session in one error, each with path and remedy, without values: some are secret."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _ELSEWHERE = {
 
 class Problem(NamedTuple):
     """
-    One thing that is wrong.
+    One problem of a session.
 
-    :param path: Where, for example ``audio.output.speed``.
-    :param text: What, and what to do about it.
+    :param path: Path of the field, for example ``audio.output.speed``; empty for the whole session.
+    :param text: The problem, and what to do.
     """
 
     path: str
@@ -59,7 +59,7 @@ def problems_of(error: ValidationError, known: Collection[str]) -> list[Problem]
     """
     Translate pydantic's errors.
 
-    :param error: What pydantic found.
+    :param error: Error from pydantic.
     :param known: Names of all fields of a session, for hints.
     """
     details = error.errors(include_url=False, include_context=True, include_input=False)
@@ -103,7 +103,7 @@ def _unknown_field(name: str, known: Collection[str]) -> str:
 
 def as_plain(value: Any) -> Any:
     """
-    Return a copy made of dicts and lists; models become what was set in them.
+    Return a copy made of dicts and lists; models become dicts of their set fields.
 
     :param value: A model, a mapping, a sequence or a plain value.
     :raises InvalidSession: It is nested too deeply.

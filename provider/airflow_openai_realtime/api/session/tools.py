@@ -11,7 +11,7 @@ from airflow_openai_realtime.api.session.models import JsonObject, NonEmpty, Ses
 
 class FunctionTool(SessionPart):
     """
-    A function that the model may call; somebody on the sideband must answer.
+    A function that the model may call; the process on the sideband must answer.
 
     :param name: Unique among the functions.
     :param description: When and how to call it, and what to tell the caller meanwhile.
@@ -86,8 +86,8 @@ class McpTool(SessionPart):
     :param server_description: What it is for.
     :param allowed_tools: Names, or a filter.
     :param allowed_callers: ``direct``, ``programmatic``.
-    :param require_approval: ``always`` (OpenAI's default), ``never`` or a filter. On a call that nobody watches, a
-        tool that needs approval is never run: a warning says so.
+    :param require_approval: ``always`` (OpenAI's default), ``never`` or a filter. A tool that needs approval does not
+        run on a call that no process watches: a warning says so.
     :param defer_loading: Whether it is found by tool search only.
     """
 

@@ -25,9 +25,9 @@ def say(
     metadata: Mapping[str, str] | None = None,
 ) -> Command:
     """
-    Let the model answer now (``response.create``).
+    Request a response of the model now (``response.create``).
 
-    Only one response at a time: while one is being made OpenAI says ``conversation_already_has_active_response``.
+    Only one response can be in progress: meanwhile OpenAI answers ``conversation_already_has_active_response``.
 
     :param instructions: What to say, in place of the session's instructions; None: those of the session.
     :param tool_choice: ``none``, ``auto``, ``required``, or ``{"type": "function", "name": …}``; None: the session's.
@@ -48,11 +48,11 @@ def say(
 
 def function_output(tool_call_id: str, output: str) -> Command:
     """
-    Tell the model what a function gave. It says nothing about it before the next :func:`say`.
+    Send a function's output to the model. The model responds to it only at the next :func:`say`.
 
     :param tool_call_id: From the function call; each may be answered once.
     :param output: Text, mostly JSON.
-    :raises InvalidInput: The id is empty, or the output is no text.
+    :raises InvalidInput: The id is empty, or the output is not text.
 
     Source: https://developers.openai.com/api/docs/guides/realtime-conversations
     """
@@ -67,23 +67,23 @@ def user_text(text: str) -> Command:
     """
     Add a text to the conversation as if the caller had said it; the model answers at the next :func:`say`.
 
-    :param text: What the caller is taken to have said.
+    :param text: The text in the caller's name.
     """
     return _item({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]})
 
 
 def system_text(text: str) -> Command:
     """
-    Add a text to the conversation that is ours, not the caller's; the model answers at the next :func:`say`.
+    Add a system text to the conversation; the model responds to it at the next :func:`say`.
 
-    :param text: What the model is told.
+    :param text: The text for the model.
     """
     return _item({"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
 
 
 def update_session(**changes: Any) -> Command:
     """
-    Change the session; what is not named stays.
+    Change fields of the session; the others stay.
 
     A ``session.update`` without a type is an error that also swallows later transfers (explained by OpenAI in May
     2026), so the type is always there.
@@ -99,12 +99,12 @@ def update_session(**changes: Any) -> Command:
 
 
 def cancel_response() -> Command:
-    """Stop the response that is being made; audio that is made already plays on, see :func:`clear_audio`."""
+    """Stop the response in progress; finished audio plays on, see :func:`clear_audio`."""
     return {"type": "response.cancel"}
 
 
 def clear_audio() -> Command:
-    """Stop the audio that is playing; after :func:`cancel_response` when a response is being made."""
+    """Stop the playing audio; send it after :func:`cancel_response` when a response is in progress."""
     return {"type": "output_audio_buffer.clear"}
 
 

@@ -238,7 +238,7 @@ class McpEvent:
 
     :param kind: ``list_tools`` (with its tools' server), ``list_tools.in_progress``, ``list_tools.completed``,
         ``list_tools.failed``, ``call`` (a call that is over), ``call.in_progress``, ``call.completed``,
-        ``call.failed``, or ``approval_request``: the call waits until somebody approves.
+        ``call.failed``, or ``approval_request``: the call waits for an approval.
     :param server_label: Label of the server; only with ``list_tools``, ``call`` and ``approval_request``.
     :param name: The tool; only with ``call`` and ``approval_request``.
     :param message: What went wrong; only with ``call``.

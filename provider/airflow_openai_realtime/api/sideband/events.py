@@ -1,8 +1,8 @@
 """
-What a call's sideband tells, as values: :func:`read_event` makes a small frozen dataclass of a JSON event.
+Events of a call's sideband as values: :func:`read_event` turns a JSON event into a small frozen dataclass.
 
-Events are untrusted and may be newer than this package: nothing here raises. A field that is missing or of another
-type is ``None``, ``""`` or empty; an event that is not of interest is ``None``.
+Events are untrusted and may be newer than this package: nothing here raises. A field that is missing or has another
+type becomes ``None``, ``""`` or empty; an event that is not used becomes ``None``.
 
 Source: https://developers.openai.com/api/reference/resources/realtime/server-events
 """
@@ -66,10 +66,10 @@ __all__ = [
 
 def read_event(event: Mapping[str, Any]) -> SidebandEvent | None:
     """
-    The typed form of a server event.
+    Return a server event in its typed form. Never raises.
 
-    :param event: JSON object from the socket; untrusted.
-    :return: None when it is not of interest or unknown. Never raises.
+    :param event: JSON object from the socket, untrusted.
+    :return: None when the event is unknown or not used.
 
     Source: https://developers.openai.com/api/reference/resources/realtime/server-events
     """

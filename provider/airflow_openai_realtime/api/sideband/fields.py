@@ -1,4 +1,4 @@
-"""Fields of JSON objects that nobody vouches for: each function gives its type or nothing, and never raises."""
+"""Read fields of untrusted JSON objects: each function returns its type or a default, and never raises."""
 
 from __future__ import annotations
 
