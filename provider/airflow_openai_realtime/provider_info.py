@@ -220,7 +220,7 @@ def _config() -> dict[str, Any]:
                 },
                 "retention_days": {
                     "description": "How many days calls that are over are kept, with the numbers in the ledger of "
-                    "attempts: 1 or more, or 0: without a limit.",
+                    "attempts: 1 or more; 0: without a limit.",
                     "version_added": "0.1.0",
                     "type": "float",
                     "example": "7",
@@ -235,8 +235,8 @@ def _config() -> dict[str, Any]:
                     "default": "0",
                 },
                 "ledger_retention_days": {
-                    "description": "How many days the ledger keeps an attempt after its last change: 1 or more, or 0 "
-                    "for ever. An attempt that is deleted can be made again: the phone rings again.",
+                    "description": "How many days the ledger keeps an attempt after its last change: 1 or more; 0: "
+                    "without a limit. An attempt that is deleted can be made again: the phone rings again.",
                     "version_added": "0.1.0",
                     "type": "float",
                     "example": "365",
