@@ -1,19 +1,16 @@
 """
-Check what nobody notices until a reader does: links, code samples and docstrings.
+Check what nobody notices until a reader does: links and code samples of the pages.
 
 * A relative link in a page points at a file that exists, and its ``#anchor`` at a heading of it.
 * A Python block in a page is taken from ``example_dags/``: a comment ``<!-- from PATH NAME -->`` above it names the
   file and the ``[START NAME]`` … ``[END NAME]`` part that it must equal.
 * A block of nginx's configuration is a whole file of the repository: ``<!-- from PATH -->`` above it names the file.
 * No page holds a placeholder that was to be filled in, such as a table row ``| FIGURES |`` or ``TODO``.
-* Everything public in the package has a docstring, and none names a parameter that is not there. Where users of the
-  package look (operators, sensors, hooks, clients), one that names a parameter names all of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 import sys
 import textwrap
@@ -21,14 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "provider" / "airflow_openai_realtime"
-# Classes whose constructor parameters are their documentation for DAG authors.
-OPERATORS = ("operators", "sensors")
-# Folders and modules whose functions DAG authors call.
-FOR_USERS = (*OPERATORS, "hooks", "api", "session", "sideband", "carriers", "switchboard_client.py")
-
-Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"(<!-- from (?P<path>\S+) (?P<name>\S+) -->\n)?```python\n(?P<code>.*?)```", re.DOTALL)
 FILE_BLOCK = re.compile(r"(<!-- from (?P<path>\S+) -->\n)?```nginx\n(?P<text>.*?)```", re.DOTALL)
@@ -37,7 +26,6 @@ PLACEHOLDER = re.compile(
     r"^(?:[|\s]*(?:[A-Z][A-Z_]{3,}|<[A-Z_]{3,}>|\.\.\.|\?\?+))+[|\s]*$|\b(?:TODO|FIXME|TBD|XXX)\b|\{\{\s*[A-Z_]+\s*\}\}"
 )
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
-PARAM = re.compile(r":param (?:\w+ )?\*{0,2}(\w+):")
 
 
 def pages() -> list[Path]:
@@ -114,86 +102,6 @@ def placeholders_in(text: str) -> Iterator[tuple[int, str]]:
             yield number, found.group().strip()
 
 
-def public_nodes(
-    tree: ast.Module,
-) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
-    """Public classes, functions and methods of a module, with their dotted names."""
-
-    def inside(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, Documented]]:
-        for node in body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith(
-                "_"
-            ):
-                yield prefix + node.name, node
-                if isinstance(node, ast.ClassDef):
-                    yield from inside(node.body, f"{prefix}{node.name}.")
-
-    yield from inside(tree.body, "")
-
-
-def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    """Names of a function's parameters, without ``self``."""
-    arguments = node.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    named += [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
-    return {argument.arg for argument in named} - {"self", "cls"}
-
-
-def docstring_faults(path: Path) -> Iterator[str]:
-    """Public names without a docstring, and docstrings that do not fit the parameters."""
-    relative = path.relative_to(ROOT)
-    for name, node in public_nodes(ast.parse(path.read_text())):
-        doc = ast.get_docstring(node)
-        inherited = any("override" in ast.unparse(decorator) for decorator in node.decorator_list)
-        if doc is None:
-            short = isinstance(node, ast.FunctionDef) and _is_property_or_overload(node)
-            if not inherited and not short and not _is_framework_method(name):
-                yield f"{relative}:{node.lineno}: {name} has no docstring"
-            continue
-        yield from _parameter_faults(node, doc, f"{relative}:{node.lineno}: {name}", path)
-
-
-def _parameter_faults(node: Documented, doc: str, where: str, path: Path) -> Iterator[str]:
-    named = set(PARAM.findall(doc))
-    if isinstance(node, ast.ClassDef):
-        wanted = _constructor_parameters(node) if path.parent.name in OPERATORS else set()
-        unknown = set()
-    else:
-        for_users = path.parent.name in FOR_USERS or path.name in FOR_USERS
-        wanted = parameters(node) if named and for_users else set()
-        unknown = named - parameters(node)
-    missing = wanted - named - {"kwargs", "context"}
-    if missing:
-        yield f"{where} does not document {', '.join(sorted(missing))}"
-    if unknown:
-        yield f"{where} documents {', '.join(sorted(unknown))}, which it does not take"
-
-
-def _constructor_parameters(node: ast.ClassDef) -> set[str]:
-    for item in node.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            return parameters(item)
-    return set()
-
-
-def _is_property_or_overload(node: ast.FunctionDef) -> bool:
-    return any(ast.unparse(decorator).endswith(("overload", ".setter")) for decorator in node.decorator_list)
-
-
-def _is_framework_method(name: str) -> bool:
-    """Methods whose meaning is Airflow's or pydantic's, not ours."""
-    return name.rpartition(".")[2] in {
-        "execute",
-        "poke",
-        "serialize",
-        "run",
-        "on_kill",
-        "cleanup",
-        "upgrade",
-        "downgrade",
-    }
-
-
 PAGE_CHECKS = (broken_links, stale_samples, stale_files, placeholders)
 
 
@@ -203,11 +111,9 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="say what was looked at")
     verbose = parser.parse_args().verbose
     faults = [fault for page in pages() for check in PAGE_CHECKS for fault in check(page)]
-    modules = sorted(PACKAGE.rglob("*.py"))
-    faults += [fault for module in modules for fault in docstring_faults(module)]
     print(*faults, sep="\n", end="\n" if faults else "")
     if verbose or not faults:
-        print(f"docs: {len(pages())} pages and {len(modules)} modules looked at, {len(faults)} faults")
+        print(f"docs: {len(pages())} pages looked at, {len(faults)} faults")
     return 1 if faults else 0
 
 

@@ -179,10 +179,29 @@ def test_a_class_says_what_its_constructor_raises() -> None:
     assert faults(source.format("\n\n    :raises CallGone: It is over.\n    ")) == []
 
 
-def test_listed_files_need_not_pass_and_others_must() -> None:
-    found = {"a.py": [(1, "f has no docstring")], "b.py": [(2, "g has no docstring")]}
-    assert complaints(found, ["b.py"]) == ["a.py:1: f has no docstring"]
+def test_a_parameter_that_is_not_taken_is_found() -> None:
+    said = DOCUMENTED + "\n    :param before: S.\n    :param *rest: R."
+    assert faults(function(said)) == ["ring documents before, rest, which it does not take"]
+    head = "def ring(number: str, after: float, *rest: str, **kwargs: str) -> str:"
+    assert faults(function(DOCUMENTED + "\n    :param rest: R.\n    :param kwargs: K.", head=head)) == []
+
+
+def test_for_listed_files_only_the_first_rule_holds() -> None:
+    faults_of_one = [
+        (1, "f has no docstring"),
+        (2, "g does not document x"),
+        (3, "h documents y, which it does not take"),
+    ]
+    found = {"a.py": faults_of_one, "b.py": faults_of_one}
+    first_rule = ["b.py:1: f has no docstring", "b.py:3: h documents y, which it does not take"]
+    assert [line for line in complaints(found, ["b.py"]) if line.startswith("b.py")] == first_rule
+    assert len(complaints(found, ["b.py"])) == 5
     assert finished(found, ["b.py", "c.py"]) == ["c.py"]
+
+
+def test_the_simulator_is_looked_at_too() -> None:
+    looked_at = {path.relative_to(check_docstrings.PACKAGE).parts[0] for path in check_docstrings.modules()}
+    assert {"simulator", "operators", "switchboard"} <= looked_at
 
 
 def test_the_package_passes_apart_from_the_listed_files_and_these_do_not_pass() -> None:
