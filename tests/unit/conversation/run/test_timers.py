@@ -118,20 +118,12 @@ async def test_stopping_waits_until_what_runs_has_ended() -> None:
     assert tasks.failed.cancelled()
 
 
-async def test_what_fails_while_it_is_stopped_ends_nothing_and_is_complained_about_by_nobody() -> None:
+async def test_a_failure_that_nobody_waits_for_any_more_is_complained_about_by_nobody() -> None:
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     tasks = Tasks()
-
-    async def fails_at_the_end() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            raise KeyError("too late")
-
-    tasks.start(fails_at_the_end())
+    tasks.start(fails(KeyError("too late")))
     await turns()
-    await tasks.stop()
     del tasks
     gc.collect()
     await turns()
