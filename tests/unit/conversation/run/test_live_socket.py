@@ -180,10 +180,9 @@ async def test_pauses_grow_while_it_cannot_be_opened_and_start_anew_once_it_was(
     live.world.socket.close(clean=False)
     await live.world.time.go_on(0.2)
     assert len(live.world.sockets) == 2
-    assert live.world.reports == [
-        "The socket of the call cannot be opened, trying on: no route",
-        "The socket of the call broke, and was opened again.",
-    ]
+    failed, again = live.world.reports
+    assert "cannot be opened" in failed
+    assert "was opened again" in again
     live.task.cancel()
 
 

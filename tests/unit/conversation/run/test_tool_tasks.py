@@ -73,7 +73,7 @@ async def test_what_could_not_be_noted_is_not_done_since_it_might_be_done_twice(
     running = Running(is_saved=False)
     answer = await running.answer(effect)
     assert (answer.status, running.world.ran, running.world.referred) == ("not_run", [], [])
-    assert "could not note" in answer.log
+    assert "might have run twice" in answer.log
     assert "switchboard" not in answer.output
 
 
