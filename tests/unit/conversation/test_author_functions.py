@@ -194,7 +194,7 @@ def test_the_call_is_never_an_argument_of_the_model() -> None:
 
 
 def test_a_parameter_without_a_name_of_its_own_is_refused() -> None:
-    with pytest.raises(TypeError, match="values cannot be .* by name"):
+    with pytest.raises(TypeError, match=r"values cannot be \w+ by name"):
         arguments_model(tool_samples.takes_anything, "takes_anything")
 
 
