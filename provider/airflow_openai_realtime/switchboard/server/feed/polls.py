@@ -53,7 +53,9 @@ class Polls:
     A poll misses nothing because of its order of steps: the feed is watched before the poll looks, and the line's
     *generation*, which counts what was committed there, is noted before the look and compared before the wait.
 
+    :param store: Where calls and their feed are.
     :param threads: To use the store from.
+    :param settings: How many may wait, and how often the feed is read.
     :param now: The clock.
     """
 
@@ -79,6 +81,8 @@ class Polls:
         """
         Calls as they are now, and a cursor.
 
+        :param line: Of this line.
+        :param wanted: Which calls.
         :param limit: How many calls at most, the newest.
         :raises StoreUnavailable: The store does not answer.
         """
@@ -88,6 +92,9 @@ class Polls:
         """
         Calls that changed since a cursor and are wanted as they are now; waits for one when there is none.
 
+        :param line: Of this line.
+        :param wanted: Which calls.
+        :param cursor: The place behind what the client knows.
         :param wait_seconds: How long to wait at most, in seconds; 0 answers at once.
         :raises TooManyPolls: As many wait as the settings allow.
         :raises StoreUnavailable: The store does not answer.
@@ -109,7 +116,11 @@ class Polls:
                 await self._wait(line, generation, until - loop.time())
 
     def wake(self, line: str) -> None:
-        """Let the polls of a line look again: something there was committed."""
+        """
+        Let the polls of a line look again: something there was committed.
+
+        :param line: The line.
+        """
         self._generations[line] += 1
         changed = self._changed.pop(line, None)
         if changed is not None:

@@ -52,8 +52,10 @@ class OrderDispatcher:
     """
     Standing orders as one worker carries them out.
 
+    :param store: Where orders and calls are.
     :param lines: For the key to answer with.
     :param clients: Of OpenAI.
+    :param settings: How often it sweeps, how long its leases are, and how many calls it answers at once.
     :param now: The clock.
     :param on_change: Called with the line of each call that changed.
     """
@@ -92,6 +94,7 @@ class OrderDispatcher:
         """
         Store calls as ``calls.add`` does, and take those that an order answers at once. Called in the intake's thread.
 
+        :param new: As for ``calls.add``.
         :returns: What became of them; :meth:`answer` it in the event loop.
         :raises StoreUnavailable: The store does not answer.
         """
@@ -107,7 +110,11 @@ class OrderDispatcher:
         return Stored(self._store.calls.add(new))
 
     def answer(self, stored: Stored) -> None:
-        """Answer the calls that were stored just now, as far as orders are for them; returns at once."""
+        """
+        Answer the calls that were stored just now, as far as orders are for them; returns at once.
+
+        :param stored: From :meth:`store`.
+        """
         for taken in stored.taken.values():
             self._begin(taken)
         if stored.limited and not self._is_closing:

@@ -48,8 +48,10 @@ class OrderAnswering:
     """
     Answers of one worker.
 
+    :param store: Where the calls are.
     :param threads: To use the store from.
     :param clients: Of OpenAI.
+    :param settings: How long a call may last whose order does not say it.
     :param now: The clock.
     :param on_change: Called with the line of each call that changed.
     """

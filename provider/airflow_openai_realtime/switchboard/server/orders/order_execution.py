@@ -104,6 +104,7 @@ class OrderExecution:
         Decline the call. Who declines it is committed before OpenAI is asked; when this worker dies, another worker or
         the reaper declines it.
 
+        :param status_code: SIP status that the caller gets, 300 to 699.
         :raises CallError: It was not declined and rings on for others, or that is not known and it is resumed.
         :raises MoveRefused: It was accepted meanwhile.
         :raises StoreUnavailable: What became of the call could not be stored.

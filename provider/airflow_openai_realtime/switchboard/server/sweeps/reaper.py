@@ -58,7 +58,11 @@ class Reaper:
     """
     Ends overdue calls of all lines.
 
+    :param store: Where the calls are.
     :param lines: For the key to hang up with.
+    :param threads: To use the store from.
+    :param settings: How often it looks, how long its leases and pauses are, and how many calls it ends at once.
+    :param now: The clock.
     :param api_client: Lends a client for OpenAI.
     :param on_change: Told of the line of each call that changed.
     :param counters: Where what it does is counted.

@@ -33,6 +33,9 @@ class Retention:
     """
     Deletes old rows of all lines.
 
+    :param store: Where the rows are.
+    :param threads: To use the store from.
+    :param settings: How long what is kept, and how often old rows are looked for.
     :param now: The clock.
     """
 

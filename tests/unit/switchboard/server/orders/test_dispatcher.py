@@ -77,12 +77,12 @@ def openai() -> OpenAI:
     return OpenAI()
 
 
-MakeDesk = Callable[..., OrderDispatcher]
+MakeDispatcher = Callable[..., OrderDispatcher]
 
 
 @pytest.fixture
-async def make_desk(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[MakeDesk]:
-    """Makes desks, each as of a worker of its own."""
+async def make_dispatcher(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[MakeDispatcher]:
+    """Makes dispatchers, each as of a worker of its own."""
     made: list[tuple[OrderDispatcher, LineDirectory, SharedClients]] = []
 
     def make(lines: Any = None, **settings: Any) -> OrderDispatcher:
@@ -104,8 +104,8 @@ async def make_desk(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator
 
 
 @pytest.fixture
-def dispatcher(make_desk: MakeDesk) -> OrderDispatcher:
-    return make_desk()
+def dispatcher(make_dispatcher: MakeDispatcher) -> OrderDispatcher:
+    return make_dispatcher()
 
 
 def put(store: Store, clock: Clock, name: str = "day", line: str = "support", **changes: Any) -> StandingOrder:
@@ -162,7 +162,7 @@ def brief(call: SwitchboardCall) -> tuple[str, str | None, str | None]:
 
 
 async def test_a_new_call_is_accepted_with_the_session_of_its_order(
-    dispatcher: OrderDispatcher, make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    dispatcher: OrderDispatcher, make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     put(store, clock, answer=OrderAnswer({"instructions": "Hi", "extra_fields": {"new": 1}}))
     await ring(dispatcher, store, clock)
@@ -171,7 +171,7 @@ async def test_a_new_call_is_accepted_with_the_session_of_its_order(
     call = look(store)
     assert brief(call) == ("accepted", "order:day", None)
     assert (call.hangup_at, call.accepted_at) == (clock().replace(minute=1), clock())
-    assert make_desk.changed == ["support"]  # type: ignore[attr-defined]
+    assert make_dispatcher.changed == ["support"]  # type: ignore[attr-defined]
 
 
 async def test_a_call_without_an_order_rings_on(
@@ -222,9 +222,9 @@ async def test_a_burst_is_answered_side_by_side(
 
 
 async def test_no_more_calls_of_a_line_are_answered_at_once_than_are_allowed(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    dispatcher = make_desk(order_concurrency=2)
+    dispatcher = make_dispatcher(order_concurrency=2)
     put(store, clock)
     put(store, clock, line="sales")
     openai.may_answer.clear()
@@ -556,9 +556,9 @@ async def test_giving_up_leaves_a_call_that_cannot_be_hung_up_to_the_reaper(
 
 
 async def test_a_worker_that_is_busy_keeps_its_calls(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    slow, other = make_desk(), make_desk()
+    slow, other = make_dispatcher(), make_dispatcher()
     put(store, clock)
     openai.may_answer.clear()
     await deliver(slow, clock)
@@ -574,10 +574,10 @@ async def test_a_worker_that_is_busy_keeps_its_calls(
 
 
 async def test_two_workers_that_both_asked_agree(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     """The first one hangs for longer than its lease, and lives after all."""
-    stalled, other = make_desk(), make_desk()
+    stalled, other = make_dispatcher(), make_dispatcher()
     put(store, clock)
     openai.may_answer.clear()
     await deliver(stalled, clock)
@@ -596,9 +596,9 @@ async def test_two_workers_that_both_asked_agree(
 
 @pytest.mark.parametrize("late", [httpx.ReadTimeout("no answer"), DECIDED, httpx.Response(200)])
 async def test_a_stalled_worker_does_not_touch_a_call_that_was_taken_over(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock, late: httpx.Response | Exception
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock, late: httpx.Response | Exception
 ) -> None:
-    stalled, other = make_desk(), make_desk()
+    stalled, other = make_dispatcher(), make_dispatcher()
     put(store, clock)
     openai.may_answer.clear()
     await deliver(stalled, clock)
@@ -768,7 +768,7 @@ async def test_an_order_that_is_used_up_by_a_call_answers_that_call(
 
 
 async def test_a_line_without_a_key_leaves_its_calls_ringing(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
     class NoLines(LinesElsewhere):
         def find(self, name: str | None) -> Line | None:
@@ -780,7 +780,7 @@ async def test_a_line_without_a_key_leaves_its_calls_ringing(
 
     put(store, clock)
     for number, lines in enumerate((NoLines(), BackendDown())):
-        dispatcher = make_desk(lines)
+        dispatcher = make_dispatcher(lines)
         await ring(dispatcher, store, clock, number)
         clock.move(5)
         await sweep(dispatcher)
@@ -829,9 +829,9 @@ async def test_a_store_that_goes_away_after_the_accept_learns_of_it_later(
 
 
 async def test_closing_finishes_what_was_begun_and_begins_nothing(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    dispatcher = make_desk()
+    dispatcher = make_dispatcher()
     put(store, clock, uses=5)
     openai.may_answer.clear()
     await deliver(dispatcher, clock)
@@ -845,10 +845,10 @@ async def test_closing_finishes_what_was_begun_and_begins_nothing(
 
 
 async def test_closing_does_not_wait_for_ever(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_openai_realtime.switchboard.server.orders.dispatcher.CLOSE_SECONDS", 0.05)
-    dispatcher, other = make_desk(), make_desk()
+    dispatcher, other = make_dispatcher(), make_dispatcher()
     put(store, clock)
     openai.may_answer.clear()
     await deliver(dispatcher, clock)
@@ -872,10 +872,10 @@ async def test_long_expired_orders_are_forgotten(
     assert store.orders.all("support") == []
 
 
-async def test_the_desk_sweeps_on_its_own_and_at_once_when_asked(
-    make_desk: MakeDesk, store: Store, openai: OpenAI, clock: Clock
+async def test_the_dispatcher_sweeps_on_its_own_and_at_once_when_asked(
+    make_dispatcher: MakeDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    dispatcher = make_desk(order_sweep_seconds=3600.0)
+    dispatcher = make_dispatcher(order_sweep_seconds=3600.0)
     running = asyncio.ensure_future(dispatcher.sweep.run())
     await until(lambda: dispatcher.sweep.last_at is not None)
     new_call(store, clock)
