@@ -351,7 +351,7 @@ def test_whoever_removes_an_order_waits_for_calls_that_are_being_taken(postgres_
     ring(store, 1)
     with store.database._engine.connect() as other, ThreadPoolExecutor(1) as threads:
         transaction = other.begin()
-        store.order_taking._take(other, [("support", "rtc_1")], START, LEASE, (), {})
+        store.order_taking._take(other, [("support", "rtc_1")], START, LEASE, {})
         removal = threads.submit(store.orders.remove, "support", "day")
         with pytest.raises(FutureTimeout):
             removal.result(timeout=0.3)
