@@ -49,6 +49,9 @@ class CallState(Word):
 OPEN_CALL_STATES = (CallState.RINGING, CallState.CLAIMED, CallState.ACCEPTED)
 """States from which a call can still change; the others are final."""
 
+FINAL_CALL_STATES = tuple(state for state in CallState if state not in OPEN_CALL_STATES)
+"""States that a call does not leave."""
+
 
 class AttemptState(Word):
     """State of an attempt to reach a contact, in the ledger."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, or_, select, text, tuple_
 
-from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
+from airflow_openai_realtime.states import FINAL_CALL_STATES
 from airflow_openai_realtime.switchboard.server.feed.cursors import WIDEST_LOOK_BACK
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import (
@@ -20,7 +20,6 @@ from airflow_openai_realtime.switchboard.server.store.schema.tables import (
     timeline,
 )
 
-_FINAL_STATES = tuple(state for state in CallState if state not in OPEN_CALL_STATES)
 _LOCK_NUMBER = 0x6F72_7264  # "orrd"
 _LOCK_NAME = "openai_realtime_retention"
 
@@ -46,7 +45,7 @@ class OldRows:
         :param limit: How many at most.
         """
         # The first condition is the one with an index. It holds back a call that ended while it rang, for a minute.
-        old = (calls.c.state.in_(_FINAL_STATES), calls.c.expires_at <= before, calls.c.ended_at <= before)
+        old = (calls.c.state.in_(FINAL_CALL_STATES), calls.c.expires_at <= before, calls.c.ended_at <= before)
         query = select(calls.c.line, calls.c.call_id).where(*old).limit(limit)
 
         def work(connection: Connection) -> int:

@@ -20,13 +20,12 @@ from airflow_openai_realtime.calls.recent import (
     UnreachedAttempt,
     page_of,
 )
-from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
+from airflow_openai_realtime.states import FINAL_CALL_STATES, OPEN_CALL_STATES
 from airflow_openai_realtime.switchboard.server.store.attempt_rows import attempts_of_calls, read_attempt
 from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, calls, conversations, processes
 
-_FINAL_STATES = tuple(state for state in CallState if state not in OPEN_CALL_STATES)
 _SUMMARY = tuple(name for name in ConversationSummary.__dataclass_fields__ if name != "seen_at")
 _FIELDS = [
     *CALL_FIELDS,
@@ -56,7 +55,7 @@ class RecentCalls:
         :param now: The time, which decides whether an attempt may still be ringing.
         """
         live = _joined(lines).where(calls.c.state.in_(OPEN_CALL_STATES)).limit(MOST_LIVE)
-        over = _joined(lines).where(calls.c.state.in_(_FINAL_STATES)).limit(limit + 1)
+        over = _joined(lines).where(calls.c.state.in_(FINAL_CALL_STATES)).limit(limit + 1)
         ringing = and_(attempts.c.state.in_(UNDER_WAY_STATES), attempts.c.updated_at > now - UNDER_WAY)
         live_attempts = _unreached(lines).where(ringing).limit(MOST_LIVE)
         over_attempts = _unreached(lines).where(not_(ringing)).limit(limit + 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, Select, case, func, select, type_coerce
 
-from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, OPEN_CALL_STATES, CallState, EndReason
+from airflow_openai_realtime.states import FINAL_CALL_STATES, LONGEST_CALL_SECONDS, CallState, EndReason
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
@@ -43,8 +43,6 @@ REASONS = (
 """Reasons that are named; whatever else a client gave counts as :data:`OTHER`, since it may say anything."""
 
 OTHER = "other"
-
-_FINAL_STATES = tuple(state for state in CallState if state not in OPEN_CALL_STATES)
 
 
 @dataclass(frozen=True)
@@ -124,13 +122,13 @@ def _over(connection: Connection, line: str, since: datetime) -> dict[tuple[str,
         select(calls.c.state, calls.c.end_reason, func.count().label("amount"))
         .where(
             calls.c.line == line,
-            calls.c.state.in_(_FINAL_STATES),
+            calls.c.state.in_(FINAL_CALL_STATES),
             calls.c.received_at > since - longest,  # for the index
             calls.c.ended_at > since,
         )
         .group_by(calls.c.state, calls.c.end_reason)
     )
-    over: dict[tuple[str, str], int] = {(state, ""): 0 for state in _FINAL_STATES if state != CallState.ENDED}
+    over: dict[tuple[str, str], int] = {(state, ""): 0 for state in FINAL_CALL_STATES if state != CallState.ENDED}
     over |= {(CallState.ENDED, reason): 0 for reason in (*REASONS, OTHER)}
     for row in connection.execute(query):
         reason = "" if row.state != CallState.ENDED else row.end_reason if row.end_reason in REASONS else OTHER
