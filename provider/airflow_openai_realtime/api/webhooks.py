@@ -70,13 +70,13 @@ class IncomingCall:
 
     @property
     def from_number(self) -> str | None:
-        """The caller's number or SIP user, from the From header; ``None`` when anonymous. Anybody can forge it."""
+        """The caller's number or SIP user, from the From header; ``None`` when anonymous. It can be forged."""
         return caller_in(self.header("From") or "")
 
     @property
     def to_number(self) -> str | None:
         """
-        The number that was dialled: from To, or from Diversion when To is the OpenAI project's own address.
+        The dialed number: from To, or from Diversion when To is the OpenAI project's own address.
 
         Source: Twilio Elastic SIP puts the project into To and the number into Diversion, observed 2026.
         """
@@ -239,7 +239,7 @@ def _check_age(timestamp: str, now: float, tolerance_seconds: float) -> None:
 
 
 def _keys(secrets: Sequence[str]) -> tuple[list[bytes], bool]:
-    """Return the usable keys and whether there was an unusable one. An empty key would let anybody sign."""
+    """Return the usable keys and whether there was an unusable one. With an empty key, every sender could sign."""
     given = [secret for secret in secrets if isinstance(secret, str) and secret.strip()]
     if not given:
         raise WebhookVerificationError("no webhook secret is set: copy it from OpenAI's dashboard", reason="no_secret")

@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 
 class RingingStream(SharedStreamProducer):
     """
-    Yields the calls to ring for; rings again soon when Airflow did not store an event.
+    Yields the calls to fire for; fires again soon when Airflow did not store an event.
 
-    There is no broker that would have to be told: what counts is the claim, and until then a call is rung for again.
+    There is no broker to acknowledge: the claim ends the events of a call, and until then the stream repeats them.
 
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
     :param ring_again_seconds: Pause between two rings for one call, in seconds.

@@ -1,4 +1,4 @@
-"""What can be tuned in a switchboard; the defaults suit a phone that rings."""
+"""Settings of a switchboard; the defaults suit a ringing phone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_DAYS = 36_500
 DAYS = ("retention_days", "transcript_days", "ledger_retention_days")
 
 CONFIGURABLE = ("ring_seconds", *DAYS, "standby_after_seconds")
-"""Settings that whoever runs a switchboard can give: all of them numbers."""
+"""Settings that the operator of a switchboard can set; all are numbers."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class SwitchboardSettings:
     :param order_lease_seconds: How long a worker may be silent about a call that it answers for a standing order before
         another one does.
     :param order_concurrency: How many calls of one line a worker answers at once.
-    :param standby_after_seconds: After how many seconds without a sign of life the process that holds a conversation is
-        taken for silent, so that the switchboard listens to the call meanwhile; at least 1, or 0: it never does.
+    :param standby_after_seconds: Seconds without a sign of life after which the process of a conversation counts as
+        silent, so that the switchboard listens to the call meanwhile; at least 1, or 0: it never listens.
     :param standby_look_seconds: How often such conversations are looked for.
     :param standby_write_seconds: How often a worker writes what it hears in their place, and renews its leases.
     :param standby_lease_seconds: How long a worker may be silent about a call that it listens to before another does.
@@ -45,7 +45,7 @@ class SwitchboardSettings:
     :param standby_concurrency: How many calls a worker listens to at once.
     :param long_poll_seconds: The longest wait of a long poll.
     :param long_poll_limit: How many polls may wait at once in one worker.
-    :param feed_poll_seconds: How often a worker looks for changes by other workers while somebody waits.
+    :param feed_poll_seconds: How often a worker looks for changes by other workers while a long poll waits.
     :param max_body_bytes: The largest request body.
     :param body_seconds: How long a webhook's body may take to arrive.
     :param intake_queue_limit: How many deliveries may wait for the store in one worker.
@@ -55,11 +55,11 @@ class SwitchboardSettings:
     :param line_cache_seconds: How long a line's settings are used before they are read again.
     :param line_reread_seconds: The shortest pause between two reads of a line that a wrong signature causes.
     :param retention_days: How long calls that are over are kept, with their rows in the feed, and the numbers in the
-        ledger; at least 1, or 0 for ever.
-    :param transcript_days: How long what was said in calls is kept, and what came of it; at least 1, or 0 for as long
-        as the calls.
-    :param ledger_retention_days: How long the ledger keeps an attempt after its last change; at least 1, or 0 for ever.
-        An attempt that is deleted can be made again: the phone rings again.
+        ledger, in days; at least 1, or 0: without a limit.
+    :param transcript_days: How long timelines and results of calls are kept, in days; at least 1, or 0: as long as the
+        calls.
+    :param ledger_retention_days: How long the ledger keeps an attempt after its last change, in days; at least 1, or
+        0: without a limit. A deleted attempt can be made again: the phone rings again.
     :param retention_interval_seconds: How often old rows are looked for.
     :param retention_batch: How many rows are deleted in one transaction.
     :raises ConfigurationError: A value is out of range.

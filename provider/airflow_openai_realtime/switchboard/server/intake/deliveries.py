@@ -1,4 +1,4 @@
-"""From a verified webhook delivery to the call to store. Pure."""
+"""Turn a verified webhook delivery into the call to store. Pure."""
 
 from __future__ import annotations
 

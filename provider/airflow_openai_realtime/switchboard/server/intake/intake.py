@@ -1,7 +1,7 @@
 """
-Storing deliveries: whatever waits is committed together, and only then is each delivery answered.
+Store deliveries: all waiting deliveries are committed together, and only then is each of them answered.
 
-One thread writes. While it commits, new deliveries gather for the next transaction, so a burst costs few commits.
+One thread writes. While it commits, new deliveries collect for the next transaction, so a burst costs few commits.
 """
 
 from __future__ import annotations

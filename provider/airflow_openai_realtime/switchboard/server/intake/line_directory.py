@@ -1,9 +1,9 @@
 """
-Looking up lines for requests: cached for some seconds, without letting strangers wear out a secrets backend.
+Look up lines for requests: cached for some seconds, with limits that protect a secrets backend from untrusted clients.
 
-A stranger can send any line name and any number of wrong signatures. So names that cannot exist are not looked up,
-names that no good signature or token has come with have a limit of their own, and a wrong signature or token causes a
-fresh look at a line at most every few seconds.
+An untrusted client can send any line name and any number of wrong signatures. Invalid names are therefore not looked
+up, names without a valid signature or token so far have a limit of their own, and a wrong signature or token causes a
+new look-up of a line at most every few seconds.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class LineDirectory:
         return self._known.get(name) or self._unproven.get(name)
 
     async def _read_once(self, name: str | None, *, is_own: bool) -> Line | None:
-        """One look-up at a time for each name, whoever else asks."""
+        """Run one look-up at a time for each name; concurrent requests share it."""
         is_known = is_own or name in self._known or await self._is_expected(name)
         task = self._reading.get(name)
         if task is None:
@@ -175,7 +175,7 @@ class LineDirectory:
         return found
 
     def _stale(self, name: str | None, now: float, error: Exception) -> Line | None:
-        """What was known before, while the backend is away."""
+        """Return the earlier look-up while the backend does not answer."""
         log.error(logs.line("line.lookup_failed", line=logs.asked_for(name) or "(default)", error=type(error).__name__))
         entry = self._entry(name)
         if entry is None or now - entry.read_at > LONGEST_STALE_SECONDS:

@@ -1,5 +1,5 @@
 """
-Speaking first: the model waits until the caller says something, unless it is told to begin.
+Request the greeting: without a request, the model waits until the caller says something.
 
 Source: https://developers.openai.com/api/docs/guides/voice-sip
 """

@@ -1,4 +1,4 @@
-"""What a standalone switchboard runs with: its lines and its store, from the environment and a file."""
+"""Configuration of a standalone switchboard: its lines and its store, from the environment and a file."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _lines_of_file(path: Path) -> list[Line]:
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigurationError(f"{path} is no JSON: {error}") from None
+        raise ConfigurationError(f"{path} is not JSON: {error}") from None
     entries = content.get("lines") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigurationError(f'{path} must look like {{"lines": [{{"name": "support", …}}]}}')

@@ -33,7 +33,7 @@ def _shown(value: Any) -> str:
 
 def asked_for(name: str | None) -> str | None:
     """
-    What a stranger called a line, as it may stand in a log: anybody may put anything there.
+    Line name from an untrusted request, made safe for logs.
 
     :param name: Name from an untrusted request, or ``None``.
     """

@@ -1,4 +1,4 @@
-"""What stands in for a mounted switchboard that cannot be made; it imports nothing of ours that could fail as well."""
+"""Replacement for a mounted switchboard that cannot be made; it imports nothing from this package that could fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a standalone switchboard with uvicorn, in one process or several."""
+"""Run a standalone switchboard with uvicorn, in one process or several."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRACEFUL_SECONDS = 10
 
 def listen(host: str, port: int) -> socket.socket:
     """
-    Take an address to listen on.
+    Bind an address to listen on.
 
     :param host: Name or address.
     :param port: 0 to 65535; 0 for any free one.
@@ -49,7 +49,7 @@ def _is_taken(error: Exception) -> bool:
 
 def serve(host: str, bound: socket.socket, workers: int) -> int:
     """
-    Serve until told to stop; prints one line to stdout when the first request would be answered.
+    Serve until a signal to stop; print one line to stdout as soon as requests are answered.
 
     :param host: What the line names.
     :param bound: From :func:`listen`.

@@ -1,4 +1,4 @@
-"""Hearing that the process is to end, in time to let long polls go."""
+"""Notice a shutdown of the process in time to answer long polls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 @contextmanager
 def on_termination(tell: Callable[[], object]) -> Iterator[None]:
     """
-    While entered, call ``tell`` when the process is asked to end, before whatever else is to happen then.
+    While entered, call ``tell`` on a signal to end the process, before the other handlers of that signal.
 
     A web server waits for its open requests before it tells an application that it stops; a long poll would keep it
     waiting. So its signal handlers are kept and called, only later. Does nothing outside the main thread.

@@ -43,7 +43,7 @@ def configure_logging() -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose supervisor was killed would keep the port; it ends as if it had been told to."""
+    """End a worker whose supervisor was killed, as on a signal to stop: it would keep the port."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -23,7 +23,7 @@ State = Literal["reserved", "dialing", "placed", "ended", "unknown"]
 
 class Reservation(BaseModel):
     """
-    Who is to be rung.
+    The contact to dial.
 
     :param campaign: Name of the campaign.
     :param contact: Name of the contact.

@@ -34,10 +34,10 @@ Process = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PROC
 
 class Holder(PrivateBody):
     """
-    Who runs the conversation, and the process it does so in, if that shows signs of life.
+    The owner of a conversation, and its process if that shows signs of life.
 
-    :param holder: Id of the holder.
-    :param process: Id of the process that runs it.
+    :param holder: Name of the owner.
+    :param process: Id of the owner's process; ``None``: it shows no signs of life.
     """
 
     holder: Claimant
@@ -105,7 +105,7 @@ async def one_conversation(request: Request, line: CallerLine, call_id: str) -> 
 
 @router.post("/{call_id:path}/conversation/open")
 async def open_conversation(request: Request, line: CallerLine, call_id: str, body: Holder) -> Answer:
-    """Become the holder; an earlier one may write nothing more."""
+    """Open the conversation as its new owner; an earlier owner may write nothing more."""
     service = service_of(request)
     opened = await service.threads.run(
         service.store.conversations.open,

@@ -1,4 +1,4 @@
-"""What a switchboard in Airflow's API server knows about the tasks whose calls it has, and does when one is stopped."""
+"""Routes about tasks, for a switchboard in Airflow's API server: their states, and the calls of stopped tasks."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def _has_later_holder(request: Request, line: Line, body: StoppedTask) -> 
 @router.post("/task-result")
 async def task_result(request: Request, line: CallerLine, body: KilledTask) -> Answer:
     """
-    Leave the result of a killed task's call where the task would have returned it: Airflow runs that task no more.
+    Write the result of a killed task's call to XCom, where the task would have returned it; Airflow does not rerun it.
 
     Only for a task that is over, and only what this switchboard has written about a call that ended as killed by it.
     """

@@ -1,7 +1,7 @@
 """
-``POST /webhook`` and ``POST /webhook/{line}``: what OpenAI calls when a phone rings.
+``POST /webhook`` and ``POST /webhook/{line}``: OpenAI sends its webhooks here when a phone rings.
 
-200 means stored and committed, or nothing to store. Everything else makes OpenAI deliver again.
+200 means stored and committed, or nothing to store. After any other answer OpenAI delivers again.
 Source: https://developers.openai.com/api/docs/guides/webhooks
 """
 
@@ -39,7 +39,7 @@ async def receive_webhook(request: Request) -> Response:
     try:
         event = parse_event(body)
     except WebhookVerificationError as error:
-        # It is OpenAI's, but not as documented: a redelivery would be no better.
+        # It is from OpenAI, but not as documented: a redelivery would not help.
         log.error(logs.line("webhook.unusable", line=line.name, webhook_id=webhook_id, error=error))
         service.counters.add(DELIVERIES, "unusable", line.name)
         return Response()

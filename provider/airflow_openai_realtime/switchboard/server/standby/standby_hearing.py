@@ -1,7 +1,7 @@
 """
-What the switchboard hears in a call that nobody holds: events of the sideband in, entries of the timeline out. Pure.
+What the switchboard hears in a call without a listening owner: sideband events in, timeline entries out. Pure.
 
-It only listens. A tool that the model calls is not run, but noted, so that the next holder can run it.
+It only listens. A tool that the model calls is recorded and not run, so that the next owner can run it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import EntryKind, Note
 
 MOST_WAITING = 2_000
-"""So many entries wait for the store; of more, the oldest that only say what was said are dropped."""
+"""Most entries that wait for the store; beyond them, the oldest entries of speech are dropped."""
 
 
 class StandbyHearing:
     """
     What is heard in one call under one lease.
 
-    :param lease: Names the lease, uniquely.
-    :param unheard_since: Since when nobody may have listened, aware.
+    :param lease: Unique name of the lease.
+    :param unheard_since: Since when possibly no process has listened, aware.
     :param pressed: Keys of the key presses on the timeline.
     """
 
@@ -136,13 +136,13 @@ class StandbyHearing:
         self._keep(entry_of(EntryKind.NOTE, now, Note.STOOD_BY, self._lease, self._attachments, **body))
 
     def _asked(self, event: events.ResponseDone, now: datetime) -> None:
-        """Note the tools that a response calls; what it began to call and was cut off is none."""
+        """Record the tool calls of a response, without those that were cut off."""
         calls = [call for call in event.function_calls if call.status != "incomplete"]
         if not event.function_calls and event.status == "completed":
             calls = list(self._announced.values())
         self._announced.clear()
         for call in calls:
-            # Whole or not at all: whoever runs it reads them.
+            # Whole or not at all: the owner that runs the tool reads them.
             arguments = call.arguments if is_small(call.arguments) else ""
             body = {"what": Note.ASKED, "tool_call_id": call.tool_call_id, "name": call.name, "arguments": arguments}
             self._keep(TimelineEntry(key_of(EntryKind.NOTE, Note.ASKED, call.tool_call_id), EntryKind.NOTE, now, body))

@@ -1,4 +1,4 @@
-"""The ledger in the store: which phones ring, that none rings twice, and when the runs that place calls began."""
+"""The ledger in the store: one row for each attempt, so that no phone is dialed twice, and first starts of DAG runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONGEST_KEY = 200
 
 class Attempts:
     """
-    The attempts of all lines; an attempt of another line is not there for whoever asks.
+    The attempts of all lines. A request for a line never finds those of another line.
 
     :param database: The store's database.
     """
@@ -46,11 +46,11 @@ class Attempts:
         claimant: str | None = None,
     ) -> Attempt:
         """
-        The row for this attempt: made and committed, or the one that is there.
+        Return the row of an attempt; make and commit it if there is none.
 
         A new row gets a correlation id of 128 random bits. A contact that is a phone number counts in its one spelling.
-        A row that is still only reserved goes over to the claimant that asks for it now, since that one dials;
-        otherwise a row stays as it is.
+        A row in state ``reserved`` passes to the task that requests it now, since that task dials; any other row stays
+        unchanged.
 
         :param line: Name of the line.
         :param campaign: Name of the campaign.
@@ -149,7 +149,7 @@ class Attempts:
             if won or (found.state == to_state and last_owner == owner):
                 return found
             raise MoveRefused(
-                f"attempt {attempt_id} is {found.state}, not {from_state}: somebody else moved it on",
+                f"attempt {attempt_id} is {found.state}, not {from_state}: another client has moved it",
                 code=RefusalCode.ATTEMPT_MOVED,
             )
 

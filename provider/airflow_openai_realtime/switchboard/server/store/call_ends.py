@@ -1,7 +1,7 @@
 """
-What the end of a call ends with it, in the same transaction: its row in the ledger, and its conversation.
+End a call's row in the ledger and its conversation, in the transaction that ends the call.
 
-Every path that writes a call's end goes through here, so that no death in between leaves one of them open.
+Every path that writes a call's end uses this module, so that a crash in between cannot leave one of them open.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ SWEEP = 100
 """How many results one sweep writes; the next one writes the rest."""
 
 LATE = timedelta(seconds=120)
-"""How long after the end of a call a holder may still write the result: the next one, too, after a triggerer's death.
-It knows what the switchboard does not, for example whether what was recorded fits."""
+"""Time after a call's end in which its owner may still write the result, also the next owner after a triggerer's death.
+It knows more than the switchboard, for example whether the record is valid."""
 
 KILLED_LATE = timedelta(seconds=15)
-"""The same for a killed call, which no other holder takes up."""
+"""The same for a killed call, which no other owner continues."""
 
 SILENT = timedelta(seconds=5)
-"""A process without a sign of life for so long holds nothing any more."""
+"""A process without a sign of life for so long no longer counts as an owner."""
 
 ANSWERED = "answered"
 
 
 def settle(connection: Connection, call: SwitchboardCall, now: datetime) -> None:
     """
-    End what ends with a call; or, when a stronger witness has reported its end, correct its result.
+    End the ledger's row and the conversation of a call; if a stronger witness has reported its end, correct the result.
 
     :param connection: A connection with an open transaction.
     :param call: The call as it is now, over; its conversation is locked, if it has one.
@@ -139,7 +139,7 @@ def end_attempt(connection: Connection, call: SwitchboardCall, now: datetime) ->
 
 def ledger_outcome(call: SwitchboardCall) -> str:
     """
-    What became of a placed call that came in, in the ledger's words.
+    Return the ledger's outcome of a placed call that came in.
 
     :param call: The call, as the store has it.
     """
@@ -154,13 +154,13 @@ def ledger_outcome(call: SwitchboardCall) -> str:
 
 def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: datetime) -> SwitchboardCall:
     """
-    Write the result of a call that has no holder any more.
+    Write the result of a call that has lost its owner.
 
     :param connection: A connection with an open transaction.
     :param call: The call as it is now, over.
     :param row: Its conversation, locked and not finished.
     :param now: The time, aware.
-    :returns: The call; its timeline may know better how it ended.
+    :returns: The call, with the account of its end corrected by the timeline.
     """
     conversation = read_conversation(connection, row)
     account = standing_account(call, conversation)
@@ -179,7 +179,7 @@ def write_result(connection: Connection, call: SwitchboardCall, row: Any, now: d
 
 def without_result(connection: Connection, now: datetime) -> list[tuple[str, str]]:
     """
-    (line, call id) of calls that are over and whose holders will not write a result any more.
+    Return (line, call id) of calls that are over and whose owners will not write a result.
 
     :param connection: A connection with an open transaction.
     :param now: The time, aware.
@@ -226,7 +226,7 @@ def read_conversation(connection: Connection, row: Any) -> Conversation:
 
 
 def _has_holder(connection: Connection, row: Any, now: datetime) -> bool:
-    """Whether a holder may be about to write the result."""
+    """Tell whether an owner may be about to write the result."""
     if row.process is None:
         return True
     if row.process == NOBODY:

@@ -110,7 +110,7 @@ class CallChanges:
 
 class Calls:
     """
-    The calls of all lines; a call of another line is not there for whoever asks.
+    The calls of all lines. A request for a line never finds those of another line.
 
     :param database: The store's database.
     """
@@ -223,11 +223,11 @@ class Calls:
         sole: SoleCall | None = None,
     ) -> SwitchboardCall:
         """
-        Apply a rule to a call by compare-and-set; the rule is asked again when somebody else was quicker.
+        Apply a rule to a call by compare-and-set; evaluate the rule again if another transaction was faster.
 
         :param line: Name of the line.
         :param call_id: OpenAI's id of the call.
-        :param rule: What becomes of the call, as it is now.
+        :param rule: Returns the change for the current call; may run several times.
         :param now: The time, aware.
         :param if_unknown: Stored first when the line has never seen the call.
         :param sole: Refuse when this claimant has another such call.
@@ -360,7 +360,7 @@ def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardC
 
 def _require_no_other(connection: Connection, dialect: str, line: str, call_id: str, sole: SoleCall) -> None:
     """
-    Whoever comes second with the same claimant waits here until the first has committed.
+    A second request of the same owner waits here until the first has committed.
 
     SQLite's writers take turns anyway. MySQL locks the part of the index that it reads; two that both got that far end
     in a deadlock, and one of them tries again.
@@ -390,7 +390,7 @@ def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
     if set(wanted.states) != set(CallState):
         query = query.where(calls.c.state.in_(wanted.states))
     if CallState.RINGING in wanted.states and CallState.MISSED not in wanted.states:
-        # One that rang out is missed, though the reaper has not been there yet.
+        # A call past its ringing time counts as missed, also before the reaper has seen it.
         query = query.where(or_(calls.c.state != CallState.RINGING, calls.c.expires_at > now))
     if wanted.claimed_by is not None:
         query = query.where(calls.c.claimed_by == wanted.claimed_by)

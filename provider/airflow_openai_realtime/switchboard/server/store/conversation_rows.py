@@ -37,10 +37,10 @@ _T = TypeVar("_T")
 
 class Conversations:
     """
-    The conversations of all lines; one of another line is not there for whoever asks.
+    The conversations of all lines. A request for a line never finds those of another line.
 
-    Everything that writes locks the conversation's row first, so that a holder that was superseded writes either before
-    the new one reads, or not at all.
+    Every write locks the conversation's row first, so that a superseded owner writes either before the new one reads,
+    or not at all.
 
     :param database: The store's database.
     """
@@ -50,15 +50,15 @@ class Conversations:
 
     def open(self, line: str, call_id: str, holder: str, now: datetime, *, process: str | None = None) -> Conversation:
         """
-        Become the holder: a generation more, and all that is there. A finished conversation is returned as it is.
+        Open a conversation as its new owner, with the next generation. A finished conversation is returned unchanged.
 
         :param line: Name of the line.
         :param call_id: OpenAI's id of the call.
-        :param holder: Id of the holder.
+        :param holder: Name of the owner.
         :param now: The time, aware.
-        :param process: Where the holder runs, if that shows signs of life: seen now. While it shows none, the
-            switchboard listens in its place.
-        :raises UnknownCall: The line has never seen the call.
+        :param process: Id of the owner's process, which counts as seen now; while it shows no sign of life, the
+            switchboard listens in its place. ``None``: the process shows no signs of life.
+        :raises UnknownCall: The line does not know the call.
         """
 
         def work(connection: Connection) -> Conversation:
@@ -80,10 +80,10 @@ class Conversations:
         :param generation: Number of the holder, counted from 1.
         :param entries: New entries.
         :param now: The time, aware.
-        :returns: The keys that were not there, in their order.
+        :returns: The keys of the new entries, in their order.
         :raises UnknownCall: The call has no conversation.
-        :raises ConversationSuperseded: Another generation has been opened, or it is finished.
-        :raises InvalidInput: An entry cannot be kept, or the call has as many as it can have; then none is stored.
+        :raises ConversationSuperseded: A later generation was opened, or it is finished.
+        :raises InvalidInput: An entry cannot be stored, or the call has reached its limit; then none is stored.
         """
         progress = [Progress(call_id, generation, tuple(check_entries(entries)))]
 
@@ -100,27 +100,27 @@ class Conversations:
         self, line: str, process: str, conversations: Sequence[Progress], now: datetime, *, leaving: bool = False
     ) -> list[list[str] | OpenAIRealtimeError]:
         """
-        Add to the timelines of the conversations that a process holds, and note that it is alive; in one transaction.
+        Add to the timelines of the conversations that a process runs, and record its sign of life, in one transaction.
 
         :param line: Name of the line.
-        :param process: Which process.
-        :param conversations: What is new, each call once; none: only a sign of life.
+        :param process: Id of the process.
+        :param conversations: New entries, each call once; empty: only a sign of life.
         :param now: The time, aware.
-        :param leaving: Whether it gives all of them up: it is taken for silent at once.
-        :returns: For each conversation the keys that were not there, or why nothing was added: ``UnknownCall``,
-            ``ConversationSuperseded``, ``InvalidInput``. One does not hinder the others.
+        :param leaving: Whether it gives all of them up: it counts as silent at once.
+        :returns: For each conversation the keys of the new entries, or the reason why none was added:
+            ``UnknownCall``, ``ConversationSuperseded``, ``InvalidInput``. The conversations are independent.
         """
         checked = {each.call_id: _checked(each) for each in conversations}
         fit = [each for each in checked.values() if isinstance(each, Progress)]
 
         def work(connection: Connection) -> dict[str, list[str] | OpenAIRealtimeError]:
-            # Conversations in one order, then the process, as everybody locks them.
+            # Conversations in one order, then the process, the same order of locks everywhere.
             held = held_by(connection, line, process) if leaving else []
             rows = locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
             answers = _append(connection, rows, line, fit, now)
             added = zip(fit, answers, strict=True)
             given_up = [each.call_id for each, answer in added if each.given_up and isinstance(answer, list)]
-            # Somebody else may have opened one until it was locked.
+            # Another owner may have opened one before the lock.
             still_held = [key[1] for key, row in rows.items() if key[1] in held and row.process == process]
             give_up(connection, [rows[line, call_id] for call_id in sorted({*still_held, *given_up})], now)
             if leaving:
@@ -144,7 +144,7 @@ class Conversations:
         now: datetime,
     ) -> Conversation:
         """
-        Write the outcome, if none is there yet. Entries beyond the timeline's limits are left out.
+        Write the outcome if there is none yet. Entries beyond the timeline's limits are left out.
 
         :param line: Name of the line.
         :param call_id: OpenAI's id of the call.
@@ -155,8 +155,8 @@ class Conversations:
         :param now: The time, aware.
         :returns: The conversation, with the outcome that was written first.
         :raises UnknownCall: The call has no conversation.
-        :raises ConversationSuperseded: Another generation has been opened, and it is not finished.
-        :raises InvalidInput: The result or an entry cannot be kept.
+        :raises ConversationSuperseded: A later generation was opened, and it is not finished.
+        :raises InvalidInput: The result or an entry cannot be stored.
         """
         checked = check_entries(entries)
         text = None if result is None else as_json(result, field="result", most_bytes=MOST_RESULT_BYTES)
@@ -189,7 +189,7 @@ class Conversations:
         try:
             return self._database.write(work)
         except IntegrityError:
-            # Somebody else made a row first at the same moment; now it is there.
+            # Another transaction inserted the row first; now it exists.
             return self._database.write(work)
 
 
@@ -203,7 +203,7 @@ def _checked(progress: Progress) -> Progress | InvalidInput:
 def _append(
     connection: Connection, rows: Mapping[CallKey, Any], line: str, progress: Sequence[Progress], now: datetime
 ) -> list[list[str] | OpenAIRealtimeError]:
-    """Add to timelines; for each conversation the new keys, or why nothing was added."""
+    """Add to timelines; return for each conversation the new keys, or the reason why none was added."""
     refused: dict[str, OpenAIRealtimeError] = {}
     additions: dict[str, Addition] = {}
     for each in progress:
@@ -265,7 +265,7 @@ def _require_holder(row: Any, generation: int) -> None:
     if row.generation != generation:
         raise ConversationSuperseded(
             f"the conversation of call {row.call_id} was opened again (generation {row.generation}, not {generation}): "
-            "leave it to whoever opened it",
+            "leave it to its new owner",
             code=RefusalCode.SUPERSEDED,
             call_id=row.call_id,
         )
@@ -277,7 +277,7 @@ def _read(connection: Connection, line: str, call_id: str) -> Conversation:
 
 
 def _as_it_stands(connection: Connection, line: str, call_id: str, result: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What changes in a result when a stronger witness than its writer has reported the call's end."""
+    """Return the changes of a result when a stronger witness than its writer has reported the call's end."""
     same = (calls.c.line == line) & (calls.c.call_id == call_id)
     call = read_call(connection.execute(select(*CALL_FIELDS).where(same)).one())
     if result is None or not call.is_over:
@@ -290,7 +290,7 @@ def _as_it_stands(connection: Connection, line: str, call_id: str, result: Mappi
 
 
 def _take_up(connection: Connection, line: str, call_id: str, now: datetime) -> None:
-    """Let a call go on that was to end unless a holder opens its conversation."""
+    """Cancel the delayed end of a call: an owner has opened its conversation."""
     is_delayed = (calls.c.end_due_at > calls.c.end_wanted_at) & (calls.c.end_due_at > now)
     same = (calls.c.line == line) & (calls.c.call_id == call_id)
     values = {**dict.fromkeys(END_WANTED), "version": calls.c.version + 1}

@@ -127,7 +127,7 @@ class OldRows:
 
     def delete_attempts(self, before: datetime, limit: int) -> int:
         """
-        Delete attempts that have not changed since a moment. Whoever reserves one of them again rings the phone again.
+        Delete attempts that have not changed since a moment. Reserving one of them again dials the phone again.
 
         :param before: Instant, aware: only what is older.
         :param limit: How many at most.

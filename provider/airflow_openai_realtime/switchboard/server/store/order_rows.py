@@ -28,7 +28,7 @@ ORDER_FIELDS = [orders.c.line, orders.c.conditions, *_SHOWN]
 
 class Orders:
     """
-    The standing orders of all lines; an order of another line is not there for whoever asks.
+    The standing orders of all lines. A request for a line never finds those of another line.
 
     :param database: The store's database.
     """
@@ -50,7 +50,7 @@ class Orders:
         try:
             return self._database.write(lambda connection: _put(connection, line, draft, now))
         except IntegrityError:
-            # Somebody else made one of this name at the same moment; now it is there to be replaced.
+            # Another transaction inserted one of this name first; now it can be replaced.
             return self._database.write(lambda connection: _put(connection, line, draft, now))
 
     def find(self, line: str, name: str) -> StandingOrder:
@@ -78,7 +78,7 @@ class Orders:
 
     def remove(self, line: str, name: str) -> bool:
         """
-        Whether there was such an order; now there is none, and no further call is taken for it.
+        Remove an order; it takes no further call. Returns whether there was one.
 
         :param line: Name of the line.
         :param name: Name of the order.
@@ -170,7 +170,7 @@ def read_usable(row: Any, answer: str | None = None) -> tuple[StandingOrder, Ord
 def _put(connection: Connection, line: str, draft: OrderDraft, now: datetime) -> StandingOrder:
     values = _values(draft, now)
     same = (orders.c.line == line) & (orders.c.name == draft.name)
-    # The weaker lock: whoever takes calls for the order meanwhile is not kept waiting.
+    # The weaker lock does not block workers that take calls for the order meanwhile.
     locked = select(*ORDER_FIELDS, orders.c.edition).where(same).with_for_update(key_share=True)
     row = connection.execute(locked).one_or_none()
     if row is None:

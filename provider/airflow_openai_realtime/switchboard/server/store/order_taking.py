@@ -149,7 +149,7 @@ class OrderTaking:
 
     def ringing(self, lines: Collection[str], received_before: datetime, now: datetime) -> list[SwitchboardCall]:
         """
-        Calls of some lines that ring, are nobody's, and came in before a moment; oldest first.
+        Return ringing calls without an owner that came in before a moment; oldest first.
 
         :param lines: Names of the lines.
         :param received_before: Aware instant.
@@ -210,7 +210,7 @@ class OrderTaking:
 
     def release(self, key: CallKey) -> None:
         """
-        Let nobody try again: if the call is not over, the reaper ends it at its time.
+        Stop further tries: if the call is not over, the reaper ends it at its time.
 
         :param key: Line and id of the call.
         """
@@ -221,9 +221,9 @@ class OrderTaking:
         self, call: SwitchboardCall, order: StandingOrder | None, reason: str, now: datetime
     ) -> SwitchboardCall | None:
         """
-        Let a call ring on for others that an order has taken and that was certainly not answered; commits.
+        Give back a call that an order has taken and that was certainly not answered, and commit. It keeps ringing.
 
-        The order gets the use back that the call has cost.
+        The order regains the use that the call has cost.
 
         :param call: The call as it was taken.
         :param order: The order, if it is there still.

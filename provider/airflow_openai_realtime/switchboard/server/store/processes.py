@@ -1,4 +1,4 @@
-"""Signs of life of the processes that hold conversations."""
+"""Signs of life of the processes that run conversations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 from airflow_openai_realtime.switchboard.server.store.timeline_rows import known_keys
 
 NOBODY = ""
-"""The process of a conversation that its holder gave up: it shows no sign of life, whatever becomes of the process."""
+"""The process of a conversation that its owner gave up: it shows no sign of life, even if the owner's process does."""
 
 
 def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
@@ -25,7 +25,7 @@ def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
     :param line: Name of the line.
     :param process: Id of the process.
     :param now: The time, aware.
-    :raises IntegrityError: Somebody else noted the first one at the same moment; do it again.
+    :raises IntegrityError: Another transaction recorded the first sign at the same time; repeat it.
     """
     same = (processes.c.line == line) & (processes.c.process == process)
     if not connection.execute(processes.update().where(same).values(seen_at=now)).rowcount:
@@ -34,7 +34,7 @@ def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
 
 def held_by(connection: Connection, line: str, process: str) -> list[str]:
     """
-    Ids of the live calls whose conversations a process holds.
+    Return the ids of the live calls whose conversations a process runs.
 
     :param connection: A connection with an open transaction.
     :param line: Name of the line.
@@ -52,7 +52,7 @@ def held_by(connection: Connection, line: str, process: str) -> list[str]:
 
 def give_up(connection: Connection, rows: Iterable[Any], now: datetime) -> None:
     """
-    Note that nobody holds some conversations any more. Who was attached has heard all that was said until now.
+    Record that conversations were given up. Their owners, if attached, have heard everything until now.
 
     :param connection: A connection with an open transaction.
     :param rows: The conversations, locked.
@@ -79,8 +79,8 @@ def left(connection: Connection, line: str, process: str) -> None:
 
 def attached_key(generation: int) -> str:
     """
-    The key of the note that a holder writes when it is attached first.
+    Return the key of the note that an owner writes when it first attaches.
 
-    :param generation: Number of the holder, counted from 1.
+    :param generation: Generation of the conversation, 1 or more.
     """
     return key_of(EntryKind.NOTE, Note.ATTACHED, generation, 1)

@@ -1,4 +1,4 @@
-"""What the reaper asks of the store: which calls are overdue, and which of them are its own to end for now."""
+"""Store of the reaper: finds overdue calls and leases them to a worker."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Reaping:
 
     def postpone(self, call: OverdueCall, now: datetime, pause_seconds: float, *, maybe_hung_up: bool = True) -> None:
         """
-        After a failure: do not try again before the pause is over.
+        Delay the next try after a failure.
 
         :param call: The call.
         :param now: The time, aware.
@@ -121,7 +121,7 @@ class Reaping:
 
     def write_late_results(self, now: datetime) -> list[tuple[str, str]]:
         """
-        Write the results of calls that are over and whose holders did not.
+        Write the results of calls that are over and whose owners wrote none.
 
         :param now: The time, aware.
         :returns: (line, call id) of those calls.
@@ -141,7 +141,7 @@ class Reaping:
 
     def lapsed(self, now: datetime, claim_seconds: float) -> list[tuple[str, str]]:
         """
-        (line, call id) of ringing calls that a task has claimed for so long without announcing an accept.
+        Return (line, call id) of ringing calls that were claimed too long ago without an announced accept.
 
         :param now: The time, aware.
         :param claim_seconds: How long a claim may stand without an accept, in seconds.
@@ -162,7 +162,7 @@ class Reaping:
 
     def rung_out(self, now: datetime, grace_seconds: float) -> list[tuple[str, str]]:
         """
-        (line, call id) of calls that nobody claimed, or that were claimed but never accepted, in time.
+        Return (line, call id) of calls that were not claimed in time, or claimed but not accepted in time.
 
         :param now: The time, aware.
         :param grace_seconds: How long after its ringing a claimed call is still not missed, in seconds.

@@ -1,9 +1,8 @@
 """
-What the standby asks of the store: which conversations nobody listens to, which of them are this worker's to listen to,
-and where it writes what it hears.
+Store of the standby: finds conversations without a listener, leases them to a worker, and saves what the worker hears.
 
-A worker listens under a lease. No lease is needed to hold a conversation: a holder that comes writes at once, and the
-worker leaves when that one is attached.
+A worker listens under a lease. An owner needs no lease: a new owner writes at once, and the worker stops when that
+owner is attached.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ class SilentCall:
 
     :param line: Name of the line.
     :param call_id: OpenAI's id of the call.
-    :param generation: Of its holder.
-    :param was_attached: Whether that holder was ever attached to the call.
-    :param unheard_since: Since when nobody may have listened, aware.
+    :param generation: Generation of the conversation.
+    :param was_attached: Whether its owner was ever attached to the call.
+    :param unheard_since: Since when possibly no process has listened, aware.
     :param pressed: Keys of the timeline's key presses.
     """
 
@@ -71,7 +70,7 @@ class Leave(enum.Enum):
     KEEP = "keep"
     #: Another worker, or this one, may listen at once.
     RELEASE = "release"
-    #: Nobody listens for a while: there is nothing to be heard.
+    #: No worker listens for a while: there is nothing to hear.
     REST = "rest"
 
 
@@ -102,9 +101,9 @@ class Heard:
 class Standing(enum.Enum):
     """How a conversation is that a worker listens to."""
 
-    #: Nobody else listens.
+    #: No other process listens.
     ALONE = "alone"
-    #: The holder's process is alive, and the holder attached.
+    #: The owner's process is alive, and the owner attached.
     HELD = "held"
     #: The call is over.
     OVER = "over"
@@ -121,7 +120,7 @@ class Lease:
 
     :param worker: The worker's name.
     :param seconds: How long a lease holds.
-    :param rest_seconds: How long nobody listens to what has ended.
+    :param rest_seconds: Seconds for which no worker listens to a call whose socket has ended.
     :param silent_after: After how many seconds without a sign of life a process is taken for silent.
     :param up_since: Since when processes could show signs of life here, aware; before that their silence says nothing.
         ``None``: long since.
@@ -148,7 +147,7 @@ class Lease:
 
 class StandingBy:
     """
-    Conversations of all lines whose holders are silent.
+    Conversations of all lines whose owners are silent.
 
     :param database: The store's database.
     """
@@ -158,7 +157,7 @@ class StandingBy:
 
     def silent(self, lease: Lease, now: datetime) -> list[CallKey]:
         """
-        (line, call id) of live conversations whose process is silent, and whom no worker listens to.
+        Return (line, call id) of live conversations whose process is silent and to which no worker listens.
 
         :param lease: The worker, and when a process counts as silent.
         :param now: The time, aware.
@@ -184,7 +183,7 @@ class StandingBy:
 
     def take(self, keys: Collection[CallKey], lease: Lease, now: datetime) -> list[SilentCall]:
         """
-        Lease conversations, as far as no other worker has and their holders are still not there.
+        Lease conversations that no other worker has leased and whose owners are still silent.
 
         :param keys: Line and id of each call.
         :param lease: The worker, and how long it has them.
@@ -212,7 +211,7 @@ class StandingBy:
         :param heard: What was heard in each call.
         :param lease: The worker, and how long it has them.
         :param now: The time, aware.
-        :returns: For each conversation how it is, and the generation of its holder.
+        :returns: State and generation of each conversation.
         """
 
         def work(connection: Connection) -> dict[CallKey, tuple[Standing, int]]:
@@ -245,7 +244,7 @@ def _is_free(row: Any, now: datetime) -> bool:
 
 
 def _is_ours(row: Any, worker: str) -> bool:
-    # Past its time it is ours as well, so long as nobody else has taken it.
+    # A lapsed lease is still ours until another worker takes it.
     return row.finished_at is None and bool(row.standby_by == worker)
 
 
@@ -256,7 +255,7 @@ def _without_lease(row: Any) -> Standing:
 def _holders(
     connection: Connection, rows: Mapping[CallKey, Any], lease: Lease, now: datetime
 ) -> dict[CallKey, _Holder]:
-    """How the holders are; one that runs where no signs of life are shown counts as alive."""
+    """Return the states of the owners; an owner whose process shows no signs of life by design counts as alive."""
     attached = known_keys(connection, [(*key, attached_key(row.generation)) for key, row in rows.items()])
     seen: dict[tuple[str, str], datetime] = {}
     for line, names in by_line((row.line, row.process) for row in rows.values() if row.process):

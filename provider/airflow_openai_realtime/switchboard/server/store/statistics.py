@@ -51,7 +51,7 @@ class LineStatistics:
     Figures of one line.
 
     :param by_state: Number of calls in the store, in each state.
-    :param oldest_ringing: When the oldest call came in that rings and is nobody's; None when there is none.
+    :param oldest_ringing: Arrival of the oldest ringing call without an owner, aware; None when there is none.
     :param answered: Number of calls that came in by a webhook within the window and were accepted.
     :param answered_within: How many of them within each of :data:`ANSWER_BUCKETS`.
     :param answer_seconds: From arrival to accept, of all of them together.
@@ -112,7 +112,7 @@ def _answers(line: str, since: datetime) -> Select[Any]:
         calls.c.state.in_((CallState.ACCEPTED, CallState.ENDED)),
         calls.c.received_at > since,
         calls.c.accepted_at.is_not(None),
-        calls.c.webhook_id.is_not(None),  # nobody knows when others began to ring
+        calls.c.webhook_id.is_not(None),  # the start of ringing is not known for others
     )
 
 

@@ -114,7 +114,7 @@ def locked_rows(connection: Connection, keys: Iterable[CallKey]) -> dict[CallKey
 
 def find_new(connection: Connection, additions: Iterable[Addition]) -> None:
     """
-    See which entries are new; nobody else adds any while the conversations are locked.
+    Find the new entries. The locks on the conversations keep other transactions from adding any.
 
     :param connection: A connection with an open transaction.
     :param additions: What each conversation gets; ``new`` is set.

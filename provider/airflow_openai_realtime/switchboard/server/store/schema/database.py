@@ -238,7 +238,7 @@ def _as_unavailable() -> Iterator[None]:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    # The driver's text names hosts and users; its kind is enough for whoever asked. The log has the rest.
+    # The driver's text names hosts and users; its type is enough for clients. The log has the rest.
     cause = getattr(error, "orig", None) or error
     return StoreUnavailable(f"the switchboard's store does not answer ({type(cause).__name__})")
 

@@ -16,12 +16,12 @@ from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
 def probe(database: Database, now: datetime) -> str | None:
     """
-    Write a call, read it, delete it and commit, in one transaction; nobody else ever sees it.
+    Write a call, read it, delete it and commit, in one transaction; no other transaction sees it.
 
     :param database: The store's database.
     :param now: The time, aware.
     :returns: The version of the tables.
-    :raises StoreUnavailable: It does not work.
+    :raises StoreUnavailable: A step failed.
     """
     line = f"probe {uuid.uuid4()}"  # no line has a blank in its name
     same = calls.c.line == line
