@@ -30,7 +30,7 @@ with DAG({dag_id!r}, schedule=None, is_paused_upon_creation=False):
 
 class LagTrigger(BaseTrigger):  # type: ignore[misc]
     """
-    Writes down how late the event loop is, for ever.
+    Records the lag of the event loop, without end.
 
     :param path: The file: in each line the time, in seconds since 1970, and by how many milliseconds it was late.
     """
@@ -70,7 +70,7 @@ class LagOperator(BaseOperator):  # type: ignore[misc]
         self.path = path
 
     def execute(self, context: Context) -> NoReturn:
-        """Defer, for ever."""
+        """Defer without end."""
         self.defer(trigger=LagTrigger(self.path), method_name="execute_complete")
         raise AssertionError("unreachable: deferring raises")
 

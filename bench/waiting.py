@@ -1,7 +1,7 @@
 """
 What calls that are waited for cost a real triggerer of Airflow: memory, processor time and connections.
 
-100, 500 and 1,000 tasks wait (``waiting_tasks.py`` says how they come to), nobody calls, and the triggerer is looked at
+100, 500 and 1,000 tasks wait (``waiting_tasks.py`` makes them wait), no call comes in, and the triggerer is measured
 from outside. All of its processes count, also with what Airflow itself keeps for a waiting task. Everything is over
 what the triggerer took before the first task waited, so what the first trigger loads counts, too.
 
@@ -35,7 +35,7 @@ class Usage:
     What the triggerer takes.
 
     :param rss_mb: Resident memory, in megabytes.
-    :param pss_mb: The same, with shared pages divided among those that share them; 0 where nobody tells.
+    :param pss_mb: The same, with shared pages divided among those that share them; 0 if not reported.
     :param cpu_ms_per_s: Milliseconds of processor time in a second.
     :param connections: TCP connections to the switchboard.
     """

@@ -28,7 +28,7 @@ from demo.stage import EXAMPLE_DAGS, Stage
 DAG_ID = "example_callback_campaign"
 CONTACTS = EXAMPLE_DAGS / "callback_contacts.csv"
 DIRECTORY = Path(".demo")
-#: When a call that goes on for ever is hung up, in seconds.
+#: Longest duration of a call without an end of its own, in seconds.
 MAX_DURATION_SECONDS = 15
 TIME_LIMIT_SECONDS = 240
 

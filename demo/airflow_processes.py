@@ -26,7 +26,7 @@ COMPONENTS = {
 
 
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on right now."""
+    """A TCP port on the loopback interface on which no process listens right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The simulator in a process of its own, where its work does not disturb whoever is looked at."""
+"""The simulator in a process of its own, where its work does not disturb the measured process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-An inbound line that Airflow is told of: calls start the run, and one run takes all that ring at that moment.
+An inbound line with events in Airflow: calls start the run, and one run takes all calls that ring at that moment.
 
-The watcher is a notifier: it rings when somebody calls, and again while the call is unclaimed. The first task claims
+The watcher is a notifier: it fires when a call rings, and again while the call is unclaimed. The first task claims
 whatever rings then, so it does not matter how Airflow gathers events into runs. Calls that come later start the next
 run, while the first goes on.
 

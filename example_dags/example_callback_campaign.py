@@ -2,7 +2,7 @@
 A scheduled callback campaign: every working day at nine, call back everybody on a list.
 
 Each contact is one mapped task group: place the call, wait for it to come in, accept it, let it run, hang up.
-The hang-up is a teardown of the accept, so it runs whatever failed in between; a call that would go on for ever ends
+The hang-up is a teardown of the accept, so it runs whatever failed in between; a call that would not end by itself ends
 after ``max_duration_seconds``. A second run, a retry or a cleared task never rings a phone again: attempts are kept
 under the campaign's name and the contact's number.
 

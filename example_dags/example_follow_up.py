@@ -1,5 +1,5 @@
 """
-What comes after a call: nobody picked up, so ring again later; somebody wants a person, so open a ticket.
+What comes after a call: it was not answered, so dial again later; the person wants a human, so open a ticket.
 
 The phone rings at most once for each attempt number, whatever is retried or cleared: the second call is attempt 2.
 

@@ -51,7 +51,7 @@ with DAG(
 
     @task
     def find_person(call: dict[str, Any], params: dict[str, Any]) -> str | None:
-        """Tell whom this caller is transferred to; nobody, for most."""
+        """Return the transfer target for this caller; ``None`` for most callers."""
         return params["person"] if call["from_number"] in params["straight_to_a_person"] else None
 
     decline = RejectCallOperator(task_id="decline", call=call.output, status_code=603)

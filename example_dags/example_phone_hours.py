@@ -5,7 +5,7 @@ In the morning the DAG leaves a standing order at the switchboard, which from th
 call at once. In the evening it takes the order back; calls that are under way go on. Should Airflow be down in the
 evening, the order expires a little later by itself.
 
-Outside these hours nobody answers. A second order with a lower ``priority`` and no end could tell the hours instead.
+No call is answered outside these hours. A second order with a lower ``priority`` and no end could announce them.
 
 What it needs: the connection ``openai_realtime_default``, and OpenAI's webhook pointing at the switchboard.
 """

@@ -1,7 +1,7 @@
 """
 An inbound line with one DAG run for each call, so that every call has its own page, state and duration in Airflow.
 
-Two DAGs: a notifier that is started when somebody calls and does nothing but start runs, and the DAG of the call. The
+Two DAGs: a notifier that calls start and that only starts runs, and the DAG of the call. The
 id of a call's run is made from the call's id, so a call that is announced twice has one run.
 
 A caller waits some seconds for the tasks of both to start: use this where the carrier holds the caller, or for few

@@ -31,7 +31,7 @@ FOLDERS = ("docs", "example_dags", "deploy")
 FOREIGN = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^"']*""")
 LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 TABLE_LINK = re.compile(r"^\| \[[^\]]+\]\(([\w-]+)\.md\)", re.MULTILINE)
-# Sections of the reference whose names are the classes of the modules that Airflow is told of, by their ending.
+# Sections of the reference whose names are the classes of the modules that Airflow's metadata names, by their suffix.
 BY_MODULE = {"hooks": "Hook", "triggers": "Trigger"}
 
 

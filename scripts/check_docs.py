@@ -1,5 +1,5 @@
 """
-Check what nobody notices until a reader does: links and code samples of the pages.
+Check what only readers would notice: links and code samples of the pages.
 
 * A relative link in a page points at a file that exists, and its ``#anchor`` at a heading of it.
 * A Python block in a page is taken from ``example_dags/``: a comment ``<!-- from PATH NAME -->`` above it names the

@@ -9,7 +9,7 @@ Run it with the interpreter that has the package; for another tree put its ``pro
 **What is counted.** A *switch* is a call of one function of the package by another that stands in another file. It
 counts once for each pair of functions in a trip, however often the one calls the other: a loop is read once. Callers
 are found through whatever lies between (httpx, FastAPI, SQLAlchemy, the event loop). Where a thread, a task or a
-callback begins, nobody calls, and nothing is counted. A coroutine counts where it is first awaited. Not counted
+callback begins, no call is made, and nothing is counted. A coroutine counts where it is first awaited. Not counted
 are the code of modules, what Python calls by itself, such as ``__str__``, and the simulator, which is only the peer.
 
 **What is run.** Public entry points: operators, the sensor, triggers, and the webhook over HTTP, with a switchboard

@@ -160,7 +160,7 @@ class Recording:
         self.simulator.webhooks.add(f"{self.url}/webhook/{line}")
 
     def ring(self, label: str, number: str, *, line: str = "support", **kwargs: Any) -> str:
-        """Let somebody call; returns when the switchboard has the call."""
+        """Make a person call; returns when the switchboard has the call."""
         from airflow_openai_realtime.simulator import PhoneScript
 
         to = SUPPORT_NUMBER if line == "support" else SALES_NUMBER
@@ -236,7 +236,7 @@ async def fired(trigger: Any) -> Any:
 
 
 def let_one_ring_out(recording: Recording) -> None:
-    """A call that nobody takes, at a switchboard that gives up on it soon."""
+    """A call that is not claimed, at a switchboard that gives up on it soon."""
     recording.deliver_to("support")
     recording.ring("missed", "+14155550101")
     recording.until(lambda: recording.state("missed") == "missed")

@@ -32,7 +32,7 @@ class LifeTools:
     :param wrong_result: Arguments that the result's schema refuses.
     :param transfer: Transfers the call.
     :param transfer_arguments: Arguments for that.
-    :param greets: Whether whoever looks after the call lets the model speak first.
+    :param greets: Whether the owner of the call lets the model speak first.
     """
 
     end_call: str | None = "end_call"
@@ -58,7 +58,7 @@ class RandomLife:
     :param tools: Tools that the model calls, in order.
     :param result: Arguments of the last ``record_result``.
     :param fault: To be set with ``faults.add`` before the call, with the person's ``number``.
-    :param endless: Whether the person goes on until somebody ends the call.
+    :param endless: Whether the person goes on until the call is ended.
     """
 
     kind: str
@@ -125,7 +125,7 @@ def _loses_sockets(rng: random.Random, tools: LifeTools) -> RandomLife:
 
 
 def _leaves_at_once(rng: random.Random, tools: LifeTools) -> RandomLife:
-    """Gone before, while or just after somebody attaches: each is a right answer."""
+    """Gone before, while or just after a process attaches: each is a right answer."""
     moves = [Move.hangs_up(when="anyway", after_seconds=rng.uniform(0, 0.2))]
     life = _life(rng, "leaves_at_once", moves, "caller", "gone", "caller_hung_up")
     return replace(life, script=replace(life.script, dialogue=replace(life.script.dialogue, starts="accepted")))

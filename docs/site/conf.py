@@ -15,7 +15,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_heading_anchors = 4
 suppress_warnings: list[str] = []
 
-# Parameters and their types stand in one list; a signature of forty parameters helps nobody.
+# Parameters and their types stand in one list; a signature of forty parameters is unreadable.
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"

@@ -18,7 +18,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 class Network:
     """
-    A way to one of several addresses; whoever connects gets the next one that takes connections.
+    A way to one of several addresses; a client gets the next one that takes connections.
 
     :param urls: Addresses behind it, ``http://HOST:PORT``.
     """

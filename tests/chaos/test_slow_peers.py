@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.system]
 LINE = "openai_realtime_default"
 #: More than the API server has threads for its own requests.
 REQUESTS = 45
-#: Airflow's own API answers in milliseconds; what waits for a slow peer waits for ever.
+#: Airflow's own API answers in milliseconds; what waits for a slow peer waits without end.
 GENEROUS_SECONDS = 25.0
 LOOKS = 8
 

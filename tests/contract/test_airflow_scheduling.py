@@ -73,7 +73,7 @@ def test_a_dag_that_is_paused_or_missing_is_refused(seen: dict[str, Any]) -> Non
 
 
 def test_the_mounted_switchboard_says_how_a_task_is_by_its_try(seen: dict[str, Any]) -> None:
-    """For each: whether the try that was asked for is over, has moved, and whether its task is in somebody's hands."""
+    """For each: whether the try that was asked for is over, has moved, and whether a process has its task."""
     assert seen["states"] == {
         "deferred": [False, True, True],
         "cleared": [False, False, False],

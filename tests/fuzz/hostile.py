@@ -1,4 +1,4 @@
-"""Hostile input: values, bodies, headers, paths and queries that nobody sends who means well."""
+"""Hostile input: values, bodies, headers, paths and queries that no honest client sends."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Browser:
         self.run(f"page.querySelector({json.dumps(selector)}).click()")
 
     def press(self, key: str) -> None:
-        """Press a key, as somebody at the keyboard does."""
+        """Press a key, as a person at the keyboard does."""
         code, text = KEYS[key]
         common = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         self.command("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **common)

@@ -39,6 +39,7 @@ def test_a_word_in_text_is_found_with_its_line(source: str, fault: tuple[int, st
         "# It is\n# toldX\n",
         "# It is\nx = 1\n# told\n",
         '"""Returns the owner of the call."""\n',
+        "log('webhook.nobody')\n",
     ],
 )
 def test_names_and_other_words_pass(source: str) -> None:

@@ -21,7 +21,7 @@ SCHEMAS = Path(airflow.__file__).parent
 
 @pytest.fixture
 def info() -> dict[str, Any]:
-    """What Airflow is told."""
+    """The metadata for Airflow."""
     return get_provider_info()
 
 

@@ -1,14 +1,14 @@
 """
 OpenAI's phone calls, a carrier and phones on one machine, without a phone and without an API key.
 
-For demos, for the tests of this package, and for authors of DAGs who want to see what their DAG does when somebody
+For demos, for the tests of this package, and for authors of DAGs who want to see what their DAG does when a person
 does not answer, hangs up, or never stops talking. Three ways to use it::
 
     python -m airflow_openai_realtime.simulator --port 8099 --webhook-url http://127.0.0.1:8080/openai-realtime/webhook
 
     with Simulator(webhook_url="http://127.0.0.1:8080/webhook") as simulator: ...
 
-    def test_my_dag(realtime_simulator): ...        # a pytest fixture, there once the package is installed
+    def test_my_dag(realtime_simulator): ...        # a pytest fixture, available once the package is installed
 
 and ``SimulatorControl("http://127.0.0.1:8099")`` for one that runs in another process.
 

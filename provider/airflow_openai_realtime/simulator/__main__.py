@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print(entry: LogEntry) -> None:
-    # Whoever read the output may be gone; calls must go on and end all the same.
+    # The reader of the output may be gone; calls must go on and end nevertheless.
     with contextlib.suppress(OSError, ValueError):
         print(tell(entry), flush=True)
 

@@ -6,7 +6,7 @@ from airflow_openai_realtime.simulator.simulator_settings import SimulatorSettin
 
 
 class SimulatorAddresses:
-    """Addresses and credentials, made from ``url`` and ``settings``, which whoever inherits has."""
+    """Addresses and credentials, made from ``url`` and ``settings`` of the subclass."""
 
     url: str
     settings: SimulatorSettings

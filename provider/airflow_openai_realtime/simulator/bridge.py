@@ -1,5 +1,5 @@
 """
-A person on the phone, joined to a call at OpenAI, and after a transfer to somebody else.
+A person on the phone, connected to a call at OpenAI, and after a transfer to another person.
 
 The same for both ways in: the carrier's ``<Dial><Sip>`` and a caller whose trunk leads straight to OpenAI.
 """

@@ -27,7 +27,7 @@ class SipLeg(Protocol):
         """The call was accepted: the person and the model can talk."""
 
     def on_refused(self, sip_status: int) -> None:
-        """The call was refused with a SIP status before anybody talked."""
+        """The call was refused with a SIP status before it was answered."""
 
     def on_ended(self, ended_by: str) -> None:
         """The session is over."""
@@ -170,7 +170,7 @@ class Calls:
 
     def refer(self, call_id: str, target_uri: str) -> None:
         """
-        Hand the person of a live call over to somebody else, ``refer_seconds`` later.
+        Transfer the person of a live call to another person, ``refer_seconds`` later.
 
         :param call_id: OpenAI's id.
         :param target_uri: ``tel:`` or ``sip:`` URI.
@@ -236,7 +236,7 @@ class Calls:
             return call
 
     def reset(self) -> None:
-        """Forget all calls; those who watch one are told that it is over."""
+        """Forget all calls and notify their watchers that they are over."""
         with self._clock.lock:
             for call in self._calls.values():
                 self._cancel_timers(call)

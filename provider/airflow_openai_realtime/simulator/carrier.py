@@ -60,7 +60,7 @@ class CarrierCall:
 
     @property
     def duration_seconds(self) -> int | None:
-        """Whole seconds from answer to end; None while it goes on, or when nobody answered."""
+        """Whole seconds from answer to end; None while it goes on, or when it was not answered."""
         if self.answered_at is None or self.ended_at is None:
             return None
         return round(self.ended_at - self.answered_at)

@@ -145,7 +145,7 @@ class CarrierRoutes:
             raise Refusal(401, 20003, "Authenticate")
 
     def _shown_account(self) -> dict[str, Any]:
-        """The account, without its token: Twilio shows it, and nobody here needs it."""
+        """The account, without its token: Twilio shows it, but no client here needs it."""
         account_sid = self._world.settings.account_sid
         uri = f"/2010-04-01/Accounts/{account_sid}.json"
         made = _instant(0.0)

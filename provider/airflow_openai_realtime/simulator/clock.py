@@ -117,7 +117,7 @@ class Clock:
             self.begin_work()
             try:
                 loop.call_soon_threadsafe(wake)
-            except RuntimeError:  # the loop is closed: nobody waits any more
+            except RuntimeError:  # the loop is closed, so no coroutine waits
                 self.end_work()
 
         timer = self.call_later(seconds, fire)

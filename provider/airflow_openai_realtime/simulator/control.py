@@ -70,7 +70,7 @@ class SimulatorControl:
         call_id: str | None = None,
     ) -> str:
         """
-        Let somebody call in.
+        Make a person call in.
 
         :param from_: The caller's number, E.164.
         :param to: The number called, E.164.
@@ -136,7 +136,7 @@ class PhonesControl:
         self._ask = ask
 
     def add(self, number: str, *scripts: PhoneScript) -> None:
-        """Say what a phone does: one script for each time that it is dialled; the last one goes on for ever."""
+        """Set what a phone does: one script for each time that it is dialed; the last one is repeated."""
         self._ask("POST", "/phones", {"number": number, "scripts": [each.to_dict() for each in scripts]})
 
     def scripts(self) -> dict[str, tuple[PhoneScript, ...]]:

@@ -52,7 +52,7 @@ class Conversation:
             self.later(0 if dialogue.starts == "accepted" else _STARTS_AT_LATEST_SECONDS, self.caller.begin)
 
     def attach(self, attachment: Attachment) -> None:
-        """Let a client listen; it is told the session first."""
+        """Let a client listen; it gets the session first."""
         self._attachments.append(attachment)
         self._log.add("sideband.attached", self.call.record)
         _send([attachment], {"type": "session.created", "session": self.values})

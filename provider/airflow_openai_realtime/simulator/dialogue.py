@@ -106,7 +106,7 @@ class Dialogue:
     :param replies: What the model says, one for each response, in order; a text stands for a :class:`Reply`. When
         they run out, the last one that has words is said again and again, without its tool calls.
     :param moves: What the person does, in order; afterwards they are silent.
-    :param repeats: Whether the moves then begin anew, for ever.
+    :param repeats: Whether the moves then start again, without end.
     :param starts: When the moves begin: ``attached``, as soon as a sideband is, or 10 s after the accept; or
         ``accepted``, at once. Real callers do not wait; a test mostly wants to hear all of it.
     :param clean_close: Whether the sideband says goodbye with a close frame when the call is over; None: as the

@@ -23,14 +23,14 @@ def call_in(
     call_id: str | None = None,
 ) -> str:
     """
-    Let somebody call a number whose trunk leads to OpenAI.
+    Make a person call a number whose trunk leads to OpenAI.
 
     :param exchange: Where it happens.
     :param settings: Project and SIP host that the trunk calls.
     :param from_: The caller's number, E.164.
     :param to: The number called, E.164.
     :param headers: More SIP headers; one with the name of a usual one (``To``, ``Diversion``) takes its place.
-    :param script: How the caller behaves; the default talks for 30 s once accepted, and waits for ever before.
+    :param script: How the caller behaves; the default waits until it is accepted, then talks for 30 s.
     :param call_id: OpenAI's id of the call, for a test that goes on with a call of an earlier run; ``None``: a new one.
     :return: OpenAI's id of the call.
     :raises InvalidInput: A number is empty, or another call has this id.

@@ -79,7 +79,7 @@ class CallRecord:
     :param ended_by: Who ended it: ``caller, api_hangup, api_reject, transfer, ring_limit, session_limit, carrier_limit,
         carrier_timeout, carrier_api, carrier, dead_session, session_error``; None while it goes on.
     :param talked_seconds: How long the person and the model were connected.
-    :param open: Whether an accepted call has not ended: somebody pays for it.
+    :param open: Whether an accepted call has not ended: it costs money.
     :param phone_up: Whether the person's phone is still in the call (rings, talks, waits).
     :param transferred_to: Target of the transfer, as given to *refer*.
     :param sip_status: SIP status that OpenAI refused the call with.
@@ -156,7 +156,7 @@ class LogView:
         return self.of_kind("phone.ringing", number=number)
 
     def dials(self, number: str) -> list[LogEntry]:
-        """Each time that a phone was dialled, whether it rang, was busy or does not exist."""
+        """Each time that a phone was dialed, whether it rang, was busy or does not exist."""
         return self.of_kind("phone.dialed", number=number)
 
     def said(self, call_id: str, speaker: str | None = None) -> list[tuple[str, str]]:
@@ -273,7 +273,7 @@ class Log(LogView):
             return record
 
     def listen(self, listener: LogListener) -> None:
-        """Tell somebody of every entry from now on."""
+        """Call a function with every entry from now on."""
         with self._changed:
             self._listeners.append(listener)
 

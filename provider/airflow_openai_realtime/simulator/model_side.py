@@ -116,7 +116,7 @@ class ModelSide:
         self._making = None
         for event in making.cut_off(reason):
             self._tell(making, event)
-        # Nobody need answer what a cancelled response asked for.
+        # The tool calls of a cancelled response need no answer.
         self._unanswered -= making.tool_calls.keys()
         self._look()
         return True

@@ -31,7 +31,7 @@ class Move:
 
     :param kind: One of the above.
     :param when: What it waits for: ``quiet`` (the model has said all, its tools are answered), ``speaking`` (the
-        model is being heard: this interrupts) or ``anyway``. Nobody waits longer than 30 s for that.
+        model is being heard: this interrupts) or ``anyway``. The wait is at most 30 s.
     :param after_seconds: How long after that, and after the move before it, in simulated seconds.
     :param text: What is said.
     :param keys: What is pressed: ``0``-``9``, ``*``, ``#``, ``A``-``D``.

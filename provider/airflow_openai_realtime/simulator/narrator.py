@@ -8,7 +8,7 @@ from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
 from airflow_openai_realtime.simulator.log import LogEntry
 
 _WORDS = {
-    "phone.dialed": "phone {number}: dialled",
+    "phone.dialed": "phone {number}: dialed",
     "phone.ringing": "phone {number}: rings",
     "phone.calls_in": "phone {number}: calls {to}",
     "phone.talking": "phone {number}: talks",

@@ -20,15 +20,15 @@ class PhoneScript:
     """
     What a person does, as callee or as caller. Durations are simulated seconds.
 
-    :param reaction: What the phone does when it is dialled: ``answers``, ``busy``, ``no_answer`` (rings until the
-        caller gives up), ``declines`` (rings, then is pushed away: busy) or ``invalid`` (no such number).
-    :param after_seconds: How long it rings before it is answered or declined.
-    :param talks_for_seconds: How long the person talks once connected with the model, then hangs up; None: for ever.
-    :param gives_up_after_seconds: How long the person, on the line, waits for somebody to talk to; None: for ever.
-    :param answered_by: What answering machine detection finds: ``human``, ``machine_start``, ``fax`` or ``unknown``.
-    :param dialogue: What is said on the line, and what else happens there.
-    :param hang_up_noticed_after_seconds: How long OpenAI's session lives on after the person hung up, also when that
-        was while it rang: *accept* then says 200 to nobody. Seen by users in 2025; mostly it is 0.
+    :param reaction: What the phone does when it is dialed: ``answers``, ``busy``, ``no_answer`` (rings until the
+        caller gives up), ``declines`` (rings, then reports busy) or ``invalid`` (no such number).
+    :param after_seconds: Seconds of ringing before it is answered or declined.
+    :param talks_for_seconds: Seconds that the person talks with the model before hanging up; None: no end.
+    :param gives_up_after_seconds: Seconds that the person waits on the line for an answer; None: no end.
+    :param answered_by: Result of answering machine detection: ``human``, ``machine_start``, ``fax`` or ``unknown``.
+    :param dialogue: What is said on the line, and other events of the call.
+    :param hang_up_noticed_after_seconds: Seconds for which OpenAI's session stays open after the person hung up, also
+        during ringing: *accept* then answers 200 although the person is gone. Seen by users in 2025; mostly it is 0.
     """
 
     reaction: str = "answers"
@@ -63,22 +63,22 @@ class PhoneScript:
 
     @classmethod
     def hangs_up_while_ringing(cls, after_seconds: float, **others: Any) -> PhoneScript:
-        """Is on the line, but leaves when nobody has picked up at the other end by then. Meant for callers."""
+        """Waits on the line, and leaves if the call is not answered by then. Meant for callers."""
         return cls("answers", gives_up_after_seconds=after_seconds, **others)
 
     @classmethod
     def busy(cls) -> PhoneScript:
-        """Is engaged."""
+        """Is busy."""
         return cls("busy")
 
     @classmethod
     def no_answer(cls) -> PhoneScript:
-        """Rings and rings."""
+        """Rings without an answer."""
         return cls("no_answer")
 
     @classmethod
     def declines(cls, *, after_seconds: float = 2.0) -> PhoneScript:
-        """Rings and is pushed away."""
+        """Rings and is declined."""
         return cls("declines", after_seconds=after_seconds)
 
     @classmethod
@@ -115,7 +115,7 @@ class Ring:
         self._rings = True
 
     def stop(self) -> None:
-        """It rings no more. Stopping twice changes nothing."""
+        """Stop the ringing. Stopping twice changes nothing."""
         if self._rings:
             self._rings = False
             self._phones._ringing[self._number] -= 1
@@ -126,7 +126,7 @@ class Phones:
     All phones of the simulated world.
 
     :param lock: The simulator's lock.
-    :param log: Where dialling and ringing is written down.
+    :param log: Records dialing and ringing.
     """
 
     def __init__(self, lock: threading.RLock, log: Log) -> None:
@@ -139,10 +139,10 @@ class Phones:
 
     def add(self, number: str, *scripts: PhoneScript) -> None:
         """
-        Say what a phone does.
+        Set what a phone does.
 
         :param number: E.164, or the target of a transfer as it is given to *refer* (``agent@example.com``).
-        :param scripts: One for each time that it is dialled, in order; the last one goes on for ever. A number that
+        :param scripts: One for each time that it is dialed, in order; the last one is repeated. A number that
             was never added does what :attr:`default` says: answers after 2 s, talks for 30 s.
         :raises InvalidInput: No script was given.
         """
@@ -158,10 +158,10 @@ class Phones:
 
     def dial(self, number: str, record: CallRecord) -> PhoneScript:
         """
-        What a phone does now that it is dialled; the next time it does what its next script says.
+        Return what a phone does now that it is dialed; the next time it follows its next script.
 
         :param number: The phone.
-        :param record: The call it is dialled for.
+        :param record: The call that it is dialed for.
         """
         with self._lock:
             scripts = self._scripts.get(number)
@@ -202,7 +202,7 @@ class Phones:
             return len(leaving)
 
     def reset(self) -> None:
-        """Forget all scripts; nobody is on the line."""
+        """Forget all scripts and all people on the line."""
         with self._lock:
             self._scripts.clear()
             self._ringing.clear()

@@ -1,4 +1,4 @@
-"""How the imitated services say no: one exception, and the two body shapes it is told in."""
+"""How the imitated services refuse a request: one exception, and the two forms of its body."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Simulator(SimulatorAddresses):
         call_id: str | None = None,
     ) -> str:
         """
-        Let somebody call a number whose trunk leads to OpenAI.
+        Make a person call a number whose trunk leads to OpenAI.
 
         :param from_: The caller's number, E.164.
         :param to: The number called, E.164.

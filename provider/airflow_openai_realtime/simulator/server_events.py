@@ -23,7 +23,7 @@ _PROMPT_TOKENS = 120
 
 
 def new_id(prefix: str) -> str:
-    """An id as OpenAI makes them: a prefix and something nobody can guess."""
+    """An id in OpenAI's form: a prefix and a random part."""
     return f"{prefix}_{uuid.uuid4().hex[:24]}"
 
 

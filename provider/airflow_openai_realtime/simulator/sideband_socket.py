@@ -106,7 +106,7 @@ class SidebandSocket:
             await self._say_goodbye(socket, call)
 
     async def _until_dropped(self, fault: Fault | None) -> None:
-        """Wait until a fault breaks the socket off; for ever when there is none."""
+        """Wait until a fault breaks the socket; without a fault, wait until cancelled."""
         if fault is None or fault.kind != "drop":
             await asyncio.get_running_loop().create_future()
         else:

@@ -1,5 +1,5 @@
 """
-Tells the configured addresses of calls that come in: real signatures, real HTTP, retries until somebody says 2xx.
+Sends webhooks about incoming calls to the configured addresses: real signatures, real HTTP, retries until a 2xx answer.
 
 Time-outs and waits run on the simulator's clock. ``webhook-timestamp`` is real time, since receivers check it against
 their own clock; ``created_at`` in the body is as old as the call is on the simulator's clock.
@@ -265,4 +265,4 @@ class WebhookSender:
     def _posted(self, post: asyncio.Task[httpx.Response]) -> None:
         self._posts.discard(post)
         if not post.cancelled():
-            post.exception()  # looked at, so that nobody complains that it was not
+            post.exception()  # retrieved, so that asyncio logs no warning

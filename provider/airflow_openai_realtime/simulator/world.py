@@ -47,7 +47,7 @@ class World:
         script: PhoneScript | None = None,
         call_id: str | None = None,
     ) -> str:
-        """Let somebody call in; see :func:`~airflow_openai_realtime.simulator.inbound.call_in`."""
+        """Make a person call in; see :func:`~airflow_openai_realtime.simulator.inbound.call_in`."""
         return call_in(self.exchange, self.settings, from_, to, headers, script, call_id)
 
     def reset(self, **changes: Any) -> None:

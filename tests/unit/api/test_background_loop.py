@@ -80,7 +80,7 @@ def test_an_exception_while_waiting_cancels_the_coroutine(monkeypatch: pytest.Mo
 def test_a_forked_process_makes_a_loop_of_its_own() -> None:
     background_loop.run(where)
     child = os.fork()
-    if child == 0:  # the loop's thread does not exist here: without a new loop this waits for ever
+    if child == 0:  # the loop's thread does not exist here: without a new loop this waits without end
         inherited = background_loop.current() is not None
         works = threading.Event()
         threading.Thread(target=lambda: background_loop.run(where) and works.set(), daemon=True).start()

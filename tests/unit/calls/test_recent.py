@@ -58,7 +58,7 @@ def test_pages_of_several_lines_are_merged_newest_first_with_live_calls_on_top()
 
 
 def test_where_one_line_goes_on_the_others_wait() -> None:
-    """Else the next page would begin behind calls that nobody has seen."""
+    """Else the next page would begin behind calls that no page has shown."""
     support = page(a_recent(1, minutes=1), a_recent(2, minutes=2), more=True)
     sales = page(a_recent(3, line="sales", minutes=1.5), a_recent(4, line="sales", minutes=9))
     both = merged([support, sales], 10)

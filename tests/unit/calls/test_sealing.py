@@ -48,7 +48,7 @@ def test_another_key_is_told_what_to_do_and_learns_nothing() -> None:
 
 
 def test_what_an_earlier_release_sealed_is_still_read() -> None:
-    """Tasks wait through an upgrade, so the key is derived from the API key in the same way for ever."""
+    """Tasks wait through an upgrade, so the way to derive the key from the API key never changes."""
     sealed = (
         "gAAAAABqsTuAnf0MmgtLhSItz8YRanXd58_wOynVbwnNy_NFbLSSP4KzV-bZ3DyiP4UHVCQ_WjksnddlAwmEirsYtYZvbHWJCiaXa80kEd3NfKpa"
         "todOna4="

@@ -14,7 +14,7 @@ def test_a_derived_token_is_stable_and_says_nothing_of_the_secret() -> None:
     assert token != derived_token(OTHER_SECRET)
     assert len(token) == 43
     assert token.isascii()
-    # Fixed for ever: both sides derive it on their own, perhaps in different versions.
+    # This never changes: both sides derive it on their own, perhaps in different versions.
     assert token == "-YOZsugUVn7Q1yJiMTT71hWfem8DYJyM0IDukcxNV5Y"
 
 

@@ -36,7 +36,7 @@ def open_line(name: str = "day", **kwargs: Any) -> None:
 
 
 def call_in(world: World, from_number: str = CALLER) -> str:
-    """Let somebody call, and wait until an order has answered."""
+    """Make a person call, and wait until an order has answered."""
     call_id = world.ring(from_number, script=FOR_EVER)
     assert world.simulator.wait_for(lambda: world.row(call_id).state == "accepted")
     return call_id

@@ -64,7 +64,7 @@ def test_no_place_in_a_list_that_was_read_again_gets_the_call_of_another_contact
     for place, contact in enumerate(after):
         got = call_of(answer, contact, run_id, place)
         if contact in before and before.index(contact) != place:
-            # The task in another place has that call: it is neither doubled nor exchanged for somebody else's.
+            # The task in another place has that call: it is neither doubled nor exchanged for another task's.
             assert got is None
         else:
             assert got is not None

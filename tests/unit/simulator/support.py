@@ -1,4 +1,4 @@
-"""What the simulator's tests share: TwiML, clients, and somebody who takes webhooks."""
+"""What the simulator's tests share: TwiML, clients, and a receiver of webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random lives: what is written beside them comes true, for somebody who looks after the call as he should."""
+"""Random lives: what is written beside them comes true, for an owner that runs the call correctly."""
 
 from __future__ import annotations
 

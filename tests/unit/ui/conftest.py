@@ -13,7 +13,7 @@ from airflow_openai_realtime.switchboard.server.store import Store
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[PageWorld]:
-    """The page; nobody is logged in yet."""
+    """The page; no user is logged in yet."""
     store = Store(f"sqlite:///{tmp_path / 'calls.db'}")
     store.prepare()
     world = PageWorld(store)

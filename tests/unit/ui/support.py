@@ -58,7 +58,7 @@ class User:
 
 @dataclass
 class FakeBackend:
-    """Writes down what it is told; the real ones are tested with Airflow."""
+    """Records its calls; the real ones are tested with Airflow."""
 
     done: list[tuple[Any, ...]] = field(default_factory=list)
     is_gone: bool = False

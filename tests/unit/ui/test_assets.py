@@ -1,4 +1,4 @@
-"""The page's own files: all there, and nothing in them that the browser is told to refuse."""
+"""The page's own files: all there, and nothing in them that the page's policy forbids."""
 
 from __future__ import annotations
 

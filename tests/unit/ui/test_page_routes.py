@@ -1,4 +1,4 @@
-"""What the page is told, and hanging up."""
+"""What the page receives, and hanging up."""
 
 from __future__ import annotations
 

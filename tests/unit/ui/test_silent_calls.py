@@ -1,4 +1,4 @@
-"""A call that goes on without anyone to tell of it is not shown as if somebody had seen it talk on."""
+"""A call that goes on without a listener is not shown as talking."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ async def test_a_task_of_ours_that_hung_up_is_no_caller() -> None:
 
 
 async def test_of_an_accept_that_led_to_nothing_no_more_is_said_than_that() -> None:
-    """The caller left before anybody was attached, or OpenAI could not use the session: nobody can tell."""
+    """The caller left before a process was attached, or OpenAI could not use the session: both look the same."""
     world = FakeWorld(LISTENING, is_alive=False)
     result = await result_of(world, world.start())
     assert (result.outcome, result.reason, result.talk_seconds) == ("gone", "no_session", None)

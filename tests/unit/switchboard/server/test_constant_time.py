@@ -1,4 +1,4 @@
-"""Where a secret is compared with what somebody sent, the time that takes tells nothing about it."""
+"""Where a secret is compared with untrusted input, the time that takes reveals nothing about it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ BODIES: list[Any] = [BODY, ORDER, MOVE, {"campaign": WORD, "contact": NUMBER}, [
 
 
 def private_requests(url: str, store_url: str) -> Iterator[httpx.Request]:
-    """Every route with every body: by somebody with the token, with a wrong one, and with none."""
+    """Every route with every body: with the token, with a wrong one, and with none."""
     app = create_app(Store(store_url), StaticLines([a_line()]))
     paths = sorted(set(every_route(app.routes)))
     assert len(paths) > 20

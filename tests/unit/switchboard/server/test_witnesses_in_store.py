@@ -1,4 +1,4 @@
-"""Which account of a call's end stands: in whatever order its witnesses come, the same is told."""
+"""Which account of a call's end counts: the same in every order of its witnesses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def finishes(outcome: Outcome, reason: str, ended_at: float) -> Act:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is told everywhere once all witnesses have come."""
+    """What all places report once all witnesses have come."""
 
     outcome: str
     reason: str
@@ -92,7 +92,7 @@ def told(store: Store) -> Truth:
 
 
 def live(store: Store) -> None:
-    """A placed call that somebody holds."""
+    """A placed call with an owner."""
     attempt = store.attempts.reserve("support", "c", "ann", 1, "+14155550123", START)
     for before, after in (("reserved", "dialing"), ("dialing", "placed")):
         store.attempts.move("support", attempt.attempt_id, before, after, f"me-{after}", {}, START)
@@ -122,7 +122,7 @@ def _truths() -> list[Any]:
         pytest.param([wants_end(11, "hung_up", TASK)], [ends(HUNG_UP, 12), ended], hung_up, id="a task hangs up"),
         pytest.param([wants_end(11, "hung_up", TASK)], [ends(GONE, 100), ended], hung_up, id="and others find it gone"),
         pytest.param(
-            [wants_end(11, "hung_up", TASK)], [ends(HUNG_UP, 12), gone], hung_up, id="before anybody listened"
+            [wants_end(11, "hung_up", TASK)], [ends(HUNG_UP, 12), gone], hung_up, id="before any process listened"
         ),
         pytest.param([wants_end(11, "killed", "kill")], [ended, ends(GONE, 100)], killed, id="a kill"),
         pytest.param(
@@ -146,7 +146,7 @@ def _truths() -> list[Any]:
             [lambda store: move(store, partial(moves.referred, target_uri="tel:+14155550177"))],
             [gone, ends(GONE, 100)],
             transferred,
-            id="a transfer before anybody listened",
+            id="a transfer before any process listened",
         ),
         pytest.param([], [CALLER_LEFT, COUNTED], replace(caller, talk_seconds=6.0), id="the carrier counted"),
         pytest.param([], [gone, COUNTED], replace(no_session, talk_seconds=6.0), id="the carrier counted, unheard"),

@@ -95,7 +95,7 @@ async def test_a_name_that_no_line_can_have_is_not_looked_up(directory: LineDire
 
 
 async def flood(directory: LineDirectory, count: int = 100) -> int:
-    """Ask for names that nobody has, as strangers do; how many were refused."""
+    """Ask for names without a line, as strangers do; how many were refused."""
     refused = 0
     for number in range(count):
         try:

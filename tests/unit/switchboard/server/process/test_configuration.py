@@ -86,7 +86,7 @@ def test_a_file_that_is_missing_or_no_json_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot read"):
         configured_lines({"OPENAI_REALTIME_CONFIG": str(tmp_path / "nothing.json")})
     (tmp_path / "lines.json").write_text("{")
-    with pytest.raises(ConfigurationError, match="no JSON"):
+    with pytest.raises(ConfigurationError, match="is not JSON"):
         configured_lines({"OPENAI_REALTIME_CONFIG": str(tmp_path / "lines.json")})
 
 

@@ -1,4 +1,4 @@
-"""A switchboard that is told to end in the middle of a storm of deliveries: what it has taken it stores and answers."""
+"""A switchboard that gets SIGTERM in a storm of deliveries: it stores and answers what it has taken."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def test_a_process_of_another_line_writes_nothing_here(opened: Store) -> None:
 
 
 def test_many_processes_save_the_same_conversations_at_once(opened: Store) -> None:
-    """However their requests overlap, nobody waits for ever and every entry is new to one of them."""
+    """However their requests overlap, none waits without end and every entry is new to one of them."""
     numbers = range(1, 13)
     opened.calls.add([a_call(number) for number in numbers])
     for number in numbers:

@@ -1,4 +1,4 @@
-"""Which conversations nobody listens to, who may, and what is written: with each kind of database."""
+"""Which conversations have no listener, who may listen, and what is written: with each kind of database."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_process_is_silent_after_its_time_and_not_a_moment_earlier(store: Stor
     store.conversations.save_progress("support", "p1", [], at(3.5), leaving=True)
     assert silent(lease(), at(3.5)) == [key(1)]
     store.conversations.save_progress("support", "p1", [], at(3.5))
-    assert silent(lease(), at(3.5)) == [key(1)], "what was given up is nobody's, whatever becomes of the process"
+    assert silent(lease(), at(3.5)) == [key(1)], "what was given up has no owner, whatever becomes of the process"
     store.conversations.open("support", "rtc_1", "me", at(3.5), process="p1")
     assert silent(lease(), at(3.5)) == []
 
@@ -339,7 +339,7 @@ def test_no_table_is_read_from_end_to_end_on_sqlite(sqlite_store: Store) -> None
 
 
 def test_several_workers_and_processes_write_at_once(store: Store) -> None:
-    """However their transactions meet, nobody fails and every entry is written once."""
+    """However their transactions meet, none fails and every entry is written once."""
     for number in range(10):
         hold(store, number, process=f"p{number % 2}")
     keys = [key(number) for number in range(10)]
