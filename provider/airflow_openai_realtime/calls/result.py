@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_openai_realtime.api.instants import read_instant
@@ -149,3 +149,33 @@ def _talked(call: SwitchboardCall, ended_at: datetime) -> float:
     if call.talk_seconds is not None:
         return call.talk_seconds
     return round(max(0.0, (ended_at - call.accepted_at).total_seconds()), 3) if call.accepted_at else 0.0
+
+
+#: Outcomes by the carrier's status; with any other status the reason is not known.
+_OUTCOMES = {
+    "busy": Outcome.BUSY,
+    "no_answer": Outcome.NO_ANSWER,
+    "failed": Outcome.FAILED,
+    "canceled": Outcome.FAILED,
+    "gone": Outcome.GONE,
+    "killed": Outcome.KILLED,
+    "rejected": Outcome.REJECTED,
+}
+
+
+def unanswered_result(outcome: str, line: str | None, ended_at: datetime | None = None) -> dict[str, Any]:
+    """
+    Return the result of an attempt whose call did not come in, in the form of a call's result.
+
+    :param outcome: Outcome in the ledger: ``busy``, ``no_answer``, …, or ``timeout``.
+    :param line: The line on which the call was expected.
+    :param ended_at: When the outcome was known, aware; ``None``: now.
+    """
+    result = CallResult(
+        call_id="",
+        line=line or "",
+        outcome=_OUTCOMES.get(outcome, Outcome.UNKNOWN).value,
+        reason=outcome,
+        ended_at=ended_at or datetime.now(timezone.utc),
+    )
+    return {**result.to_dict(), "call_id": None}

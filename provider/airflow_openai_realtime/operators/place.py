@@ -454,7 +454,7 @@ class PlaceCallOperator(CallTask):
         if self.if_not_answered == "fail":
             # A retry could not change it: the attempt is over.
             raise AirflowFailException(message)
-        from airflow_openai_realtime.conversation.run.unanswered import unanswered_result
+        from airflow_openai_realtime.calls.result import unanswered_result
 
         result = unanswered_result(outcome, wait.hook.line().switchboard.line)
         return report_result(self, wait.context, result, wait.about)

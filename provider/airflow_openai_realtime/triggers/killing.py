@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.kept_result import result_without_end
+from airflow_openai_realtime.calls.result import unanswered_result
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskState, reference_to
-from airflow_openai_realtime.conversation.run.unanswered import unanswered_result
 from airflow_openai_realtime.exceptions import (
     MoveRefused,
     OpenAIRealtimeError,

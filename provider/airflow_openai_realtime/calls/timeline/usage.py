@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from airflow_openai_realtime.api.sideband.fields import integer, nested
+from airflow_openai_realtime.api.sideband.events import integer, nested
 
 _MODALITIES = ("text", "audio", "image")
 

@@ -19,8 +19,7 @@ from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules import last_words, offered_tools, tool_rules, turn_taking
 from airflow_openai_realtime.conversation.rules.effects import Effect, ResyncTools, ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
-from airflow_openai_realtime.conversation.rules.state import ConversationState
+from airflow_openai_realtime.conversation.rules.state import ConversationState, QuietClock
 from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
 from airflow_openai_realtime.states import EndReason, EntryKind, Note
 

@@ -14,13 +14,25 @@ from datetime import datetime
 
 from airflow_openai_realtime.api.sideband.events import FunctionCall
 from airflow_openai_realtime.calls.timeline.entries import UNKNOWN, entry_of
-from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL, ToolTrace
-from airflow_openai_realtime.conversation.rules import last_words, tool_rounds, turn_taking
+from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL, Summary, ToolTrace
+from airflow_openai_realtime.conversation.rules import last_words, turn_taking
 from airflow_openai_realtime.conversation.rules import offered_tools as tools
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
 from airflow_openai_realtime.conversation.rules.state import ConversationState
 from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
 from airflow_openai_realtime.states import EntryKind
+
+UNKNOWN_OUTPUT = (
+    "It is not known whether this worked: the connection was lost meanwhile. Do not try it again. Tell the caller that "
+    "it could not be confirmed."
+)
+NO_SUCH_TOOL = ToolAnswer(
+    "not_run", "There is no such function. Go on without it.", "the model called a function that is not there"
+)
+RECORDED_AS_IT_IS = "It was recorded as it is. Do not record it again, and go on with the conversation."
+CALL_IS_ENDING = ToolAnswer("not_run", "The call is ending: nothing was done.")
+CALLED_AGAIN = ToolAnswer("not_run", "You have called this again since; that call is answered.")
+GONE_ON = ToolAnswer("not_run", "The caller has spoken since, so nothing was done. Call it again if it is still right.")
 
 
 def tools_called(state: ConversationState, calls: Iterable[FunctionCall], now: datetime) -> None:
@@ -48,7 +60,7 @@ def tool_answered(state: ConversationState, tool_call_id: str, answer: ToolAnswe
     name = trace.name if trace is not None else ""
     is_first_problem = answer.status == "invalid" and not _was_invalid_before(state)
     if answer.status == "invalid" and not is_first_problem:
-        answer = replace(answer, output=tool_rounds.RECORDED_AS_IT_IS)
+        answer = replace(answer, output=RECORDED_AS_IT_IS)
     body = {"tool_call_id": tool_call_id, "name": name, "status": answer.status, "output": answer.output}
     entry = entry_of(EntryKind.TOOL_RESULT, now, tool_call_id, **body, **answer.detail)
     if not state.keep(entry, at_once=True):
@@ -70,10 +82,10 @@ def take_over(state: ConversationState, now: datetime) -> None:
     :param state: State of the conversation.
     :param now: Current time, aware.
     """
-    for trace in tool_rounds.untold_tools(state.summary):
+    for trace in untold_tools(state.summary):
         _tell(state, trace.tool_call_id, str(trace.output), now)
         state.tools.end(trace.tool_call_id, is_reply_due=True)
-    for trace in tool_rounds.unknown_tools(state.summary):
+    for trace in unknown_tools(state.summary):
         if trace.name == tools.END_CALL:
             last_words.end_after_words(state, now)
         else:
@@ -99,9 +111,9 @@ def begin_asked(state: ConversationState, now: datetime) -> None:
         call = FunctionCall(trace.tool_call_id, trace.name, trace.arguments, item_id=None)
         has_gone_on = last_caller_at is not None and last_caller_at > trace.began_at
         if latest[trace.name, trace.arguments] != trace.tool_call_id:
-            _decline(state, call, tool_rounds.CALLED_AGAIN, now)
+            _decline(state, call, CALLED_AGAIN, now)
         elif has_gone_on and trace.name in (tools.END_CALL, TRANSFER_CALL):
-            _decline(state, call, tool_rounds.GONE_ON, now)
+            _decline(state, call, GONE_ON, now)
         else:
             wanted.append(call)
     tools_called(state, wanted, now)
@@ -114,7 +126,7 @@ def left_over(state: ConversationState, now: datetime) -> None:
     :param state: State of the conversation.
     :param now: When the call ended, aware.
     """
-    for trace in tool_rounds.unknown_tools(state.summary):
+    for trace in unknown_tools(state.summary):
         status = "ok" if trace.name == tools.END_CALL else UNKNOWN
         body = {"tool_call_id": trace.tool_call_id, "name": trace.name, "status": status}
         state.keep(entry_of(EntryKind.TOOL_RESULT, now, trace.tool_call_id, **body))
@@ -141,7 +153,7 @@ def _tool_called(state: ConversationState, call: FunctionCall, now: datetime) ->
     if call.name == tools.RECORD_RESULT and plan.result_schema is not None:
         state.effects.append(CheckResult(call.tool_call_id, call.arguments))
     elif state.is_ending:
-        tool_answered(state, call.tool_call_id, tool_rounds.CALL_IS_ENDING, now)
+        tool_answered(state, call.tool_call_id, CALL_IS_ENDING, now)
     elif call.name == tools.END_CALL and plan.end_call:
         state.tools.end(call.tool_call_id, is_reply_due=False)
         last_words.end_after_words(state, now)
@@ -150,7 +162,7 @@ def _tool_called(state: ConversationState, call: FunctionCall, now: datetime) ->
     elif spec is not None:
         state.effects.append(RunFunction(call.tool_call_id, spec, call.arguments))
     else:
-        tool_answered(state, call.tool_call_id, tool_rounds.NO_SUCH_TOOL, now)
+        tool_answered(state, call.tool_call_id, NO_SUCH_TOOL, now)
 
 
 def _transfer_called(state: ConversationState, call: FunctionCall, now: datetime) -> None:
@@ -177,7 +189,7 @@ def _was_invalid_before(state: ConversationState) -> bool:
 def _unknown(trace: ToolTrace) -> ToolAnswer:
     # A transfer that may have been requested counts as requested.
     target = _target_in(trace.arguments) if trace.name == TRANSFER_CALL else ""
-    return ToolAnswer(UNKNOWN, tool_rounds.UNKNOWN_OUTPUT, detail={"target": target} if target else {})
+    return ToolAnswer(UNKNOWN, UNKNOWN_OUTPUT, detail={"target": target} if target else {})
 
 
 def _target_in(arguments: str) -> str:
@@ -192,3 +204,29 @@ def _target_in(arguments: str) -> str:
 def _plain(name: str) -> str:
     """Return the name of a tool for the log; the model may have invented it."""
     return name if name.isascii() and name.isidentifier() and len(name) <= 64 else "(unknown)"
+
+
+def unknown_tools(summary: Summary) -> list[ToolTrace]:
+    """
+    Return the tools that an earlier owner began and whose result is not known.
+
+    :param summary: Summary of the timeline.
+    """
+    return [trace for trace in summary.tools.values() if trace.status == UNKNOWN and trace.ended_at is None]
+
+
+def untold_tools(summary: Summary) -> list[ToolTrace]:
+    """
+    Return the tools whose output may not have reached the model: it has not spoken since they finished.
+
+    :param summary: Summary of the timeline.
+    """
+    return [
+        trace
+        for trace in summary.tools.values()
+        if trace.output is not None
+        and trace.ended_at is not None
+        and trace.status != "requested"
+        and trace.name != tools.END_CALL
+        and (summary.last_agent_at is None or summary.last_agent_at < trace.ended_at)
+    ]

@@ -24,13 +24,12 @@ from airflow_openai_realtime.conversation.rules import effects
 from airflow_openai_realtime.conversation.rules.decisions import ConversationRules
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.run.alarm import Alarm
 from airflow_openai_realtime.conversation.run.call_ending import CallEnding
 from airflow_openai_realtime.conversation.run.live_socket import LiveSocket, SocketEnd
 from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.conversation.run.resync import Resync
 from airflow_openai_realtime.conversation.run.saving import Saving
-from airflow_openai_realtime.conversation.run.timers import Tasks, wait_for_any
+from airflow_openai_realtime.conversation.run.timers import Alarm, Tasks, wait_for_any
 from airflow_openai_realtime.conversation.run.tool_tasks import ToolTasks
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput
 from airflow_openai_realtime.states import EndReason, Outcome

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from airflow_openai_realtime.calls.timeline.gaps import Gaps
+from airflow_openai_realtime.calls.timeline.summary import Gaps
 
 START = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
 

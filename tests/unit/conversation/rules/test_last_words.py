@@ -14,8 +14,7 @@ from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules import last_words
 from airflow_openai_realtime.conversation.rules.effects import HangUp, Keep, Refer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
-from airflow_openai_realtime.conversation.rules.state import ConversationState
+from airflow_openai_realtime.conversation.rules.state import ConversationState, QuietClock
 from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
 
 QUIET = ConversationPlan(end_call=False)

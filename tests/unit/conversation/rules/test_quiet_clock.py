@@ -11,7 +11,7 @@ from tests.unit.conversation.talk import PLAN, START, Talk, call
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
+from airflow_openai_realtime.conversation.rules.state import QuietClock
 
 QUIET = ConversationPlan(end_call=False)
 

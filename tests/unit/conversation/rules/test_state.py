@@ -10,8 +10,7 @@ from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_
 from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.effects import Keep, Report, Send
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.quiet_clock import QuietClock
-from airflow_openai_realtime.conversation.rules.state import MOST_KEPT_ENTRIES, ConversationState, LastWords
+from airflow_openai_realtime.conversation.rules.state import MOST_KEPT_ENTRIES, ConversationState, LastWords, QuietClock
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 

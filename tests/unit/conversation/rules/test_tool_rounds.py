@@ -11,12 +11,8 @@ from tests.unit.conversation.talk import PLAN, START, Talk, call
 
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
 from airflow_openai_realtime.calls.timeline.summary import Summary
-from airflow_openai_realtime.conversation.rules.tool_rounds import (
-    UNSURE_SECONDS,
-    ToolRounds,
-    unknown_tools,
-    untold_tools,
-)
+from airflow_openai_realtime.conversation.rules.state import UNSURE_SECONDS, ToolRounds
+from airflow_openai_realtime.conversation.rules.tool_rules import unknown_tools, untold_tools
 
 LISTENING = replace(PLAN, greeting=None)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta, timezone
 
-from airflow_openai_realtime.conversation.run.alarm import Alarm
+from airflow_openai_realtime.conversation.run.timers import Alarm
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 

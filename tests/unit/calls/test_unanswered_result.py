@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from airflow_openai_realtime.calls.result import CallResult
-from airflow_openai_realtime.conversation.run.unanswered import unanswered_result
+from airflow_openai_realtime.calls.result import CallResult, unanswered_result
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_openai_realtime.api.sideband.fields import instant, integer, nested, objects, text, text_or_none
+from airflow_openai_realtime.api.sideband.events import instant, integer, nested, objects, text, text_or_none
 
 Reader = Callable[[Mapping[str, Any], str], object]
 READERS: dict[Reader, object] = {
