@@ -1,9 +1,9 @@
 """
-Ringing for calls that nobody has yet, again and again.
+Notify of ringing calls without an owner, repeatedly.
 
-Whoever is told of a call once may lose it: a process dies before the news is stored, or Airflow keeps an event until
-another one comes. So nothing here counts as told. A call is rung for when it comes, and again after some seconds, as
-long as the switchboard says that it rings and nobody has claimed it. The claim is what ends the ringing.
+A single notification may be lost: a process dies before the event is stored, or Airflow holds an event until another
+one comes. Notifications are therefore never taken as delivered. The notifier fires for a call when it comes in, and
+again after some seconds, as long as the switchboard reports it as ringing and unclaimed. The claim ends this.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import AsyncGenerator, Iterable
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.inbound.feed import CallFeed, Report
 
-#: After how long a call that still is unclaimed is rung for again, in seconds.
+#: Seconds between two notifications for a call that is still unclaimed.
 RING_AGAIN_SECONDS = 15.0
-#: The least that can be chosen, in seconds: Airflow takes about that long to store an event.
+#: Smallest allowed pause in seconds: Airflow takes about that long to store an event.
 LEAST_RING_AGAIN_SECONDS = 1.0
 
 
 class Notifier:
     """
-    When to ring for which call.
+    Decides when to fire for which call.
 
-    :param ring_again_seconds: Pause between two rings for the same call, in seconds, above 0.
+    :param ring_again_seconds: Pause between two notifications for the same call, in seconds, above 0.
     """
 
     def __init__(self, ring_again_seconds: float = RING_AGAIN_SECONDS) -> None:
@@ -33,13 +33,13 @@ class Notifier:
 
     def due(self, ringing: Iterable[SwitchboardCall], now: float) -> list[SwitchboardCall]:
         """
-        Return the calls to ring for now; they are taken as rung for.
+        Return the calls to fire for now, and schedule their next notification.
 
-        :param ringing: All calls that ring and are unclaimed.
-        :param now: The time, in seconds that only grow.
+        :param ringing: All ringing, unclaimed calls.
+        :param now: Monotonic time in seconds.
         """
         calls = {call.call_id: call for call in ringing}
-        # A call that is missing is forgotten only after its time: when the feed is opened anew, it is missing at first.
+        # A missing call is forgotten only after its time: a newly opened feed does not have it at first.
         self._next = {call_id: at for call_id, at in self._next.items() if call_id in calls or at > now}
         due = [call for call in calls.values() if self._next.get(call.call_id, now) <= now]
         for call in due:
@@ -48,23 +48,23 @@ class Notifier:
 
     def ring_soon(self, call_id: str, now: float) -> None:
         """
-        Ring again in a second at the latest, if the call still rings: the last ring was not heard.
+        Fire again within a second if the call still rings, since the last event was lost.
 
         :param call_id: OpenAI's id of the call.
-        :param now: The time by the clock of the loop, in seconds.
+        :param now: Monotonic time in seconds.
         """
         if call_id in self._next:
             self._next[call_id] = min(self._next[call_id], now + LEAST_RING_AGAIN_SECONDS)
 
     def pause(self, now: float) -> float:
         """
-        Return after how many seconds to look again: at most one while anything rings, endless while nothing does.
+        Return the seconds until the next check: at most one while a call rings, infinite while none does.
 
-        :param now: The time by the clock of the loop, in seconds.
+        :param now: Monotonic time in seconds.
         """
         if not self._next:
             return math.inf
-        # Another ring may be asked for meanwhile, by ring_soon.
+        # ring_soon may move a notification forward meanwhile.
         return min(max(0.0, min(self._next.values()) - now), LEAST_RING_AGAIN_SECONDS)
 
 
@@ -72,12 +72,12 @@ async def rings(
     feed: CallFeed, notifier: Notifier, report: Report, *, seconds: float
 ) -> AsyncGenerator[SwitchboardCall, None]:
     """
-    Go through the calls to ring for, as they come.
+    Yield the calls to fire for, as they come.
 
-    :param feed: Feed of the line; all that listen in a process share one.
-    :param notifier: Says when; what it has rung for before is not rung for at once.
-    :param report: Called with lines for the log of who listens.
-    :param seconds: After how long to end, in seconds.
+    :param feed: Feed of the line; all listeners of a process share one.
+    :param notifier: Decides when to fire; it does not fire at once for calls that it fired for before.
+    :param report: Called with lines for the listener's log.
+    :param seconds: Seconds after which to end.
     :raises SwitchboardRefused: The switchboard refused the token.
     """
     until = feed.monotonic() + seconds
@@ -86,7 +86,7 @@ async def rings(
         while (now := feed.monotonic()) < until:
             ringing = await observer.ringing(min(pause, until - now))
             if ringing is None:
-                # Nobody knows what rings, and nobody could take a call. The feed wakes its listeners when that ends.
+                # The ringing calls are not known, and none could be claimed. The feed wakes its listeners afterwards.
                 pause = math.inf
                 continue
             for call in notifier.due(ringing, feed.monotonic()):

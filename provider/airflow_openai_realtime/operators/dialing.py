@@ -29,7 +29,7 @@ class PlaceParameters:
 
     :param to: Number to ring, E.164.
     :param campaign: Name under which attempts are remembered.
-    :param contact: Who is rung, as a key that stays the same; ``None``: the number.
+    :param contact: Stable key of the person to dial; ``None``: the number.
     :param attempt: 1 for the first attempt to reach this contact, 2 for the second.
     :param from_number: Number the person sees, E.164; ``None``: the connection's caller number.
     :param ring_seconds: How long to let it ring, in seconds, 1 to 600.

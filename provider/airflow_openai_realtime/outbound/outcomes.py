@@ -1,4 +1,4 @@
-"""What became of an attempt to reach somebody, in words."""
+"""Outcomes of attempts to reach a person."""
 
 from __future__ import annotations
 

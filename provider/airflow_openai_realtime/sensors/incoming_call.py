@@ -1,4 +1,4 @@
-"""Waiting for a call, and perhaps answering it and staying with it until it is over."""
+"""The sensor for incoming calls: it waits for a call, and optionally answers it and runs it to its end."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
     from airflow_openai_realtime.outbound.placed import PlacedReference
 
-#: What to do when nobody picks up.
+#: What to do when the placed call is not answered.
 IfNotAnswered = Literal["skip", "fail"]
 _FOR_ANSWER = (*SESSION_FIELDS, "caller_fields")
 
 
 @dataclass(frozen=True)
 class _Order:
-    """A placed call that is waited for in a worker, and what it takes to take it back."""
+    """A placed call for which a worker waits, with the client to cancel it."""
 
     carrier: CarrierSettings
     carrier_call_id: str
@@ -63,44 +63,44 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
     """
     Wait for a ringing call, claim it, and return it.
 
-    A claim is exclusive: no other sensor gets the same call. It belongs to the task, not to one try of it: retried or
-    cleared, the sensor gets its own call again while that lasts. A call that began to ring shortly before the sensor
-    started is found too. A caller hears ringing until the call is accepted, so let ``AcceptCallOperator`` follow at
-    once.
+    A claim is exclusive: no other sensor gets the same call. It belongs to the task, not to one try of it: after a
+    retry or clear, the sensor gets its own call again while the call lasts. It also finds a call that began to ring
+    shortly before it started. A caller hears ringing until the call is accepted, so let ``AcceptCallOperator`` follow
+    at once.
 
-    With ``answer`` the call is accepted where it is found, and returned accepted. Session and instructions are rendered
-    and checked when the task starts, so no worker and no scheduler stands between the ring and the accept. What only
-    the call itself tells gets into the instructions by ``caller_fields``. The session is given whole (``session``), by
-    its common fields, or both, where they do not contradict each other. A call that is gone when it is to be accepted
-    is passed over, and the waiting goes on. Let ``WatchCallOperator`` follow, and ``HangupCallOperator`` as teardown;
-    or give ``wait_for_end``: then the task stays with the call, and returns what came of it.
+    With ``answer`` the sensor accepts the call as soon as it finds it, and returns the accepted call. Session and
+    instructions are rendered and checked when the task starts, so neither a worker nor the scheduler delays the accept.
+    ``caller_fields`` puts fields of the call into the instructions. Set the session as a whole (``session``), by its
+    common fields, or both, if they do not contradict each other. A call that is gone before the accept is skipped, and
+    the sensor waits for the next one. Let ``WatchCallOperator`` follow, and ``HangupCallOperator`` as teardown; or set
+    ``wait_for_end``: then the task stays with the call, and returns its result.
 
-    For a call that ``PlaceCallOperator`` has placed, give what it returned as ``placed``. The sensor then waits for
-    just that call, and asks the carrier how it goes: when nobody answers, the task ends as ``if_not_answered`` says,
-    with the outcome in XCom under ``outcome`` and in the ledger.
+    For a call that ``PlaceCallOperator`` has placed, pass its result as ``placed``. The sensor then waits for
+    just that call, and asks the carrier for its status: when the phone is not answered, the task ends as
+    ``if_not_answered`` says, with the outcome in XCom under ``outcome`` and in the ledger.
 
     Patterns are plain text with ``*`` (any text) and ``?`` (one character).
 
-    When the task is marked as failed or successful while it has the call, the call ends; when it is cleared, the call
+    When the task is marked as failed or successful while it owns the call, the call ends; when it is cleared, the call
     waits a minute for the next try (Airflow 3.3 and later; with 3.2 the switchboard ends it at ``hangup_at``). A placed
     call that still rings is canceled at the carrier.
 
-    Retries: retried, cleared or moved to another triggerer, the task finds the call that it has claimed or accepted and
-    returns it, while that lasts; it accepts nothing twice and takes no second call. With ``wait_for_end`` it goes on
-    with that call; when it is over by now, it returns its result.
+    Retries: after a retry, a clear or a move to another triggerer, the task finds the call that it has claimed or
+    accepted and returns it, while the call lasts; it accepts no call twice and takes no second call. With
+    ``wait_for_end`` it continues that call; if the call is over, it returns its result.
 
     :param to: Pattern for the number that was called, E.164. Templated.
     :param from_number: Pattern for the caller's number, E.164. Templated.
-    :param headers: Patterns for SIP headers by name. Callers can write what they like into headers. Templated.
-    :param placed: What ``PlaceCallOperator`` returned, to wait for that call alone. Templated.
-    :param if_not_answered: With ``placed``, when nobody picks up: ``skip`` (default) or ``fail``.
-    :param answer: Whether the call is accepted where it is found, in the triggerer, tens of milliseconds after it began
-        to ring. ``False`` (default): it is only claimed, and the parameters from ``session`` to ``caller_fields`` and
-        ``wait_for_end`` cannot be given.
-    :param session: With ``answer``: whole session configuration, a ``RealtimeSession`` or a dict of the same shape;
-        nothing given means OpenAI's defaults. Templated, as all of the session.
+    :param headers: Patterns for SIP headers by name. Callers can write any text into headers. Templated.
+    :param placed: Result of ``PlaceCallOperator``, to wait for that call alone. Templated.
+    :param if_not_answered: With ``placed``, when the phone is not answered: ``skip`` (default) or ``fail``.
+    :param answer: Whether the triggerer accepts the call, tens of milliseconds after it began to ring. ``False``
+        (default): the call is only claimed, and the parameters from ``session`` to ``caller_fields`` and
+        ``wait_for_end`` cannot be set.
+    :param session: With ``answer``: whole session configuration, a ``RealtimeSession`` or a dict of the same form;
+        ``None`` uses OpenAI's defaults. Templated, like all session parameters.
     :param model: Model, for example ``gpt-realtime-2.1``.
-    :param instructions: What the model is told to be and to do.
+    :param instructions: Instructions for the model: its role and its task.
     :param voice: Voice, for example ``marin``.
     :param speed: Speed of speech, 0.25 to 1.5.
     :param tools: Functions and MCP servers that the model may use, as a list of dicts.
@@ -113,34 +113,34 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
     :param max_output_tokens: Tokens in one response, 1 to 4096, or ``inf``.
     :param output_modalities: ``["audio"]`` or ``["text"]``.
     :param reasoning_effort: ``minimal`` to ``xhigh``; only reasoning models.
-    :param include: More that events shall include, as a list of names.
+    :param include: Names of further fields that events should include, as a list.
     :param tracing: ``auto`` or a dict.
     :param truncation: ``auto``, ``disabled`` or a dict.
     :param extra_fields: Fields that OpenAI added after this release; merged into the request.
     :param caller_fields: Fields of the call to put into the instructions, by placeholder: ``{"caller_number":
         "from_number", "order": "headers.X-Order-Id"}`` replaces ``{caller_number}`` and ``{order}``. Sources are
-        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and the model is told that they are
-        data. With it, a brace that is meant as one is doubled in the instructions. Templated.
-    :param max_duration_seconds: With ``answer``: when the call is ended at the latest, in seconds from accepting it,
-        above 0, at most 3,600. Templated.
+        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted and marked as
+        data for the model. With it, double each literal brace in the instructions. Templated.
+    :param max_duration_seconds: With ``answer``: longest call in seconds from the accept, above 0, at most 3,600.
+        Templated.
     :param wait_for_end: With ``answer``: whether the task stays with the call until it is over and returns its result.
         It stays in the triggerer and takes no worker slot. Without it, the parameters from ``greeting`` to
-        ``transcript_path`` cannot be given.
+        ``transcript_path`` cannot be set.
     :param greeting: What the model says first, at most 2,000 characters; ``None``: it waits until the caller speaks.
         Templated.
-    :param silence_seconds: The call is hung up when neither side has spoken for so long, in seconds above 0, at most
-        3,600; ``None``: no limit. Templated.
-    :param end_call: Whether the model may end the call itself when the conversation is over. Templated.
+    :param silence_seconds: Seconds of silence after which the call is hung up, above 0, at most 3,600; ``None``: no
+        limit. Templated.
+    :param end_call: Whether the model may end the call when the conversation is over. Templated.
     :param goodbye: What the model says some seconds before the time is over, at most 2,000 characters; ``None``: the
         call is cut off. Templated.
-    :param result_model: What the call is to find out: a pydantic class, its import path, or a JSON schema of an object.
-        The model records it; it is in the result. Not templated, since it names code.
-    :param functions: What the model may call: functions, their import paths, or dicts of ``path``, ``name``,
-        ``description`` and ``timeout_seconds``. They run in the triggerer, so they stand in a module that it can
-        import. Not templated.
-    :param transfer_to: Where the model may transfer the call to: for each name a ``tel:`` or ``sip:`` URI, or a dict of
-        ``target_uri`` and ``description``. Templated.
-    :param prices: Own prices for the estimate of the cost, US dollars by model. Templated.
+    :param result_model: Form of the result that the model records: a pydantic class, its import path, or a JSON schema
+        of an object. Not templated, since it names code.
+    :param functions: Functions that the model may call: functions, import paths, or dicts of ``path``, ``name``,
+        ``description`` and ``timeout_seconds``. They run in the triggerer, so it must be able to import their module.
+        Not templated.
+    :param transfer_to: Transfer targets by name: a ``tel:`` or ``sip:`` URI, or a dict of ``target_uri`` and
+        ``description``. Templated.
+    :param prices: Your prices for the estimate of the cost, in US dollars by model. Templated.
     :param transcript_path: Where to write the transcript: a file (``….json`` or ``….txt``) or a folder (ends with
         ``/``), for example ``s3://aws_default@bucket/calls/``. Templated.
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``. Templated.
@@ -159,7 +159,7 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
         ``received_at``, ``claimed_by`` and more; with ``answer`` also ``accepted_at`` and ``hangup_at``. With
         ``wait_for_end`` the result of the call, as
         :class:`~airflow_openai_realtime.calls.result.CallResult` describes it.
-    :raises InvalidInput: A value cannot be used; nothing was sent. ``InvalidSession`` names all that is wrong.
+    :raises InvalidInput: A value is invalid; nothing was sent. ``InvalidSession`` lists all problems of the session.
     :raises AirflowSensorTimeout: No call came in time.
     :raises CallError: A call was not accepted. It rings on for others, or that is not known and it is kept; a retry
         continues with it, or waits for the next one.
@@ -302,13 +302,13 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
-        Take what the trigger found.
+        Read the trigger's event and fetch the call.
 
-        :param context: Airflow's.
-        :param event: The trigger's.
+        :param context: Airflow's task context.
+        :param event: Event of the trigger.
         :raises AirflowSensorTimeout: No call came in time.
         :raises AirflowSkipException: The same, with ``soft_fail``; or the placed call was not answered.
-        :raises SwitchboardRefused: Waiting on cannot help.
+        :raises SwitchboardRefused: The switchboard refused the token; waiting longer cannot help.
         """
         wait, event = self._wait(context), event or {}
         if event.get("status") == TIMEOUT:
@@ -328,14 +328,14 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
         if found is None:
             outcome = self._carrier_outcome(wait)
             if outcome is not None:
-                # What the carrier says may have been overtaken by the call itself.
+                # The call may have come in since the carrier's answer.
                 found = self._settle(wait, wait.look())
                 if found is None:
                     self._end_unanswered(wait, outcome)
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
     def on_kill(self) -> None:
-        """Take back the placed call that the sensor waits for in a worker, and end what it is accepting."""
+        """Cancel the placed call that the sensor waits for in a worker, and end a call that it is accepting."""
         self._acceptance.kill()
         if self._order is not None:
             self._take_back(replace(self._order.carrier, timeout_seconds=KILL_REQUEST_SECONDS), KILL_REQUEST_SECONDS)
@@ -383,7 +383,7 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
         self.log.info("%s", message)
         if self.if_not_answered == "skip" or self.soft_fail:
             raise AirflowSkipException(message)
-        # A retry could not change it: the attempt is over.
+        # A retry cannot help: the attempt is over.
         raise AirflowFailException(message)
 
     def _wait_in_worker(self, context: Context, wait: CallWait) -> Any:
@@ -391,7 +391,7 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
         if placed is not None and placed.carrier_call_id is not None and wait.carrier_conn_id is not None:
             from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 
-            # Looked up before it is needed: a task that is being killed must not ask its supervisor.
+            # Looked up in advance: a task that is being killed must not ask its supervisor.
             carrier = TelephonyCarrierHook(telephony_carrier_conn_id=wait.carrier_conn_id).settings()
             self._order = _Order(carrier, placed.carrier_call_id, placed.attempt_id, wait.hook.line().switchboard)
         try:
@@ -431,14 +431,14 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
             with TelephonyCarrierHook(telephony_carrier_conn_id=wait.carrier_conn_id).dialer() as dialer:
                 return carrier_outcome(dialer, wait.placed)
         except DialError as error:
-            self._warn(f"The carrier cannot say how the call goes, trying on: {error}")
+            self._warn(f"The carrier does not report the status of the call; retrying: {error}")
             return None
 
     def _warn(self, line: str) -> None:
         self.log.warning("%s", line)
 
     def _check_literals(self) -> None:
-        """Reject at parse time what does not go together, and invalid literals."""
+        """Reject invalid literals and contradictory parameters at parse time."""
         if self.if_not_answered not in get_args(IfNotAnswered):
             # PlaceCallOperator, which may share default_args, knows more ways.
             self.ignore_shared(["if_not_answered"], {"if_not_answered": "skip"})
