@@ -19,6 +19,7 @@ from rich.table import Table
 #: Where each measurement is made: a function without arguments that gives figures by name.
 MEASUREMENTS = {
     "import_cost": "bench.import_cost:measure",
+    "connections": "bench.connections:measure",
     "order_latency": "bench.order_latency:measure",
     "intake_sqlite": "bench.intake:measure_sqlite",
     "intake_postgres": "bench.intake:measure_postgres",

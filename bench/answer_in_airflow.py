@@ -26,6 +26,7 @@ from demo.airflow_processes import wait_until
 from demo.stage import EXAMPLE_DAGS, Stage
 
 from airflow_openai_realtime.calls.matching import CallMatch
+from airflow_openai_realtime.switchboard.client.order_requests import put_order
 from bench.figures import medians, percentile
 from bench.rings import Waits, ring
 from bench.waiting_tasks import WaitingTasks
@@ -86,7 +87,7 @@ def _let_all_wait(stage: Stage, dags: Path) -> None:
         stage.airflow.unpause(dag_id)
     with stage.switchboard() as switchboard:
         session = {"instructions": "You answer the phone of a bench."}
-        switchboard.put_order("bench", match=CallMatch(to=ORDER_NUMBER), session=session)
+        switchboard.send(put_order("bench", match=CallMatch(to=ORDER_NUMBER), session=session))
     others.start()
     others.let_wait(OTHERS)
     answering.start()

@@ -25,12 +25,14 @@ from demo.airflow_processes import wait_until
 from demo.simulator_process import SimulatorProcess
 from demo.stage import Stage
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, report_accepted
 from bench.figures import percentile
 from bench.live_tasks import LiveTasks
 from bench.loop_lag import LoopLag
@@ -96,9 +98,9 @@ def _calls(stage: Stage, numbers: Iterable[int]) -> list[str]:
 
     def call(number: int) -> str:
         call_id = simulator.call_in(f"+1415558{number:04}", "+14155550100", script=script)
-        switchboard.accepting(call_id, "bench", LONG_SECONDS)
-        calls.accept(call_id, SESSION)
-        switchboard.accepted(call_id, "bench")
+        switchboard.send(announce_accept(call_id, "bench", LONG_SECONDS))
+        calls.send(accept_call(call_id, SESSION))
+        switchboard.send(report_accepted(call_id, "bench"))
         return call_id
 
     with (

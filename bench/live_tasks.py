@@ -17,6 +17,7 @@ from typing import Any
 
 from demo.airflow_processes import LocalAirflow, wait_until
 
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 from bench.deferring import DEFERRED, defer_others, run_in_airflow, wait_until_taken
 
 TASK_ID = "hold"
@@ -112,7 +113,7 @@ def _hold(dag_id: str, run_id: str, call_ids: Sequence[str]) -> None:
 
         def own(map_index: int, first: Mapping[str, Any]) -> dict[str, Any]:
             wanted = WantedConversation.unseal(first["conversation"], api_key)
-            call = switchboard.call(call_ids[map_index])
+            call = switchboard.send(get_call(call_ids[map_index]))
             holder = f"{dag_id}/{run_id}/{TASK_ID}/{map_index}"
             return {"call_id": call.call_id, "holder": holder, "conversation": wanted.of(call).seal(api_key)}
 

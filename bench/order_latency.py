@@ -12,6 +12,7 @@ from pathlib import Path
 
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator.server import Simulator
+from airflow_openai_realtime.switchboard.client.order_requests import put_order
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from bench.figures import medians, percentile, worst
 from bench.processes import SWITCHBOARD, serving, switchboard_environment
@@ -44,7 +45,7 @@ def _measure_once(simulator: Simulator, store_url: str) -> dict[str, float]:
     with serving(SWITCHBOARD, env) as url:
         simulator.webhooks.add(f"{url}/webhook")
         with SwitchboardClient(url, derived_token(simulator.webhook_secret)) as client:
-            client.put_order("bench", session={"instructions": "You answer the phone of a bench."})
+            client.send(put_order("bench", session={"instructions": "You answer the phone of a bench."}))
         ring(simulator, 5, 1 / CALLS_PER_SECOND, OUR_NUMBER)  # not counted: whatever is made for the first call
         counted = ring(simulator, CALLS_PER_SECOND * SECONDS, 1 / CALLS_PER_SECOND, OUR_NUMBER)
         waits = Waits.when_answered(simulator, counted, LONGEST_ANSWER_SECONDS)

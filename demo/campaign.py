@@ -11,6 +11,7 @@ from airflow_openai_realtime.simulator.log import CallRecord, LogView
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts, list_calls
 
 #: How each person behaves; the DAG does not know.
 SCRIPTS = {
@@ -68,8 +69,10 @@ def read_contacts(path: Path) -> list[Contact]:
 
 def outcomes(contacts: list[Contact], switchboard: SwitchboardClient, log: LogView, campaign: str) -> list[Outcome]:
     """What became of everybody, seen from both sides."""
-    attempts = {attempt.contact: attempt for attempt in switchboard.attempts(campaign)}
-    calls = {call.header("x-correlation-id"): call for call in switchboard.calls(state=",".join(CallState)).calls}
+    attempts = {attempt.contact: attempt for attempt in switchboard.send(list_attempts(campaign))}
+    calls = {
+        call.header("x-correlation-id"): call for call in switchboard.send(list_calls(state=",".join(CallState))).calls
+    }
     records = {record.to_number: record for record in log.calls}
     result = []
     for contact in contacts:

@@ -19,10 +19,6 @@ MISSING: frozenset[str] = frozenset(
         "operators/call_wait.py",
         "operators/dialing.py",
         "operators/task_acceptance.py",
-        "switchboard/client/conversation_requests.py",
-        "switchboard/client/order_requests.py",
-        "switchboard/client/progress_requests.py",
-        "switchboard/client/switchboard_requests.py",
     }
 )
 

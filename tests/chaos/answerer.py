@@ -13,6 +13,7 @@ from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.inbound.accepting import Acceptance
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
 
 def main(switchboard_url: str, openai_url: str, name: str) -> None:
@@ -23,7 +24,7 @@ def main(switchboard_url: str, openai_url: str, name: str) -> None:
         print("ready", flush=True)
         while True:
             try:
-                for call in switchboard.calls().calls:
+                for call in switchboard.send(list_calls()).calls:
                     claimant = f"{name}/{call.call_id}"
                     Acceptance(calls, switchboard, call.call_id, claimant, lambda line: None).accept(body, 2.0)
             except OpenAIRealtimeError:

@@ -23,6 +23,7 @@ from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 from airflow_openai_realtime.switchboard.server.service import utc_now
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 
@@ -67,7 +68,7 @@ def calls_of(simulator: Simulator) -> CallsClient:
 def rows_of(process: Standalone, simulator: Simulator) -> dict[str, SwitchboardCall]:
     """Calls as a switchboard has them."""
     with client_of(process.url, simulator) as client:
-        found = client.calls(state=ALL_STATES, limit=1000).calls
+        found = client.send(list_calls(state=ALL_STATES, limit=1000)).calls
     assert len(found) == len({call.call_id for call in found})
     return {call.call_id: call for call in found}
 

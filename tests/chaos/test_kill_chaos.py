@@ -23,11 +23,21 @@ from tests.chaos.scene import calls_made, calls_of
 from tests.chaos.test_live_call_chaos import LONG_SECONDS, SESSION, chatting, is_held
 from tests.chaos.test_triggerer_chaos import send, start_triggerer
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.simulator import PhoneScript
 from airflow_openai_realtime.simulator.faults import Fault
 from airflow_openai_realtime.states import AttemptState
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    announce_accept,
+    get_call,
+    list_attempts,
+    move_attempt,
+    report_accepted,
+    reserve_attempt,
+)
 
 pytestmark = [
     pytest.mark.chaos,
@@ -119,10 +129,12 @@ def placed_calls(stage: Stage, trial: int, tasks: Sequence[tuple[str, int]] = TA
     with stage.switchboard() as switchboard, calls_of(stage.simulator) as calls:
         for index, task in enumerate(tasks):
             number = f"+1415{200 + trial % 800:03}{2000 + index:04}"
-            row = switchboard.reserve_attempt(campaign_of(trial), number, 1, number)
-            switchboard.move_attempt(row.attempt_id, AttemptState.RESERVED, AttemptState.DIALING)
-            switchboard.move_attempt(
-                row.attempt_id, AttemptState.DIALING, AttemptState.PLACED, carrier_call_id=f"CA{trial}x{index}"
+            row = switchboard.send(reserve_attempt(campaign_of(trial), number, 1, number))
+            switchboard.send(move_attempt(row.attempt_id, AttemptState.RESERVED, AttemptState.DIALING))
+            switchboard.send(
+                move_attempt(
+                    row.attempt_id, AttemptState.DIALING, AttemptState.PLACED, carrier_call_id=f"CA{trial}x{index}"
+                )
             )
             headers = {"X-Correlation-Id": row.correlation_id}
             # Some talk with the model all the time, the others listen.
@@ -130,9 +142,9 @@ def placed_calls(stage: Stage, trial: int, tasks: Sequence[tuple[str, int]] = TA
             call_id = stage.simulator.call_in(number, "+14155550100", headers, script)
             # What is accepted before its webhook is there has no headers, and so is not the ledger's.
             wait_until(partial(is_known, switchboard, call_id), "the webhook", timeout_seconds=60)
-            switchboard.accepting(call_id, "chaos", LONG_SECONDS)
-            calls.accept(call_id, SESSION)
-            switchboard.accepted(call_id, "chaos")
+            switchboard.send(announce_accept(call_id, "chaos", LONG_SECONDS))
+            calls.send(accept_call(call_id, SESSION))
+            switchboard.send(report_accepted(call_id, "chaos"))
             found.append(Held(call_id, number, *task))
     calls_made[_test_name()] += len(found)
     return found
@@ -145,7 +157,7 @@ def _test_name() -> str:
 def is_known(switchboard: SwitchboardClient, call_id: str) -> bool:
     """Whether the webhook of a call has arrived."""
     with suppress(UnknownCall, SwitchboardUnreachable):
-        return switchboard.call(call_id).from_number is not None
+        return switchboard.send(get_call(call_id)).from_number is not None
     return False
 
 
@@ -169,8 +181,8 @@ def wait_for_holder(stage: Stage, held: Sequence[Held], generation: int) -> None
         # A busy API server may take longer than the client waits; then this looks again.
         with suppress(SwitchboardUnreachable), stage.switchboard() as switchboard:
             while missing and (
-                is_held(switchboard.conversation(missing[-1].call_id), generation)
-                or switchboard.call(missing[-1].call_id).is_over
+                is_held(switchboard.send(get_conversation(missing[-1].call_id)), generation)
+                or switchboard.send(get_call(missing[-1].call_id)).is_over
             ):
                 missing.pop()
         return not missing
@@ -220,11 +232,11 @@ def outcomes(stage: Stage, trial: int, run_id: str, held: Sequence[Held]) -> Cou
     """Of each call: why it ended by its row, by its result, by the ledger, and by XCom."""
     told: Counter[tuple[Any, ...]] = Counter()
     with suppress(SwitchboardUnreachable), stage.switchboard() as switchboard:
-        ledger = {row.contact: row.outcome for row in switchboard.attempts(campaign_of(trial))}
+        ledger = {row.contact: row.outcome for row in switchboard.send(list_attempts(campaign_of(trial)))}
         for each in held:
-            kept = switchboard.conversation(each.call_id)
+            kept = switchboard.send(get_conversation(each.call_id))
             xcom = xcom_of(stage, run_id, each)
-            row = switchboard.call(each.call_id).end_reason
+            row = switchboard.send(get_call(each.call_id)).end_reason
             told[(row, kept and kept.outcome, ledger.get(each.number), xcom and xcom["outcome"])] += 1
     return told
 
@@ -260,7 +272,7 @@ def test_killed_tasks_calls_end_soon_and_are_told_as_killed(trial: int, stage: S
         seconds = sorted(took[each.call_id] for each in calls)
         print(f"{name}: {len(calls)} calls, ended after {seconds[0]:.1f} to {seconds[-1]:.1f} s")
     with stage.switchboard() as switchboard:
-        wanted = {call_id: switchboard.call(call_id).end_wanted_at or at for call_id, at in killed_at.items()}
+        wanted = {call_id: switchboard.send(get_call(call_id)).end_wanted_at or at for call_id, at in killed_at.items()}
     asked = sorted((wanted[call_id] - at).total_seconds() for call_id, at in killed_at.items())
     print(f"the switchboard was asked after {asked[0]:.1f} to {asked[-1]:.1f} s, median {median(asked):.1f} s")
     for name in sorted(set(how.values())):
@@ -291,8 +303,8 @@ def test_cleared_tasks_calls_are_kept_by_the_next_try_or_end(trial: int, stage: 
     open_now = {record.call_id for record in stage.simulator.log.open_calls()}
     kept = [each for each in cleared if each.call_id in open_now]
     with stage.switchboard() as switchboard:
-        rows = {each.call_id: switchboard.call(each.call_id) for each in cleared}
-        conversations = {each.call_id: switchboard.conversation(each.call_id) for each in kept}
+        rows = {each.call_id: switchboard.send(get_call(each.call_id)) for each in cleared}
+        conversations = {each.call_id: switchboard.send(get_conversation(each.call_id)) for each in kept}
     print(f"{len(kept)} of {len(cleared)} cleared calls are kept by the next try")
     assert all(rows[each.call_id].end_reason == "killed" for each in cleared if each not in kept)
     assert all(rows[each.call_id].end_wanted is None for each in kept)
@@ -318,7 +330,9 @@ def test_the_call_of_a_run_whose_time_is_over_ends(stage: Stage) -> None:
     (ended,) = log.of_kind("openai.ended", call_id=held.call_id)
     print(f"the call of a run whose time was over ended after {(ended.at - failed_at).total_seconds():.1f} s")
     with stage.switchboard() as switchboard:
-        wait_until(lambda: switchboard.call(held.call_id).end_reason == "killed", "its row", timeout_seconds=30)
+        wait_until(
+            lambda: switchboard.send(get_call(held.call_id)).end_reason == "killed", "its row", timeout_seconds=30
+        )
 
 
 def listeners(stage: Stage, call_id: str) -> int:

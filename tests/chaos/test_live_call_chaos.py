@@ -20,12 +20,15 @@ from demo.stage import Stage
 from tests.chaos.scene import calls_made, calls_of
 from tests.chaos.test_triggerer_chaos import TRIGGERERS, send, start_triggerer
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.simulator import PhoneScript
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.server_events import spoken_seconds
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, report_accepted
 
 pytestmark = [pytest.mark.chaos, pytest.mark.system]
 
@@ -95,9 +98,9 @@ def live_calls(stage: Stage, trial: int, count: int) -> list[str]:
         for number in range(count):
             caller = f"+1415{trial % 1000:03}{number:04}"
             call_id = stage.simulator.call_in(caller, "+14155550100", script=chatting(rng))
-            switchboard.accepting(call_id, "chaos", LONG_SECONDS)
-            calls.accept(call_id, SESSION)
-            switchboard.accepted(call_id, "chaos")
+            switchboard.send(announce_accept(call_id, "chaos", LONG_SECONDS))
+            calls.send(accept_call(call_id, SESSION))
+            switchboard.send(report_accepted(call_id, "chaos"))
             found.append(call_id)
     return found
 
@@ -118,7 +121,7 @@ def wait_for_holder(stage: Stage, call_ids: Sequence[str], number: int) -> None:
 
     def is_so() -> bool:
         with stage.switchboard() as switchboard:
-            while missing and is_held(switchboard.conversation(missing[-1]), number):
+            while missing and is_held(switchboard.send(get_conversation(missing[-1])), number):
                 missing.pop()
         return not missing
 
@@ -144,7 +147,7 @@ def wait_for_triggerer(stage: Stage, name: str) -> None:
 def conversations(stage: Stage, call_ids: Sequence[str]) -> dict[str, Conversation]:
     """What the switchboard has of each call."""
     with stage.switchboard() as switchboard:
-        found = {call_id: switchboard.conversation(call_id) for call_id in call_ids}
+        found = {call_id: switchboard.send(get_conversation(call_id)) for call_id in call_ids}
     return {call_id: kept for call_id, kept in found.items() if kept is not None}
 
 

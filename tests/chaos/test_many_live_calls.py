@@ -16,7 +16,8 @@ from demo.simulator_process import SimulatorProcess
 from tests.random_lives import KINDS, RandomLife, random_script
 from tests.unit.switchboard.standalone import Standalone
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.call_requests import accept_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.saved_conversation import Conversation
@@ -27,7 +28,9 @@ from airflow_openai_realtime.conversation.run import tool_tasks
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.simulator.log import LogEntry
 from airflow_openai_realtime.simulator.moves import Move
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, list_calls, report_accepted
 from airflow_openai_realtime.testing.local_airflow import CONN_ID, connections
 from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 
@@ -70,9 +73,9 @@ class Party:
         self.simulator = simulator
         endpoints = endpoints_for(base_url=simulator.openai_base_url)
         api = ApiSettings(api_key=simulator.api_key, endpoints=endpoints, timeout_seconds=60)
-        self.calls = AsyncCallsClient(api)
+        self.calls = CallsClient(api)
         token = derived_token(simulator.webhook_secret)
-        self.switchboard = AsyncSwitchboardClient(switchboard_url, token, timeout_seconds=60)
+        self.switchboard = SwitchboardClient(switchboard_url, token, timeout_seconds=60)
         self._few = asyncio.Semaphore(10)
 
     async def live(self, life: RandomLife, number: str) -> Lived:
@@ -81,13 +84,13 @@ class Party:
         seconds = 15.0 if life.kind == "never_stops" else LONG_SECONDS
         async with self._few:
             call_id = await asyncio.to_thread(self._call_in, life, number)
-            await self.switchboard.accepting(call_id, number, seconds)
-            await self.calls.accept(call_id, with_tools(SESSION, plan))
-            row = await self.switchboard.accepted(call_id, number)
+            await self.switchboard.asend(announce_accept(call_id, number, seconds))
+            await self.calls.asend(accept_call(call_id, with_tools(SESSION, plan)))
+            row = await self.switchboard.asend(report_accepted(call_id, number))
         wanted = WantedConversation(plan).of(row)
         trigger = LiveCallTrigger(CONN_ID, call_id, number, wanted.seal(self.simulator.api_key))
         events = [event.payload async for event in trigger.run()]
-        found = await self.switchboard.conversation(call_id)
+        found = await self.switchboard.asend(get_conversation(call_id))
         assert len(events) == 1
         assert found is not None, events
         return Lived(life, call_id, events[0], found)
@@ -168,7 +171,10 @@ async def test_200_calls_with_random_lives_at_once_come_out_as_the_simulator_s_l
     numbers = [f"+1415556{number:04}" for number in range(CALLS)]
     async with party.calls, party.switchboard:
         everybody = await asyncio.gather(*map(party.live, lives, numbers))
-        rows = {row.call_id: row.state for row in (await party.switchboard.calls(state="ended", limit=1000)).calls}
+        rows = {
+            row.call_id: row.state
+            for row in (await party.switchboard.asend(list_calls(state="ended", limit=1000))).calls
+        }
     log, records = entries_by_call(party.simulator), {row.call_id: row for row in party.simulator.log.calls}
     wrong = [
         f"{lived.life.kind} {lived.call_id}: {found}"

@@ -21,9 +21,12 @@ from tests.postgres import PostgresCluster
 from tests.unit.switchboard.standalone import Standalone
 from tests.unit.switchboard.support import event_body, signed
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.simulator import Simulator
+from airflow_openai_realtime.switchboard.client.order_requests import put_order
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, report_accepted
 
 pytestmark = pytest.mark.chaos
 
@@ -65,7 +68,7 @@ def test_a_switchboard_whose_clock_is_wrong_loses_no_call_and_ends_each_in_time(
         waiting = stack.enter_context(waiting_side(process.url, simulator, max_duration_seconds=2.0))
         simulator.webhooks.add(f"{process.url}/webhook")
         with client_of(process.url, simulator) as client:
-            client.put_order("day", match=CallMatch(to=ORDER_NUMBER), session={}, max_duration_seconds=2.0)
+            client.send(put_order("day", match=CallMatch(to=ORDER_NUMBER), session={}, max_duration_seconds=2.0))
         called = []
         for _ in range(12):
             called += ring(simulator, to=random.choice((NUMBER, ORDER_NUMBER)))
@@ -121,9 +124,9 @@ def _accept_by_id(client, calls, call_id: str) -> None:
     """As a task does that was told the id by somebody else, perhaps before the webhook came."""
 
     try:
-        client.accepting(call_id, "early", 3.0)
-        calls.accept(call_id, {"type": "realtime"})
-        client.accepted(call_id, "early")
+        client.send(announce_accept(call_id, "early", 3.0))
+        calls.send(accept_call(call_id, {"type": "realtime"}))
+        client.send(report_accepted(call_id, "early"))
     except OpenAIRealtimeError:
         return
 
@@ -145,7 +148,7 @@ def test_switchboards_replaced_one_after_the_other_under_load_lose_no_call(
         waiting = stack.enter_context(waiting_side(network.url, simulator, max_duration_seconds=3.0))
         simulator.webhooks.add(f"{network.url}/webhook")
         with client_of(network.url, simulator) as client:
-            client.put_order("day", match=CallMatch(to=ORDER_NUMBER), session={}, max_duration_seconds=3.0)
+            client.send(put_order("day", match=CallMatch(to=ORDER_NUMBER), session={}, max_duration_seconds=3.0))
         over, called = threading.Event(), []
 
         def load() -> None:

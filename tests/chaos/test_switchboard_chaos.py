@@ -28,8 +28,10 @@ from tests.postgres import PostgresCluster
 from tests.unit.switchboard.server.test_storms import storm
 from tests.unit.switchboard.standalone import Standalone
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator import Simulator
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, list_calls, report_accepted
 
 pytestmark = pytest.mark.chaos
 
@@ -84,9 +86,11 @@ def test_webhooks_doubled_late_and_forged_make_one_call_each(
         called = ring(simulator, 40)
         for call_id in random.sample(called, 10):
             simulator.webhooks.redeliver(call_id, times=random.randint(1, 20))
-        simulator.wait_for(lambda: len(client.calls(state=ALL_STATES, limit=1000).calls) >= 40, timeout_seconds=5)
+        simulator.wait_for(
+            lambda: len(client.send(list_calls(state=ALL_STATES, limit=1000)).calls) >= 40, timeout_seconds=5
+        )
         time.sleep(0.5)
-        found = [call.call_id for call in client.calls(state=ALL_STATES, limit=1000).calls]
+        found = [call.call_id for call in client.send(list_calls(state=ALL_STATES, limit=1000)).calls]
     assert len(found) == len(set(found))
     assert set(found) <= set(called)
     forged = {entry.call_id for entry in simulator.log.of_kind("webhook.") if "401" in str(entry.detail)}
@@ -103,9 +107,9 @@ def test_no_call_outlives_its_time_while_one_of_two_switchboards_lives(
         deadlines = {}
         for number, call_id in enumerate(ring(simulator, 6)):
             with client_of(processes[number % 2].url, simulator) as client:
-                row = client.accepting(call_id, f"task{number}", random.uniform(0.5, 3.0))
-                calls.accept(call_id, {"type": "realtime"})
-                client.accepted(call_id, f"task{number}")
+                row = client.send(announce_accept(call_id, f"task{number}", random.uniform(0.5, 3.0))).call
+                calls.send(accept_call(call_id, {"type": "realtime"}))
+                client.send(report_accepted(call_id, f"task{number}"))
             assert row.hangup_at is not None
             deadlines[call_id] = row.hangup_at.timestamp()
         time.sleep(random.uniform(0, 2.5))

@@ -17,6 +17,7 @@ from demo.stage import Stage
 from tests.chaos.scene import LATE_SECONDS, ring
 
 from airflow_openai_realtime.states import CallState
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status, list_calls
 
 pytestmark = [pytest.mark.chaos, pytest.mark.system]
 
@@ -109,7 +110,7 @@ def ring_to(stage: Stage, number: str) -> str:
 def polls(stage: Stage) -> int:
     """How many wait at the switchboard: one for each triggerer that has triggers."""
     with stage.switchboard() as client:
-        return int(client.check()["waiting_polls"])
+        return int(client.send(get_status())["waiting_polls"])
 
 
 def calls_of_tasks(stage: Stage, run_id: str) -> list[str]:
@@ -123,7 +124,7 @@ def test_of_all_these_calls_none_was_open_past_its_time(stage: Stage) -> None:
     log = stage.simulator.log
     assert stage.simulator.wait_for(lambda: not log.open_calls(), timeout_seconds=90 + LATE_SECONDS + 30)
     with stage.switchboard() as client:
-        rows = {row.call_id: row for row in client.calls(state=",".join(CallState), limit=1000).calls}
+        rows = {row.call_id: row for row in client.send(list_calls(state=",".join(CallState), limit=1000)).calls}
     ended = {entry.call_id: entry.at for entry in log.of_kind("openai.ended")}
     for record in log.accepted():
         hangup_at = rows[str(record.call_id)].hangup_at

@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.api.settings import ApiSettings
@@ -17,7 +17,7 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.inbound.answering import Answering
 from airflow_openai_realtime.inbound.feed import CallFeed
 from airflow_openai_realtime.inbound.waiting import wait_for_call
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: The number that is waited for.
 NUMBER = "+14155550100"
@@ -28,7 +28,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-async def answer(feed: CallFeed, calls: AsyncCallsClient, name: str, max_duration_seconds: float) -> None:
+async def answer(feed: CallFeed, calls: CallsClient, name: str, max_duration_seconds: float) -> None:
     """Answer one call after the other; after an error the same claimant tries again, as a task that is retried does."""
     plan = AnswerPlan.of(parse_session(instructions="Answer briefly."), max_duration_seconds)
     for turn in itertools.count():
@@ -51,8 +51,8 @@ async def answer(feed: CallFeed, calls: AsyncCallsClient, name: str, max_duratio
 async def main(switchboard_url: str, openai_url: str, name: str, amount: int, max_duration_seconds: float) -> None:
     """Wait with so many at once, who share a feed."""
     settings = ApiSettings(api_key=os.environ["OPENAI_API_KEY"], endpoints=endpoints_for(base_url=openai_url))
-    client = AsyncSwitchboardClient(switchboard_url, os.environ["TOKEN"], timeout_seconds=1.0)
-    async with AsyncCallsClient(settings) as calls:
+    client = SwitchboardClient(switchboard_url, os.environ["TOKEN"], timeout_seconds=1.0)
+    async with CallsClient(settings) as calls:
         feed = CallFeed(client)
         say("ready")
         names = [f"{name}-{number}" for number in range(amount)]

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from airflow_openai_realtime.api.call_requests import accept_call, check_key, hang_up_call, refer_call, reject_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import REGIONS, endpoints_for
 from airflow_openai_realtime.api.session.realtime_session import parse_session
@@ -60,14 +61,20 @@ def theirs(do: Any, base_url: str = "https://api.openai.com/v1") -> Sent:
 @pytest.mark.parametrize(
     ("our_way", "their_way"),
     [
-        (lambda it: it.accept(CALL_ID, SESSION), lambda it: it.realtime.calls.accept(CALL_ID, **SESSION)),
-        (lambda it: it.reject(CALL_ID, 486), lambda it: it.realtime.calls.reject(CALL_ID, status_code=486)),
         (
-            lambda it: it.refer(CALL_ID, "tel:+14155550123"),
+            lambda it: it.send(accept_call(CALL_ID, SESSION)),
+            lambda it: it.realtime.calls.accept(CALL_ID, **SESSION),
+        ),
+        (
+            lambda it: it.send(reject_call(CALL_ID, 486)),
+            lambda it: it.realtime.calls.reject(CALL_ID, status_code=486),
+        ),
+        (
+            lambda it: it.send(refer_call(CALL_ID, "tel:+14155550123")),
             lambda it: it.realtime.calls.refer(CALL_ID, target_uri="tel:+14155550123"),
         ),
-        (lambda it: it.hang_up(CALL_ID), lambda it: it.realtime.calls.hangup(CALL_ID)),
-        (lambda it: it.check_key(), lambda it: it.models.list()),
+        (lambda it: it.send(hang_up_call(CALL_ID)), lambda it: it.realtime.calls.hangup(CALL_ID)),
+        (lambda it: it.send(check_key()), lambda it: it.models.list()),
     ],
     ids=["accept", "reject", "refer", "hang_up", "check_key"],
 )

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import pytest
 from tests.unit.simulator.support import CALLER, PERSON
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.call_requests import accept_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.api.sideband.commands import function_output, say, update_session
@@ -97,8 +98,8 @@ class Reader:
 
 async def accept(simulator: Simulator, settings: ApiSettings, script: PhoneScript) -> str:
     call_id = simulator.call_in(PERSON, CALLER, script=script)
-    async with AsyncCallsClient(settings) as client:
-        await client.accept(call_id, SESSION)
+    async with CallsClient(settings) as client:
+        await client.asend(accept_call(call_id, SESSION))
     return call_id
 
 
@@ -197,8 +198,8 @@ async def test_a_hang_up_that_openai_notices_late_leaves_a_session_with_nobody(
     call_id = realtime_simulator.call_in(PERSON, CALLER, script=script)
     if while_ringing:
         await asyncio.to_thread(realtime_simulator.clock.advance, 2)
-    async with AsyncCallsClient(settings) as client:
-        await client.accept(call_id, SESSION)
+    async with CallsClient(settings) as client:
+        await client.asend(accept_call(call_id, SESSION))
     async with attach(settings, call_id) as sideband:
         reader = Reader(sideband, realtime_simulator)
         await reader.until(SessionCreated)

@@ -30,7 +30,15 @@ from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, a_line, 
 
 from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.tokens import derived_token
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation, list_recent_calls
+from airflow_openai_realtime.switchboard.client.order_requests import list_orders
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    get_call,
+    get_status,
+    list_attempts,
+    list_calls,
+)
 from airflow_openai_realtime.switchboard.mounted import AirflowLines
 from airflow_openai_realtime.switchboard.server.app import create_app
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
@@ -187,9 +195,9 @@ class Served:
     def sender(self) -> Sender:
         return Sender(self.outer, prefix=self.prefix)
 
-    def client(self) -> AsyncSwitchboardClient:
+    def client(self) -> SwitchboardClient:
         transport = httpx.ASGITransport(self.outer)
-        return AsyncSwitchboardClient(f"http://sb{self.prefix}", TOKEN, transport=transport)
+        return SwitchboardClient(f"http://sb{self.prefix}", TOKEN, transport=transport)
 
 
 @pytest.fixture(params=["standalone", "mounted"])
@@ -304,7 +312,7 @@ async def test_whoever_has_the_token_or_the_secret_breaks_nothing_and_what_is_st
         await read_back(client, store, served.default_line)
 
 
-async def read_back(client: AsyncSwitchboardClient, store: Store, line: str) -> None:
+async def read_back(client: SwitchboardClient, store: Store, line: str) -> None:
     """Everything that is stored is read by the clients of tasks and triggers, and shown by the Calls page."""
 
     def keys(connection: Any) -> tuple[set[str], set[str], set[str]]:
@@ -317,16 +325,16 @@ async def read_back(client: AsyncSwitchboardClient, store: Store, line: str) -> 
     call_ids, campaigns, names = store.database.read(keys)
     assert call_ids
     assert campaigns
-    listed = {call.call_id for call in (await client.calls(state="all", limit=1000)).calls}
+    listed = {call.call_id for call in (await client.asend(list_calls(state="all", limit=1000))).calls}
     assert listed <= call_ids
     for call_id in sorted(call_ids):
-        assert (await client.call(call_id)).call_id == call_id
-        conversation = await client.conversation(call_id)
+        assert (await client.asend(get_call(call_id))).call_id == call_id
+        conversation = await client.asend(get_conversation(call_id))
         if conversation is not None:
             json.dumps(shown_conversation(conversation), allow_nan=False)
     before, seen = None, set()
     while True:
-        page = await client.recent_calls(before=before, limit=100)
+        page = await client.asend(list_recent_calls(before=before, limit=100))
         for recent in page.calls:
             seen.add(recent.call.call_id)
             json.dumps(shown_call(SeenCall(recent, None, True), Clock()()), allow_nan=False)
@@ -334,9 +342,9 @@ async def read_back(client: AsyncSwitchboardClient, store: Store, line: str) -> 
             break
     assert seen == call_ids
     for campaign in sorted(campaigns):
-        assert await client.attempts(campaign)
-    assert {order.name for order in await client.orders()} <= names
-    assert (await client.check())["line"] == line
+        assert await client.asend(list_attempts(campaign))
+    assert {order.name for order in await client.asend(list_orders())} <= names
+    assert (await client.asend(get_status()))["line"] == line
 
 
 def reservation(hostile: Hostile) -> bytes:

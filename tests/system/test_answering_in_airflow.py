@@ -10,6 +10,7 @@ from demo.airflow_processes import wait_until
 from demo.stage import Stage
 
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
 pytestmark = pytest.mark.system
 
@@ -66,7 +67,7 @@ def test_several_calls_at_once_are_each_answered_once_within_one_ring(stage: Sta
     wait_until(lambda: len(finished_runs(stage)) == CALLS, "the end of the runs", timeout_seconds=120, every_seconds=1)
     assert {simulator.log.call(call_id=call_id).ended_by for call_id in calls} == {"caller"}
     with stage.switchboard() as switchboard:
-        assert len({switchboard.call(call_id).claimed_by for call_id in calls}) == CALLS
+        assert len({switchboard.send(get_call(call_id)).claimed_by for call_id in calls}) == CALLS
     assert simulator.log.open_calls() == []
 
 

@@ -21,6 +21,8 @@ from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.conversation_requests import append_entries, open_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, get_call, report_accepted
 from airflow_openai_realtime.ui import path_of_call
 
 pytestmark = [
@@ -67,11 +69,11 @@ def a_live_call(stage: Stage, run_id: str) -> str:
     claimant = f"{DAG_ID}/{run_id}/answer/-1"
     settings = api_settings_from_fields(password=simulator.api_key, host=simulator.openai_base_url, extra={})
     with stage.switchboard() as switchboard, CallsClient(settings) as openai:
-        switchboard.announce(call_id, claimant, 600)
+        switchboard.send(announce_accept(call_id, claimant, 600))
         openai.accept(call_id, {"instructions": "Be kind."})
-        switchboard.accepted(call_id, claimant)
-        generation = switchboard.open_conversation(call_id, claimant).generation
-        switchboard.append_entries(call_id, generation, [*told()])
+        switchboard.send(report_accepted(call_id, claimant))
+        generation = switchboard.send(open_conversation(call_id, claimant)).generation
+        switchboard.send(append_entries(call_id, generation, [*told()]))
     return call_id
 
 
@@ -137,9 +139,9 @@ def test_one_call_shows_what_was_said_as_text(stage: Stage, browser: Browser, ca
     ):
         assert part in text
     with stage.switchboard() as switchboard:
-        generation = switchboard.open_conversation(call_id, "somebody/else/goes_on/-1").generation
+        generation = switchboard.send(open_conversation(call_id, "somebody/else/goes_on/-1")).generation
         entry = TimelineEntry("agent:99", "agent", datetime.now(timezone.utc), {"text": "One moment, please."})
-        switchboard.append_entries(call_id, generation, [entry])
+        switchboard.send(append_entries(call_id, generation, [entry]))
     browser.wait_for("return page.body.innerText.includes('One moment, please.')", "what was said meanwhile")
     assert browser.run("return page.querySelectorAll('.entry-caller').length") == 1
 
@@ -164,7 +166,7 @@ def test_hanging_up_from_the_keyboard(stage: Stage, browser: Browser, call_id: s
     assert stage.simulator.log.call(call_id=call_id).ended_by == "api_hangup"
     assert "hung up" in wait_for_row(browser, call_id)
     with stage.switchboard() as switchboard:
-        assert switchboard.call(call_id).end_reason == "hung_up"
+        assert switchboard.send(get_call(call_id)).end_reason == "hung_up"
 
 
 def test_a_link_leads_airflow_to_the_dag_run(stage: Stage, browser: Browser, call_id: str, run_id: str) -> None:

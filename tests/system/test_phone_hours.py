@@ -12,6 +12,8 @@ from demo.stage import Stage
 
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.order_requests import list_orders
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
 pytestmark = pytest.mark.system
 
@@ -26,7 +28,7 @@ IN_VAIN_SECONDS = 5
 
 def is_open(stage: Stage) -> bool:
     with stage.switchboard() as switchboard:
-        return any(order.name == "phone_hours" for order in switchboard.orders())
+        return any(order.name == "phone_hours" for order in switchboard.send(list_orders()))
 
 
 def states(stage: Stage, run_id: str) -> dict[str, str | None]:
@@ -53,12 +55,12 @@ def rings_in_vain(stage: Stage) -> str:
 
         def arrived() -> bool:
             with suppress(UnknownCall):
-                return bool(switchboard.call(call_id))
+                return bool(switchboard.send(get_call(call_id)))
             return False
 
         wait_until(arrived, "the call at the switchboard", timeout_seconds=60)
         time.sleep(IN_VAIN_SECONDS)
-        row = switchboard.call(call_id)
+        row = switchboard.send(get_call(call_id))
         assert (row.state, row.claimed_by) == ("ringing", None)
     stage.simulator.phones.hang_up(CALLER)
     assert stage.simulator.log.call(call_id=call_id).fate == "missed"

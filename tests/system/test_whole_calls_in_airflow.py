@@ -11,6 +11,7 @@ from demo.airflow_processes import wait_until
 from demo.stage import Stage
 
 from airflow_openai_realtime.simulator import Dialogue, Move, PhoneScript, Reply
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
 pytestmark = pytest.mark.system
 
@@ -129,6 +130,8 @@ def test_a_call_marked_as_failed_is_hung_up_at_once(stage: Stage) -> None:
     wait_until(lambda: not stage.simulator.log.open_calls(), "the hang-up", timeout_seconds=120, every_seconds=0.05)
     print(f"hung up {time.monotonic() - began:.1f} s after it was marked as failed")
     with stage.switchboard() as switchboard:
-        wait_until(lambda: switchboard.call(record.call_id).is_over, "the end at the switchboard", timeout_seconds=30)
+        wait_until(
+            lambda: switchboard.send(get_call(record.call_id)).is_over, "the end at the switchboard", timeout_seconds=30
+        )
         # Not by its time, which is minutes away.
-        assert switchboard.call(record.call_id).end_reason == "killed"
+        assert switchboard.send(get_call(record.call_id)).end_reason == "killed"

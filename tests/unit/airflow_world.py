@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.api.client import CallsClient, Client
+from airflow_openai_realtime.api.request import Request
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 from airflow_openai_realtime.testing.local_airflow import CONN_ID, connection_values, switchboard_app
 from airflow_openai_realtime.testing.served_app import ServedApp
 
@@ -150,7 +154,7 @@ class World:
     def row(self, call_id: str) -> Any:
         """The call as the switchboard has it."""
         with self.client() as client:
-            return client.call(call_id)
+            return client.send(get_call(call_id))
 
     def ring(self, from_number: str = CALLER, to: str = OUR_NUMBER, **kwargs: Any) -> str:
         """Let somebody call; returns when the switchboard has the call."""
@@ -178,7 +182,11 @@ class World:
         """How often a holder attached to a call and had that written; then the session has been heard of."""
         with self.client() as client:
             ids = [record.call_id for record in self.simulator.log.calls if record.call_id]
-            kept = [conversation for conversation in map(client.conversation, ids) if conversation is not None]
+            kept = [
+                conversation
+                for conversation in (client.send(get_conversation(call_id)) for call_id in ids)
+                if conversation is not None
+            ]
         return sum(entry.body.get("what") == "attached" for each in kept for entry in each.entries)
 
     def count(self, kind: str) -> int:
@@ -223,3 +231,40 @@ def world(
         realtime_simulator.webhooks.add(f"{served.url}/webhook")
         made.append(World(realtime_simulator, served, new_app, monkeypatch.setenv, clock))
         yield made[0]
+
+
+def dying_at(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    """Let the process die when it sends this request to OpenAI."""
+    send = CallsClient.send
+
+    def dies(self: CallsClient, what: Any) -> Any:
+        if isinstance(what, Request) and what.operation == operation:
+            raise KeyboardInterrupt
+        return send(self, what)
+
+    monkeypatch.setattr(CallsClient, "send", dies)
+
+
+def instead_of_sending(client: Client, operation: str, do: Callable[[Callable[[Any], Any], Any], Any]) -> None:
+    """
+    Let a function stand in for sending requests that do one thing from blocking code.
+
+    :param do: Called with what sends and the request.
+    """
+    send = client.send
+
+    def either(what: Any) -> Any:
+        return do(send, what) if isinstance(what, Request) and what.operation == operation else send(what)
+
+    client.send = either  # type: ignore[method-assign]
+
+
+def instead_of_asending(client: Client, operation: str, do: Callable[[Callable[[Any], Any], Any], Any]) -> None:
+    """As :func:`instead_of_sending`, from coroutines."""
+    asend = client.asend
+
+    async def either(what: Any) -> Any:
+        is_it = isinstance(what, Request) and what.operation == operation
+        return await (do(asend, what) if is_it else asend(what))
+
+    client.asend = either  # type: ignore[method-assign]

@@ -30,6 +30,7 @@ from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.states import EntryKind
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation, open_conversation
 from airflow_openai_realtime.switchboard.server.intake.deliveries import new_call
 
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
@@ -220,14 +221,14 @@ def test_the_switchboard_reads_back_what_is_nested_as_deeply_as_it_likes(world: 
     line = {"Authorization": f"Bearer {world.token}", "X-Openai-Realtime-Line": CONN_ID}
     at = f"{world.url}/v1/calls/{call_id}/conversation"
     with world.client() as client:
-        generation = client.open_conversation(call_id, "holder").generation
+        generation = client.send(open_conversation(call_id, "holder")).generation
         entry = {"key": "note:1", "kind": "note", "at": NOW.isoformat(), "body": {"value": nested(levels)}}
         body = {"generation": generation, "outcome": "completed", "result": {"x": nested(levels)}, "entries": [entry]}
         answer = httpx.post(f"{at}/finish", json=body, headers=line)
         assert answer.status_code < 500
         kept = httpx.get(at, headers=line)
         assert kept.status_code == 200
-        assert client.conversation(call_id) is not None
+        assert client.send(get_conversation(call_id)) is not None
 
 
 async def test_a_whole_call_whose_model_records_a_live_object_gives_the_next_task_data(world: World) -> None:

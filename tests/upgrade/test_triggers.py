@@ -16,8 +16,11 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 from tests.upgrade.recordings import VERSIONS, Recording
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.simulator import Dialogue, Move, PhoneScript, Reply
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, report_accepted
 from airflow_openai_realtime.testing.local_airflow import CONN_ID, RealtimeAirflow
 
 CALLER, OUR_NUMBER = "+14155550123", "+14155550100"
@@ -133,7 +136,7 @@ async def test_a_trigger_that_waited_answers_and_talks(version: str, realtime_ai
     event = (await running).payload
     assert (event["status"], event["call_id"]) == ("over", call_id)
     with realtime_airflow.switchboard() as client:
-        conversation = client.conversation(call_id)
+        conversation = client.send(get_conversation(call_id))
     assert conversation is not None
     assert conversation.result is not None
     assert conversation.result["result"] == {"score": 5}
@@ -154,7 +157,7 @@ async def test_a_trigger_that_ran_a_call_goes_on_with_it(version: str, realtime_
     record = simulator.log.call(call_id=call_id)
     assert (record.open, record.ended_by) == (False, "api_hangup")
     with realtime_airflow.switchboard() as client:
-        conversation = client.conversation(call_id)
+        conversation = client.send(get_conversation(call_id))
     assert conversation is not None
     assert (conversation.holder, conversation.outcome) == (kept["kwargs"]["holder"], "max_duration")
 
@@ -162,6 +165,6 @@ async def test_a_trigger_that_ran_a_call_goes_on_with_it(version: str, realtime_
 def _accept(world: RealtimeAirflow, call_id: str, claimant: str) -> None:
     hook = RealtimeHook(openai_realtime_conn_id=CONN_ID)
     with world.switchboard() as switchboard, hook.calls() as calls:
-        switchboard.accepting(call_id, claimant, max_duration_seconds=600)
-        calls.accept(call_id, {"instructions": "Hi"})
-        switchboard.accepted(call_id, claimant)
+        switchboard.send(announce_accept(call_id, claimant, max_duration_seconds=600))
+        calls.send(accept_call(call_id, {"instructions": "Hi"}))
+        switchboard.send(report_accepted(call_id, claimant))

@@ -1,356 +1,390 @@
-"""Two thin clients for OpenAI's call endpoints. They only send; building, interpreting and repeating is shared."""
+"""
+The only place that sends HTTP requests: to OpenAI, to carriers and to the switchboard.
+
+Every answer is limited in total time and in bytes. httpx limits each phase of a request and each read of its answer, so
+a peer that sends one byte every few seconds blocks its caller without end, and an answer of any size is read. Here the
+limit is for the whole exchange, and an answer that is too long is not read to its end.
+
+All clients of an event loop share their connections, and all of a process share what TLS needs.
+
+Source: https://www.python-httpx.org/advanced/timeouts/ (what its limits mean)
+"""
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import itertools
+import random
+import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeVar
 
 import httpx
 
-from airflow_openai_realtime.api import background_loop, requests, retry
+from airflow_openai_realtime.api import background_loop, tls
 from airflow_openai_realtime.api.error_text import quotable
-from airflow_openai_realtime.api.requests import CallRequest
-from airflow_openai_realtime.api.retry import Pace, Policy, Trouble, Verdict
-from airflow_openai_realtime.api.settings import ApiSettings, headers
-from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
-from airflow_openai_realtime.api.transport import Answer, AsyncTransport, Transport, trouble_of_error
-from airflow_openai_realtime.exceptions import (
-    CallAlreadyDecided,
-    CallError,
-    CallGone,
-    OutcomeUnknown,
-    ServiceUnavailable,
+from airflow_openai_realtime.api.request import (
+    AMBIGUOUS,
+    WEBSOCKET,
+    Answer,
+    NoAnswer,
+    Policy,
+    Request,
+    Sendable,
+    Service,
+    Trouble,
+    retry_after_seconds,
+)
+from airflow_openai_realtime.api.settings import ApiSettings, openai_service
+from airflow_openai_realtime.api.sharing import SharedResources
+from airflow_openai_realtime.exceptions import OpenAIRealtimeError
+
+T = TypeVar("T")
+Self = TypeVar("Self", bound="Client")
+
+Transport = httpx.AsyncBaseTransport
+"""What replaces the network in tests."""
+
+CONNECT_SECONDS = 5.0
+
+KEEP_SECONDS = 1.5
+"""
+How long a connection is kept for the next request, in seconds.
+
+Far shorter than servers wait, five seconds and more, so that none is closed just when an accept is sent; then nobody
+knows whether the call was accepted. Measured in ``docs/design/measurements.md``.
+"""
+
+# Errors that come before the first byte of the request.
+_BEFORE_SENDING = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
 )
 
-if TYPE_CHECKING:
-    from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
+
+class AnswerTooLong(httpx.ReadError):
+    """An answer has more bytes than it may have; the rest was not read."""
 
 
 @dataclass(frozen=True)
-class HangUpResult:
+class Pace:
     """
-    What a hang-up came to.
+    Time and chance, replaceable in tests.
 
-    :param gone: The call was over before; nothing was ended now.
-    :param maybe_by_us: The same request was sent before without a clear answer, so that it may have ended the call.
+    :param clock: Seconds on a clock that never jumps.
+    :param jitter: A number from 0 to 1.
+    :param sleep: Waits so many seconds.
     """
 
-    gone: bool
-    maybe_by_us: bool = False
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-@dataclass
-class _Exchange:
-    """One request on its way: interprets every attempt and remembers whether one may have been carried out."""
-
-    settings: ApiSettings
-    request: CallRequest
-    maybe_done: bool = field(default=False, init=False)
-
-    def http_arguments(self) -> dict[str, Any]:
-        url = self.settings.endpoints.rest_url + self.request.path
-        return {
-            "method": self.request.method,
-            "url": url,
-            "json": None if self.request.body is None else dict(self.request.body),
-        }
-
-    def of_answer(self, response: Answer) -> Verdict:
-        try:
-            requests.interpret(
-                self.request,
-                response.status_code,
-                response.headers,
-                response.content,
-                hide=(self.settings.api_key,),
-            )
-        except CallError as error:
-            trouble = retry.trouble_of_status(response.status_code)
-            asked = retry.retry_after_seconds(response.headers, time.time())
-            return self._failed(error, trouble, asked)
-        return Verdict()
-
-    def of_error(self, error: httpx.RequestError) -> Verdict:
-        trouble = trouble_of_error(error)
-        call_id, why = self.request.call_id, quotable(str(error), (self.settings.api_key,)) or type(error).__name__
-        host = httpx.URL(self.settings.endpoints.rest_url).host
-        doing = self.request.operation.replace("_", " ")
-        if trouble is Trouble.NOT_SENT:
-            text = f"no connection to {host} for {doing}: {why}. Check the network, the proxy and the base URL"
-            return self._failed(ServiceUnavailable(text, call_id=call_id), trouble)
-        if self.request.operation in ("accept", "refer", "reject"):
-            text = f"{doing} was sent to {host}, but no answer came ({why}): it may have been carried out or not"
-            return self._failed(OutcomeUnknown(text, call_id=call_id), trouble)
-        text = f"{doing} was sent to {host}, but no answer came ({why}); it may be repeated"
-        return self._failed(ServiceUnavailable(text, call_id=call_id), trouble)
-
-    def finish(self, verdict: Verdict) -> None:
-        """Raise the error of the last attempt, unless it succeeded."""
-        if verdict.error is not None:
-            raise verdict.error
-
-    def _failed(self, error: CallError, trouble: Trouble, asked: float | None = None) -> Verdict:
-        if self.maybe_done and isinstance(error, CallAlreadyDecided):
-            # Possibly it was this very request that decided: an earlier attempt got no clear answer.
-            error = OutcomeUnknown(
-                f"an earlier attempt got no clear answer, and now it is decided, perhaps by that attempt: {error}",
-                call_id=error.call_id,
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-            )
-        self.maybe_done = self.maybe_done or trouble in retry.AMBIGUOUS
-        error.may_have_happened = self.maybe_done
-        return Verdict(error, trouble, asked)
-
-
-class CallsClient:
+class Client:
     """
-    Accepts, rejects, transfers and ends calls. A context manager; usable by several threads.
+    Sends requests to one service, from blocking code and from coroutines. Usable by several threads and event loops.
 
-    Every request has its own connection: one kept open could be closed by the server just when an accept is sent,
-    and then nobody knows whether the call was accepted.
+    A context manager for both; while at least one client of an event loop is entered, the loop's connections are kept
+    for :data:`KEEP_SECONDS`. Blocking code shares one loop in a background thread.
 
-    :param settings: Key, addresses and time-out.
+    :param service: Who is asked.
     :param transport: Replaces the network, for tests.
     :param pace: Replaces clock, sleep and chance, for tests.
+    :param retries: Whether requests are repeated as their policies say.
     """
 
     def __init__(
-        self, settings: ApiSettings, *, transport: httpx.AsyncBaseTransport | None = None, pace: Pace | None = None
+        self,
+        service: Service,
+        *,
+        transport: Transport | None = None,
+        pace: Pace | None = None,
+        retries: bool = True,
     ) -> None:
-        self._settings = settings
+        self.service = service
+        self._transport = transport
         self._pace = pace or Pace()
-        self._http = Transport(headers=headers(settings), timeout_seconds=settings.timeout_seconds, transport=transport)
+        self._retries = retries
+        self._entered = AsyncExitStack()
+        self._entered_in: asyncio.AbstractEventLoop | None = None
 
-    def __enter__(self) -> CallsClient:
-        return self
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.service.base_url}>"
+
+    def __enter__(self: Self) -> Self:
+        return background_loop.run(self.__aenter__)
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        background_loop.run(self.__aexit__)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def accept(
-        self,
-        call_id: str,
-        session: RealtimeSession | Mapping[str, Any],
-        retry_seconds: float = retry.SHORTEST_RING_SECONDS,
-    ) -> None:
-        """
-        Accept a ringing call with a session configuration.
-
-        Success means that OpenAI begins to set the call up; whether audio flows shows on the sideband.
-
-        :param call_id: Id from the ``realtime.call.incoming`` webhook.
-        :param session: The configuration; a mapping is checked like a :class:`RealtimeSession`.
-        :param retry_seconds: For how long to start new attempts, in seconds: as long as the phone rings.
-        :raises InvalidSession: The configuration is wrong; nothing was sent.
-        :raises CallGone: The caller hung up, or the key or region is of another project.
-        :raises CallAlreadyDecided: Somebody accepted or rejected it before.
-        :raises OutcomeUnknown: It was sent and no answer came, or it is decided after an attempt without a clear
-            answer; not repeated. :meth:`is_live` tells whether the call was accepted.
-        :raises AuthenticationError: The key was refused.
-        :raises ServiceUnavailable: No connection, 429 or 5xx, still so after ``retry_seconds``.
-
-        Every error says in ``may_have_happened`` whether one of the attempts may have been carried out.
-
-        Retries: for ``retry_seconds``, with pauses up to 2 s, after a failure to connect, 429 and 5xx.
-        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
-        """
-        self._send(requests.accept_call(call_id, session), retry_seconds)
-
-    def is_live(self, call_id: str) -> bool:
-        """
-        Tell whether a call was accepted and goes on: attach to its sideband for a moment. The caller hears nothing.
-
-        :param call_id: The call.
-        :raises AuthenticationError: The key was refused; not retried.
-        :raises RequestRefused: Another refusal; not retried.
-        :raises ServiceUnavailable: No connection, 429 or 5xx: not known.
-
-        Retries: for 3 s, also while the call is not found: it may have been accepted a moment ago.
-        Source: https://developers.openai.com/api/docs/guides/voice-server-controls
-        """
-        return background_loop.run(functools.partial(_is_live, self._settings, call_id, self._pace))
-
-    def reject(self, call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> None:
-        """
-        Reject a ringing call.
-
-        :param call_id: Id from the ``realtime.call.incoming`` webhook.
-        :param status_code: SIP status the caller gets, 300 to 699; 486 busy, 603 decline.
-        :raises CallGone: The caller hung up before.
-        :raises CallAlreadyDecided: Somebody accepted or rejected it before.
-        :raises OutcomeUnknown: No clear answer came to either of two requests.
-        :raises AuthenticationError: The key was refused.
-        :raises ServiceUnavailable: No connection, 429 or 5xx.
-
-        Retries: 1.
-        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/reject
-        """
-        self._send(requests.reject_call(call_id, status_code))
-
-    def refer(self, call_id: str, target_uri: str) -> None:
-        """
-        Ask for a transfer. Success means that the request went to the carrier, not that anybody answered there.
-
-        :param call_id: Id of a live call.
-        :param target_uri: ``tel:+14155550123`` or ``sip:agent@example.com``.
-        :raises CallGone: The call is over.
-        :raises OutcomeUnknown: No answer or 5xx: the transfer may have left. Not repeated.
-        :raises AuthenticationError: The key was refused.
-        :raises ServiceUnavailable: No connection, or 429.
-
-        Retries: up to 2, only when no connection could be made.
-        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/refer
-        """
-        self._send(requests.refer_call(call_id, target_uri))
-
-    def hang_up(self, call_id: str) -> HangUpResult:
-        """
-        End an active call. Ending a call that is already over is success: the result says ``gone``.
-
-        :raises AuthenticationError: The key was refused; not retried.
-        :raises ServiceUnavailable: 429, 5xx, no answer or no connection after the last attempt.
-
-        Retries: up to 3 within 30 s, since a second hang-up changes nothing.
-        Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/hangup
-        """
-        exchange = _Exchange(self._settings, requests.hang_up_call(call_id))
-        try:
-            self._carry_out(exchange)
-        except CallGone:
-            return HangUpResult(gone=True, maybe_by_us=exchange.maybe_done)
-        return HangUpResult(gone=False)
-
-    def check_key(self, model: str | None = None) -> None:
-        """
-        Show whether key and address work, by asking for the models; touches no call.
-
-        :param model: Name of the model that the project must have; ``None`` for any.
-        :raises AuthenticationError: The key was refused.
-        :raises RequestRefused: The address is wrong, or (``code`` is ``model_not_found``) there is no such model.
-        :raises ServiceUnavailable: No connection, 429 or 5xx.
-
-        Retries: 1.
-        """
-        self._send(requests.check_key_request(model))
-
-    def _send(self, request: CallRequest, retry_seconds: float | None = None) -> None:
-        self._carry_out(_Exchange(self._settings, request), retry_seconds)
-
-    def _carry_out(self, exchange: _Exchange, retry_seconds: float | None = None) -> None:
-        def attempt() -> Verdict:
-            try:
-                return exchange.of_answer(self._http.send(**exchange.http_arguments()))
-            except httpx.RequestError as error:
-                return exchange.of_error(error)
-
-        exchange.finish(retry.retrying(_policy(exchange.request, retry_seconds), self._pace)(attempt))
-
-
-class AsyncCallsClient:
-    """
-    :class:`CallsClient` for coroutines; the same methods, errors and retries.
-
-    :param settings: Key, addresses and time-out.
-    :param transport: Replaces the network, for tests.
-    :param pace: Replaces clock, sleep and chance, for tests.
-    :param reuse_seconds: How long a connection is kept open for the next request, in seconds; 0 (default): every
-        request has its own. Keep it well below the time after which servers close idle connections, five seconds with
-        many: so that none is closed just when an accept is sent.
-    """
-
-    def __init__(
-        self,
-        settings: ApiSettings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
-        pace: Pace | None = None,
-        reuse_seconds: float = 0.0,
-    ) -> None:
-        self._settings = settings
-        self._pace = pace or Pace()
-        self._http = AsyncTransport(
-            headers=headers(settings),
-            timeout_seconds=settings.timeout_seconds,
-            reuse_seconds=reuse_seconds,
-            transport=transport,
-        )
-
-    async def __aenter__(self) -> AsyncCallsClient:
+    async def __aenter__(self: Self) -> Self:
+        await self._entered.enter_async_context(_http_for(self.service.base_url, self._transport))
+        self._entered_in = asyncio.get_running_loop()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        if self._entered_in is asyncio.get_running_loop():  # a forked process has a loop of its own
+            await self._entered.aclose()
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+    def send(self, what: Sendable[T]) -> T:
+        """
+        Send a request, or several that have one result, and return what came of it.
 
-    async def accept(
-        self,
-        call_id: str,
-        session: RealtimeSession | Mapping[str, Any],
-        retry_seconds: float = retry.SHORTEST_RING_SECONDS,
-    ) -> None:
-        """Accept a ringing call: :meth:`CallsClient.accept`."""
-        await self._send(requests.accept_call(call_id, session), retry_seconds)
+        :param what: The request.
+        :raises OpenAIRealtimeError: What the function that built the request says.
 
-    async def is_live(self, call_id: str) -> bool:
-        """Tell whether a call was accepted and goes on: :meth:`CallsClient.is_live`."""
-        return await _is_live(self._settings, call_id, self._pace)
+        Retries: as the request's policy says. An exception in the waiting thread, as from a signal, breaks it off.
+        """
+        return background_loop.run(functools.partial(self.asend, what))
 
-    async def reject(self, call_id: str, status_code: int = DEFAULT_REJECT_STATUS) -> None:
-        """Reject a ringing call: :meth:`CallsClient.reject`."""
-        await self._send(requests.reject_call(call_id, status_code))
-
-    async def refer(self, call_id: str, target_uri: str) -> None:
-        """Ask for a transfer: :meth:`CallsClient.refer`."""
-        await self._send(requests.refer_call(call_id, target_uri))
-
-    async def hang_up(self, call_id: str) -> HangUpResult:
-        """End an active call: :meth:`CallsClient.hang_up`."""
-        exchange = _Exchange(self._settings, requests.hang_up_call(call_id))
+    async def asend(self, what: Sendable[T]) -> T:
+        """Send a request from within an event loop: :meth:`send`."""
+        if isinstance(what, Request):
+            return await self._send_one(what)
         try:
-            await self._carry_out(exchange)
-        except CallGone:
-            return HangUpResult(gone=True, maybe_by_us=exchange.maybe_done)
-        return HangUpResult(gone=False)
+            request = next(what)
+            while True:
+                try:
+                    answer = await self._send_one(request)
+                except OpenAIRealtimeError as error:
+                    request = what.throw(error)
+                else:
+                    request = what.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
-    async def check_key(self, model: str | None = None) -> None:
-        """Show whether key and address work: :meth:`CallsClient.check_key`."""
-        await self._send(requests.check_key_request(model))
+    async def _send_one(self, request: Request[T]) -> T:
+        if request.to != self.service.name:
+            raise TypeError(f"{request.operation} is a request to {request.to}, not to {self.service.name}")
+        exchange = self._knock if request.method == WEBSOCKET else self._exchange
+        return await repeating(request, self.service, functools.partial(exchange, request), self._pace, self._retries)
 
-    async def _send(self, request: CallRequest, retry_seconds: float | None = None) -> None:
-        await self._carry_out(_Exchange(self._settings, request), retry_seconds)
+    async def _exchange(self, request: Request[Any]) -> Answer:
+        async with _http_for(self.service.base_url, self._transport) as http:
+            return await _limited_exchange(http, self.service, request)
 
-    async def _carry_out(self, exchange: _Exchange, retry_seconds: float | None = None) -> None:
-        async def attempt() -> Verdict:
-            try:
-                return exchange.of_answer(await self._http.send(**exchange.http_arguments()))
-            except httpx.RequestError as error:
-                return exchange.of_error(error)
+    async def _knock(self, request: Request[Any]) -> Answer:
+        """Open a WebSocket and close it at once."""
+        from airflow_openai_realtime.api.sideband.socket import open_socket
 
-        exchange.finish(await retry.async_retrying(_policy(exchange.request, retry_seconds), self._pace)(attempt))
-
-
-def _policy(request: CallRequest, retry_seconds: float | None) -> Policy:
-    policy = retry.POLICIES[request.operation]
-    return policy if retry_seconds is None else replace(policy, total_seconds=retry_seconds)
+        async with open_socket(self.service, request) as opened:
+            return opened if isinstance(opened, Answer) else Answer(101, {}, b"", self.service)
 
 
-async def _is_live(settings: ApiSettings, call_id: str, pace: Pace) -> bool:
-    from airflow_openai_realtime.api.sideband.connection import attach
+class CallsClient(Client):
+    """
+    Client of OpenAI's call endpoints; the requests are in :mod:`airflow_openai_realtime.api.call_requests`.
 
+    :param settings: Key, addresses and time-out.
+    :param transport: Replaces the network, for tests.
+    :param pace: Replaces clock, sleep and chance, for tests.
+    """
+
+    def __init__(self, settings: ApiSettings, *, transport: Transport | None = None, pace: Pace | None = None) -> None:
+        super().__init__(openai_service(settings), transport=transport, pace=pace)
+
+
+async def repeating(
+    request: Request[T], service: Service, exchange: Callable[[], Awaitable[Answer]], pace: Pace, retries: bool = True
+) -> T:
+    """
+    Send a request as often as its policy allows; the last attempt's result or error counts.
+
+    :param request: The request.
+    :param service: Who is asked.
+    :param exchange: Sends it once.
+
+        :raises httpx.RequestError: No answer came.
+    :param pace: Clock, sleep and chance.
+    :param retries: Whether it may be repeated at all.
+    """
+    policy, began, asked_before = request.policy, pace.clock(), False
+    for attempt in itertools.count(1):
+        asked_seconds: float | None = None
+        try:
+            answer = replace(await exchange(), asked_before=asked_before)
+            asked_seconds = retry_after_seconds(answer.headers, time.time())
+            trouble = answer.trouble
+            return request.read(request, answer)
+        except (httpx.RequestError, httpx.InvalidURL) as lost:
+            trouble = trouble_of_error(lost)
+            why = quotable(str(lost), service.secrets) or type(lost).__name__
+            error = request.no_answer(request, NoAnswer(why, type(lost).__name__, trouble, service, asked_before))
+            error.__cause__ = lost
+        except OpenAIRealtimeError as refused:
+            error = refused
+        asked_before = asked_before or trouble in AMBIGUOUS
+        may_repeat = retries and (trouble in policy.repeat_after or isinstance(error, policy.repeat_errors))
+        pause = _pause_seconds(policy, attempt, asked_seconds, pace)
+        if not may_repeat or attempt >= policy.tries or pace.clock() - began + pause > policy.total_seconds:
+            raise error
+        await pace.sleep(pause)
+    raise AssertionError("unreachable")  # pragma: no cover  itertools.count has no end
+
+
+def _pause_seconds(policy: Policy, attempt: int, asked_seconds: float | None, pace: Pace) -> float:
+    if asked_seconds is not None and policy.obeys_retry_after:
+        return asked_seconds
+    backoff: float = policy.first_pause_seconds * 2 ** min(attempt - 1, 10)
+    return min(backoff, policy.longest_pause_seconds) * (1 - 0.25 * pace.jitter())
+
+
+def trouble_of_error(error: Exception) -> Trouble:
+    """Say whether a request that got no answer can have left."""
+    return Trouble.NOT_SENT if isinstance(error, _BEFORE_SENDING) else Trouble.NO_ANSWER
+
+
+_HTTP: SharedResources[httpx.AsyncClient] = SharedResources(httpx.AsyncClient.aclose)
+
+
+@asynccontextmanager
+async def holding_connections() -> AsyncIterator[None]:
+    """Keep the connections of this event loop as if a client were entered all the time."""
+    async with _http_for("http:", None), _http_for("https:", None):
+        yield
+
+
+def load() -> None:
+    """
+    Load what a first request needs, from a thread beforehand: it keeps the processor busy for tens of milliseconds.
+
+    A first connection, to no server: only then are modules loaded that take up to hundreds of milliseconds.
+    """
+
+    async def connect() -> None:
+        async with _new_http(None, is_tls=True) as http:
+            await http.get("http://127.0.0.1:9/", timeout=1.0)
+
+    # Whatever comes of it: without all this, the first request takes a little longer.
+    with suppress(Exception):
+        asyncio.run(connect())
+
+
+@asynccontextmanager
+async def _http_for(url: str, transport: Transport | None) -> AsyncIterator[httpx.AsyncClient]:
+    """The connections of the running event loop; without TLS, what it needs is not loaded."""
+    is_tls = url.startswith("https:")
+    if is_tls and transport is None and not tls.is_tls_ready():
+        await asyncio.to_thread(tls.tls_context)
+    async with _HTTP.use(transport or is_tls, functools.partial(_new_http, transport, is_tls)) as http:
+        yield http
+
+
+def _new_http(transport: Transport | None, is_tls: bool) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=transport,
+        verify=tls.tls_context() if is_tls and transport is None else _no_trust(),
+        limits=httpx.Limits(keepalive_expiry=KEEP_SECONDS),
+        follow_redirects=False,
+        # Projects, accounts and lines share the connections: no cookie of one goes with a request of another.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )
+
+
+@functools.cache
+def _no_trust() -> ssl.SSLContext:
+    """For plain connections: it trusts no certificate, and loads none."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+async def _limited_exchange(http: httpx.AsyncClient, service: Service, request: Request[Any]) -> Answer:
+    """
+    Send a request once and read its answer, whatever its status.
+
+    :raises httpx.RequestError: No answer came in time, or it cannot be read.
+    """
+    limit = service.timeout_seconds + request.wait_seconds
+    progress = _Progress()
+    exchange = asyncio.ensure_future(
+        progress.closing(functools.partial(_exchange, http, service, request, limit, progress))
+    )
     try:
-        async with attach(settings, call_id, pace=pace):
-            return True
-    except CallGone:
-        return False
+        done, _ = await asyncio.wait([exchange], timeout=limit)
+        if not done:
+            raise progress.too_late(limit)
+        return exchange.result()
+    finally:
+        # Also when the caller is cancelled. What is still under way closes its connection by itself.
+        exchange.cancel()
+        _ending.add(exchange)
+        exchange.add_done_callback(_take_result)
+
+
+async def _exchange(
+    http: httpx.AsyncClient, service: Service, request: Request[Any], limit: float, progress: _Progress
+) -> Answer:
+    async with http.stream(
+        request.method,
+        service.base_url + request.path,
+        params=request.params or None,
+        json=None if request.body is None else dict(request.body),
+        data=None if request.form is None else dict(request.form),
+        content=request.content,
+        # Answers are short, and an encoded one could grow beyond any limit when it is decoded.
+        headers={"Accept-Encoding": "identity", **service.headers, **request.headers},
+        timeout=httpx.Timeout(limit, connect=min(CONNECT_SECONDS, service.timeout_seconds)),
+        extensions={"trace": progress.trace},
+    ) as response:
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            raise httpx.DecodingError(f"the answer is encoded ({coding[:20]}) though none was asked for")
+        parts: list[bytes] = []
+        length = 0
+        async for part in response.aiter_bytes():
+            length += len(part)
+            if length > service.most_bytes:
+                raise AnswerTooLong(f"the answer is longer than {service.most_bytes:,} bytes")
+            parts.append(part)
+        return Answer(response.status_code, response.headers, b"".join(parts), service)
+
+
+class _Progress:
+    """How far an exchange is, as httpcore reports: see https://www.encode.io/httpcore/extensions/#trace."""
+
+    def __init__(self) -> None:
+        self._is_sent = False
+        self._greeting: Any = None  # the plain connection while TLS is being agreed on
+
+    async def trace(self, event: str, told: Mapping[str, Any]) -> None:
+        """Note what has happened."""
+        if event.endswith("connect_tcp.complete"):
+            self._greeting = told["return_value"]
+        elif event.endswith("start_tls.complete"):
+            self._greeting = None
+        elif event.endswith("send_request_headers.started"):
+            self._greeting, self._is_sent = None, True
+
+    async def closing(self, exchange: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run an exchange; httpcore 1.0.9 leaves a connection open that is cancelled while TLS is agreed on."""
+        try:
+            return await exchange()
+        except asyncio.CancelledError:
+            if self._greeting is not None:
+                await self._greeting.aclose()
+            raise
+
+    def too_late(self, limit: float) -> httpx.TimeoutException:
+        """The error for an exchange that took longer than its limit."""
+        text = f"not answered completely within {limit:g} s"
+        return httpx.ReadTimeout(text) if self._is_sent else httpx.ConnectTimeout(text)
+
+
+_ending: set[asyncio.Future[Any]] = set()
+
+
+def _take_result(exchange: asyncio.Future[Any]) -> None:
+    """Let go of an exchange, which was kept from being collected before it has closed its connection."""
+    _ending.discard(exchange)
+    if not exchange.cancelled():
+        exchange.exception()

@@ -9,6 +9,7 @@ from typing import Literal
 
 from airflow_openai_realtime import __version__
 from airflow_openai_realtime.api.endpoints import Endpoints
+from airflow_openai_realtime.api.request import OPENAI, Service
 from airflow_openai_realtime.exceptions import ConfigurationError
 
 USER_AGENT = f"airflow-provider-openai-realtime/{__version__}"
@@ -81,3 +82,19 @@ def headers(settings: ApiSettings) -> dict[str, str]:
     if settings.project:
         result["OpenAI-Project"] = settings.project
     return result
+
+
+def openai_service(settings: ApiSettings) -> Service:
+    """
+    Return where requests about calls of a project are sent, and how they are signed.
+
+    :param settings: Key, addresses and time-out.
+    """
+    return Service(
+        OPENAI,
+        settings.endpoints.rest_url,
+        headers(settings),
+        (settings.api_key,),
+        settings.timeout_seconds,
+        websocket_url=settings.endpoints.websocket_url,
+    )

@@ -12,8 +12,10 @@ that time, whichever process dies. What a failure means for the call:
 - The process ends, or there is a bug: the call is hung up at once. Only a cancelled step, whose work moves to another
   process, leaves the call to that process.
 
-The rules are generators: they yield one :class:`Step` after the other, and are told what came of it. Tasks and triggers
-run the same rules and differ in how they send: :func:`run_steps` and :func:`run_steps_async`.
+The rules are generators: they yield one step after the other, and are sent what came of it. A step is a request to
+OpenAI, or what a :class:`SwitchboardSteps` makes: a request to the switchboard, or in the switchboard itself a change
+of its store. Tasks and triggers run the same rules and differ in how they send: :func:`run_steps` and
+:func:`run_steps_async`.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Union
 
-from airflow_openai_realtime.api.retry import SHORTEST_RING_SECONDS
+from airflow_openai_realtime.api.call_requests import SHORTEST_RING_SECONDS, accept_call, hang_up_call, is_live
 from airflow_openai_realtime.calls.call import Announcement, SwitchboardCall
 from airflow_openai_realtime.exceptions import (
     AcceptFailed,
@@ -52,8 +54,8 @@ MOST_DOUBTS = 20
 __all__ = [
     "AcceptanceRules",
     "Session",
-    "Step",
     "Steps",
+    "SwitchboardSteps",
     "run_steps",
     "run_steps_async",
     "telling_ended",
@@ -68,25 +70,79 @@ def utc_now() -> datetime:
 Session = Union["RealtimeSession", Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class Step:
+Steps = Generator[Any, Any, T]
+"""Yields steps, and is sent what each came to."""
+
+
+class SwitchboardSteps(Protocol):
     """
-    One thing to be done.
+    What the rules ask of the switchboard. Each function returns a step.
 
-    :param port: Who does it: the client of the switchboard, or the client of OpenAI's calls.
-    :param method: Name of the client's method.
-    :param arguments: Its arguments. Not shown: they may hold credentials of tools.
+    The module ``switchboard.client.switchboard_requests`` is one: its functions build requests.
     """
 
-    port: Literal["switchboard", "calls"]
-    method: str
-    arguments: tuple[Any, ...] = field(default=(), repr=False)
+    def announce_accept(
+        self,
+        call_id: str,
+        claimant: str,
+        max_duration_seconds: float,
+        is_sole: bool = ...,
+        sole_match: CallMatch | None = ...,
+        /,
+    ) -> Any:
+        """
+        Say by when the call must be over. Comes to an ``Announcement``.
+
+        :param call_id: The call.
+        :param claimant: Who accepts it.
+        :param max_duration_seconds: From now, in seconds, above 0.
+        :param is_sole: Whether the claimant must have no other open call.
+        :param sole_match: Which other calls count for that; ``None``: all.
+        """
+
+    def report_accepted(self, call_id: str, claimant: str, /) -> Any:
+        """
+        Say that OpenAI has accepted the call. Comes to the call.
+
+        :param call_id: The call.
+        :param claimant: Who had it accepted.
+        """
+
+    def report_accept_in_doubt(self, call_id: str, claimant: str, /) -> Any:
+        """
+        Say that an accept got no clear answer. Comes to the call.
+
+        :param call_id: The call.
+        :param claimant: Who has claimed it.
+        """
+
+    def release_call(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str, /) -> Any:
+        """
+        Give a claim back. Comes to the call.
+
+        :param call_id: The call.
+        :param claimant: Who has claimed it.
+        :param claimed_at: When, as the announced call says.
+        :param reason: Why.
+        """
+
+    def get_call(self, call_id: str, /) -> Any:
+        """
+        Look the call up. Comes to the call.
+
+        :param call_id: The call.
+        """
+
+    def report_ended(self, call_id: str, reason: str, /) -> Any:
+        """
+        Say that the call is over. Comes to the call.
+
+        :param call_id: The call.
+        :param reason: Why.
+        """
 
 
-Steps = Generator[Step, Any, T]
-
-
-def run_steps(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
+def run_steps(steps: Steps[T], perform: Callable[[Any], Any]) -> T:
     """
     Run rules from a task.
 
@@ -107,7 +163,7 @@ def run_steps(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
         return result
 
 
-async def run_steps_async(steps: Steps[T], perform: Callable[[Step], Awaitable[Any]]) -> T:
+async def run_steps_async(steps: Steps[T], perform: Callable[[Any], Awaitable[Any]]) -> T:
     """
     Run rules from a trigger. Cancelled, they are broken off without a word: whoever takes over goes on.
 
@@ -139,6 +195,7 @@ class AcceptanceRules:
     :param call_id: The call.
     :param claimant: Who accepts it; the claimant that has the call, if it is claimed.
     :param report: Called with lines for the task's log.
+    :param switchboard: Makes the steps that ask and tell the switchboard.
     :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
     :param is_sole: Whether the claimant must have no other open call.
     :param sole_match: Which other calls count for that; ``None``: all.
@@ -148,6 +205,7 @@ class AcceptanceRules:
     call_id: str
     claimant: str
     report: Callable[[str], None]
+    switchboard: SwitchboardSteps
     is_stopped: Callable[[], bool] = lambda: False
     is_sole: bool = False
     sole_match: CallMatch | None = None
@@ -185,21 +243,19 @@ class AcceptanceRules:
         :param reason: What the switchboard is told.
         """
         try:
-            yield Step("calls", "hang_up", (self.call_id,))
+            yield hang_up_call(self.call_id)
         except CallError as error:
             # Only a call that is not marked as ended is ended by the reaper.
             self.report(
                 f"Call {self.call_id} could not be hung up; the switchboard will when its time is over: {error}"
             )
             return
-        yield from telling_ended(self.call_id, reason, self.report)
+        yield from telling_ended(self.switchboard, self.call_id, reason, self.report)
 
     def _announce(self, max_duration_seconds: float) -> Steps[Announcement]:
         try:
-            announced: Announcement = yield Step(
-                "switchboard",
-                "announce",
-                (self.call_id, self.claimant, max_duration_seconds, self.is_sole, self.sole_match),
+            announced: Announcement = yield self.switchboard.announce_accept(
+                self.call_id, self.claimant, max_duration_seconds, self.is_sole, self.sole_match
             )
         except MoveRefused as error:
             if error.code in (RefusalCode.CLAIMED_BY_OTHER, RefusalCode.HAS_ANOTHER):
@@ -242,7 +298,7 @@ class AcceptanceRules:
         for is_last in (*[False] * (MOST_DOUBTS - 1), True):
             left = (announced.call.expires_at - self.now()).total_seconds()
             try:
-                yield Step("calls", "accept", (self.call_id, session, max(left, SHORTEST_RING_SECONDS)))
+                yield accept_call(self.call_id, session, max(left, SHORTEST_RING_SECONDS))
                 return
             except (CallGone, CallAlreadyDecided):
                 raise
@@ -250,32 +306,32 @@ class AcceptanceRules:
                 if not error.may_have_happened:
                     raise
                 self.report(f"OpenAI gave no clear answer whether call {self.call_id} is accepted: {error}")
-                is_live = yield from self._is_live()
-                if is_live:
+                found = yield from self._is_live()
+                if found:
                     self.report(f"Call {self.call_id} is live: it was accepted.")
                     return
                 goes_on = self.now() < announced.call.expires_at and not self.is_stopped() and not is_last
-                if is_live is None or not goes_on or not isinstance(error, OutcomeUnknown):
+                if found is None or not goes_on or not isinstance(error, OutcomeUnknown):
                     raise
                 # If that request still gets through, the next one gets "already decided", and the call is found live.
 
     def _is_live(self) -> Steps[bool | None]:
         """Tell whether the call was accepted and goes on; ``None``: not known."""
         try:
-            is_live: bool = yield Step("calls", "is_live", (self.call_id,))
+            found = yield from is_live(self.call_id)
         except CallError as error:
             self.report(f"It is not known whether call {self.call_id} is accepted: {error}")
             return None
-        return is_live
+        return found
 
     def _failed(self, announced: Announcement, error: CallError | InvalidInput) -> Steps[None]:
         """Give a call back that was certainly not accepted; one that may have been is kept, and ended at its time."""
         is_certain = not (announced.asked_before or getattr(error, "may_have_happened", False))
         if is_certain:
             self.is_ours = False
-            yield from self._telling("release", announced.call.claimed_at, EndReason.ACCEPT_FAILED)
+            yield from self._giving_back(announced, EndReason.ACCEPT_FAILED)
         else:
-            yield from self._telling("accept_in_doubt")
+            yield from self._telling(self.switchboard.report_accept_in_doubt(self.call_id, self.claimant))
 
     def _stop(self, announced: Announcement) -> Steps[None]:
         """The task was stopped before it asked OpenAI."""
@@ -283,13 +339,17 @@ class AcceptanceRules:
             yield from self.undoing(EndReason.KILLED)
             raise self._stopped("it was hung up")
         self.is_ours = False
-        yield from self._telling("release", announced.call.claimed_at, EndReason.KILLED)
+        yield from self._giving_back(announced, EndReason.KILLED)
         raise self._stopped("it rings on for others")
 
-    def _telling(self, move: str, *arguments: object) -> Steps[None]:
+    def _giving_back(self, announced: Announcement, reason: str) -> Steps[None]:
+        at = announced.call.claimed_at
+        return self._telling(self.switchboard.release_call(self.call_id, self.claimant, at, reason))
+
+    def _telling(self, step: Any) -> Steps[None]:
         """Tell the switchboard of a call that it keeps for others or for a retry, if it can be reached."""
         try:
-            yield Step("switchboard", move, (self.call_id, self.claimant, *arguments))
+            yield step
         except SwitchboardError as error:
             self.report(f"Could not report to the switchboard that call {self.call_id} was not accepted: {error}")
 
@@ -298,7 +358,7 @@ class AcceptanceRules:
             # Perhaps OpenAI says so of a call that the earlier try got accepted: marked as ended it would go on unseen.
             yield from self.undoing(EndReason.GONE)
         else:
-            yield from telling_ended(self.call_id, EndReason.GONE, self.report)
+            yield from telling_ended(self.switchboard, self.call_id, EndReason.GONE, self.report)
 
     def _failed_before(self) -> AcceptFailed:
         return AcceptFailed(
@@ -315,7 +375,7 @@ class AcceptanceRules:
         self.is_ours = False
         if by_us is not None:
             # Hanging up would end another client's call, and so would the reaper.
-            yield from telling_ended(self.call_id, EndReason.DECIDED_ELSEWHERE, self.report)
+            yield from telling_ended(self.switchboard, self.call_id, EndReason.DECIDED_ELSEWHERE, self.report)
         return False
 
     def _decided_by_us(self, announced: Announcement) -> Steps[bool | None]:
@@ -327,7 +387,7 @@ class AcceptanceRules:
         if announced.asked_before:
             return True
         try:
-            row: SwitchboardCall = yield Step("switchboard", "call", (self.call_id,))
+            row: SwitchboardCall = yield self.switchboard.get_call(self.call_id)
         except SwitchboardError:
             return None
         # Whoever announces an accept after us leaves its time.
@@ -338,7 +398,7 @@ class AcceptanceRules:
 
     def _settle(self, announced: SwitchboardCall) -> Steps[SwitchboardCall]:
         try:
-            accepted: SwitchboardCall = yield Step("switchboard", "accepted", (self.call_id, self.claimant))
+            accepted: SwitchboardCall = yield self.switchboard.report_accepted(self.call_id, self.claimant)
         except MoveRefused as error:
             yield from self.undoing(EndReason.GONE)
             raise CallGone(f"call {self.call_id} was ended meanwhile: {error}", call_id=self.call_id) from error
@@ -357,17 +417,20 @@ class AcceptanceRules:
         return CallError(f"the task was stopped while accepting call {self.call_id}: {what}", call_id=self.call_id)
 
 
-def telling_ended(call_id: str, reason: str, report: Callable[[str], None]) -> Steps[SwitchboardCall | None]:
+def telling_ended(
+    switchboard: SwitchboardSteps, call_id: str, reason: str, report: Callable[[str], None]
+) -> Steps[SwitchboardCall | None]:
     """
     Tell the switchboard that a call is over, if it can be reached.
 
+    :param switchboard: Makes the step that tells it.
     :param call_id: The call.
     :param reason: Why.
     :param report: Called with a line for the log when it cannot.
     :return: The switchboard's row, or ``None`` when it has none or could not be reached.
     """
     try:
-        row: SwitchboardCall = yield Step("switchboard", "ended", (call_id, reason))
+        row: SwitchboardCall = yield switchboard.report_ended(call_id, reason)
     except UnknownCall:
         return None
     except SwitchboardError as error:

@@ -27,10 +27,10 @@ _OTHER_PROCESS = (
 )
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient
+    from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.api.settings import ApiSettings
     from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
-    from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
 @dataclass(frozen=True)
@@ -110,25 +110,23 @@ class RealtimeHook(BaseHook):
 
         return CallsClient(self.api())
 
-    async def acalls(self) -> AsyncCallsClient:
+    async def acalls(self) -> CallsClient:
         """Make an async client for OpenAI's call endpoints; see :meth:`api` for errors."""
-        from airflow_openai_realtime.api.client import AsyncCallsClient
+        from airflow_openai_realtime.api.client import CallsClient
 
-        return AsyncCallsClient(_api_of(await self._afound()))
+        return CallsClient(_api_of(await self._afound()))
 
     def switchboard(self) -> SwitchboardClient:
         """Make a client for the switchboard; see :meth:`line` for errors."""
         from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
-        at = _address_of(self._found())
-        return SwitchboardClient(at.url, at.token, line=at.line)
+        return SwitchboardClient.at(_address_of(self._found()))
 
-    async def aswitchboard(self) -> AsyncSwitchboardClient:
+    async def aswitchboard(self) -> SwitchboardClient:
         """Make an async client for the switchboard; see :meth:`line` for errors."""
-        from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+        from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
-        at = _address_of(await self._afound())
-        return AsyncSwitchboardClient(at.url, at.token, line=at.line)
+        return SwitchboardClient.at(_address_of(await self._afound()))
 
     def _found(self) -> ConnectionFields:
         if self._fields is None:
@@ -167,13 +165,16 @@ class RealtimeHook(BaseHook):
             return False, f"{without_test_id(str(error), self.openai_realtime_conn_id)}."
 
     def _key_works(self) -> str:
+        from airflow_openai_realtime.api.call_requests import check_key
+
         with self.calls() as calls:
-            calls.check_key()
+            calls.send(check_key())
         return "the key works"
 
     def _switchboard_works(self) -> str:
         from airflow_openai_realtime.api.webhooks import webhook_secret_problem
         from airflow_openai_realtime.calls.line_settings import webhook_secrets_from_fields
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
         from airflow_openai_realtime.switchboard.doctor import deliver_test_event
 
         fields = self._found()
@@ -185,7 +186,7 @@ class RealtimeHook(BaseHook):
             raise ConfigurationError(f"webhook_secret: {problem}")
         try:
             with self.switchboard() as switchboard:
-                status = switchboard.check()
+                status = switchboard.send(get_status())
         except SwitchboardRefused as error:
             if error.status == 401 and at.url.endswith(MOUNTED_AT) and is_test_id(self.openai_realtime_conn_id):
                 raise ConfigurationError(f"{error}. {_OTHER_PROCESS}") from error

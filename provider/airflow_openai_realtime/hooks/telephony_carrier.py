@@ -18,7 +18,7 @@ from airflow_openai_realtime.hooks.lookup import (
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-    from airflow_openai_realtime.outbound.carriers.port import AsyncDialer, Dialer
+    from airflow_openai_realtime.outbound.carriers.port import Dialer
 
 
 class TelephonyCarrierHook(BaseHook):
@@ -87,11 +87,11 @@ class TelephonyCarrierHook(BaseHook):
 
         return dialer_for(self.settings())
 
-    async def async_dialer(self) -> AsyncDialer:
+    async def async_dialer(self) -> Dialer:
         """Make a dialer for triggers; see :meth:`settings` for errors."""
-        from airflow_openai_realtime.outbound.carriers.carrier_settings import async_dialer_for
+        from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
 
-        return async_dialer_for(await self.asettings())
+        return dialer_for(await self.asettings())
 
     def get_conn(self) -> Dialer:
         """Make a dialer, as :meth:`dialer` does."""
@@ -107,7 +107,7 @@ class TelephonyCarrierHook(BaseHook):
             settings = self.settings()
             settings.check_can_place()
             with self.dialer() as dialer:
-                dialer.check()
+                dialer.send(dialer.check())
         except OpenAIRealtimeError as error:
             return False, without_test_id(str(error), self.telephony_carrier_conn_id)
         signed_in = "API key" if settings.api_key else "token"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.request import OPENAI, Request
 from airflow_openai_realtime.calls.acceptance import (
     AcceptanceRules,
-    Step,
     run_steps,
     telling_ended,
 )
@@ -17,12 +17,16 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.owner import TaskIdentity, claimant_of, run_prefixes
 from airflow_openai_realtime.calls.parameters import CallReference
 from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard.client import switchboard_requests
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.acceptance import Session
     from airflow_openai_realtime.calls.matching import CallMatch
+
+T = TypeVar("T")
 
 __all__ = ["Acceptance", "accepting_claimant", "tell_ended"]
 
@@ -54,7 +58,13 @@ class Acceptance:
 
     def __post_init__(self) -> None:
         self._rules = AcceptanceRules(
-            self.call_id, self.claimant, self.report, self.is_stopped, self.is_sole, self.sole_match
+            self.call_id,
+            self.claimant,
+            self.report,
+            switchboard_requests,
+            self.is_stopped,
+            self.is_sole,
+            self.sole_match,
         )
 
     @property
@@ -82,9 +92,8 @@ class Acceptance:
         session_for = session if callable(session) else lambda _: session
         return run_steps(self._rules.accepting(session_for, max_duration_seconds), self._perform)
 
-    def _perform(self, step: Step) -> Any:
-        port = self.switchboard if step.port == "switchboard" else self.calls
-        return getattr(port, step.method)(*step.arguments)
+    def _perform(self, request: Request[T]) -> T:
+        return (self.calls if request.to == OPENAI else self.switchboard).send(request)
 
 
 def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard: SwitchboardClient) -> str:
@@ -99,7 +108,7 @@ def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard
     if reference.claimed_by is not None:
         return reference.claimed_by
     try:
-        claimed_by = switchboard.call(reference.call_id).claimed_by
+        claimed_by = switchboard.send(get_call(reference.call_id)).claimed_by
     except UnknownCall:
         claimed_by = None
     if claimed_by is not None and claimed_by.startswith(run_prefixes(task)):
@@ -119,6 +128,4 @@ def tell_ended(
     :param report: Called with a line for the log when it cannot be told.
     :return: The switchboard's row, or ``None`` when it has none or could not be reached.
     """
-    return run_steps(
-        telling_ended(call_id, reason, report), lambda step: getattr(switchboard, step.method)(*step.arguments)
-    )
+    return run_steps(telling_ended(switchboard_requests, call_id, reason, report), switchboard.send)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
-from airflow_openai_realtime.calls.acceptance import AcceptanceRules, Step, run_steps_async
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.request import OPENAI, Request
+from airflow_openai_realtime.calls.acceptance import AcceptanceRules, run_steps_async
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch, Match
@@ -32,7 +33,11 @@ from airflow_openai_realtime.inbound.feed import Report
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.inbound.waiting import CLAIM_AGAIN_SECONDS, Sleep, taken_up
 from airflow_openai_realtime.states import CallState, RefusalCode
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.switchboard.client import switchboard_requests
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
+
+T = TypeVar("T")
 
 #: After these the call is over or another claimant's, and the next one may be wanted.
 _PASSED_OVER = (CallGone, AcceptFailed, ClaimLost, CallAlreadyDecided)
@@ -56,8 +61,8 @@ class Answering:
     """
 
     plan: AnswerPlan
-    calls: AsyncCallsClient
-    switchboard: AsyncSwitchboardClient
+    calls: CallsClient
+    switchboard: SwitchboardClient
     claimant: str
     report: Report
     sleep: Sleep = asyncio.sleep
@@ -88,7 +93,7 @@ class Answering:
     async def _take_up(self, call: SwitchboardCall) -> SwitchboardCall | None:
         """Go on with a call that an earlier try of the task has left behind, so that it does not end."""
         try:
-            return await self.switchboard.claim(call.call_id, self.claimant)
+            return await self.switchboard.asend(claim_call(call.call_id, self.claimant))
         except ClaimLost:
             return None
 
@@ -96,7 +101,12 @@ class Answering:
         told = False
         while True:
             rules = AcceptanceRules(
-                call_id, self.claimant, self.report, is_sole=is_sole, sole_match=self.match if is_sole else None
+                call_id,
+                self.claimant,
+                self.report,
+                switchboard_requests,
+                is_sole=is_sole,
+                sole_match=self.match if is_sole else None,
             )
             steps = rules.accepting(self.plan.session_for, self.plan.max_duration_seconds)
             try:
@@ -115,9 +125,8 @@ class Answering:
                 self.report(f"Call {call_id} is passed over: {error}")
                 return None
 
-    async def _perform(self, step: Step) -> Any:
-        port = self.switchboard if step.port == "switchboard" else self.calls
-        return await getattr(port, step.method)(*step.arguments)
+    async def _perform(self, request: Request[T]) -> T:
+        return await (self.calls if request.to == OPENAI else self.switchboard).asend(request)
 
 
 def answer_now(
@@ -141,7 +150,7 @@ def answer_now(
     :raises SwitchboardUnreachable: The switchboard did not answer.
     :raises CallError: A call was not accepted and rings on, or that is not known and it is kept for a retry.
     """
-    own = newest_own(switchboard.calls(claimed_by=claimant).calls, match)
+    own = newest_own(switchboard.send(list_calls(claimed_by=claimant)).calls, match)
     if own is not None and own.state == CallState.ACCEPTED:
         own = taken_up(switchboard, own, claimant)
         if own is not None:

@@ -8,6 +8,7 @@ from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardUnreachable
 from airflow_openai_realtime.inbound.feed import Report
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
 
 #: Most calls to look at; the switchboard's limit for one answer.
 MOST_CALLS = 1000
@@ -21,7 +22,9 @@ def ringing_calls(client: SwitchboardClient, match: Match) -> list[SwitchboardCa
     :param match: Which calls are wanted.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    return [call for call in client.calls(state=CallState.RINGING, limit=MOST_CALLS).calls if match.matches(call)]
+    return [
+        call for call in client.send(list_calls(state=CallState.RINGING, limit=MOST_CALLS)).calls if match.matches(call)
+    ]
 
 
 def claim_ringing(
@@ -40,7 +43,7 @@ def claim_ringing(
     :param most: How many calls to have at most; the others go on ringing.
     :raises SwitchboardUnreachable: The switchboard did not answer, and nothing is claimed.
     """
-    own = client.calls(claimed_by=claimant).calls
+    own = client.send(list_calls(claimed_by=claimant)).calls
     claimed = [call for call in own if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and match.meets(call)]
     try:
         for call in ringing_calls(client, match):
@@ -48,7 +51,7 @@ def claim_ringing(
                 report(f"{most} calls are claimed; the others go on ringing.")
                 break
             try:
-                claimed.append(client.claim(call.call_id, claimant))
+                claimed.append(client.send(claim_call(call.call_id, claimant)))
             except (ClaimLost, UnknownCall) as error:
                 report(f"Call {call.call_id} is not claimed: {error}")
     except SwitchboardUnreachable as error:

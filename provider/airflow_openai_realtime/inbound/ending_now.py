@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_openai_realtime.api.call_requests import hang_up_call, reject_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.calls.call import SwitchboardCall
@@ -11,6 +12,7 @@ from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallGone
 from airflow_openai_realtime.states import CallState, EndReason, Witness
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import report_ended, report_rejected
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def end_now(calls: CallsClient, call_id: str, row: SwitchboardCall | None) -> En
         if not ended.gone:
             return ended
     try:
-        calls.reject(call_id, DEFAULT_REJECT_STATUS)
+        calls.send(reject_call(call_id, DEFAULT_REJECT_STATUS))
     except CallAlreadyDecided:
         return _hung_up(calls, call_id)
     except CallGone:
@@ -68,12 +70,12 @@ def tell_ended_now(
     :raises SwitchboardError: It could not be reported.
     """
     if ended.declined:
-        return switchboard.rejected(call_id, DEFAULT_REJECT_STATUS)
+        return switchboard.send(report_rejected(call_id, DEFAULT_REJECT_STATUS))
     if ended.gone:
-        return switchboard.ended(call_id, Account(Witness.FOUND_GONE, EndReason.GONE), too_late_for=by)
-    return switchboard.ended(call_id, Account(Witness.API, reason, by))
+        return switchboard.send(report_ended(call_id, Account(Witness.FOUND_GONE, EndReason.GONE), too_late_for=by))
+    return switchboard.send(report_ended(call_id, Account(Witness.API, reason, by)))
 
 
 def _hung_up(calls: CallsClient, call_id: str) -> EndedNow:
-    result = calls.hang_up(call_id)
+    result = calls.send(hang_up_call(call_id))
     return EndedNow(gone=result.gone and not result.maybe_by_us)

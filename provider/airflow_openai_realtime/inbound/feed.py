@@ -23,13 +23,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
+from airflow_openai_realtime.api.sharing import SharedResources
 from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.matching import Match
 from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
 #: How long one long poll may last, in seconds; Airflow's API server ends idle requests after its worker time-out.
 POLL_SECONDS = 20.0
@@ -59,7 +62,7 @@ class CallFeed:
 
     def __init__(
         self,
-        client: AsyncSwitchboardClient,
+        client: SwitchboardClient,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -137,13 +140,10 @@ class CallFeed:
         self._match_all()
 
     async def close(self) -> None:
-        """End the poll and close the client."""
-        try:
-            if self._poll is not None:
-                self._poll.cancel()
-                await asyncio.wait([self._poll])
-        finally:
-            await self.client.__aexit__(None, None, None)
+        """End the poll."""
+        if self._poll is not None:
+            self._poll.cancel()
+            await asyncio.wait([self._poll])
 
     # -- the poll -------------------------------------------------------------------------------------------------
 
@@ -178,13 +178,13 @@ class CallFeed:
 
     async def _read(self, cursor: str | None) -> str | None:
         if cursor is None:
-            page = await self.client.calls(state=",".join(OPEN_CALL_STATES), limit=PAGE_LIMIT)
+            page = await self.client.asend(list_calls(state=",".join(OPEN_CALL_STATES), limit=PAGE_LIMIT))
             self._ringing.clear()
             self._answered.clear()
             self._taken.clear()
             self._taker_of.clear()
         else:
-            page = await self.client.calls(after=cursor, wait_seconds=POLL_SECONDS, limit=PAGE_LIMIT)
+            page = await self.client.asend(list_calls(after=cursor, wait_seconds=POLL_SECONDS, limit=PAGE_LIMIT))
         if self.trouble is not None:
             self.trouble = None
             self._wake_all()
@@ -368,3 +368,18 @@ async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
     finally:
         if timer is not None:
             timer.cancel()
+
+
+_FEEDS: SharedResources[CallFeed] = SharedResources(CallFeed.close)
+
+
+@asynccontextmanager
+async def shared_feed(address: SwitchboardAddress) -> AsyncIterator[CallFeed]:
+    """
+    Use the feed of a line; one long poll serves all that use it in this event loop.
+
+    :param address: The line at its switchboard.
+    """
+    client = SwitchboardClient.at(address)
+    async with client, _FEEDS.use(address, lambda: CallFeed(client)) as feed:
+        yield feed

@@ -9,7 +9,8 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import Match
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.states import CallState
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
 #: Pauses while the switchboard is away, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
@@ -39,7 +40,7 @@ def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> Switchboa
 
 
 async def accepted_before(
-    switchboard: AsyncSwitchboardClient,
+    switchboard: SwitchboardClient,
     claimant: str,
     match: Match,
     *,
@@ -60,7 +61,7 @@ async def accepted_before(
     until, pause = loop.time() + seconds, FIRST_PAUSE_SECONDS
     while True:
         try:
-            return newest_accepted((await switchboard.calls(claimed_by=claimant)).calls, match)
+            return newest_accepted((await switchboard.asend(list_calls(claimed_by=claimant))).calls, match)
         except SwitchboardUnreachable:
             if loop.time() >= until:
                 raise

@@ -13,7 +13,8 @@ from airflow_openai_realtime.exceptions import ClaimLost, UnknownCall
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.inbound.waiting import Claiming, Sleep, taken_up
 from airflow_openai_realtime.states import CallState
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls, take_over_call
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ class TakingOver(Claiming):
 
     status: str = CallState.ACCEPTED
 
-    def __init__(self, client: AsyncSwitchboardClient, claimant: str, order: str, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, client: SwitchboardClient, claimant: str, order: str, sleep: Sleep = asyncio.sleep) -> None:
         super().__init__(client, claimant, sleep)
         self._order = order
 
     async def _ask(self, call_id: str) -> SwitchboardCall:
-        return await self._client.take_over(call_id, self._claimant, self._order)
+        return await self._client.asend(take_over_call(call_id, self._claimant, self._order))
 
 
 def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str) -> SwitchboardCall | None:
@@ -77,14 +78,14 @@ def take_over_now(client: SwitchboardClient, match: AnsweredMatch, claimant: str
     :return: The call, or ``None`` when there is none.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    own = newest_own(client.calls(claimed_by=claimant).calls, match)
+    own = newest_own(client.send(list_calls(claimed_by=claimant)).calls, match)
     own = own and taken_up(client, own, claimant)
     if own is not None:
         return own
-    for call in client.calls(state=CallState.ACCEPTED, claimed_by=claimant_of_order(match.order)).calls:
+    for call in client.send(list_calls(state=CallState.ACCEPTED, claimed_by=claimant_of_order(match.order))).calls:
         if match.matches(call):
             try:
-                return client.take_over(call.call_id, claimant, match.order)
+                return client.send(take_over_call(call.call_id, claimant, match.order))
             except (ClaimLost, UnknownCall):
                 continue
     return None

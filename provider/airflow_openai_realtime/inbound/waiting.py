@@ -24,10 +24,11 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.inbound.feed import CallFeed, Report, Waiter
 from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.outbound import outcomes
-from airflow_openai_realtime.outbound.carriers.port import AsyncDialer
+from airflow_openai_realtime.outbound.carriers.port import Dialer
 from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
 from airflow_openai_realtime.states import AttemptOutcome, CallState, RefusalCode
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
 
 #: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
 CLAIM_AGAIN_SECONDS = 0.5
@@ -64,7 +65,7 @@ class CarrierWatch:
     :param poll_seconds: Pause between two questions, in seconds, above 0.
     """
 
-    dialer: AsyncDialer
+    dialer: Dialer
     carrier_call_id: str
     poll_seconds: float = 2.0
 
@@ -101,7 +102,7 @@ class Claiming:
     status: str = CallState.CLAIMED
     is_busy = False
 
-    def __init__(self, client: AsyncSwitchboardClient, claimant: str, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, client: SwitchboardClient, claimant: str, sleep: Sleep = asyncio.sleep) -> None:
         self.is_last = False
         self._client = client
         self._claimant = claimant
@@ -125,7 +126,7 @@ class Claiming:
                 await self._sleep(CLAIM_AGAIN_SECONDS)
 
     async def _ask(self, call_id: str) -> SwitchboardCall:
-        return await self._client.claim(call_id, self._claimant)
+        return await self._client.asend(claim_call(call_id, self._claimant))
 
 
 def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> SwitchboardCall | None:
@@ -138,14 +139,14 @@ def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> Swi
     :return: The claimed call, or None when none rings that is wanted.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    own = newest_own(client.calls(claimed_by=claimant).calls, match)
+    own = newest_own(client.send(list_calls(claimed_by=claimant)).calls, match)
     own = own and taken_up(client, own, claimant)
     if own is not None:
         return own
-    for call in client.calls(state=CallState.RINGING).calls:
+    for call in client.send(list_calls(state=CallState.RINGING)).calls:
         if match.matches(call):
             try:
-                return client.claim(call.call_id, claimant)
+                return client.send(claim_call(call.call_id, claimant))
             except (ClaimLost, UnknownCall):
                 continue
     return None
@@ -163,7 +164,7 @@ def taken_up(client: SwitchboardClient, own: SwitchboardCall, claimant: str) -> 
     if not own.end_is_delayed:
         return own
     try:
-        return client.claim(own.call_id, claimant)
+        return client.send(claim_call(own.call_id, claimant))
     except (ClaimLost, UnknownCall):
         return None
 
@@ -278,9 +279,9 @@ async def _take_offered(waiter: Waiter, claimer: Claimer) -> SwitchboardCall | N
             return taken
 
 
-async def _own_call(client: AsyncSwitchboardClient, claimant: str, match: Match) -> SwitchboardCall | None:
+async def _own_call(client: SwitchboardClient, claimant: str, match: Match) -> SwitchboardCall | None:
     try:
-        return newest_own((await client.calls(claimed_by=claimant)).calls, match)
+        return newest_own((await client.asend(list_calls(claimed_by=claimant))).calls, match)
     except SwitchboardUnreachable:
         return None
 
@@ -290,7 +291,7 @@ async def _not_answered(carrier: CarrierWatch, report: Report, sleep: Sleep) -> 
     told = False
     while True:
         try:
-            call = await carrier.dialer.look(carrier.carrier_call_id)
+            call = await carrier.dialer.asend(carrier.dialer.look(carrier.carrier_call_id))
         except DialError as error:
             if not told:
                 report(f"The carrier cannot say how the call goes, trying on: {error}")

@@ -255,9 +255,11 @@ class AcceptCallOperator(CallTask):
         :param event: The trigger's.
         :raises CallError: The call could not be run.
         """
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
         call_id = call_that_is_over(event)
         with self._hook().switchboard() as switchboard:
-            return finished(self, context, switchboard, switchboard.call(call_id), self._about())
+            return finished(self, context, switchboard, switchboard.send(get_call(call_id)), self._about())
 
     def on_kill(self) -> None:
         """End the call that is being accepted; a cleared task's call waits for the next try."""
@@ -266,6 +268,8 @@ class AcceptCallOperator(CallTask):
     def _accept_and_wait(
         self, context: Context, reference: CallReference, plan: AnswerPlan, wanted: WantedConversation
     ) -> dict[str, Any]:
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
         with self._hook().switchboard() as switchboard:
             before = _accepted_before(switchboard, reference.call_id)
             if before is not None and before.is_over:
@@ -274,7 +278,9 @@ class AcceptCallOperator(CallTask):
                 call = self._accept(context, reference, plan)
             except CallGone as error:
                 settle_gone(self.if_gone, error, self.log)
-                return finished(self, context, switchboard, switchboard.call(reference.call_id), self._about())
+                return finished(
+                    self, context, switchboard, switchboard.send(get_call(reference.call_id)), self._about()
+                )
             except CallAlreadyDecided as error:
                 # Another owner has it: a retry would only find it gone.
                 raise AirflowFailException(str(error)) from error
@@ -321,8 +327,10 @@ class AcceptCallOperator(CallTask):
 
 def _accepted_before(switchboard: SwitchboardClient, call_id: str) -> SwitchboardCall | None:
     """Return a call that was accepted before, by whomever; it may be over."""
+    from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
     try:
-        call = switchboard.call(call_id)
+        call = switchboard.send(get_call(call_id))
     except UnknownCall:
         return None
     return call if call.accepted_at is not None else None

@@ -97,11 +97,17 @@ class CallWait:
         :param event: The trigger's; not that no call came.
         :raises SwitchboardRefused: Waiting on cannot help.
         """
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+            claim_call,
+            get_call,
+            report_accepted,
+        )
+
         status = event.get("status")
         if status not in (CallState.CLAIMED, CallState.ACCEPTED, OVER):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
         with self.hook.switchboard() as switchboard:
-            call: SwitchboardCall = switchboard.call(event["call_id"])
+            call: SwitchboardCall = switchboard.send(get_call(event["call_id"]))
             if not self.match.meets(call):
                 self.warn(f"Call {call.call_id} is not the one that this task waits for now; waiting for that.")
                 return self.look()
@@ -109,12 +115,12 @@ class CallWait:
                 return Found(call, is_over=True)
             if status == CallState.ACCEPTED and call.state == CallState.CLAIMED:
                 # The trigger could not tell the switchboard.
-                call = switchboard.accepted(call.call_id, self.owner)
+                call = switchboard.send(report_accepted(call.call_id, self.owner))
             elif status == CallState.CLAIMED:
                 try:
                     # Time may have passed since then, hours while the DAG was paused: a claim that no accept follows
                     # lapses. Asked also when it seems to be ours: that costs one request, and tells for certain.
-                    call = switchboard.claim(call.call_id, self.owner)
+                    call = switchboard.send(claim_call(call.call_id, self.owner))
                 except ClaimLost as error:
                     self.warn(
                         f"Call {call.call_id} was claimed, but not accepted in time; waiting for another one. {error}"
@@ -207,8 +213,9 @@ class CallWait:
 
     def _over_before(self, switchboard: SwitchboardClient) -> SwitchboardCall | None:
         from airflow_openai_realtime.inbound.own_calls import newest_accepted
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
-        before = newest_accepted(switchboard.calls(claimed_by=self.owner).calls, self.match)
+        before = newest_accepted(switchboard.send(list_calls(claimed_by=self.owner)).calls, self.match)
         return before if before is not None and before.is_over else None
 
     def _take_now(self, switchboard: SwitchboardClient, plan: AnswerPlan | None) -> SwitchboardCall | None:

@@ -135,12 +135,14 @@ class ClaimCallsOperator(CallTask):
             return self._claim_all(switchboard, claimant_of(context["ti"]))
 
     def _claim_one(self, switchboard: SwitchboardClient, owner: str) -> dict[str, Any]:
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, get_call
+
         call_id = call_of(self).call_id
         try:
-            call = switchboard.claim(call_id, owner)
+            call = switchboard.send(claim_call(call_id, owner))
         except ClaimLost as error:
             settle_gone(self.if_gone, error, self.log)
-            call = switchboard.call(call_id)
+            call = switchboard.send(get_call(call_id))
         self.log.info("Call %s is %s by %s.", call.call_id, call.state, call.claimed_by)
         return call.to_dict()
 

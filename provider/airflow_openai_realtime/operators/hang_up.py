@@ -94,9 +94,11 @@ class HangupCallOperator(CallTask):
 
     def _intend(self, hook: RealtimeHook, call_id: str, by: str) -> SwitchboardCall | None:
         """Note who ends the call, before it is ended; ``None``: the switchboard does not know the call, or is away."""
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import end_call
+
         try:
             with hook.switchboard() as switchboard:
-                return switchboard.end_call(call_id, reason=HUNG_UP, by=by, acting=True)
+                return switchboard.send(end_call(call_id, reason=HUNG_UP, by=by, acting=True))
         except OpenAIRealtimeError as error:
             self.log.warning("Could not report to the switchboard that call %s is being ended: %s", call_id, error)
             return None

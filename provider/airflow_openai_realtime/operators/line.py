@@ -207,18 +207,22 @@ class OpenLineOperator(CallTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the line; see the class."""
+        from airflow_openai_realtime.switchboard.client.order_requests import put_order
+
         self.check_given()
         limits = read_limits(self._limits())
         expires_at = limits.get("expires_at")
         if expires_at is not None and expires_at <= datetime.now(timezone.utc):
             raise AirflowSkipException(f"the line {self.name} would have been closed again at {expires_at}")
         with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
-            order = switchboard.put_order(
-                self.name,
-                match=read_match(self.to, self.from_number, self.headers),
-                edition=claimant_of(context["ti"]),
-                **limits,
-                **self._answer(declines="status_code" in limits),
+            order = switchboard.send(
+                put_order(
+                    self.name,
+                    match=read_match(self.to, self.from_number, self.headers),
+                    edition=claimant_of(context["ti"]),
+                    **limits,
+                    **self._answer(declines="status_code" in limits),
+                )
             )
         self.log.info("The line %s is open until %s.", order.name, order.expires_at or "it is closed")
         return order.to_dict()
@@ -287,8 +291,10 @@ class CloseLineOperator(CallTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Close the line; see the class."""
+        from airflow_openai_realtime.switchboard.client.order_requests import remove_order
+
         self.check_given()
         with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
-            was_open = switchboard.remove_order(self.name)
+            was_open = switchboard.send(remove_order(self.name))
         self.log.info("The line %s %s.", self.name, "is closed" if was_open else "was not open")
         return {"name": self.name, "was_open": was_open}

@@ -338,6 +338,7 @@ class PlaceCallOperator(CallTask):
         from airflow_openai_realtime.api.phone_numbers import to_e164
         from airflow_openai_realtime.outbound.placing import Placing, may_dial
         from airflow_openai_realtime.outbound.preflight import check_before_dialing, openai_check
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import preflight, reserve_attempt
 
         given = self._parameters()
         to = to_e164(given.to, "to")
@@ -348,8 +349,11 @@ class PlaceCallOperator(CallTask):
         hook = self._hook()
         api = hook.line().api
         with hook.switchboard() as switchboard:
-            known = switchboard.preflight(
-                [openai_check(api, model)], run=run_start(context["ti"], context["dag_run"], self.max_lateness_seconds)
+            known = switchboard.send(
+                preflight(
+                    [openai_check(api, model)],
+                    run=run_start(context["ti"], context["dag_run"], self.max_lateness_seconds),
+                )
             )
             reason = reason_not_to_dial(
                 context["dag_run"],
@@ -360,7 +364,7 @@ class PlaceCallOperator(CallTask):
             if reason is not None:
                 return self._placed_before(switchboard, reason)
             owner = claimant_of(context["ti"])
-            reserved = switchboard.reserve_attempt(campaign, contact, attempt, to, owner)
+            reserved = switchboard.send(reserve_attempt(campaign, contact, attempt, to, owner))
             if may_dial(reserved, to):
                 check_before_dialing(known, switchboard, hook.calls, api, model, self._warn)
             with carrier.dialer() as dialer:
@@ -398,8 +402,10 @@ class PlaceCallOperator(CallTask):
         return row
 
     def _row_in_ledger(self, switchboard: SwitchboardClient) -> Attempt | None:
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts
+
         campaign, contact, attempt = self._parameters().ledger_key()
-        rows = switchboard.attempts(campaign, contact=contact)
+        rows = switchboard.send(list_attempts(campaign, contact=contact))
         return next((row for row in rows if row.attempt == attempt), None)
 
     # -- staying with the call ----------------------------------------------------------------------------------------
@@ -461,8 +467,10 @@ class PlaceCallOperator(CallTask):
 
     def _answered_before(self, wait: CallWait, attempt: Attempt) -> dict[str, Any]:
         """Return the result of a call that another run of the same attempt has had."""
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
         with wait.hook.switchboard() as switchboard:
-            call = switchboard.call(attempt.call_id) if attempt.call_id else None
+            call = switchboard.send(get_call(attempt.call_id)) if attempt.call_id else None
             if call is not None and call.is_over:
                 return finished(self, wait.context, switchboard, call, wait.about)
         raise AirflowFailException(
@@ -471,8 +479,10 @@ class PlaceCallOperator(CallTask):
 
     def _failed_call(self, wait: CallWait) -> SwitchboardCall | None:
         """Return the call of this attempt when an earlier try could not get it accepted."""
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
+
         with wait.hook.switchboard() as switchboard:
-            calls = switchboard.calls(state=f"{CallState.ENDED},{CallState.MISSED}").calls
+            calls = switchboard.send(list_calls(state=f"{CallState.ENDED},{CallState.MISSED}")).calls
         return next(
             (call for call in calls if call.end_reason == EndReason.ACCEPT_FAILED and wait.match.matches(call)), None
         )

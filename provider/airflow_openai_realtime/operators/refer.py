@@ -90,6 +90,13 @@ class ReferCallOperator(CallTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Request the transfer; see the class."""
+        from airflow_openai_realtime.api.call_requests import refer_call
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+            report_ended,
+            report_referred,
+            want_transfer,
+        )
+
         self.check_given()
         if self.target_uri is None or is_empty(self.target_uri):
             raise AirflowSkipException("there is no target_uri: this call is not transferred")
@@ -102,20 +109,22 @@ class ReferCallOperator(CallTask):
             if self._was_requested(switchboard, call_id, target_uri):
                 self.log.info("The transfer of call %s was requested before; not again.", call_id)
                 return result
-            report_done(lambda: switchboard.want_transfer(call_id, target_uri), call_id, self.log)
+            report_done(lambda: switchboard.send(want_transfer(call_id, target_uri)), call_id, self.log)
             try:
-                calls.refer(call_id, target_uri)
+                calls.send(refer_call(call_id, target_uri))
             except OutcomeUnknown as error:
                 # Airflow must not try again.
                 raise AirflowFailException(str(error)) from error
             except CallError as error:
-                report_done(lambda: switchboard.referred(call_id, target_uri, requested=False), call_id, self.log)
+                report_done(
+                    lambda: switchboard.send(report_referred(call_id, target_uri, requested=False)), call_id, self.log
+                )
                 if not isinstance(error, CallGone):
                     raise
-                report_done(lambda: switchboard.ended(call_id, EndReason.GONE), call_id, self.log)
+                report_done(lambda: switchboard.send(report_ended(call_id, EndReason.GONE)), call_id, self.log)
                 settle_gone(self.if_gone, error, self.log)
                 return {**result, "transfer": None}
-            report_done(lambda: switchboard.referred(call_id, target_uri), call_id, self.log)
+            report_done(lambda: switchboard.send(report_referred(call_id, target_uri)), call_id, self.log)
         self.log.info("The transfer of call %s to %s is requested.", call_id, result["target"])
         return result
 
@@ -125,8 +134,10 @@ class ReferCallOperator(CallTask):
 
         :raises AirflowFailException: It was about to, and died: the transfer may have left.
         """
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
         try:
-            row = switchboard.call(call_id)
+            row = switchboard.send(get_call(call_id))
         except SwitchboardError:
             return False
         if row.target_uri != target_uri:

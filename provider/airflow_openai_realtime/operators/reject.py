@@ -100,41 +100,50 @@ class RejectCallOperator(CallTask):
         self, calls: CallsClient, switchboard: SwitchboardClient, call_id: str, status_code: int, by: str
     ) -> bool:
         """Decline the call, or find it declined; returns whether its caller had hung up before."""
+        from airflow_openai_realtime.api.call_requests import reject_call
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+            report_ended,
+            report_rejected,
+            want_decline,
+        )
+
         before = self._find(switchboard, call_id)
         if before is not None and before.state == EndReason.REJECTED:
             self.log.info("Call %s was declined before.", call_id)
             return False
         was_tried = before is not None and (before.end_wanted, before.end_wanted_by) == (EndReason.REJECTED, by)
-        report_done(lambda: switchboard.decline_call(call_id, by=by, status_code=status_code), call_id, self.log)
+        report_done(lambda: switchboard.send(want_decline(call_id, by=by, status_code=status_code)), call_id, self.log)
         try:
-            calls.reject(call_id, status_code)
+            calls.send(reject_call(call_id, status_code))
         except CallGone as error:
             if was_tried or error.may_have_happened:
                 self.log.info("Call %s is over; it was declined by a request whose answer was lost.", call_id)
-                report_done(lambda: switchboard.rejected(call_id, status_code), call_id, self.log)
+                report_done(lambda: switchboard.send(report_rejected(call_id, status_code)), call_id, self.log)
                 return False
             gone = Account(Witness.FOUND_GONE, EndReason.GONE)
-            report_done(lambda: switchboard.ended(call_id, gone, too_late_for=by), call_id, self.log)
+            report_done(lambda: switchboard.send(report_ended(call_id, gone, too_late_for=by)), call_id, self.log)
             settle_gone(self.if_gone, error, self.log)
             return True
         except CallError as error:
             may_be_ours = was_tried or isinstance(error, OutcomeUnknown)
             if not (may_be_ours and _is_decided(error) and self._is_declined(switchboard, call_id)):
                 if not isinstance(error, OutcomeUnknown):
-                    report_done(lambda: switchboard.decline_call(call_id, by=by, wanted=False), call_id, self.log)
+                    report_done(lambda: switchboard.send(want_decline(call_id, by=by, wanted=False)), call_id, self.log)
                 raise
             self.log.info("Call %s was declined; the answer to an earlier request was lost.", call_id)
         else:
             self.log.info("Call %s is declined with %s.", call_id, status_code)
-        report_done(lambda: switchboard.rejected(call_id, status_code), call_id, self.log)
+        report_done(lambda: switchboard.send(report_rejected(call_id, status_code)), call_id, self.log)
         return False
 
     def _status_code(self) -> int:
         return read_integer(self.status_code, "status_code", at_least=300, at_most=699)
 
     def _find(self, switchboard: SwitchboardClient, call_id: str) -> SwitchboardCall | None:
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
         try:
-            return switchboard.call(call_id)
+            return switchboard.send(get_call(call_id))
         except SwitchboardError as error:
             self.log.warning("The switchboard does not know how call %s was decided: %s", call_id, error)
             return None
@@ -147,6 +156,6 @@ class RejectCallOperator(CallTask):
 
 def _is_decided(error: CallError) -> bool:
     """Whether OpenAI said that the call was accepted or rejected before."""
-    from airflow_openai_realtime.api.requests import DECIDED_CODE
+    from airflow_openai_realtime.api.call_requests import DECIDED_CODE
 
     return isinstance(error, CallAlreadyDecided) or error.code == DECIDED_CODE

@@ -107,9 +107,11 @@ def _end_or_leave(
 
     :return: Whether the task was cleared. Where the switchboard cannot say, it was killed.
     """
+    from airflow_openai_realtime.api.call_requests import hang_up_call
     from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.states import EndReason
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+    from airflow_openai_realtime.switchboard.client.switchboard_requests import end_call, report_task_stopped
 
     at = line.switchboard
     try:
@@ -117,15 +119,15 @@ def _end_or_leave(
             at.url, at.token, line=at.line, timeout_seconds=KILL_REQUEST_SECONDS, retries=False
         ) as switchboard:
             if task is None:
-                switchboard.end_call(call_id, reason=EndReason.KILLED, by=owner)
+                switchboard.send(end_call(call_id, reason=EndReason.KILLED, by=owner))
                 return False
-            state = switchboard.task_stopped(task, call_id, by=owner, unknown_after_seconds=0)
+            state = switchboard.send(report_task_stopped(task, call_id, by=owner, unknown_after_seconds=0))
             return state is not None and not state.is_ended
     except OpenAIRealtimeError as error:
         report(f"The switchboard cannot be asked to end call {call_id}: {error}")
     try:
         with CallsClient(replace(line.api, timeout_seconds=KILL_REQUEST_SECONDS)) as calls:
-            calls.hang_up(call_id)
+            calls.send(hang_up_call(call_id))
     except OpenAIRealtimeError as error:
         report(f"Call {call_id} could not be hung up; the switchboard will when its time is over: {error}")
     return False

@@ -180,13 +180,15 @@ class WatchCallOperator(CallTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look whether the call is over already, else stay with it in the triggerer; see the class."""
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
         self.check_given()
         if self.order is not None:
             return self._take_over(context)
         call_id = call_of(self).call_id
         wanted = read_conversation(self)
         with self._hook().switchboard() as switchboard:
-            row = switchboard.call(call_id)
+            row = switchboard.send(get_call(call_id))
             if row.is_over:
                 return self._finished(context, switchboard, row)
         if row.hangup_at is None:
@@ -207,6 +209,8 @@ class WatchCallOperator(CallTask):
         :raises SwitchboardRefused: Waiting on cannot help.
         :raises CallError: The call could not be run.
         """
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
+
         event = event or {}
         status = event.get("status")
         if status == "timeout":
@@ -216,7 +220,7 @@ class WatchCallOperator(CallTask):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
         call_id = event["call_id"] if status == "accepted" else call_that_is_over(event)
         with self._hook().switchboard() as switchboard:
-            call = switchboard.call(call_id)
+            call = switchboard.send(get_call(call_id))
             if status == OVER:
                 return self._finished(context, switchboard, call)
         return self._taken(context, call)
@@ -225,13 +229,14 @@ class WatchCallOperator(CallTask):
         """Take over a call that was answered already, else wait for one in the triggerer."""
         from airflow_openai_realtime.inbound.own_calls import newest_accepted
         from airflow_openai_realtime.inbound.taking_over import take_over_now
+        from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
         match, owner = self._match(), claimant_of(context["ti"])
         if self.wait_for_end:
             read_conversation(self)  # a mistake shows before a call is taken
         with self._hook().switchboard() as switchboard:
             if self.wait_for_end:
-                before = newest_accepted(switchboard.calls(claimed_by=owner).calls, match)
+                before = newest_accepted(switchboard.send(list_calls(claimed_by=owner)).calls, match)
                 if before is not None and before.is_over:
                     return self._finished(context, switchboard, before)
             call = take_over_now(switchboard, match, owner)

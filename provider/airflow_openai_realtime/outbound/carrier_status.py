@@ -11,6 +11,7 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall, Dialer
 from airflow_openai_realtime.states import EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import report_ended
 
 #: How often the carrier is asked, and with what pause in seconds: it notices the end of a call a moment later.
 LOOKS = 3
@@ -46,14 +47,14 @@ def carriers_word(
     """
     try:
         with dialer() as carrier:
-            seen = carrier.look(carrier_call_id)
+            seen = carrier.send(carrier.look(carrier_call_id))
             for _ in range(LOOKS - 1):
                 if seen.final:
                     break
                 sleep(PAUSE_SECONDS)
-                seen = carrier.look(carrier_call_id)
+                seen = carrier.send(carrier.look(carrier_call_id))
         account = account_of(seen, call)
-        return call if account is None else switchboard.ended(call.call_id, account)
+        return call if account is None else switchboard.send(report_ended(call.call_id, account))
     except OpenAIRealtimeError as error:
         report(f"The carrier's word about the end of call {call.call_id} is missing: {error}")
         return call

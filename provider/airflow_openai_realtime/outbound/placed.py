@@ -12,6 +12,7 @@ from airflow_openai_realtime.calls.parameters import read_mapping
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.outbound import outcomes
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState, EndReason
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_attempt
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import Attempt
@@ -99,7 +100,7 @@ def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> s
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
     try:
-        row = switchboard.attempt(placed.attempt_id)
+        row = switchboard.send(get_attempt(placed.attempt_id))
     except UnknownCall:
         return None
     if row.state != AttemptState.ENDED:
@@ -121,7 +122,7 @@ def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
     """
     if placed.carrier_call_id is None:
         return None
-    call = dialer.look(placed.carrier_call_id)
+    call = dialer.send(dialer.look(placed.carrier_call_id))
     if not call.final:
         return None
     if call.status == "completed":

@@ -29,6 +29,7 @@ from airflow_openai_realtime.outbound.carriers.port import Dialer, DialRequest, 
 from airflow_openai_realtime.outbound.placed import about_attempt
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts, move_attempt
 
 ALREADY_PLACED = "already_placed"
 
@@ -95,7 +96,9 @@ class Placing:
         if before is not None:
             return before
         try:
-            dialing = self.switchboard.move_attempt(reserved.attempt_id, from_state, AttemptState.DIALING, **changed)
+            dialing = self.switchboard.send(
+                move_attempt(reserved.attempt_id, from_state, AttemptState.DIALING, **changed)
+            )
         except MoveRefused:
             # Another task of the same campaign, contact and attempt was quicker.
             return self._placed_by_other(reserved)
@@ -103,7 +106,7 @@ class Placing:
 
     def _dial(self, dialing: Attempt, request: DialRequest) -> Placement:
         try:
-            placed = self.dialer.place(request)
+            placed = self.dialer.send(self.dialer.place(request))
         except NumberRefused as error:
             self._move(dialing, AttemptState.ENDED, outcome=AttemptOutcome.FAILED, detail=str(error))
             raise
@@ -128,8 +131,8 @@ class Placing:
             (AttemptState.ENDED, AttemptState.ENDED),
         ):
             try:
-                row = self.switchboard.move_attempt(
-                    dialing.attempt_id, from_state, to_state, carrier_call_id=placed.carrier_call_id
+                row = self.switchboard.send(
+                    move_attempt(dialing.attempt_id, from_state, to_state, carrier_call_id=placed.carrier_call_id)
                 )
             except MoveRefused:
                 continue
@@ -144,7 +147,7 @@ class Placing:
         )
 
     def _placed_by_other(self, reserved: Attempt) -> Placement:
-        rows = self.switchboard.attempts(reserved.campaign, contact=reserved.contact)
+        rows = self.switchboard.send(list_attempts(reserved.campaign, contact=reserved.contact))
         now = next((row for row in rows if row.attempt_id == reserved.attempt_id), reserved)
         before = placed_before(now)
         if before is None:
@@ -153,8 +156,14 @@ class Placing:
 
     def _move(self, dialing: Attempt, to_state: str, *, outcome: str | None = None, detail: str) -> None:
         try:
-            self.switchboard.move_attempt(
-                dialing.attempt_id, AttemptState.DIALING, to_state, outcome=outcome, detail=mask_numbers(detail)[:500]
+            self.switchboard.send(
+                move_attempt(
+                    dialing.attempt_id,
+                    AttemptState.DIALING,
+                    to_state,
+                    outcome=outcome,
+                    detail=mask_numbers(detail)[:500],
+                )
             )
         except SwitchboardError as error:
             self.report(
@@ -236,7 +245,9 @@ def note_outcome(
     :param call_id: OpenAI's id, when the call came in.
     """
     try:
-        switchboard.move_attempt(attempt_id, AttemptState.PLACED, AttemptState.ENDED, outcome=outcome, call_id=call_id)
+        switchboard.send(
+            move_attempt(attempt_id, AttemptState.PLACED, AttemptState.ENDED, outcome=outcome, call_id=call_id)
+        )
     except MoveRefused:
         return  # noted before, by an earlier try of the same task
     except (SwitchboardError, DialError) as error:

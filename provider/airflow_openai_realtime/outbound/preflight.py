@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from airflow_openai_realtime.api.call_requests import check_key
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -19,6 +20,7 @@ from airflow_openai_realtime.exceptions import (
     ServiceUnavailable,
     SwitchboardError,
 )
+from airflow_openai_realtime.switchboard.client.switchboard_requests import report_checks_passed
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.client import CallsClient
@@ -74,14 +76,14 @@ def check_before_dialing(
     except (AuthenticationError, RequestRefused, ServiceUnavailable) as error:
         raise _not_dialed(error) from error
     try:
-        switchboard.checks_passed([check])
+        switchboard.send(report_checks_passed([check]))
     except SwitchboardError as error:
         report(f"Could not report to the switchboard that the key works: {error}")
 
 
 def _check_openai(calls: CallsClient, model: str | None, report: Callable[[str], None]) -> None:
     try:
-        calls.check_key(model)
+        calls.send(check_key(model))
     except AuthenticationError as error:
         # A restricted key may accept calls and not see the models.
         if _MISSING_SCOPE not in str(error).lower():

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from airflow_openai_realtime.exceptions import DialError
-from airflow_openai_realtime.outbound.carriers.port import AsyncDialer, CarrierCall, Dialer
+from airflow_openai_realtime.outbound.carriers.port import CarrierCall, Dialer
 
 
-async def take_back(dialer: AsyncDialer, carrier_call_id: str, report: Callable[[str], None]) -> CarrierCall | None:
+async def take_back(dialer: Dialer, carrier_call_id: str, report: Callable[[str], None]) -> CarrierCall | None:
     """
     Cancel a call that is queued or rings.
 
@@ -23,7 +23,7 @@ async def take_back(dialer: AsyncDialer, carrier_call_id: str, report: Callable[
         the carrier did not say, and the phone may ring.
     """
     try:
-        return await dialer.cancel(carrier_call_id)
+        return await dialer.asend(dialer.cancel(carrier_call_id))
     except DialError as error:
         report(_not_canceled(carrier_call_id, error))
         return None
@@ -39,16 +39,16 @@ def take_back_now(dialer: Dialer, carrier_call_id: str, report: Callable[[str], 
     :return: As for :func:`take_back`.
     """
     try:
-        call = dialer.cancel(carrier_call_id)
+        call = dialer.send(dialer.cancel(carrier_call_id))
         if not call.final:
-            dialer.end(carrier_call_id)
+            dialer.send(dialer.end(carrier_call_id))
     except DialError as error:
         report(_not_canceled(carrier_call_id, error))
         return None
     return call
 
 
-async def end_picked_up(dialer: AsyncDialer, carrier_call_id: str, report: Callable[[str], None]) -> None:
+async def end_picked_up(dialer: Dialer, carrier_call_id: str, report: Callable[[str], None]) -> None:
     """
     End a call that was picked up and that nothing will answer.
 
@@ -57,7 +57,7 @@ async def end_picked_up(dialer: AsyncDialer, carrier_call_id: str, report: Calla
     :param report: Called with a line for the log when it cannot be ended.
     """
     try:
-        await dialer.end(carrier_call_id)
+        await dialer.asend(dialer.end(carrier_call_id))
     except DialError as error:
         report(_not_canceled(carrier_call_id, error))
 

@@ -16,16 +16,16 @@ from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-import httpx
-
-from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.call_requests import check_key
+from airflow_openai_realtime.api.client import CallsClient, Client
 from airflow_openai_realtime.api.endpoints import check_base_url
 from airflow_openai_realtime.api.error_text import json_object
-from airflow_openai_realtime.api.transport import Answer, Transport
+from airflow_openai_realtime.api.request import Answer, Policy, Request, Service
 from airflow_openai_realtime.api.webhooks import sign_webhook, webhook_secret_problem
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
 from airflow_openai_realtime.switchboard.server.process.configuration import (
     configured_lines,
     configured_settings,
@@ -197,7 +197,7 @@ def _secret(line: Line) -> str:
 
 def _key(line: Line) -> str:
     with CallsClient(line.api) as client:
-        client.check_key()
+        client.send(check_key())
     return f"{urlsplit(line.api.endpoints.rest_url).hostname} takes it"
 
 
@@ -206,7 +206,7 @@ def _token(line: Line, url: str) -> str:
         raise Wrong(f"it has fewer than {SHORTEST_TOKEN} characters: take a long random text")
     try:
         with SwitchboardClient(url, line.token, line=line.name, timeout_seconds=TIMEOUT_SECONDS) as client:
-            status = client.check()
+            status = client.send(get_status())
     except SwitchboardRefused as error:
         if error.status != 404:
             raise
@@ -322,10 +322,16 @@ def _request(
 ) -> _Answer:
     """:raises Wrong: No answer came."""
     asked_at = time.time()
-    try:
-        with Transport(timeout_seconds=TIMEOUT_SECONDS) as http:
-            answer = http.send(method, url, headers=dict(headers or {}), content=body)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = str(error) or type(error).__name__
-        raise Wrong(f"no answer from {url} ({why}): {remedy}") from None
+    request: Request[Answer] = Request(
+        "peer",
+        "look",
+        method,
+        "",
+        read=lambda _, answer: answer,
+        no_answer=lambda _, lost: Wrong(f"no answer from {url} ({lost.why}): {remedy}"),
+        policy=Policy(1, 0.0, frozenset()),
+        headers=headers or {},
+        content=body,
+    )
+    answer = Client(Service("peer", url, {}, (), TIMEOUT_SECONDS)).send(request)
     return _Answer(answer, asked_at, time.time())

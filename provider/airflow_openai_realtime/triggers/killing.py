@@ -18,6 +18,8 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_openai_realtime.api.call_requests import hang_up_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.kept_result import result_without_end
 from airflow_openai_realtime.calls.result import unanswered_result
@@ -29,11 +31,24 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.inbound.shared_clients import shared_calls, shared_dialer, shared_switchboard
+from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
 from airflow_openai_realtime.outbound.outcomes import outcome_of
 from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
 from airflow_openai_realtime.states import AttemptState, CallState, EndReason
 from airflow_openai_realtime.switchboard import MOUNTED_AT
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    claim_call,
+    end_call,
+    get_call,
+    get_task_state,
+    leave_result,
+    list_calls,
+    move_attempt,
+    report_ended,
+    report_task_stopped,
+)
 from airflow_openai_realtime.triggers.carried_through import despite_shutdown
 from airflow_openai_realtime.triggers.task_state import ask_airflow, push_result
 
@@ -41,7 +56,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.matching import CallMatch
     from airflow_openai_realtime.hooks.realtime import LineSettings, RealtimeHook
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-    from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How long the switchboard may take to say how the task is, in seconds; then Airflow and OpenAI are asked directly.
 ANSWER_SECONDS = 3.0
@@ -105,7 +120,7 @@ class Kill:
     async def carry_out(self) -> None:
         """Find out why the trigger was cancelled, and do what that means for its call."""
         line = await self.hook.aline()
-        async with shared_switchboard(line.switchboard) as switchboard:
+        async with SwitchboardClient.at(line.switchboard) as switchboard:
             tell = partial(self._tell_stopped, switchboard)
             is_told = await self._in_time(tell, ANSWER_SECONDS)
             if not is_told and line.switchboard.url.rstrip("/").endswith(MOUNTED_AT):
@@ -134,7 +149,7 @@ class Kill:
             return False
         return True
 
-    async def _tell_stopped(self, switchboard: AsyncSwitchboardClient) -> None:
+    async def _tell_stopped(self, switchboard: SwitchboardClient) -> None:
         """
         Tell the switchboard that the task was stopped; in Airflow's API server it knows why, and decides.
 
@@ -148,12 +163,12 @@ class Kill:
                 await self._want_end(switchboard, call_id, CLEARED_SECONDS)
                 continue
             with suppress(UnknownCall):
-                self._state = await switchboard.task_stopped(
-                    reference, call_id, by=self.claimant, generation=self.generation
+                self._state = await switchboard.asend(
+                    report_task_stopped(reference, call_id, by=self.claimant, generation=self.generation)
                 )
                 self._note_stopped(call_id)
         if reference is not None and not call_ids:
-            self._state = await switchboard.task_state(reference)
+            self._state = await switchboard.asend(get_task_state(reference))
 
     def _note_stopped(self, call_id: str) -> None:
         if self._state is None or not (self._state.is_ended or self._state.is_moved):
@@ -164,23 +179,23 @@ class Kill:
 
     # -- moved, or cleared -----------------------------------------------------------------------------------------
 
-    async def _withdraw(self, switchboard: AsyncSwitchboardClient) -> None:
+    async def _withdraw(self, switchboard: SwitchboardClient) -> None:
         for call_id in await self._call_ids(switchboard):
             try:
-                await switchboard.claim(call_id, self.claimant)
+                await switchboard.asend(claim_call(call_id, self.claimant))
             except (MoveRefused, UnknownCall):
                 continue  # it is over, or another task's
             except SwitchboardError as error:
                 self.report(f"Call {call_id} ends in a minute, though its task goes on: {error}")
 
-    async def _watch_order(self, order: Order, switchboard: AsyncSwitchboardClient) -> None:
+    async def _watch_order(self, order: Order, switchboard: SwitchboardClient) -> None:
         """Take a placed call back when no next try waits for it after a minute."""
         await self.sleep(CLEARED_SECONDS)
         reference = reference_to(self.task)
         if reference is None:
             return
         try:
-            state = await switchboard.task_state(reference) or await ask_airflow(self.task)
+            state = await switchboard.asend(get_task_state(reference)) or await ask_airflow(self.task)
         except OpenAIRealtimeError:
             state = await ask_airflow(self.task)
         if state is not None and not state.is_cared_for:
@@ -188,7 +203,7 @@ class Kill:
 
     # -- killed ----------------------------------------------------------------------------------------------------
 
-    async def _end(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> None:
+    async def _end(self, line: LineSettings, switchboard: SwitchboardClient) -> None:
         began = asyncio.get_running_loop().time()
         if self.call_id is not None:
             await self._end_call(line, switchboard, self.call_id, began)
@@ -202,9 +217,7 @@ class Kill:
         if self.returns_result and (self._ended or self._outcome is not None):
             await self._leave_result(line, switchboard)
 
-    async def _end_call(
-        self, line: LineSettings, switchboard: AsyncSwitchboardClient, call_id: str, began: float
-    ) -> None:
+    async def _end_call(self, line: LineSettings, switchboard: SwitchboardClient, call_id: str, began: float) -> None:
         if call_id in self._ended:
             return
         self._ended.append(call_id)
@@ -217,22 +230,24 @@ class Kill:
             tell = self._tell_ended if is_hung_up else self._want_end
             await self._repeatedly(partial(tell, switchboard, call_id), began)
 
-    async def _want_end(self, switchboard: AsyncSwitchboardClient, call_id: str, after_seconds: float = 0.0) -> None:
+    async def _want_end(self, switchboard: SwitchboardClient, call_id: str, after_seconds: float = 0.0) -> None:
         with suppress(UnknownCall):
-            await switchboard.end_call(call_id, reason=EndReason.KILLED, by=self.claimant, after_seconds=after_seconds)
+            await switchboard.asend(
+                end_call(call_id, reason=EndReason.KILLED, by=self.claimant, after_seconds=after_seconds)
+            )
 
     async def _hang_up(self, line: LineSettings, call_id: str) -> bool:
         try:
-            async with shared_calls(line.api) as calls:
-                await calls.hang_up(call_id)
+            async with CallsClient(line.api) as calls:
+                await calls.asend(hang_up_call(call_id))
         except OpenAIRealtimeError as error:
             self.report(f"Call {call_id} could not be hung up: {error}")
             return False
         return True
 
-    async def _tell_ended(self, switchboard: AsyncSwitchboardClient, call_id: str) -> None:
+    async def _tell_ended(self, switchboard: SwitchboardClient, call_id: str) -> None:
         with suppress(UnknownCall):
-            await switchboard.ended(call_id, EndReason.KILLED)
+            await switchboard.asend(report_ended(call_id, EndReason.KILLED))
 
     async def _repeatedly(self, send: Callable[[], Awaitable[None]], began: float) -> None:
         """Send until the switchboard answers, for a minute."""
@@ -247,10 +262,10 @@ class Kill:
             else:
                 return
 
-    async def _take_back(self, order: Order, switchboard: AsyncSwitchboardClient) -> None:
+    async def _take_back(self, order: Order, switchboard: SwitchboardClient) -> None:
         """Cancel the placed call, or end it if it is picked up in this moment; the ledger says that it was killed."""
         settings = await order.carrier.asettings()
-        async with shared_dialer(settings) as dialer:
+        async with dialer_for(settings) as dialer:
             call = await take_back(dialer, order.carrier_call_id, self.report)
             if call is not None and not call.final:
                 await end_picked_up(dialer, order.carrier_call_id, self.report)
@@ -261,8 +276,8 @@ class Kill:
         if order.attempt_id is None:
             return
         try:
-            await switchboard.move_attempt(
-                order.attempt_id, AttemptState.PLACED, AttemptState.ENDED, outcome=self._outcome
+            await switchboard.asend(
+                move_attempt(order.attempt_id, AttemptState.PLACED, AttemptState.ENDED, outcome=self._outcome)
             )
         except MoveRefused:
             return  # its call came in, and the ledger's row ends with that
@@ -271,14 +286,14 @@ class Kill:
 
     # -- its calls, and what came of them --------------------------------------------------------------------------
 
-    async def _call_ids(self, switchboard: AsyncSwitchboardClient) -> list[str]:
+    async def _call_ids(self, switchboard: SwitchboardClient) -> list[str]:
         if self.call_id is not None:
             return [self.call_id]
         return [call.call_id for call in await self._own_calls(switchboard)]
 
-    async def _own_calls(self, switchboard: AsyncSwitchboardClient) -> list[SwitchboardCall]:
+    async def _own_calls(self, switchboard: SwitchboardClient) -> list[SwitchboardCall]:
         try:
-            calls = (await switchboard.calls(claimed_by=self.claimant)).calls
+            calls = (await switchboard.asend(list_calls(claimed_by=self.claimant))).calls
         except SwitchboardError as error:
             self.report(f"The switchboard cannot say whether the task has a call: {error}")
             return []
@@ -288,7 +303,7 @@ class Kill:
             if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and (self.match is None or self.match.meets(call))
         ]
 
-    async def _leave_result(self, line: LineSettings, switchboard: AsyncSwitchboardClient) -> None:
+    async def _leave_result(self, line: LineSettings, switchboard: SwitchboardClient) -> None:
         """
         Leave the result in XCom once it is written.
 
@@ -303,7 +318,7 @@ class Kill:
             await self.sleep(pause)
             with suppress(SwitchboardUnreachable):
                 if self._state is not None:
-                    if await switchboard.leave_result(reference, call_id):
+                    if await switchboard.asend(leave_result(reference, call_id)):
                         return
                 elif call_id is None:
                     await push_result(self.task, unanswered_result(str(self._outcome), line.switchboard.line))
@@ -312,11 +327,11 @@ class Kill:
                     await push_result(self.task, result)
                     return
 
-    async def _written_result(self, switchboard: AsyncSwitchboardClient, call_id: str) -> dict[str, Any] | None:
-        call = await switchboard.call(call_id)
+    async def _written_result(self, switchboard: SwitchboardClient, call_id: str) -> dict[str, Any] | None:
+        call = await switchboard.asend(get_call(call_id))
         if not call.is_over:
             return None
-        kept = await switchboard.conversation(call_id)
+        kept = await switchboard.asend(get_conversation(call_id))
         if kept is None:
             return result_without_end(call, None, datetime.now(timezone.utc)).to_dict()
         return None if kept.result is None else dict(kept.result)

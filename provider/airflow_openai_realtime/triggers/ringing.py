@@ -10,9 +10,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.inbound.feed import REPORT_EVERY_SECONDS, Report
+from airflow_openai_realtime.inbound.feed import REPORT_EVERY_SECONDS, Report, shared_feed
 from airflow_openai_realtime.inbound.notifier import Notifier, rings
-from airflow_openai_realtime.inbound.shared_clients import shared_feed
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import SwitchboardCall

@@ -43,14 +43,15 @@ async def run_to_its_end(
     # Slow to load: not in the event loop, where other calls run.
     for module in ("following", "live_ports"):
         await asyncio.to_thread(importlib.import_module, f"airflow_openai_realtime.conversation.run.{module}")
+    from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.conversation.run.following import run_or_follow
     from airflow_openai_realtime.conversation.run.live_ports import live_ports
     from airflow_openai_realtime.conversation.run.progress import shared_progress
-    from airflow_openai_realtime.inbound.shared_clients import shared_calls, shared_switchboard
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
     async with AsyncExitStack() as stack:
-        calls = await stack.enter_async_context(shared_calls(line.api))
-        switchboard = await stack.enter_async_context(shared_switchboard(line.switchboard))
+        calls = await stack.enter_async_context(CallsClient(line.api))
+        switchboard = await stack.enter_async_context(SwitchboardClient.at(line.switchboard))
         progress = await stack.enter_async_context(shared_progress(line.switchboard, switchboard))
         ports = live_ports(line.api, calls, switchboard, progress, holder, report, prices=wanted.prices, opened=opened)
         await run_or_follow(ports, wanted.plan, call, switchboard)

@@ -90,7 +90,7 @@ class TakeCallTrigger(BaseTrigger):
 
     async def _wait(self) -> dict[str, Any]:
         from airflow_openai_realtime.calls.matching import CallMatch
-        from airflow_openai_realtime.inbound.shared_clients import shared_feed
+        from airflow_openai_realtime.inbound.feed import shared_feed
         from airflow_openai_realtime.inbound.taking_over import AnsweredMatch, TakingOver
         from airflow_openai_realtime.inbound.waiting import wait_for_call
 

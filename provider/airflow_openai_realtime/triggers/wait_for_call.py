@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.inbound.answering import Answering
     from airflow_openai_realtime.inbound.waiting import CarrierWatch, Waited
-    from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How long a trigger that begins again asks on for its call while the switchboard is away, in seconds.
 PATIENCE_SECONDS = 300.0
@@ -152,11 +152,11 @@ class WaitForCallTrigger(BaseTrigger):
         if wanted is not None:
             from airflow_openai_realtime.calls.matching import CallMatch
             from airflow_openai_realtime.inbound.own_calls import accepted_before
-            from airflow_openai_realtime.inbound.shared_clients import shared_switchboard
+            from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
             # It may begin again in the middle of the call, or after it.
             seconds = max(self.deadline - time.time(), PATIENCE_SECONDS)
-            async with shared_switchboard(line.switchboard) as switchboard:
+            async with SwitchboardClient.at(line.switchboard) as switchboard:
                 match = CallMatch.from_dict(self.match)
                 call = await accepted_before(switchboard, self.claimant, match, seconds=seconds)
             if call is not None and call.is_over:
@@ -183,7 +183,7 @@ class WaitForCallTrigger(BaseTrigger):
 
     async def _wait(self, line: LineSettings) -> Waited:
         from airflow_openai_realtime.calls.matching import CallMatch
-        from airflow_openai_realtime.inbound.shared_clients import shared_feed
+        from airflow_openai_realtime.inbound.feed import shared_feed
         from airflow_openai_realtime.inbound.waiting import wait_for_call
 
         async with AsyncExitStack() as stack:
@@ -199,31 +199,31 @@ class WaitForCallTrigger(BaseTrigger):
             )
 
     async def _answering(
-        self, stack: AsyncExitStack, line: LineSettings, switchboard: AsyncSwitchboardClient
+        self, stack: AsyncExitStack, line: LineSettings, switchboard: SwitchboardClient
     ) -> Answering | None:
         if self.answer is None:
             return None
+        from airflow_openai_realtime.api.client import CallsClient
         from airflow_openai_realtime.calls.answer_plan import AnswerPlan
         from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.inbound.answering import Answering
-        from airflow_openai_realtime.inbound.shared_clients import shared_calls
 
         plan = AnswerPlan.unseal(self.answer, line.api.api_key)
         await hide_session_secrets_async(plan.session)
         # Slow to load: not when a phone rings, and not in the event loop.
         await asyncio.to_thread(importlib.import_module, "airflow_openai_realtime.api.session.realtime_session")
-        calls = await stack.enter_async_context(shared_calls(line.api))
+        calls = await stack.enter_async_context(CallsClient(line.api))
         match = CallMatch.from_dict(self.match)
         return Answering(plan, calls, switchboard, self.claimant, self._report, match=match)
 
     async def _carrier_watch(self, stack: AsyncExitStack) -> CarrierWatch | None:
         if not self.telephony_carrier_conn_id or not self.carrier_call_id:
             return None
-        from airflow_openai_realtime.inbound.shared_clients import shared_dialer
         from airflow_openai_realtime.inbound.waiting import CarrierWatch
+        from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
 
         settings = await self._carrier_hook().asettings()
-        return CarrierWatch(await stack.enter_async_context(shared_dialer(settings)), self.carrier_call_id)
+        return CarrierWatch(await stack.enter_async_context(dialer_for(settings)), self.carrier_call_id)
 
     def _carrier_hook(self) -> TelephonyCarrierHook:
         from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook

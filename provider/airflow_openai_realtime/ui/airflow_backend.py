@@ -11,6 +11,7 @@ from airflow.configuration import conf
 from airflow.models.log import Log
 from airflow.utils.session import create_session
 
+from airflow_openai_realtime.api.call_requests import hang_up_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls.line_settings import (
     SwitchboardAddress,
@@ -50,7 +51,7 @@ class AirflowBackend:
             raise ConfigurationError(f"there is no connection {conn_id} of type {CONN_TYPE} any more")
         settings = api_settings_from_fields(password=found.password, host=found.host, extra=found.extra)
         with CallsClient(settings) as client:
-            result = client.hang_up(call_id)
+            result = client.send(hang_up_call(call_id))
         return result.gone and not result.maybe_by_us
 
     def note(self, user_name: str, task: OwningTask | None, conn_id: str, call_id: str) -> None:

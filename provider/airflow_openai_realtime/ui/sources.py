@@ -25,7 +25,19 @@ from airflow_openai_realtime.calls.recent import (
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import UnknownCall
+from airflow_openai_realtime.switchboard.client.conversation_requests import (
+    get_conversation,
+    get_recent_call,
+    list_recent_calls,
+)
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    end_call,
+    get_attempt,
+    get_call,
+    list_calls,
+    report_ended,
+)
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 
 CLIENT_TIMEOUT_SECONDS = 3.0
@@ -228,7 +240,7 @@ class ClientSource:
         """
         place = None if before is None else self._place_there(before)
         with self._client() as client:
-            page = client.recent_calls(before=place, limit=limit)
+            page = client.send(list_recent_calls(before=place, limit=limit))
         end = None if page.next is None else replace(page.next, line=self.conn_id)
         attempts = tuple(replace(each, line=self.conn_id) for each in page.attempts)
         return RecentPage(tuple(self._here(recent) for recent in page.calls), end, attempts)
@@ -244,11 +256,11 @@ class ClientSource:
             return None
         with self._client() as client:
             try:
-                call = client.call(call_id)
+                call = client.send(get_call(call_id))
             except UnknownCall:
                 return None
-            conversation = client.conversation(call_id)
-            recent = client.recent_call(call_id)
+            conversation = client.send(get_conversation(call_id))
+            recent = client.send(get_recent_call(call_id))
         if recent is None:  # a switchboard of an older release
             recent = RecentCall(call, None if conversation is None else ConversationSummary.of(conversation))
         return FoundCall(self._here(recent), conversation)
@@ -264,7 +276,7 @@ class ClientSource:
             return None
         with self._client() as client:
             try:
-                attempt = client.attempt(attempt_id)
+                attempt = client.send(get_attempt(attempt_id))
             except UnknownCall:
                 return None
         return UnreachedAttempt.of(self.conn_id, attempt, datetime.now(timezone.utc))
@@ -279,7 +291,7 @@ class ClientSource:
         if conn_id != self.conn_id:
             return None
         with self._client() as client:
-            found = client.calls(state="all", claimed_by=claimant, limit=1).calls
+            found = client.send(list_calls(state="all", claimed_by=claimant, limit=1)).calls
         return found[-1].call_id if found else None
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:
@@ -292,7 +304,7 @@ class ClientSource:
         :param by: Who wants that.
         """
         with self._client() as client:
-            client.end_call(call_id, reason=reason, by=by, acting=True)
+            client.send(end_call(call_id, reason=reason, by=by, acting=True))
 
     def ended(self, conn_id: str, call_id: str, account: Account, too_late_for: str | None = None) -> None:
         """
@@ -304,7 +316,7 @@ class ClientSource:
         :param too_late_for: Who had wanted that and came too late.
         """
         with self._client() as client:
-            client.ended(call_id, account, too_late_for=too_late_for)
+            client.send(report_ended(call_id, account, too_late_for=too_late_for))
 
     def _client(self) -> SwitchboardClient:
         url, token, line = self.address.url, self.address.token, self.address.line

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from airflow_openai_realtime.api.client import Pace
 from airflow_openai_realtime.api.endpoints import Endpoints
-from airflow_openai_realtime.api.retry import Pace
 from airflow_openai_realtime.api.session import models as session_models
 from airflow_openai_realtime.api.settings import ApiSettings
 
@@ -30,15 +30,12 @@ class FakeTime:
         self.now = 100.0
         self.slept: list[float] = []
 
-    def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
 
-    async def async_sleep(self, seconds: float) -> None:
-        self.sleep(seconds)
-
     def pace(self) -> Pace:
-        return Pace(clock=lambda: self.now, jitter=lambda: 0.0, sleep=self.sleep, async_sleep=self.async_sleep)
+        return Pace(clock=lambda: self.now, jitter=lambda: 0.0, sleep=self.sleep)
 
 
 @pytest.fixture

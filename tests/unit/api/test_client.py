@@ -1,9 +1,8 @@
-"""Both clients against a scripted transport; every test runs once for each."""
+"""Requests to OpenAI against a scripted transport; every test runs once for ``send`` and once for ``asend``."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient, HangUpResult
+from airflow_openai_realtime.api.call_requests import (
+    HangUpResult,
+    accept_call,
+    check_key,
+    hang_up_call,
+    refer_call,
+    reject_call,
+)
+from airflow_openai_realtime.api.client import CallsClient, Client
+from airflow_openai_realtime.api.request import Request, Requests
+from airflow_openai_realtime.api.settings import openai_service
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
     CallAlreadyDecided,
@@ -22,22 +31,23 @@ from airflow_openai_realtime.exceptions import (
     RequestRefused,
     ServiceUnavailable,
 )
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 Script = list[Any]
 GONE = httpx.Response(404, json={"error": {"code": "call_id_not_found", "message": "No session found"}})
 DECIDED = httpx.Response(400, json={"error": {"code": "decision_already_made", "message": "Too late"}})
 OK = httpx.Response(200)
-DO: dict[str, Callable[[Any], Any]] = {
-    "accept": lambda client: client.accept("rtc_1", {"instructions": "Hi"}),
-    "reject": lambda client: client.reject("rtc_1", 486),
-    "refer": lambda client: client.refer("rtc_1", "tel:+14155550123"),
-    "hang_up": lambda client: client.hang_up("rtc_1"),
-    "check_key": lambda client: client.check_key(),
+DO: dict[str, Callable[[], Request[Any]]] = {
+    "accept": lambda: accept_call("rtc_1", {"instructions": "Hi"}),
+    "reject": lambda: reject_call("rtc_1", 486),
+    "refer": lambda: refer_call("rtc_1", "tel:+14155550123"),
+    "hang_up": lambda: hang_up_call("rtc_1"),
+    "check_key": lambda: check_key(),
 }
 
 
 class Run:
-    """Runs an operation on one of the clients against a script of answers and errors, and keeps what was sent."""
+    """Sends a request in one of the two ways against a script of answers and errors, and keeps what was sent."""
 
     def __init__(self, kind: str, settings: Any, fake_time: Any) -> None:
         self.kind, self.settings, self.fake_time = kind, settings, fake_time
@@ -56,11 +66,11 @@ class Run:
         transport = httpx.MockTransport(answer)
         if self.kind == "sync":
             with CallsClient(self.settings, transport=transport, pace=self.fake_time.pace()) as client:
-                return DO[operation](client)
+                return client.send(DO[operation]())
 
         async def run() -> Any:
-            async with AsyncCallsClient(self.settings, transport=transport, pace=self.fake_time.pace()) as client:
-                return await DO[operation](client)
+            async with CallsClient(self.settings, transport=transport, pace=self.fake_time.pace()) as client:
+                return await client.asend(DO[operation]())
 
         return asyncio.run(run())
 
@@ -130,7 +140,7 @@ def test_no_connection_is_tried_again_as_often_as_the_table_says(run, operation,
 
 @pytest.mark.parametrize("answer", [httpx.Response(429), httpx.Response(503), no_connection()])
 def test_an_accept_is_tried_again_as_long_as_the_phone_rings(run, answer, monkeypatch):
-    monkeypatch.setitem(DO, "accept", lambda client: client.accept("rtc_1", {}, 60.0))
+    monkeypatch.setitem(DO, "accept", lambda: accept_call("rtc_1", {}, 60.0))
     run("accept", [*[answer] * 25, OK])
     assert len(run.sent) == 26
     assert run.fake_time.now < 160
@@ -257,10 +267,9 @@ def test_checking_the_key_lists_the_models_and_nothing_else(run):
     assert (run.sent[0].method, run.sent[0].url.path) == ("GET", "/v1/models")
 
 
-def test_a_wrong_session_sends_nothing(run, settings):
+def test_a_wrong_session_builds_no_request():
     with pytest.raises(InvalidSession):
-        CallsClient(settings, transport=httpx.MockTransport(lambda _: OK)).accept("rtc_1", {"voice": "marin"})
-    assert run.sent == []
+        accept_call("rtc_1", {"voice": "marin"})
 
 
 @pytest.mark.parametrize("operation", list(DO))
@@ -283,11 +292,68 @@ def failure(run: Run, operation: str, script: Script) -> CallError:
     return caught.value
 
 
-def test_both_clients_have_the_same_methods():
-    def public(client: type) -> dict[str, list[str]]:
-        methods = inspect.getmembers(client, inspect.isfunction)
-        return {name: list(inspect.signature(it).parameters) for name, it in methods if not name.startswith("_")}
+class Refused(Exception):
+    """An error that is none of the package's."""
 
-    sync, asynchronous = public(CallsClient), public(AsyncCallsClient)
-    assert sync.pop("close") == asynchronous.pop("aclose")
-    assert sync == asynchronous
+
+@pytest.mark.parametrize("operation", list(DO))
+def test_a_request_goes_only_to_the_service_that_it_is_for(settings, operation):
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise Refused
+
+    with (
+        SwitchboardClient("http://switchboard", "t", transport=httpx.MockTransport(answer)) as client,
+        pytest.raises(TypeError, match="to openai, not to switchboard"),
+    ):
+        client.send(DO[operation]())
+
+
+def several(seen: list[Any]) -> Requests[list[Any]]:
+    """Two requests; what the first one raises is told."""
+    try:
+        seen.append((yield hang_up_call("rtc_1")))
+    except ServiceUnavailable as error:
+        seen.append(error)
+    seen.append((yield check_key()))
+    return seen
+
+
+def test_several_requests_are_sent_one_after_the_other_and_have_one_result(run, monkeypatch):
+    monkeypatch.setitem(DO, "several", lambda: several([]))
+    assert run("several", [OK, OK]) == [HangUpResult(gone=False), None]
+    assert [request.url.path for request in run.sent] == ["/v1/realtime/calls/rtc_1/hangup", "/v1/models"]
+
+
+def test_an_error_is_told_to_who_asks_for_several(run, monkeypatch):
+    monkeypatch.setitem(DO, "several", lambda: several([]))
+    error, nothing = run("several", [*[httpx.Response(500)] * 4, OK])
+    assert isinstance(error, ServiceUnavailable)
+    assert nothing is None
+
+
+def test_a_client_that_does_not_retry_sends_once(settings):
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(500)
+
+    client = Client(openai_service(settings), transport=httpx.MockTransport(answer), retries=False)
+    with pytest.raises(ServiceUnavailable):
+        client.send(hang_up_call("rtc_1"))
+    assert len(sent) == 1
+
+
+async def test_cookies_of_one_client_do_not_go_with_the_requests_of_another(settings):
+    cookies = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        cookies.append(request.headers.get("cookie"))
+        return httpx.Response(200, headers={"set-cookie": "session=1"})
+
+    transport = httpx.MockTransport(answer)
+    async with CallsClient(settings, transport=transport) as one, CallsClient(settings, transport=transport) as other:
+        await one.asend(check_key())
+        await one.asend(check_key())
+        await other.asend(check_key())
+    assert cookies == [None, None, None]

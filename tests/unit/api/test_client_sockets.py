@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient
+from airflow_openai_realtime.api.call_requests import accept_call, hang_up_call, refer_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.exceptions import OutcomeUnknown, ServiceUnavailable
 
@@ -117,18 +118,18 @@ def test_an_accept_or_transfer_that_reached_the_server_is_sent_once(settings, fa
     server = serve(trouble)
     with CallsClient(at(settings, server.port, trouble), pace=fake_time.pace()) as client:
         with pytest.raises(OutcomeUnknown):
-            client.accept("rtc_1", {})
+            client.send(accept_call("rtc_1", {}))
         with pytest.raises(OutcomeUnknown):
-            client.refer("rtc_1", "tel:+14155550123")
+            client.send(refer_call("rtc_1", "tel:+14155550123"))
     assert len(server.requests) == 2
 
 
 @IN_DOUBT
-async def test_the_async_client_sends_it_once_too(settings, fake_time, serve, trouble):
+async def test_a_coroutine_sends_it_once_too(settings, fake_time, serve, trouble):
     server = serve(trouble)
-    async with AsyncCallsClient(at(settings, server.port, trouble), pace=fake_time.pace()) as client:
+    async with CallsClient(at(settings, server.port, trouble), pace=fake_time.pace()) as client:
         with pytest.raises(OutcomeUnknown):
-            await client.accept("rtc_1", {})
+            await client.asend(accept_call("rtc_1", {}))
     assert len(server.requests) == 1
 
 
@@ -136,7 +137,7 @@ async def test_the_async_client_sends_it_once_too(settings, fake_time, serve, tr
 def test_a_hang_up_gets_through_after_any_trouble(settings, fake_time, serve, trouble):
     server = serve(trouble, trouble, answer)
     with CallsClient(at(settings, server.port, trouble), pace=fake_time.pace()) as client:
-        assert not client.hang_up("rtc_1").gone
+        assert not client.send(hang_up_call("rtc_1")).gone
     assert len(server.requests) == 3
 
 
@@ -147,7 +148,7 @@ def test_a_refused_connection_is_tried_again_and_was_never_sent(settings, fake_t
         CallsClient(at(settings, port), pace=fake_time.pace()) as client,
         pytest.raises(ServiceUnavailable, match="no connection"),
     ):
-        client.refer("rtc_1", "tel:+14155550123")
+        client.send(refer_call("rtc_1", "tel:+14155550123"))
     assert len(fake_time.slept) == 2
 
 
@@ -155,8 +156,8 @@ def test_every_request_has_a_connection_of_its_own(settings, fake_time, serve):
     """A server that closes kept connections without a word would otherwise put the next accept in doubt."""
     server = serve(answer)
     with CallsClient(at(settings, server.port), pace=fake_time.pace()) as client:
-        client.accept("rtc_1", {})
-        client.accept("rtc_2", {})
+        client.send(accept_call("rtc_1", {}))
+        client.send(accept_call("rtc_2", {}))
     assert len(server.requests) == 2
 
 
@@ -164,5 +165,5 @@ def test_the_time_out_is_kept(settings, fake_time, serve):
     server = serve(stall)
     begun = time.monotonic()
     with CallsClient(at(settings, server.port, stall), pace=fake_time.pace()) as client, pytest.raises(OutcomeUnknown):
-        client.accept("rtc_1", {})
+        client.send(accept_call("rtc_1", {}))
     assert time.monotonic() - begun < 20

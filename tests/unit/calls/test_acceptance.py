@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_openai_realtime.api.client import HangUpResult
+from airflow_openai_realtime.api.call_requests import HangUpResult
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.acceptance import (
     AcceptanceRules,
-    Step,
     Steps,
     run_steps,
     run_steps_async,
@@ -41,6 +41,39 @@ from airflow_openai_realtime.states import CallState
 
 START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the rules ask or tell the switchboard."""
+
+    operation: str
+    arguments: tuple[Any, ...]
+
+
+class SwitchboardSteps:
+    """Notes what the rules ask of the switchboard."""
+
+    def announce_accept(self, *arguments: Any) -> Told:
+        return Told("announce_accept", arguments)
+
+    def report_accepted(self, *arguments: Any) -> Told:
+        return Told("report_accepted", arguments)
+
+    def report_accept_in_doubt(self, *arguments: Any) -> Told:
+        return Told("report_accept_in_doubt", arguments)
+
+    def release_call(self, *arguments: Any) -> Told:
+        return Told("release_call", arguments)
+
+    def get_call(self, *arguments: Any) -> Told:
+        return Told("get_call", arguments)
+
+    def report_ended(self, *arguments: Any) -> Told:
+        return Told("report_ended", arguments)
+
+
+Step = Told | Request[Any]
 
 
 @dataclass(frozen=True)
@@ -79,45 +112,49 @@ class World:
     def perform(self, step: Step) -> Any:
         """Carry a step out."""
         self.now += timedelta(seconds=0.1)
-        self.done.append(step.method)
-        return getattr(self, f"_{step.method}")(*step.arguments)
+        self.done.append(step.operation)
+        if isinstance(step, Request):
+            assert step.call_id == "rtc_1"
+            return {"accept": self._accept, "hang_up": self._hang_up, "attach": self._attach}[step.operation]()
+        return getattr(self, f"_{step.operation}")(*step.arguments)
 
     def _move(self, rule: Callable[..., moves.Change], *arguments: Any) -> SwitchboardCall:
         self.row = replace(self.row, **rule(self.row, *arguments).values)
         return self.row
 
-    def _announce(
+    def _announce_accept(
         self, call_id: str, claimant: str, seconds: float, is_sole: bool, sole_match: object = None
     ) -> Announcement:
         asked_before = self.row.hangup_at is not None
         return Announcement(self._move(moves.accepting, claimant, self.now, seconds), asked_before)
 
-    def _accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
+    def _report_accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
         return self._move(moves.accepted, claimant, self.now, SECONDS)
 
-    def _ended(self, call_id: str, reason: str) -> SwitchboardCall:
+    def _report_ended(self, call_id: str, reason: str) -> SwitchboardCall:
         return self._move(moves.ended, self.now, reason)
 
-    def _call(self, call_id: str) -> SwitchboardCall:
+    def _get_call(self, call_id: str) -> SwitchboardCall:
         return self.row
 
-    def _release(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
+    def _release_call(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
         return self._move(moves.release, claimant, claimed_at, reason)
 
-    def _accept_in_doubt(self, call_id: str, claimant: str) -> SwitchboardCall:
+    def _report_accept_in_doubt(self, call_id: str, claimant: str) -> SwitchboardCall:
         return self._move(moves.accept_in_doubt, claimant)
 
-    def _is_live(self, call_id: str) -> bool:
-        return self.at_openai in ("ours", "somebody else's")
+    def _attach(self) -> None:
+        if self.at_openai not in ("ours", "somebody else's"):
+            raise CallGone("404")
 
-    def _accept(self, call_id: str, session: object, retry_seconds: float = 8.0) -> None:
+    def _accept(self) -> None:
         if self.at_openai == "gone":
             raise CallGone("404")
         if self.at_openai != "ringing":
             raise CallAlreadyDecided("decided")
         self.at_openai, self.accepted = "ours", self.accepted + 1
 
-    def _hang_up(self, call_id: str) -> HangUpResult:
+    def _hang_up(self) -> HangUpResult:
         gone = self.at_openai in ("ringing", "gone")
         self.at_openai = "ringing" if self.at_openai == "ringing" else "gone"
         return HangUpResult(gone=gone)
@@ -125,7 +162,7 @@ class World:
 
 def rules(claimant: str = "me", **kwargs: Any) -> AcceptanceRules:
     kwargs.setdefault("now", lambda: START + timedelta(seconds=1))
-    return AcceptanceRules("rtc_1", claimant, lambda line: None, **kwargs)
+    return AcceptanceRules("rtc_1", claimant, lambda line: None, SwitchboardSteps(), **kwargs)
 
 
 def accepting(claimant: str = "me", **kwargs: Any) -> Steps[SwitchboardCall]:
@@ -172,7 +209,7 @@ CAN_FAIL: dict[str, set[Fault]] = {
         Fault(OutcomeUnknown, True),
     },
     "hang_up": {Fault(ServiceUnavailable, False), Fault(ServiceUnavailable, True), Fault(AuthenticationError, False)},
-    "is_live": {Fault(ServiceUnavailable, False), Fault(AuthenticationError, False)},
+    "attach": {Fault(ServiceUnavailable, False), Fault(AuthenticationError, False)},
 }
 AT_SWITCHBOARD = {
     Fault(SwitchboardUnreachable, False),
@@ -184,7 +221,7 @@ ALL_FAULTS = sorted(AT_SWITCHBOARD.union(ALL_ENDS, *CAN_FAIL.values()), key=repr
 
 
 def fits(fault: Fault, step: Step) -> bool:
-    return fault in ALL_ENDS | (CAN_FAIL[step.method] if step.port == "calls" else AT_SWITCHBOARD)
+    return fault in ALL_ENDS | (CAN_FAIL[step.operation] if isinstance(step, Request) else AT_SWITCHBOARD)
 
 
 def one_try(performer: Performer) -> SwitchboardCall | BaseException:
@@ -278,7 +315,7 @@ def test_two_of_the_same_claimant_at_once_accept_one_call_and_agree(turns: list[
 def test_the_switchboard_knows_the_end_before_openai_is_asked() -> None:
     world = World()
     call = run_steps(accepting(), world.perform)
-    assert world.done == ["announce", "accept", "accepted"]
+    assert world.done == ["announce_accept", "accept", "report_accepted"]
     assert (call.state, call.hangup_at) == (CallState.ACCEPTED, START + timedelta(seconds=SECONDS + 0.1))
 
 
@@ -287,7 +324,7 @@ def test_what_was_accepted_before_is_returned_without_asking_openai() -> None:
     run_steps(accepting(), world.perform)
     world.done.clear()
     assert run_steps(accepting(), world.perform).state == CallState.ACCEPTED
-    assert world.done == ["announce"]
+    assert world.done == ["announce_accept"]
 
 
 def test_an_accept_that_got_through_unheard_is_taken_for_ours() -> None:
@@ -325,9 +362,9 @@ def test_another_self_that_accepts_first_counts_though_it_has_not_said_so() -> N
     announced: list[Step] = []
 
     def perform(step: Step) -> Any:
-        if step.method == "accept" and not announced:
+        if step.operation == "accept" and not announced:
             announced.append(step)
-            world.perform(Step("switchboard", "announce", ("rtc_1", "me", SECONDS, False)))
+            world.perform(Told("announce_accept", ("rtc_1", "me", SECONDS, False)))
             world.perform(step)  # by the other self, which does not live to tell the switchboard
         return world.perform(step)
 
@@ -358,7 +395,7 @@ def test_a_call_of_another_claimant_is_not_touched() -> None:
     world.done.clear()
     with pytest.raises(ClaimLost):
         run_steps(accepting("me"), world.perform)
-    assert world.done == ["announce"]
+    assert world.done == ["announce_accept"]
 
 
 def test_told_to_stop_after_it_has_asked_it_hangs_up() -> None:
@@ -410,8 +447,8 @@ def test_a_refusal_of_one_try_does_not_give_away_what_another_one_is_about_to_ha
     world = World()
 
     def perform(step: Step) -> Any:
-        if step.method == "accept":
-            world.perform(Step("switchboard", "announce", ("rtc_1", "me", SECONDS, False)))
+        if step.operation == "accept":
+            world.perform(Told("announce_accept", ("rtc_1", "me", SECONDS, False)))
             raise AuthenticationError("401")
         return world.perform(step)
 
@@ -434,14 +471,14 @@ def test_without_a_clear_answer_the_sideband_tells_that_the_call_was_accepted(er
     world = World()
     result = one_try(Performer(world, [None, Fault(error, carried_out=True)]))
     assert isinstance(result, SwitchboardCall)
-    assert world.done == ["announce", "accept", "is_live", "accepted"]
+    assert world.done == ["announce_accept", "accept", "attach", "report_accepted"]
 
 
 def test_an_accept_that_got_lost_is_sent_again_while_the_phone_rings() -> None:
     world = World()
     lost: list[Fault | None] = [None, Fault(OutcomeUnknown, False), None, Fault(OutcomeUnknown, False)]
     assert isinstance(one_try(Performer(world, lost)), SwitchboardCall)
-    assert world.done == ["announce", "is_live", "is_live", "accept", "accepted"]
+    assert world.done == ["announce_accept", "attach", "attach", "accept", "report_accepted"]
 
 
 def test_an_accept_that_got_lost_is_not_sent_again_once_the_phone_rings_no_more() -> None:
@@ -462,7 +499,8 @@ def test_openai_is_asked_again_as_long_as_the_phone_rings(late_by: float, second
         return world.perform(step)
 
     run_steps(rules(now=lambda: START + timedelta(seconds=late_by)).accepting(lambda call: {}, SECONDS), perform)
-    assert asked[1].arguments[2] == seconds
+    assert isinstance(asked[1], Request)
+    assert asked[1].policy.total_seconds == seconds
 
 
 @pytest.mark.parametrize("certain", [True, False])
@@ -477,8 +515,9 @@ def test_a_caller_who_gives_up_after_a_failure_of_ours_is_not_told_as_gone(certa
 
 
 def test_steps_show_no_session() -> None:
-    steps = rules().accepting(lambda call: {"tools": ["very-secret"]}, SECONDS)
+    tool = {"type": "mcp", "server_label": "a", "server_url": "https://x", "authorization": "very-secret"}
+    steps = rules().accepting(lambda call: {"tools": [{**tool, "require_approval": "never"}]}, SECONDS)
     world = World()
     step = steps.send(world.perform(next(steps)))
-    assert step.method == "accept"
+    assert step.operation == "accept"
     assert "very-secret" not in repr(step)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.api.requests import accept_call
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession, parse_session
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.call import SwitchboardCall

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_openai_realtime.api.client import HangUpResult
+from airflow_openai_realtime.api.call_requests import HangUpResult
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.saved_conversation import Conversation

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 from airflow_world import CALLER, CONN_ID, World
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.call_requests import accept_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.call import SwitchboardCall
@@ -23,7 +24,9 @@ from airflow_openai_realtime.conversation.run.live_ports import live_ports
 from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.conversation.run.progress import ProgressSender
 from airflow_openai_realtime.conversation.run.run_call import run_call
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, report_accepted
 
 SESSION = {
     "model": "gpt-realtime-2.1",
@@ -61,8 +64,8 @@ class Line:
         self._api = ApiSettings(api_key=world.simulator.api_key, endpoints=endpoints, timeout_seconds=5)
 
     async def __aenter__(self) -> Line:
-        self.calls = await self._stack.enter_async_context(AsyncCallsClient(self._api))
-        client = AsyncSwitchboardClient(self.world.url, self.world.token, line=CONN_ID, transport=self.way)
+        self.calls = await self._stack.enter_async_context(CallsClient(self._api))
+        client = SwitchboardClient(self.world.url, self.world.token, line=CONN_ID, transport=self.way)
         self.switchboard = await self._stack.enter_async_context(client)
         self.progress = ProgressSender(self.switchboard)
         self._stack.push_async_callback(self.progress.close)
@@ -85,9 +88,9 @@ class Line:
     ) -> SwitchboardCall:
         """Let somebody call, and accept the call."""
         call_id = await asyncio.to_thread(self.world.ring, number, script=script)
-        await self.switchboard.accepting(call_id, HOLDER, seconds)
-        await self.calls.accept(call_id, with_tools(session, plan) if offer else session)
-        return await self.switchboard.accepted(call_id, HOLDER)
+        await self.switchboard.asend(announce_accept(call_id, HOLDER, seconds))
+        await self.calls.asend(accept_call(call_id, with_tools(session, plan) if offer else session))
+        return await self.switchboard.asend(report_accepted(call_id, HOLDER))
 
     def ports(self, **changes: Any) -> CallPorts:
         """The real ports, with what a test wants to be different."""
@@ -100,6 +103,6 @@ class Line:
 
     async def conversation(self, call_id: str) -> Conversation:
         """What the switchboard has."""
-        found = await self.switchboard.conversation(call_id)
+        found = await self.switchboard.asend(get_conversation(call_id))
         assert found is not None
         return found

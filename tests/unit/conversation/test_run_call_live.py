@@ -23,6 +23,7 @@ from airflow_openai_realtime.exceptions import ConversationSuperseded
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
 
 PLAN = ConversationPlan(
     greeting="Good morning.",
@@ -46,7 +47,7 @@ def person(*replies: Reply | str) -> PhoneScript:
 
 async def texts(line: Line, call_id: str) -> list[str]:
     """What was said, as far as it is saved."""
-    found = await line.switchboard.conversation(call_id)
+    found = await line.switchboard.asend(get_conversation(call_id))
     return [str(entry.body.get("text")) for entry in found.entries] if found is not None else []
 
 

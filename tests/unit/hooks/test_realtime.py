@@ -8,10 +8,12 @@ import pytest
 from airflow.sdk._shared.secrets_masker import redact
 from airflow_world import CONN_ID, World
 
+from airflow_openai_realtime.api.call_requests import check_key
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.hooks import lookup
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
 
 KEY = "sk-hook-0123456789"
 SECRET = "whsec_aG9vay1zZWNyZXQtMDEyMzQ1Njc4OQ=="
@@ -179,5 +181,5 @@ def test_testing_a_connection_with_half_the_fields_tells_which_half_works(world:
 async def test_async_clients_work_in_an_event_loop(world: World) -> None:
     hook = RealtimeHook()
     async with await hook.acalls() as calls, await hook.aswitchboard() as switchboard:
-        await calls.check_key()
-        assert (await switchboard.check())["line"] == CONN_ID
+        await calls.asend(check_key())
+        assert (await switchboard.asend(get_status()))["line"] == CONN_ID

@@ -143,4 +143,4 @@ def test_testing_a_connection_that_can_place_no_call_says_so(
 
 async def test_a_dialer_for_triggers(world: World) -> None:
     async with await TelephonyCarrierHook().async_dialer() as dialer:
-        await dialer.check()
+        await dialer.asend(dialer.check())

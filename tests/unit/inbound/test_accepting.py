@@ -15,6 +15,7 @@ from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import CallReference
 from airflow_openai_realtime.exceptions import CallGone, ClaimLost, MoveRefused
 from airflow_openai_realtime.inbound.accepting import Acceptance, accepting_claimant, tell_ended
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call
 
 SESSION = RealtimeSession(instructions="Hi")
 TASK = FakeTask("campaign", "run", "accept")
@@ -75,7 +76,7 @@ def test_the_session_can_be_made_for_the_call(world: World, begin: Begin) -> Non
 def test_another_claimant_s_call_is_not_accepted(world: World, begin: Begin) -> None:
     call_id = world.ring()
     with world.client() as client:
-        client.claim(call_id, "somebody else")
+        client.send(claim_call(call_id, "somebody else"))
     acceptance = begin(call_id)
     with pytest.raises(ClaimLost):
         acceptance.accept(SESSION, 60)
@@ -103,7 +104,7 @@ def test_who_accepts_is_who_claimed_it_for_this_run_else_the_task(world: World) 
     with world.client() as client:
         assert accepting_claimant(CallReference(call_id), TASK, client) == claimant_of(TASK)
         waiting = claimant_of(FakeTask("campaign", "run", "wait"))
-        client.claim(call_id, waiting)
+        client.send(claim_call(call_id, waiting))
         assert accepting_claimant(CallReference(call_id), TASK, client) == waiting
         other_run = FakeTask("campaign", "another run", "accept")
         assert accepting_claimant(CallReference(call_id), other_run, client) == claimant_of(other_run)

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World
+from tests.unit.airflow_world import instead_of_asending
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.call_requests import accept_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.api.sideband.connection import attach
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
@@ -21,7 +23,8 @@ from airflow_openai_realtime.inbound.answering import Answering, answer_now
 from airflow_openai_realtime.inbound.feed import CallFeed
 from airflow_openai_realtime.inbound.waiting import Waited, wait_for_call
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, end_call, list_calls
 
 FOR_EVER = PhoneScript.talks_for_ever()
 PLAN = AnswerPlan.of(parse_session(instructions="Say hello."), 600)
@@ -30,7 +33,7 @@ PLAN = AnswerPlan.of(parse_session(instructions="Say hello."), 600)
 class Triggerer:
     """One process of Airflow's triggerer, as far as calls go: a feed and a client that all its waiters share."""
 
-    def __init__(self, feed: CallFeed, calls: AsyncCallsClient) -> None:
+    def __init__(self, feed: CallFeed, calls: CallsClient) -> None:
         self.feed = feed
         self.calls = calls
         self.said: list[str] = []
@@ -53,9 +56,9 @@ class Triggerer:
 
 @asynccontextmanager
 async def a_triggerer(world: World) -> AsyncIterator[Triggerer]:
-    feed = CallFeed(AsyncSwitchboardClient(world.url, world.token, line=CONN_ID))
+    feed = CallFeed(SwitchboardClient(world.url, world.token, line=CONN_ID))
     try:
-        async with AsyncCallsClient(RealtimeHook().api()) as calls:
+        async with CallsClient(RealtimeHook().api()) as calls:
             yield Triggerer(feed, calls)
     finally:
         await feed.close()
@@ -139,7 +142,7 @@ async def test_a_caller_who_hung_up_is_passed_over_for_the_next(world: World, tr
 
 async def test_an_own_call_that_is_gone_is_passed_over_for_the_next(world: World, triggerer: Triggerer) -> None:
     gone = await ring(world)
-    await triggerer.feed.client.accepting(gone, "me", 600)
+    await triggerer.feed.client.asend(announce_accept(gone, "me", 600))
     world.simulator.phones.hang_up(CALLER)
     call_id = await ring(world, "+14155550199")
     waited = await triggerer.answer()
@@ -150,7 +153,7 @@ async def test_an_own_call_that_is_gone_is_passed_over_for_the_next(world: World
 
 async def test_a_call_that_somebody_else_accepted_is_passed_over(world: World, triggerer: Triggerer) -> None:
     taken = await ring(world)
-    await triggerer.calls.accept(taken, {})
+    await triggerer.calls.asend(accept_call(taken, {}))
     call_id = await ring(world, "+14155550199")
     waited = await triggerer.answer()
     assert waited.call is not None
@@ -192,13 +195,13 @@ async def test_a_busy_openai_is_asked_again_as_long_as_the_phone_rings(world: Wo
 async def test_when_the_time_is_over_an_accept_that_has_begun_is_carried_through(
     world: World, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept, seconds = triggerer.calls.accept, 4.0
+    seconds = 4.0
 
-    async def slow(*arguments: Any) -> None:
+    async def slow(asend: Callable[[Any], Any], request: Any) -> None:
         await asyncio.sleep(seconds)
-        await accept(*arguments)
+        await asend(request)
 
-    monkeypatch.setattr(triggerer.calls, "accept", slow)
+    instead_of_asending(triggerer.calls, "accept", slow)
     call_id = await ring(world)
     assert (await triggerer.answer(seconds=seconds)).status == "accepted"
     assert world.is_open(call_id)
@@ -212,7 +215,7 @@ async def test_the_time_is_over_also_while_the_switchboard_does_not_answer(
     async def unreachable(*_: Any) -> None:
         raise SwitchboardUnreachable("no answer")
 
-    monkeypatch.setattr(triggerer.feed.client, "announce", unreachable)
+    instead_of_asending(triggerer.feed.client, "announce_accept", unreachable)
     await ring(world)
     assert (await triggerer.answer(seconds=3)).status == "timeout"
     assert len([line for line in triggerer.said if "cannot be answered yet" in line]) == 1
@@ -223,16 +226,16 @@ async def test_a_lost_answer_of_the_switchboard_costs_nothing(
     world: World, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answering, "CLAIM_AGAIN_SECONDS", 0.01)
-    announce, tries = triggerer.feed.client.announce, []
+    tries = []
 
-    async def losing(*arguments: Any) -> Any:
-        answer = await announce(*arguments)
-        tries.append(arguments)
+    async def losing(asend: Callable[[Any], Any], request: Any) -> Any:
+        answer = await asend(request)
+        tries.append(request)
         if len(tries) < 3:
             raise SwitchboardUnreachable("no answer")
         return answer
 
-    monkeypatch.setattr(triggerer.feed.client, "announce", losing)
+    instead_of_asending(triggerer.feed.client, "announce_accept", losing)
     call_id = await ring(world)
     assert (await triggerer.answer()).status == "accepted"
     assert world.record(call_id).accepted == 1
@@ -260,7 +263,7 @@ async def test_a_call_that_was_left_for_the_next_try_goes_on_once_that_has_it(
     answered = asyncio.create_task(triggerer.answer())
     call_id = await ring(world)
     await answered
-    await triggerer.feed.client.end_call(call_id, reason="killed", by="me", after_seconds=60)
+    await triggerer.feed.client.asend(end_call(call_id, reason="killed", by="me", after_seconds=60))
     async with a_triggerer(world) as next_try:
         waited = await next_try.answer()
     assert waited.call is not None
@@ -274,7 +277,7 @@ async def test_a_next_try_in_the_same_triggerer_keeps_the_call_that_its_feed_has
     call_id = await ring(world)
     known = (await answered).call
     assert known is not None
-    await triggerer.feed.client.end_call(call_id, reason="killed", by="me", after_seconds=60)
+    await triggerer.feed.client.asend(end_call(call_id, reason="killed", by="me", after_seconds=60))
     triggerer.feed._note(known)  # it has not heard yet that the call's end was put off
     waited = await triggerer.answer()
     assert waited.call is not None
@@ -334,21 +337,20 @@ async def test_both_of_the_same_task_go_for_the_same_call_and_both_return_it(
     assert world.is_open(call_id)
 
 
-STEPS = ("announce", "accept", "accepted")
+STEPS = ("announce_accept", "accept", "accepted")
 
 
 def cancelled_at(triggerer: Triggerer, method: str, *, carried_out: bool) -> asyncio.Event:
     """Let this request hang, before or after it was carried out; the event says when."""
-    port: Any = triggerer.calls if method == "accept" else triggerer.feed.client
-    perform, hangs = getattr(port, method), asyncio.Event()
+    hangs = asyncio.Event()
 
-    async def hanging(*arguments: Any) -> Any:
+    async def hanging(asend: Callable[[Any], Any], request: Any) -> Any:
         if carried_out:
-            await perform(*arguments)
+            await asend(request)
         hangs.set()
         await asyncio.Event().wait()
 
-    setattr(port, method, hanging)
+    instead_of_asending(triggerer.calls if method == "accept" else triggerer.feed.client, method, hanging)
     return hangs
 
 
@@ -474,7 +476,7 @@ def test_in_the_task_nothing_that_rings_is_nothing(world: World) -> None:
 def test_in_the_task_the_own_call_comes_first(world: World) -> None:
     call_id = world.ring(script=FOR_EVER)
     with world.client() as client:
-        client.accepting(call_id, "me", 60)
+        client.send(announce_accept(call_id, "me", 60))
     world.ring("+14155550199")
     assert answer_from_task(world).call_id == call_id
     assert answer_from_task(world).call_id == call_id
@@ -498,10 +500,10 @@ async def test_a_retried_task_and_the_trigger_of_its_first_try_take_one_call(
 # -- the task is over -------------------------------------------------------------------------------------------------
 
 
-async def end_own_calls(switchboard: AsyncSwitchboardClient) -> None:
+async def end_own_calls(switchboard: SwitchboardClient) -> None:
     """What a killed task asks for."""
-    for call in (await switchboard.calls(claimed_by="me")).calls:
-        await switchboard.end_call(call.call_id, reason="killed", by="me")
+    for call in (await switchboard.asend(list_calls(claimed_by="me"))).calls:
+        await switchboard.asend(end_call(call.call_id, reason="killed", by="me"))
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
@@ -514,17 +516,17 @@ async def test_ended_anywhere_no_call_is_left(
     call_id = await ring(world)
     await hangs.wait()
     await cancel(task)
-    async with AsyncSwitchboardClient(world.url, world.token, line=CONN_ID) as switchboard:
+    async with SwitchboardClient(world.url, world.token, line=CONN_ID) as switchboard:
         await end_own_calls(switchboard)
     await until(world, lambda: not world.is_open(call_id))
 
 
 async def test_an_accept_that_comes_through_after_the_end_is_hung_up(world: World, triggerer: Triggerer) -> None:
     call_id = await ring(world)
-    await triggerer.feed.client.accepting(call_id, "me", 600)
+    await triggerer.feed.client.asend(announce_accept(call_id, "me", 600))
     world.simulator.faults.status("reject", 503, times=99)  # else the call is declined before
     await end_own_calls(triggerer.feed.client)
-    await triggerer.calls.accept(call_id, {})
+    await triggerer.calls.asend(accept_call(call_id, {}))
     assert world.record(call_id).accepted == 1
     await until(world, lambda: not world.is_open(call_id))
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow_world import CALLER, OUR_NUMBER, World
 
-from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.inbound.claiming import claim_ringing, ringing_calls
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, report_ended
 
 OTHER = "+14155550177"
 
@@ -67,7 +69,7 @@ def test_a_call_that_is_over_does_not_come_again(world: World) -> None:
     call_id = world.ring()
     claim(world)
     with world.client() as client:
-        client.ended(call_id, "gone")
+        client.send(report_ended(call_id, "gone"))
     assert claim(world) == []
 
 
@@ -83,11 +85,12 @@ class Failing(SwitchboardClient):
 
     left = 0
 
-    def claim(self, call_id: str, claimant: str) -> SwitchboardCall:
-        if not self.left:
-            raise SwitchboardUnreachable("away")
-        self.left -= 1
-        return super().claim(call_id, claimant)
+    def send(self, what: Any) -> Any:
+        if what.operation == "claim":
+            if not self.left:
+                raise SwitchboardUnreachable("away")
+            self.left -= 1
+        return super().send(what)
 
 
 def test_what_is_claimed_is_kept_when_the_switchboard_stops_to_answer(world: World) -> None:
@@ -104,10 +107,10 @@ def test_a_call_that_somebody_else_takes_in_between_is_left_out(world: World) ->
     ids = [world.ring() for _ in range(2)]
 
     class Late(SwitchboardClient):
-        def claim(self, call_id: str, claimant: str) -> SwitchboardCall:
-            if call_id == ids[0]:
-                super().claim(call_id, "quicker")
-            return super().claim(call_id, claimant)
+        def send(self, what: Any) -> Any:
+            if (what.operation, what.call_id) == ("claim", ids[0]):
+                super().send(claim_call(ids[0], "quicker"))
+            return super().send(what)
 
     with Late(world.url, world.token) as client:
         assert [call.call_id for call in claim_ringing(client, CallMatch(), "me", said.append, most=9)] == ids[1:]

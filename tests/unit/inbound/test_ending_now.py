@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from tests.unit.switchboard.support import START
 
-from airflow_openai_realtime.api.client import HangUpResult
+from airflow_openai_realtime.api.call_requests import HangUpResult
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.witnesses import Account
@@ -37,13 +38,11 @@ class Calls:
             raise answer
         return answer
 
-    def hang_up(self, call_id: str) -> HangUpResult:
-        result: HangUpResult = self._next("hang up")
-        return result
-
-    def reject(self, call_id: str, status_code: int) -> None:
-        assert status_code == DEFAULT_REJECT_STATUS
-        self._next("reject")
+    def send(self, request: Request[Any]) -> Any:
+        assert request.call_id == "rtc_1"
+        if request.operation == "reject":
+            assert request.body == {"status_code": DEFAULT_REJECT_STATUS}
+        return self._next(request.operation.replace("_", " "))
 
 
 HUNG_UP = HangUpResult(gone=False)
@@ -96,21 +95,24 @@ class Switchboard:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
-    def rejected(self, call_id: str, status_code: int) -> SwitchboardCall:
-        self.told.append(("rejected", call_id, status_code))
+    def send(self, request: Request[Any]) -> SwitchboardCall:
+        self.told.append((request.operation, request.call_id, request.body))
         return RINGS
 
-    def ended(self, call_id: str, account: Account, too_late_for: str | None = None) -> SwitchboardCall:
-        self.told.append(("ended", call_id, account, too_late_for))
-        return RINGS
+
+def _told(account: Account) -> dict[str, Any]:
+    return {name: value for name, value in asdict(account).items() if value is not None}
 
 
 @pytest.mark.parametrize(
     ("ended", "told"),
     [
-        (EndedNow(declined=True), ("rejected", "rtc_1", DEFAULT_REJECT_STATUS)),
-        (EndedNow(gone=True), ("ended", "rtc_1", Account(Witness.FOUND_GONE, EndReason.GONE), "task")),
-        (EndedNow(), ("ended", "rtc_1", Account(Witness.API, "hung_up", "task"), None)),
+        (EndedNow(declined=True), ("rejected", "rtc_1", {"status_code": DEFAULT_REJECT_STATUS})),
+        (
+            EndedNow(gone=True),
+            ("ended", "rtc_1", {**_told(Account(Witness.FOUND_GONE, EndReason.GONE)), "too_late_for": "task"}),
+        ),
+        (EndedNow(), ("ended", "rtc_1", _told(Account(Witness.API, "hung_up", "task")))),
     ],
 )
 def test_the_switchboard_is_told_how_it_ended(ended: EndedNow, told: tuple[Any, ...]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.calls.call import CallPage, SwitchboardCall
+from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.matching import CallMatch, Match
 from airflow_openai_realtime.exceptions import SwitchboardRefused, SwitchboardUnreachable
-from airflow_openai_realtime.inbound.feed import HEAD_START_SECONDS, CallFeed
+from airflow_openai_realtime.inbound.feed import HEAD_START_SECONDS, CallFeed, shared_feed
 from airflow_openai_realtime.inbound.taking_over import AnsweredMatch
 
 START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
@@ -40,10 +42,11 @@ class Switchboard:
         self.asked: list[str | None] = []
         self.at_once = 0
         self.most_at_once = 0
-        self.closed = False
         self.failing: Exception | None = None
 
-    async def calls(self, *, after: str | None = None, **_: Any) -> CallPage:
+    async def asend(self, request: Request[CallPage]) -> CallPage:
+        assert request.operation == "list_calls"
+        after = None if "after" not in request.params else str(request.params["after"])
         self.asked.append(after)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -58,9 +61,6 @@ class Switchboard:
             return CallPage(tuple(change), "2")
         finally:
             self.at_once -= 1
-
-    async def __aexit__(self, *_: object) -> None:
-        self.closed = True
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -79,7 +79,7 @@ async def feed_of(switchboard: Switchboard, **kwargs: Any) -> Any:
         yield feed
     finally:
         await feed.close()
-        assert switchboard.closed
+        assert switchboard.at_once == 0
 
 
 def ignore(_: str) -> None:
@@ -345,11 +345,23 @@ async def test_the_poll_carries_no_log_context_of_the_first_waiter() -> None:
     seen: list[str] = []
 
     class Watched(Switchboard):
-        async def calls(self, **kwargs: Any) -> CallPage:
+        async def asend(self, request: Request[CallPage]) -> CallPage:
             seen.append(task.get())
-            return await super().calls(**kwargs)
+            return await super().asend(request)
 
     task.set("the first waiter")
     async with feed_of(Watched(call("rtc_1"))) as feed:
         await got(feed)
     assert set(seen) == {"nobody"}
+
+
+async def test_who_asks_for_the_same_line_shares_its_feed_as_long_as_it_is_used() -> None:
+    one, other = (SwitchboardAddress(f"http://127.0.0.1:9/{name}", "token", "support") for name in ("one", "other"))
+    async with shared_feed(one) as first:
+        async with shared_feed(one) as second, shared_feed(other) as different:
+            assert second is first
+            assert different is not first
+        async with shared_feed(one) as third:
+            assert third is first
+    async with shared_feed(one) as later:
+        assert later is not first

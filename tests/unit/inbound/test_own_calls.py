@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.calls.call import CallPage, SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import SwitchboardUnreachable
@@ -37,7 +37,8 @@ class Client:
     def __init__(self, failures: int) -> None:
         self.failures = failures
 
-    async def calls(self, **_: Any) -> CallPage:
+    async def asend(self, request: Request[CallPage]) -> CallPage:
+        assert (request.operation, request.params["claimed_by"]) == ("list_calls", "me")
         self.failures -= 1
         if self.failures >= 0:
             raise SwitchboardUnreachable("away")

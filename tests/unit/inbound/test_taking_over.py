@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.calls.call import CallPage, SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import MoveRefused, SwitchboardUnreachable, UnknownCall
@@ -47,26 +48,31 @@ class Switchboard:
         self.mine = mine
         self.asked: list[tuple[str, str, str]] = []
 
-    def calls(self, *, claimed_by: str, state: str | None = None) -> CallPage:
+    def send(self, request: Request[Any]) -> Any:
+        if request.operation == "list_calls":
+            return self._calls(**request.params)
+        assert request.operation == "claim"
+        assert request.body is not None
+        self.asked.append((str(request.call_id), request.body["claimant"], request.body["from_claimant"]))
+        return self._answer()
+
+    def _calls(self, *, claimed_by: str, limit: int, state: str | None = None) -> CallPage:
         if claimed_by == "me":
             return CallPage((self.mine,) if self.mine is not None else (), "1")
         assert (claimed_by, state) == ("order:day", "accepted")
         return CallPage((call(1, to_number="+18005550100"), call(2), call(3)), "1")
 
-    def take_over(self, *asked: str) -> SwitchboardCall:
-        self.asked.append(asked)  # type: ignore[arg-type]
+    def _answer(self) -> SwitchboardCall:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-
-class AsyncSwitchboard(Switchboard):
-    async def take_over(self, *asked: str) -> SwitchboardCall:  # type: ignore[override]
-        return super().take_over(*asked)
+    async def asend(self, request: Request[Any]) -> Any:
+        return self.send(request)
 
 
-async def take(switchboard: AsyncSwitchboard, wanted: SwitchboardCall) -> tuple[SwitchboardCall | None, list[float]]:
+async def take(switchboard: Switchboard, wanted: SwitchboardCall) -> tuple[SwitchboardCall | None, list[float]]:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -78,21 +84,21 @@ async def take(switchboard: AsyncSwitchboard, wanted: SwitchboardCall) -> tuple[
 
 async def test_while_the_switchboard_is_away_it_is_asked_again_as_the_same_claimant() -> None:
     mine = call(1, claimed_by="me")
-    switchboard = AsyncSwitchboard(SwitchboardUnreachable("away"), SwitchboardUnreachable("away"), mine)
+    switchboard = Switchboard(SwitchboardUnreachable("away"), SwitchboardUnreachable("away"), mine)
     assert await take(switchboard, call(1)) == (mine, [CLAIM_AGAIN_SECONDS] * 2)
-    assert switchboard.asked == [("rtc_1", "me", "day")] * 3
+    assert switchboard.asked == [("rtc_1", "me", "order:day")] * 3
 
 
 @pytest.mark.parametrize("error", [TAKEN, UnknownCall("no")])
 async def test_a_call_that_somebody_else_has_is_let_go(error: Exception) -> None:
-    assert await take(AsyncSwitchboard(error), call(1)) == (None, [])
+    assert await take(Switchboard(error), call(1)) == (None, [])
 
 
 async def test_what_the_claimant_has_already_is_asked_for_anew_since_it_may_be_about_to_end() -> None:
     mine = call(1, claimed_by="me")
-    switchboard = AsyncSwitchboard(mine)
+    switchboard = Switchboard(mine)
     assert await take(switchboard, mine) == (mine, [])
-    assert switchboard.asked == [("rtc_1", "me", "day")]
+    assert switchboard.asked == [("rtc_1", "me", "order:day")]
 
 
 def test_looking_once_takes_the_first_that_matches_and_can_be_had() -> None:

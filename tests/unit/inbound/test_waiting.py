@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from airflow_world import CALLER, World
+from tests.unit.airflow_world import instead_of_asending
 
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import CarrierUnavailable, ClaimLost, SwitchboardUnreachable
@@ -14,14 +17,20 @@ from airflow_openai_realtime.inbound.feed import CallFeed
 from airflow_openai_realtime.inbound.waiting import CarrierWatch, Waited, look_for_call, wait_for_call
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall
 from airflow_openai_realtime.states import CallState
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    announce_accept,
+    end_call,
+    list_calls,
+    report_accepted,
+)
 
 ANY = CallMatch()
 
 
 @pytest.fixture
 async def feed(world: World) -> AsyncIterator[CallFeed]:
-    feed = CallFeed(AsyncSwitchboardClient(world.url, world.token))
+    feed = CallFeed(SwitchboardClient(world.url, world.token))
     yield feed
     await feed.close()
 
@@ -48,9 +57,9 @@ async def test_a_call_is_claimed(world: World, feed: CallFeed) -> None:
 
 async def test_a_call_that_was_left_for_the_next_try_goes_on_once_that_has_it(world: World, feed: CallFeed) -> None:
     call_id = await asyncio.to_thread(world.ring)
-    await feed.client.announce(call_id, "me", 600)
-    await feed.client.accepted(call_id, "me")
-    await feed.client.end_call(call_id, reason="killed", by="me", after_seconds=60)
+    await feed.client.asend(announce_accept(call_id, "me", 600))
+    await feed.client.asend(report_accepted(call_id, "me"))
+    await feed.client.asend(end_call(call_id, reason="killed", by="me", after_seconds=60))
     waited = await wait(feed)
     assert waited.call is not None
     assert (waited.call.call_id, world.row(call_id).end_wanted) == (call_id, None)
@@ -64,7 +73,7 @@ async def test_twenty_waiters_and_twenty_calls_get_one_each(world: World, feed: 
 
 
 async def test_waiters_of_two_processes_get_different_calls(world: World, feed: CallFeed) -> None:
-    other = CallFeed(AsyncSwitchboardClient(world.url, world.token))
+    other = CallFeed(SwitchboardClient(world.url, world.token))
     tasks = [asyncio.create_task(wait(each, claimant=f"{id(each)}")) for each in (feed, other)]
     calls = {await asyncio.to_thread(world.ring, f"+141555502{number:02}") for number in range(2)}
     assert {waited.call.call_id for waited in await asyncio.gather(*tasks) if waited.call} == calls
@@ -79,16 +88,16 @@ async def test_a_claim_whose_answer_was_lost_is_made_again(
     world: World, feed: CallFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "CLAIM_AGAIN_SECONDS", 0.01)
-    claim, tries = feed.client.claim, []
+    tries = []
 
-    async def losing_answers(call_id: str, claimant: str) -> SwitchboardCall:
-        claimed = await claim(call_id, claimant)
-        tries.append(call_id)
+    async def losing_answers(asend: Callable[[Any], Any], request: Any) -> SwitchboardCall:
+        claimed: SwitchboardCall = await asend(request)
+        tries.append(request.call_id)
         if len(tries) < 3:
             raise SwitchboardUnreachable("no answer")
         return claimed
 
-    monkeypatch.setattr(feed.client, "claim", losing_answers)
+    instead_of_asending(feed.client, "claim", losing_answers)
     call_id = await asyncio.to_thread(world.ring)
     waited = await wait(feed)
     assert waited.call is not None
@@ -99,13 +108,11 @@ async def test_a_claim_whose_answer_was_lost_is_made_again(
 async def test_a_claim_that_is_under_way_when_the_wait_ends_counts(
     world: World, feed: CallFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = feed.client.claim
+    async def slow_answer(asend: Callable[[Any], Any], request: Any) -> Any:
+        await asend(request)
+        return await asyncio.Event().wait()
 
-    async def slow_answer(call_id: str, claimant: str) -> SwitchboardCall:
-        await claim(call_id, claimant)
-        return await asyncio.Event().wait()  # type: ignore[return-value]
-
-    monkeypatch.setattr(feed.client, "claim", slow_answer)
+    instead_of_asending(feed.client, "claim", slow_answer)
     await asyncio.to_thread(world.ring)
     assert (await wait(feed, seconds=3)).status == "claimed"
 
@@ -123,7 +130,10 @@ class Carrier:
     def __init__(self, *statuses: str | Exception) -> None:
         self.statuses = list(statuses)
 
-    async def look(self, carrier_call_id: str) -> CarrierCall:
+    def look(self, carrier_call_id: str) -> str:
+        return carrier_call_id
+
+    async def asend(self, carrier_call_id: str) -> CarrierCall:
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if isinstance(status, Exception):
             raise status
@@ -154,7 +164,7 @@ async def test_after_an_answered_call_the_late_webhook_is_awaited(world: World, 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
         await asyncio.to_thread(world.ring)
-        while (await feed.client.calls(state=CallState.RINGING)).calls:  # noqa: ASYNC110 - it is over HTTP
+        while (await feed.client.asend(list_calls(state=CallState.RINGING))).calls:  # noqa: ASYNC110 - it is over HTTP
             await asyncio.sleep(0.01)
 
     carrier = CarrierWatch(Carrier("completed"), "CA1")  # type: ignore[arg-type]
@@ -179,14 +189,14 @@ async def test_a_carrier_that_cannot_say_is_reported_once_and_asked_on(world: Wo
 def test_looking_takes_the_next_call_when_one_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = world.ring(), world.ring("+14155550199")
     with world.client() as client:
-        claim = client.claim
+        send = client.send
 
-        def losing(call_id: str, claimant: str) -> SwitchboardCall:
-            if call_id == first:
+        def losing(request: Request[Any]) -> Any:
+            if (request.operation, request.call_id) == ("claim", first):
                 raise ClaimLost("somebody was quicker")
-            return claim(call_id, claimant)
+            return send(request)
 
-        monkeypatch.setattr(client, "claim", losing)
+        monkeypatch.setattr(client, "send", losing)
         found = look_for_call(client, ANY, "me")
     assert found is not None
     assert found.call_id == second

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_world import CALLER, CONN_ID, FakeTask, World, context, run_task
+from tests.unit.airflow_world import instead_of_sending
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession, parse_session
 from airflow_openai_realtime.api.sideband.connection import attach
 from airflow_openai_realtime.calls.owner import claimant_of
@@ -34,6 +37,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.inbound.accepting import Acceptance
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, claim_call, report_ended
 
 FOR_EVER = PhoneScript.talks_for_ever()
 
@@ -74,14 +78,14 @@ def test_the_result_is_json(world: World) -> None:
 def test_a_call_of_the_sensor_keeps_its_claimant(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        call = client.claim(call_id, "campaign/run/wait/-1").to_dict()
+        call = client.send(claim_call(call_id, "campaign/run/wait/-1")).to_dict()
     assert run_task(accepting(call=call))["claimed_by"] == "campaign/run/wait/-1"
 
 
 def test_a_call_that_a_template_turned_into_text_is_read(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        call = client.claim(call_id, "somebody").to_dict()
+        call = client.send(claim_call(call_id, "somebody")).to_dict()
     assert run_task(accepting(call=str(call)))["claimed_by"] == "somebody"
 
 
@@ -89,14 +93,14 @@ def test_an_id_uses_the_claim_of_a_task_of_the_same_run(world: World) -> None:
     call_id = world.ring()
     task = FakeTask(task_id="accept")
     with world.client() as client:
-        client.claim(call_id, claimant_of(FakeTask(task_id="wait")))
+        client.send(claim_call(call_id, claimant_of(FakeTask(task_id="wait"))))
     assert run_task(accepting(call_id=call_id), context(task))["state"] == "accepted"
 
 
 def test_an_id_does_not_take_the_call_of_another_run(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        client.claim(call_id, claimant_of(FakeTask(run_id="other")))
+        client.send(claim_call(call_id, claimant_of(FakeTask(run_id="other"))))
     with pytest.raises(ClaimLost):
         run_task(accepting(call_id=call_id))
     assert world.count("openai.accepted") == 0
@@ -134,9 +138,9 @@ def test_an_earlier_try_that_died_after_asking_counts_as_accepted(world: World) 
     task = FakeTask(task_id="accept")
     hook_free_client = world.client()
     with hook_free_client as client:
-        client.accepting(call_id, claimant_of(task), 60)
+        client.send(announce_accept(call_id, claimant_of(task), 60))
     with RealtimeHook().calls() as calls:
-        calls.accept(call_id, {})
+        calls.send(accept_call(call_id, {}))
     assert run_task(accepting(call_id=call_id), context(task))["state"] == "accepted"
     assert world.is_open(call_id)
 
@@ -144,7 +148,7 @@ def test_an_earlier_try_that_died_after_asking_counts_as_accepted(world: World) 
 def test_a_call_that_somebody_else_accepted_is_left_alone(world: World) -> None:
     call_id = world.ring(script=FOR_EVER)
     with RealtimeHook().calls() as calls:
-        calls.accept(call_id, {})
+        calls.send(accept_call(call_id, {}))
     with pytest.raises(CallAlreadyDecided):
         run_task(accepting(call=call_id))
     assert world.is_open(call_id)
@@ -169,7 +173,7 @@ def test_a_caller_who_hung_up_is_treated_as_told(world: World, if_gone: str, exp
 def test_a_call_that_ended_before_is_gone_and_nothing_is_sent(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        client.ended(call_id, "hung_up")
+        client.send(report_ended(call_id, "hung_up"))
     with pytest.raises(AirflowSkipException):
         run_task(accepting(call=call_id))
     assert world.count("openai.accepted") == 0
@@ -203,7 +207,7 @@ def test_a_switchboard_that_goes_away_after_the_accept_does_not_fail_the_task(wo
         def unreachable(*_: object) -> None:
             raise SwitchboardUnreachable("no answer")
 
-        switchboard.accepted = unreachable  # type: ignore[method-assign,assignment]
+        instead_of_sending(switchboard, "accepted", unreachable)
         call = Acceptance(calls, switchboard, call_id, "me", said.append).accept(parse_session(), 600)
     assert call.state == "accepted"
     assert world.is_open(call_id)
@@ -216,13 +220,12 @@ def test_a_call_hung_up_meanwhile_is_gone(world: World) -> None:
     call_id = world.ring(script=FOR_EVER)
     hook = RealtimeHook()
     with hook.calls() as calls, hook.switchboard() as switchboard:
-        accept = calls.accept
 
-        def accept_and_end(call_id: str, session: object, retry_seconds: float) -> None:
-            accept(call_id, session, retry_seconds)  # type: ignore[arg-type]
-            switchboard.ended(call_id, "hung_up")
+        def accept_and_end(send: Callable[[Any], Any], request: Any) -> None:
+            send(request)
+            switchboard.send(report_ended(call_id, "hung_up"))
 
-        calls.accept = accept_and_end  # type: ignore[method-assign]
+        instead_of_sending(calls, "accept", accept_and_end)
         with pytest.raises(CallGone):
             Acceptance(calls, switchboard, call_id, "me", print).accept(parse_session(), 600)
     assert not world.is_open(call_id)
@@ -438,6 +441,6 @@ def test_no_secret_shows_in_result_repr_or_log(
 
 def test_no_full_number_shows_in_the_log(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     with world.client() as client:
-        call = client.claim(world.ring(), "me").to_dict()
+        call = client.send(claim_call(world.ring(), "me")).to_dict()
     run_task(accepting(call=call))
     assert CALLER not in "".join(capsys.readouterr())

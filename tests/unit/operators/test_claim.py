@@ -13,6 +13,7 @@ from tests.unit.operators.test_template_fields import Result, rendered
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.operators import AcceptCallOperator, ClaimCallsOperator
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, report_rejected
 
 
 def claim(**kwargs: Any) -> Any:
@@ -75,7 +76,7 @@ def test_one_call_is_claimed_and_returned_with_what_is_known_of_it(world: World)
 def test_a_call_that_somebody_else_has_skips_the_task(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        client.claim(call_id, "somebody")
+        client.send(claim_call(call_id, "somebody"))
     with pytest.raises(AirflowSkipException):
         claim_one(call_id=call_id)
     with pytest.raises(ClaimLost):
@@ -86,7 +87,7 @@ def test_a_call_that_somebody_else_has_skips_the_task(world: World) -> None:
 def test_a_call_that_rings_no_more_skips_the_task(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        client.rejected(call_id, 603)
+        client.send(report_rejected(call_id, 603))
     with pytest.raises(AirflowSkipException):
         claim_one(call_id=call_id)
 

@@ -11,6 +11,7 @@ from airflow_world import FakeTask, World, context, run_task, until
 from whole_calls import completed, deferred, fire, whole
 
 from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
@@ -20,6 +21,13 @@ from airflow_openai_realtime.operators.watch import WatchCallOperator
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    end_call,
+    list_attempts,
+    list_calls,
+    report_ended,
+)
 from airflow_openai_realtime.triggers import pacing
 
 PHONE = "+14155550142"
@@ -48,7 +56,7 @@ async def watched(world: World) -> Watched:
 
     def call_id() -> str | None:
         with world.client() as client:
-            calls = client.calls(state="all").calls
+            calls = client.send(list_calls(state="all")).calls
         wanted = attempt["correlation_id"]
         return next((call.call_id for call in calls if call.header(CORRELATION_HEADER) == wanted), None)
 
@@ -65,13 +73,13 @@ async def watched(world: World) -> Watched:
 
 def ledger(world: World) -> tuple[str, str | None]:
     with world.client() as client:
-        (row,) = client.attempts("c")
+        (row,) = client.send(list_attempts("c"))
     return row.state, row.outcome
 
 
 def kept_outcome(world: World, call_id: str) -> str | None:
     with world.client() as client:
-        kept = client.conversation(call_id)
+        kept = client.send(get_conversation(call_id))
     return kept.outcome if kept is not None else None
 
 
@@ -94,7 +102,7 @@ async def test_a_watched_call_that_a_task_hangs_up_was_not_ended_by_the_caller(w
 async def test_a_watched_call_that_a_user_ends_at_the_switchboard_says_so(world: World) -> None:
     call = await watched(world)
     with world.client() as client:
-        client.end_call(call.call_id, reason="hung_up", by="user ann")
+        client.send(end_call(call.call_id, reason="hung_up", by="user ann"))
     result = await call.watching
     row = world.row(call.call_id)
     assert (result["outcome"], result["reason"]) == ("completed", "hung_up")
@@ -113,13 +121,15 @@ async def test_a_transfer_that_ends_the_call_before_it_is_answered_is_told_as_th
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = await watched(world)
-    refer = CallsClient.refer
+    send = CallsClient.send
 
-    def answered_last(self: CallsClient, *given: Any, **named: Any) -> None:
-        refer(self, *given, **named)
+    def answered_last(self: CallsClient, request: Request[Any]) -> Any:
+        answer = send(self, request)
+        assert request.operation == "refer"
         assert world.simulator.wait_for(lambda: world.row(call.call_id).is_over)
+        return answer
 
-    monkeypatch.setattr(CallsClient, "refer", answered_last)
+    monkeypatch.setattr(CallsClient, "send", answered_last)
     await asyncio.to_thread(run_task, ReferCallOperator(task_id="refer", call=call.call_id, target_uri=TARGET))
     result = await call.watching
     row = world.row(call.call_id)
@@ -191,5 +201,5 @@ async def test_a_placed_call_lasts_as_long_as_the_carrier_counted(world: World) 
 def over(call_id: str, world: World) -> dict[str, Any]:
     """The event of a trigger whose call is over, once the switchboard has ended the row."""
     with world.client() as client:
-        client.ended(call_id, "gone")
+        client.send(report_ended(call_id, "gone"))
     return {"status": "over", "call_id": call_id}

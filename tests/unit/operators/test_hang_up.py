@@ -4,6 +4,7 @@ import pytest
 from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_world import CALLER, World, run_task
+from tests.unit.airflow_world import dying_at
 
 from airflow_openai_realtime.exceptions import AuthenticationError, CallGone
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
@@ -64,10 +65,7 @@ def test_a_task_that_dies_after_it_said_so_leaves_the_end_to_the_switchboard(
 ) -> None:
     call = accepted(world)
 
-    def dies(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("airflow_openai_realtime.api.client.CallsClient.hang_up", dies)
+    dying_at(monkeypatch, "hang_up")
     with pytest.raises(KeyboardInterrupt):
         run_task(hanging_up(call=call))
     world.let_pass(6)

@@ -21,6 +21,7 @@ from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.simulator.dialogue import Dialogue, Reply
 from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
 from airflow_openai_realtime.triggers import pacing
 
 PHONE = "+14155550142"
@@ -52,7 +53,7 @@ async def accepted(world: World, dialogue: Dialogue, **kwargs: Any) -> tuple[str
 
 def outcome_in(world: World, call_id: str) -> Any:
     with world.client() as client:
-        kept = client.conversation(call_id)
+        kept = client.send(get_conversation(call_id))
     return kept and kept.outcome
 
 

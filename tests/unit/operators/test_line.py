@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,6 +13,8 @@ from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
 from airflow_openai_realtime.exceptions import InvalidInput, InvalidSession, SwitchboardUnreachable
 from airflow_openai_realtime.operators.line import CloseLineOperator, OpenLineOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client import switchboard_requests
+from airflow_openai_realtime.switchboard.client.order_requests import list_orders, remove_order
 
 FOR_EVER = PhoneScript.talks_for_ever()
 TOOL = {
@@ -33,7 +36,7 @@ def closing(**kwargs: Any) -> CloseLineOperator:
 
 def orders(world: World) -> list[Any]:
     with world.client() as client:
-        found: list[Any] = client.orders()
+        found: list[Any] = client.send(list_orders())
         return found
 
 
@@ -143,7 +146,7 @@ def test_a_status_code_that_renders_to_none_opens_no_line_that_accepts(world: Wo
     with pytest.raises(InvalidInput, match="status_code was given"):
         run_task(line)
     with world.client() as client:
-        assert client.remove_order(line.name) is False
+        assert client.send(remove_order(line.name)) is False
 
 
 def test_closing_works_as_a_teardown() -> None:
@@ -157,9 +160,7 @@ def test_closing_works_as_a_teardown() -> None:
 def test_a_switchboard_that_is_away_is_an_error_that_may_be_retried(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_openai_realtime.switchboard.client import switchboard_client as client_module
-
-    monkeypatch.setitem(client_module._RETRYING, "stop", lambda state: True)
+    monkeypatch.setattr(switchboard_requests, "POLICY", replace(switchboard_requests.POLICY, tries=1))
     world.connect(switchboard_url="http://127.0.0.1:9")
     for task in (opening(instructions="Hi"), closing()):
         with pytest.raises(SwitchboardUnreachable) as away:

@@ -24,6 +24,12 @@ from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.outbound.carriers.port import DialRequest
 from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.outbound.placing import Placing, unknown_placement
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    list_attempts,
+    list_calls,
+    move_attempt,
+    reserve_attempt,
+)
 from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 
 PHONE = "+14155550142"
@@ -35,7 +41,7 @@ def placing(**kwargs: object) -> PlaceCallOperator:
 
 def attempt_in(world: World, number: int = 1) -> object:
     with world.client() as client:
-        return next(row for row in client.attempts("reminders") if row.attempt == number)
+        return next(row for row in client.send(list_attempts("reminders")) if row.attempt == number)
 
 
 def test_the_phone_rings_and_the_result_names_attempt_and_call(world: World) -> None:
@@ -69,7 +75,8 @@ def test_the_answered_call_comes_in_with_the_correlation_header(world: World) ->
     def came_in() -> bool:
         with world.client() as client:
             return any(
-                call.header("x-correlation-id") == result["correlation_id"] for call in client.calls(state="all").calls
+                call.header("x-correlation-id") == result["correlation_id"]
+                for call in client.send(list_calls(state="all")).calls
             )
 
     assert world.simulator.wait_for(came_in)
@@ -250,11 +257,14 @@ def test_a_rate_limit_leaves_the_attempt_to_a_retry(world: World) -> None:
 
 def test_killed_while_the_carrier_is_asked_nothing_rings_again(world: World) -> None:
     class DyingDialer:
-        def place(self, request: DialRequest) -> None:
+        def place(self, request: DialRequest) -> DialRequest:
+            return request
+
+        def send(self, request: DialRequest) -> None:
             raise AirflowTaskTimeout("killed")
 
     with world.client() as client:
-        reserved = client.reserve_attempt("reminders", "ann", 1, PHONE)
+        reserved = client.send(reserve_attempt("reminders", "ann", 1, PHONE))
         request = DialRequest(PHONE, "+14155550100", "sip:proj@sip.api.openai.com", reserved.correlation_id)
         with pytest.raises(AirflowTaskTimeout):
             Placing(client, DyingDialer(), print).place(reserved, request)  # type: ignore[arg-type]
@@ -268,9 +278,9 @@ def test_what_is_not_certain_names_number_and_time_to_look_for_and_says_it_once(
         "PlacementUnknown: no answer came. The phone may be ringing: look at Twilio's call log before dialling again"
     )
     with world.client() as client:
-        row = client.reserve_attempt("reminders", "ann", 1, PHONE)
-        dialing = client.move_attempt(row.attempt_id, "reserved", "dialing")
-        unknown = client.move_attempt(row.attempt_id, "dialing", "unknown", detail=detail)
+        row = client.send(reserve_attempt("reminders", "ann", 1, PHONE))
+        dialing = client.send(move_attempt(row.attempt_id, "reserved", "dialing"))
+        unknown = client.send(move_attempt(row.attempt_id, "dialing", "unknown", detail=detail))
     made, moved = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (unknown.created_at, unknown.updated_at))
     with pytest.raises(PlacementUnknown) as caught:
         run_task(placing())
@@ -286,8 +296,8 @@ def test_what_is_not_certain_names_number_and_time_to_look_for_and_says_it_once(
 
 def test_two_tasks_at_once_ring_once(world: World) -> None:
     with world.client() as one, world.client() as other:
-        mine = one.reserve_attempt("reminders", "ann", 1, PHONE)
-        theirs = other.reserve_attempt("reminders", "ann", 1, PHONE)
+        mine = one.send(reserve_attempt("reminders", "ann", 1, PHONE))
+        theirs = other.send(reserve_attempt("reminders", "ann", 1, PHONE))
         request = DialRequest(PHONE, "+14155550100", TelephonyCarrierHook().settings().sip_uri, mine.correlation_id)
         with TelephonyCarrierHook().dialer() as dialer:
             assert Placing(one, dialer, print).place(mine, request).status == "placed"
@@ -297,8 +307,8 @@ def test_two_tasks_at_once_ring_once(world: World) -> None:
 
 def test_while_another_task_is_dialling_this_one_does_not(world: World) -> None:
     with world.client() as client:
-        row = client.reserve_attempt("reminders", "ann", 1, PHONE)
-        client.move_attempt(row.attempt_id, "reserved", "dialing")
+        row = client.send(reserve_attempt("reminders", "ann", 1, PHONE))
+        client.send(move_attempt(row.attempt_id, "reserved", "dialing"))
     with pytest.raises(PlacementUnknown, match="'dialing'"):
         run_task(placing())
     assert not world.simulator.log.calls
@@ -324,7 +334,7 @@ def test_a_scheduled_run_that_is_late_rings_nobody_unless_told_to(world: World) 
     with pytest.raises(AirflowSkipException, match="max_lateness_seconds"):
         run_task(placing(), late)
     with world.client() as client:
-        assert client.attempts("reminders") == []
+        assert client.send(list_attempts("reminders")) == []
     assert run_task(placing(max_lateness_seconds=None), late)["status"] == "placed"
 
 
@@ -420,7 +430,7 @@ def test_a_rendered_number_is_checked_before_anything_is_written(world: World) -
     with pytest.raises(InvalidPhoneNumber):
         run_task(operator)
     with world.client() as client:
-        assert client.attempts("reminders") == []
+        assert client.send(list_attempts("reminders")) == []
 
 
 @pytest.mark.parametrize("missing", ["caller_number", "openai_project_id"])
@@ -432,7 +442,7 @@ def test_a_missing_field_of_the_carrier_is_named_before_anything_is_written(
     with pytest.raises(ConfigurationError, match=rf"{CARRIER_CONN_ID}.*{missing}"):
         run_task(placing())
     with world.client() as client:
-        assert client.attempts("reminders") == []
+        assert client.send(list_attempts("reminders")) == []
 
 
 @pytest.mark.parametrize("number", ["+44 20 7183 8750", "4155550100", "+1415"])
@@ -444,7 +454,7 @@ def test_a_caller_number_that_is_none_is_told_with_its_connection_before_anythin
     with pytest.raises(ConfigurationError, match=rf"{CARRIER_CONN_ID}.*caller_number"):
         run_task(placing())
     with world.client() as client:
-        assert client.attempts("reminders") == []
+        assert client.send(list_attempts("reminders")) == []
 
 
 def test_the_log_holds_neither_number_nor_token(world: World, capsys: pytest.CaptureFixture[str]) -> None:

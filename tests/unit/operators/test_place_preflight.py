@@ -16,6 +16,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardRefused,
 )
 from airflow_openai_realtime.operators.place import PlaceCallOperator
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts
 from airflow_openai_realtime.testing.local_airflow import CONN_ID
 
 PHONE = "+14155550142"
@@ -43,7 +44,7 @@ def test_a_wrong_key_is_noticed_before_the_phone_rings_and_the_corrected_task_ri
             run_task(placing(**how))
     assert not world.simulator.log.calls
     with world.client() as client:
-        assert [row.state for row in client.attempts("reminders")] == ["reserved"]
+        assert [row.state for row in client.send(list_attempts("reminders"))] == ["reserved"]
     assert run_task(placing())["status"] == "placed"
 
 

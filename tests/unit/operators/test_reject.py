@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_world import CALLER, World, run_task
+from tests.unit.airflow_world import dying_at
 
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
@@ -102,10 +103,7 @@ def test_a_task_that_dies_while_it_declines_leaves_that_to_the_switchboard(
 ) -> None:
     call_id = world.ring()
 
-    def dies(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("airflow_openai_realtime.api.client.CallsClient.reject", dies)
+    dying_at(monkeypatch, "reject")
     with pytest.raises(KeyboardInterrupt):
         run_task(rejecting(call=call_id, status_code=486))
     world.let_pass(6)

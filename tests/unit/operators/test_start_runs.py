@@ -10,6 +10,7 @@ from airflow_world import CALLER, OUR_NUMBER, World, run_task
 
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
 from airflow_openai_realtime.operators import ClaimCallsOperator
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call
 
 
 class Supervisor:
@@ -79,7 +80,7 @@ def test_only_calls_that_match_and_that_nobody_has_get_a_run(world: World, super
     world.ring(headers=[("X-Correlation-Id", "of-a-campaign")])
     claimed = world.ring()
     with world.client() as client:
-        client.claim(claimed, "somebody")
+        client.send(claim_call(claimed, "somebody"))
     wanted = world.ring()
     assert start(to=OUR_NUMBER) == [f"call__{wanted}"]
 

@@ -16,6 +16,7 @@ from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts
 from airflow_openai_realtime.triggers import pacing
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
@@ -176,7 +177,7 @@ async def test_killed_in_the_call_it_is_hung_up(world: World, monkeypatch: pytes
 
 def attempt_in(world: World) -> Any:
     with world.client() as client:
-        (row,) = client.attempts("survey")
+        (row,) = client.send(list_attempts("survey"))
     return row
 
 

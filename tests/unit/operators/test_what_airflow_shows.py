@@ -26,6 +26,7 @@ from airflow_openai_realtime.operators.given_call import call_of
 from airflow_openai_realtime.operators.place import PlaceCallOperator as Place
 from airflow_openai_realtime.sensors import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import move_attempt
 from airflow_openai_realtime.ui import path_of_attempt, path_of_call, path_of_claimed
 
 AIRFLOW = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
@@ -158,7 +159,7 @@ def test_who_waits_for_a_placed_call_finds_its_outcome_though_the_contact_is_mas
 
     placed = run_task(PlaceCallOperator(task_id="t", to=PHONE, campaign="c"))
     with world.client() as client:
-        client.move_attempt(placed["attempt_id"], "placed", "ended", outcome="busy")
+        client.send(move_attempt(placed["attempt_id"], "placed", "ended", outcome="busy"))
         reference = read_placed(placed)
         assert reference is not None
         assert outcome_before(client, reference) == "busy"

@@ -7,10 +7,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from tests.unit.asked import Answers, ask_methods
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import CarrierRefused, CarrierUnavailable, SwitchboardUnreachable
+from airflow_openai_realtime.outbound import carrier_status as under_test
 from airflow_openai_realtime.outbound.carrier_status import account_of, carriers_word
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall
 from airflow_openai_realtime.states import Witness
@@ -20,7 +22,12 @@ CALL = SwitchboardCall("rtc_1", "l", "ended", NOW, NOW, end_reason="caller_hung_
 LIVE, DONE = CarrierCall("CA1", "in-progress"), CarrierCall("CA1", "completed", 42.0)
 
 
-class World:
+@pytest.fixture(autouse=True)
+def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_methods(monkeypatch, under_test, report_ended="ended")
+
+
+class World(Answers):
     """A carrier that says one thing after the other, and a switchboard that takes an account."""
 
     def __init__(self, *says: Any, away: bool = False) -> None:

@@ -8,10 +8,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from tests.unit.asked import Answers, ask_methods
 
 from airflow_openai_realtime.calls.call import Attempt
 from airflow_openai_realtime.exceptions import CarrierUnavailable, InvalidInput, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.outbound import placed as module
+from airflow_openai_realtime.outbound import placed as under_test
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall
 from airflow_openai_realtime.outbound.placed import (
     PlacedReference,
@@ -68,7 +70,12 @@ def test_what_a_call_in_xcom_says_of_its_attempt_goes_on_with_it(given: Any, fou
     assert about_given(given) == found
 
 
-class Ledger:
+@pytest.fixture(autouse=True)
+def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_methods(monkeypatch, under_test, get_attempt="attempt")
+
+
+class Ledger(Answers):
     """A switchboard with one attempt."""
 
     def __init__(self, row: Any) -> None:
@@ -108,7 +115,7 @@ def test_a_ledger_that_cannot_be_read_is_an_error() -> None:
         outcome_before(ledger, REFERENCE)
 
 
-class Carrier:
+class Carrier(Answers):
     """A carrier that knows one call."""
 
     def __init__(self, call: Any) -> None:

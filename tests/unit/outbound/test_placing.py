@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from tests.unit.asked import Answers, ask_methods
 
 from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, Attempt
 from airflow_openai_realtime.exceptions import (
@@ -19,6 +20,7 @@ from airflow_openai_realtime.exceptions import (
     PlacementUnknown,
     SwitchboardUnreachable,
 )
+from airflow_openai_realtime.outbound import placing as under_test
 from airflow_openai_realtime.outbound.carriers.port import DialRequest, PlacedCall
 from airflow_openai_realtime.outbound.placing import Placing, may_dial, note_outcome, placed_before
 
@@ -33,7 +35,12 @@ def order(to: str = NUMBER) -> DialRequest:
     return DialRequest(to, "+14155550100", "sip:proj_1@sip.api.openai.com", "abc")
 
 
-class World:
+@pytest.fixture(autouse=True)
+def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_methods(monkeypatch, under_test, move_attempt="move_attempt", list_attempts="attempts")
+
+
+class World(Answers):
     """A ledger with one row, and a carrier. ``away_at`` says from which move on the ledger cannot be reached."""
 
     def __init__(self, row: Attempt = RESERVED, trouble: Any = None, *, away_at: int = 99) -> None:
@@ -210,7 +217,7 @@ def test_where_to_look_is_said_with_the_times_of_the_attempt() -> None:
         placed_before(replace(RESERVED, state="dialing", updated_at=later))
 
 
-class Ledger:
+class Ledger(Answers):
     """A ledger that only takes outcomes."""
 
     def __init__(self, trouble: OpenAIRealtimeError | None = None) -> None:

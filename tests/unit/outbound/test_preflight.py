@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
 import pytest
 
-from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.client import CallsClient, Pace
 from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.retry import Pace
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.call import Preflight
 from airflow_openai_realtime.exceptions import AuthenticationError, ConfigurationError, RequestRefused
 from airflow_openai_realtime.outbound.preflight import check_before_dialing, openai_check
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import preflight
 
 API = ApiSettings(api_key="sk-1", endpoints=endpoints_for())
 MODEL = "gpt-realtime-2.1"
@@ -43,7 +44,7 @@ class Checking:
             self.told += 1
             return httpx.Response(self._status, json={})
 
-        pace = Pace(sleep=lambda _: None)
+        pace = Pace(sleep=lambda _: asyncio.sleep(0))
         open_calls: Callable[[], CallsClient] = lambda: CallsClient(  # noqa: E731
             self._api, transport=httpx.MockTransport(openai), pace=pace
         )
@@ -125,4 +126,4 @@ def test_the_name_of_a_check_depends_on_key_address_and_model_and_shows_none() -
 def test_a_switchboard_of_an_older_version_knows_nothing() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(404, json={"detail": "Not Found"}))
     with SwitchboardClient("http://board", "token-1", transport=transport) as switchboard:
-        assert switchboard.preflight(["a"]) == Preflight()
+        assert switchboard.send(preflight(["a"])) == Preflight()

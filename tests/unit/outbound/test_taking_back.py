@@ -10,12 +10,13 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_world import FakeTask, World, context, run_task
 from whole_calls import whole
 
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.outbound import outcomes
-from airflow_openai_realtime.outbound.carriers.port import CarrierCall
-from airflow_openai_realtime.outbound.carriers.twilio import AsyncTwilioDialer
+from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts
 from airflow_openai_realtime.triggers import pacing
 
 PHONE, OTHER = "+14155550142", "+14155550143"
@@ -53,7 +54,7 @@ def never_rang(world: World, number: str = PHONE) -> bool:
 
 def outcome_of(world: World, contact: str = PHONE) -> tuple[str, str | None]:
     with world.client() as client:
-        (row,) = client.attempts("c", contact=contact)
+        (row,) = client.send(list_attempts("c", contact=contact))
     return row.state, row.outcome
 
 
@@ -114,13 +115,14 @@ def test_a_sensor_killed_in_the_worker_takes_its_queued_call_back(world: World) 
 
 def picking_up_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the person pick up just before the order to cancel arrives."""
-    cancel = AsyncTwilioDialer.cancel
+    asend = TwilioDialer.asend
 
-    async def late(self: AsyncTwilioDialer, carrier_call_id: str) -> CarrierCall:
-        await asyncio.to_thread(world.simulator.clock.advance, 10)
-        return await cancel(self, carrier_call_id)
+    async def late(self: TwilioDialer, what: Any) -> Any:
+        if not isinstance(what, Request):  # canceling takes several
+            await asyncio.to_thread(world.simulator.clock.advance, 10)
+        return await asend(self, what)
 
-    monkeypatch.setattr(AsyncTwilioDialer, "cancel", late)
+    monkeypatch.setattr(TwilioDialer, "asend", late)
 
 
 @TIME_STANDS

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, A
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
 from whole_calls import SCHEMA, satisfied, whole
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 from airflow_openai_realtime.api.sideband.connection import attach
 from airflow_openai_realtime.calls.owner import claimant_of
@@ -23,6 +24,7 @@ from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, list_attempts
 from airflow_openai_realtime.triggers import pacing
 
 FOR_EVER = PhoneScript.talks_for_ever()
@@ -172,8 +174,8 @@ def test_what_the_trigger_could_not_tell_the_switchboard_the_task_tells(world: W
     call_id = world.ring(script=FOR_EVER)
     task = FakeTask()
     with world.client() as client, RealtimeHook().calls() as calls:
-        client.accepting(call_id, claimant_of(task), 60)
-        calls.accept(call_id, {})
+        client.send(announce_accept(call_id, claimant_of(task), 60))
+        calls.send(accept_call(call_id, {}))
     call = run_task(make(), context(task), "execute_complete", event={"status": "accepted", "call_id": call_id})
     assert call["state"] == world.row(call_id).state == "accepted"
 
@@ -202,7 +204,7 @@ async def test_a_placed_call_is_answered_and_noted(world: World, make: Make) -> 
     call = await deferred(make(placed=placed), ring=lambda: world.simulator.clock.advance(30))
     assert call["headers"]["x-correlation-id"] == placed["correlation_id"]
     with world.client() as client:
-        (row,) = client.attempts("c")
+        (row,) = client.send(list_attempts("c"))
     assert (row.outcome, row.call_id) == ("answered", call["call_id"])
 
 

@@ -13,6 +13,7 @@ from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept
 
 FOR_EVER = PhoneScript.talks_for_ever()
 OTHER = FakeTask(task_id="other")
@@ -85,7 +86,7 @@ def test_a_slow_task_does_not_take_its_call_from_the_one_who_has_it_now(world: W
 def test_a_call_that_is_about_to_be_accepted_keeps_its_claim(world: World) -> None:
     call = claimed(world)
     with world.client() as client:
-        client.accepting(call["call_id"], call["claimed_by"], 600)
+        client.send(announce_accept(call["call_id"], call["claimed_by"], 600))
     world.let_pass(30)
     world.ring("+14155550177")
     row = world.row(call["call_id"])

@@ -24,6 +24,7 @@ from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.outbound import outcomes
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts
 from airflow_openai_realtime.triggers import pacing
 
 PHONE = "+14155550142"
@@ -232,7 +233,7 @@ async def awaited(world: World, sensor: IncomingCallSensor, given: dict[str, Any
 
 def attempt_of(world: World, placed: dict[str, Any]) -> Any:
     with world.client() as client:
-        return next(row for row in client.attempts("c") if row.attempt_id == placed["attempt_id"])
+        return next(row for row in client.send(list_attempts("c")) if row.attempt_id == placed["attempt_id"])
 
 
 @TIME_STANDS

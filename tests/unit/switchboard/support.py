@@ -17,7 +17,7 @@ from airflow_openai_realtime.api.webhooks import sign_webhook
 from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.lines import Line, Lines
 from airflow_openai_realtime.calls.tokens import derived_token
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.server.app import create_app
 from airflow_openai_realtime.switchboard.server.service import Service
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
@@ -113,10 +113,10 @@ class Switchboard:
         service: Service = self.app.state.switchboard
         return service
 
-    def client(self, *, line: str | None = None, secret: str = SECRET) -> AsyncSwitchboardClient:
+    def client(self, *, line: str | None = None, secret: str = SECRET) -> SwitchboardClient:
         """A client of a line."""
         transport = httpx.ASGITransport(self.app)
-        return AsyncSwitchboardClient("http://switchboard", derived_token(secret), line=line, transport=transport)
+        return SwitchboardClient("http://switchboard", derived_token(secret), line=line, transport=transport)
 
     async def refusal(self, method: str, path: str, body: Any = None) -> str:
         """Send what the default line cannot use; returns what it says."""

@@ -16,7 +16,8 @@ from tests.unit.switchboard.support import OTHER_SECRET, SECRET, event_body, sig
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.switchboard import mounted
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call
 from airflow_openai_realtime.switchboard.mounted import AirflowLines, create_mounted_app, default_store_url
 from airflow_openai_realtime.switchboard.server.service import utc_now
 
@@ -141,11 +142,11 @@ async def test_a_call_comes_in_and_is_claimed_through_airflow(monkeypatch: pytes
         assert nameless.status_code == 401
         assert (await http.get("/openai-realtime/health")).json() == {"status": "up"}
         assert (await http.get("/openai-realtime/v1/status")).status_code == 401
-        client = AsyncSwitchboardClient(
+        client = SwitchboardClient(
             "http://airflow/openai-realtime", derived_token(SECRET), line="support", transport=transport
         )
         async with client:
-            assert (await client.claim("rtc_1", "me")).line == "support"
+            assert (await client.asend(claim_call("rtc_1", "me"))).line == "support"
 
 
 async def test_signed_deliveries_are_taken_while_strangers_ask_for_lines_that_are_not_there(

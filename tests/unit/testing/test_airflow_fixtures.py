@@ -10,6 +10,7 @@ from airflow.sdk import DAG
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators import PlaceCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 from airflow_openai_realtime.testing.local_airflow import RealtimeAirflow
 
 
@@ -22,7 +23,7 @@ def test_the_default_connections_lead_to_simulator_and_switchboard(realtime_airf
 
 def test_the_switchboard_is_empty_and_can_be_asked(realtime_airflow: RealtimeAirflow) -> None:
     with realtime_airflow.switchboard() as switchboard:
-        assert switchboard.calls(state="all").calls == ()
+        assert switchboard.send(list_calls(state="all")).calls == ()
 
 
 def test_a_dag_that_is_not_there_is_told_with_those_that_are(

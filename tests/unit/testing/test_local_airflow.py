@@ -12,6 +12,7 @@ from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.simulator.server import Simulator
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 from airflow_openai_realtime.testing.local_airflow import (
     CARRIER_CONN_ID,
@@ -52,8 +53,8 @@ def test_a_switchboard_takes_the_simulators_calls_and_its_token_alone(
         realtime_simulator.webhooks.add(f"{served.url}/webhook")
         call_id = realtime_simulator.call_in("+14155550123", "+14155550100")
         with RealtimeAirflow(realtime_simulator, served.url).switchboard() as client:
-            assert realtime_simulator.wait_for(lambda: bool(client.calls(state="all").calls))
-            (call,) = client.calls(state="all").calls
+            assert realtime_simulator.wait_for(lambda: bool(client.send(list_calls(state="all")).calls))
+            (call,) = client.send(list_calls(state="all")).calls
         assert (call.call_id, call.line) == (call_id, CONN_ID)
         with (
             SwitchboardClient(served.url, derived_token("whsec_another"), line=CONN_ID) as stranger,

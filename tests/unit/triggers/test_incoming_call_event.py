@@ -16,7 +16,8 @@ from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World
 
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.inbound import shared_clients
+from airflow_openai_realtime.inbound import feed as feeds
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call
 from airflow_openai_realtime.triggers import ringing
 from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
 
@@ -151,10 +152,10 @@ async def test_it_fires_again_until_the_call_is_claimed(world: World) -> None:
 
         def claim() -> None:
             with world.client() as client:
-                client.claim(call_id, "somebody")
+                client.send(claim_call(call_id, "somebody"))
 
         await asyncio.to_thread(claim)
-        async with shared_clients.shared_feed((await RealtimeHook().aline()).switchboard) as feed:
+        async with feeds.shared_feed((await RealtimeHook().aline()).switchboard) as feed:
             await until(lambda: not feed.ringing)
         with pytest.raises(asyncio.TimeoutError):
             await two_more(lambda: next_id(events, seconds=1.5))
@@ -165,7 +166,7 @@ async def test_moved_to_another_triggerer_it_fires_for_what_rings(world: World) 
     for _ in range(2):
         async with events_of(IncomingCallTrigger(ring_again_seconds=60)) as events:
             assert await next_id(events) == call_id
-        assert shared_clients._FEEDS.open_count() == 0
+        assert feeds._FEEDS.open_count() == 0
 
 
 async def test_all_of_a_process_share_one_long_poll_and_take_nothing_from_those_who_wait(world: World) -> None:
@@ -174,7 +175,7 @@ async def test_all_of_a_process_share_one_long_poll_and_take_nothing_from_those_
         second = asyncio.ensure_future(next_id(two))
         call_id = await ring(world)
         assert [await first, await second] == [call_id, call_id]
-        assert shared_clients._FEEDS.open_count() == 1
+        assert feeds._FEEDS.open_count() == 1
     assert (await asyncio.to_thread(world.row, call_id)).state == "ringing"
 
 
@@ -184,7 +185,7 @@ async def test_all_of_a_process_share_one_long_poll_and_take_nothing_from_those_
 async def test_a_switchboard_that_is_away_for_a_while_loses_no_call(world: World, said: list[str]) -> None:
     async with events_of(IncomingCallTrigger(ring_again_seconds=60)) as events:
         waiting = asyncio.ensure_future(next_id(events))
-        await until(lambda: shared_clients._FEEDS.open_count())
+        await until(lambda: feeds._FEEDS.open_count())
         with world.switchboard_away():
             await asyncio.sleep(0.5)
         call_id = await ring(world)

@@ -11,14 +11,17 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow_world import OUR_NUMBER, FakeTask, World, run_task, until
 from whole_calls import deferred
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskState
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
 from airflow_openai_realtime.operators.watch import WatchCallOperator
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, end_call, list_attempts
 from airflow_openai_realtime.triggers import carried_through, killing, pacing, task_state
 
 FOR_EVER = PhoneScript.talks_for_ever(after_seconds=0.1)
@@ -87,7 +90,7 @@ async def in_a_call(world: World) -> tuple[str, Any, asyncio.Task[None]]:
 
 def kept(world: World, call_id: str) -> Any:
     with world.client() as client:
-        return client.conversation(call_id)
+        return client.send(get_conversation(call_id))
 
 
 async def test_a_kill_that_is_cancelled_again_and_again_ends_the_call_and_tells_it(
@@ -178,7 +181,7 @@ async def test_a_call_that_was_only_accepted_is_taken_up_by_the_next_try(world: 
     assert (await asyncio.to_thread(run_task, operator))["call_id"] == call_id
     claimant = world.row(call_id).claimed_by
     with world.client() as client:
-        client.end_call(call_id, reason="killed", by=claimant, after_seconds=60)
+        client.send(end_call(call_id, reason="killed", by=claimant, after_seconds=60))
     assert (await asyncio.to_thread(run_task, operator))["call_id"] == call_id
     assert world.row(call_id).end_wanted is None
 
@@ -263,11 +266,15 @@ async def test_killed_in_the_middle_of_an_accept_the_call_ends(
 ) -> None:
     under_way = asyncio.Event()
 
-    async def accept(self: AsyncCallsClient, *_: Any) -> None:
-        under_way.set()
-        await asyncio.sleep(60)
+    asend = CallsClient.asend
 
-    monkeypatch.setattr(AsyncCallsClient, "accept", accept)
+    async def hanging(self: CallsClient, request: Request[Any]) -> Any:
+        if request.operation == "accept":
+            under_way.set()
+            await asyncio.sleep(60)
+        return await asend(self, request)
+
+    monkeypatch.setattr(CallsClient, "asend", hanging)
     trigger = (await asyncio.to_thread(deferred, answering())).trigger
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     running = asyncio.create_task(run(trigger))
@@ -287,7 +294,7 @@ async def test_a_killed_sensor_declines_the_call_that_it_has_claimed(world: Worl
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     call_id = await asyncio.to_thread(world.ring)
     with world.client() as client:
-        client.claim(call_id, trigger.claimant)  # type: ignore[attr-defined]
+        client.send(claim_call(call_id, trigger.claimant))  # type: ignore[attr-defined]
     world.task_state = FAILED
     await trigger.on_kill()
     await carried_out()
@@ -302,19 +309,21 @@ async def test_a_claim_that_arrives_only_after_the_kill_is_found_and_the_call_de
     trigger = (await asyncio.to_thread(deferred, sensor)).trigger
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     call_id = await asyncio.to_thread(world.ring)
-    ask, answers = AsyncSwitchboardClient.calls, []
+    asend, answers = SwitchboardClient.asend, []
 
     def claim() -> None:
         with world.client() as client:
-            client.claim(call_id, trigger.claimant)  # type: ignore[attr-defined]
+            client.send(claim_call(call_id, trigger.claimant))  # type: ignore[attr-defined]
 
-    async def calls(self: AsyncSwitchboardClient, **named: Any) -> Any:
-        answers.append(await ask(self, **named))
-        if len(answers) == 1:
-            await asyncio.to_thread(claim)
-        return answers[-1]
+    async def claimed_meanwhile(self: SwitchboardClient, what: Any) -> Any:
+        answer = await asend(self, what)
+        if isinstance(what, Request) and what.operation == "list_calls":
+            answers.append(answer)
+            if len(answers) == 1:
+                await asyncio.to_thread(claim)
+        return answer
 
-    monkeypatch.setattr(AsyncSwitchboardClient, "calls", calls)
+    monkeypatch.setattr(SwitchboardClient, "asend", claimed_meanwhile)
     world.task_state = FAILED
     await trigger.on_kill()
     await carried_out()
@@ -383,7 +392,7 @@ async def queued(world: World) -> Any:
 
 def ledger(world: World) -> tuple[str, str | None]:
     with world.client() as client:
-        (row,) = client.attempts("c", contact=PHONE)
+        (row,) = client.send(list_attempts("c", contact=PHONE))
     return row.state, row.outcome
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from airflow_world import CALLER, CONN_ID, FakeTask, World, run_task, until
 
+from airflow_openai_realtime.api import client as api_client
 from airflow_openai_realtime.conversation.rules import decisions as conversation_rules
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.run import following
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
-from airflow_openai_realtime.inbound import shared_clients
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
 from airflow_openai_realtime.triggers import killing, pacing
 from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 
@@ -46,7 +47,7 @@ async def fired(live: LiveCallTrigger) -> dict[str, Any]:
 
 def result_in(world: World, call_id: str) -> dict[str, Any]:
     with world.client() as client:
-        kept = client.conversation(call_id)
+        kept = client.send(get_conversation(call_id))
     assert kept is not None
     assert kept.is_finished
     return dict(kept.result or {})
@@ -60,7 +61,7 @@ async def test_it_fires_when_the_call_is_over_and_tells_no_more_than_that(world:
     assert await live == {"status": "over", "call_id": call_id}
     assert result_in(world, call_id)["outcome"] == "caller_hung_up"
     assert world.row(call_id).end_reason == "caller_hung_up"
-    assert shared_clients._CALLS.open_count() == 0
+    assert api_client._HTTP.open_count() == 0
 
 
 async def test_at_its_time_the_call_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 from airflow_world import CONN_ID, World
 
-from airflow_openai_realtime.inbound import shared_clients
+from airflow_openai_realtime.inbound import feed as feeds
 from airflow_openai_realtime.triggers import ringing
 from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
 from airflow_openai_realtime.triggers.ringing import SparingReport, idle_for_ever
@@ -105,7 +105,7 @@ async def test_airflow_being_away_does_not_stop_the_ringing(
     monkeypatch.setattr(ringing, "LOOK_UP_EVERY_SECONDS", 0.1)
     async with events_of(IncomingCallTrigger(ring_again_seconds=60)) as events:
         waiting = asyncio.ensure_future(next_id(events))
-        await until(lambda: shared_clients._FEEDS.open_count())
+        await until(lambda: feeds._FEEDS.open_count())
         monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
         await until(lambda: said)
         assert await ring(world) == await waiting

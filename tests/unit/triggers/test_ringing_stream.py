@@ -12,7 +12,8 @@ from airflow.triggers.base import TriggerEvent
 from airflow_world import OUR_NUMBER, World, until
 
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.inbound import shared_clients
+from airflow_openai_realtime.inbound import feed as feeds
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call
 from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
 from airflow_openai_realtime.version_compat import has_acknowledged_streams
 
@@ -92,8 +93,8 @@ async def test_each_trigger_fires_for_its_own_calls_of_the_stream(world: World) 
         first, second = await ring(world), await ring(world, to=OTHER_NUMBER)
         assert await one.next_id() == first
         assert await two.next_id() == second
-        assert shared_clients._FEEDS.open_count() == 1
-    assert shared_clients._FEEDS.open_count() == 0
+        assert feeds._FEEDS.open_count() == 1
+    assert feeds._FEEDS.open_count() == 0
 
 
 async def test_it_fires_again_until_the_call_is_claimed(world: World) -> None:
@@ -103,10 +104,10 @@ async def test_it_fires_again_until_the_call_is_claimed(world: World) -> None:
 
         def claim() -> None:
             with world.client() as client:
-                client.claim(call_id, "somebody")
+                client.send(claim_call(call_id, "somebody"))
 
         await asyncio.to_thread(claim)
-        async with shared_clients.shared_feed((await RealtimeHook().aline()).switchboard) as feed:
+        async with feeds.shared_feed((await RealtimeHook().aline()).switchboard) as feed:
             await until(world, lambda: not feed.ringing)
         with pytest.raises(asyncio.TimeoutError):
             await two_more(running)

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.api import client as api_client
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.conversation.run import following, live_ports, progress
 from airflow_openai_realtime.exceptions import AuthenticationError, SwitchboardUnreachable
-from airflow_openai_realtime.inbound import shared_clients
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.triggers.running_call import error_payload, run_to_its_end
 
 NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
@@ -53,8 +54,8 @@ class Parts:
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
     parts = Parts()
-    monkeypatch.setattr(shared_clients, "shared_calls", parts.use("calls"))
-    monkeypatch.setattr(shared_clients, "shared_switchboard", parts.use("switchboard"))
+    monkeypatch.setattr(api_client, "CallsClient", parts.use("calls"))
+    monkeypatch.setattr(SwitchboardClient, "at", parts.use("switchboard"))
     monkeypatch.setattr(progress, "shared_progress", parts.use("progress"))
     monkeypatch.setattr(live_ports, "live_ports", parts.ports)
     monkeypatch.setattr(following, "run_or_follow", parts.run)

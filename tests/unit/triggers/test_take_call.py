@@ -12,7 +12,8 @@ import pytest
 
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import SwitchboardRefused
-from airflow_openai_realtime.inbound import shared_clients, waiting
+from airflow_openai_realtime.inbound import feed as feeds
+from airflow_openai_realtime.inbound import waiting
 from airflow_openai_realtime.triggers import killing, pacing
 from airflow_openai_realtime.triggers.take_call import TakeCallTrigger
 
@@ -70,7 +71,7 @@ class Waiting:
         async def line(_: Any) -> Any:
             return SimpleNamespace(switchboard="address")
 
-        patch.setattr(shared_clients, "shared_feed", feed)
+        patch.setattr(feeds, "shared_feed", feed)
         patch.setattr(waiting, "wait_for_call", self._wait)
         patch.setattr("airflow_openai_realtime.hooks.realtime.RealtimeHook.aline", line)
 

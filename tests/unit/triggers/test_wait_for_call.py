@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World, until
 
+from airflow_openai_realtime.api import client as api_client
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-from airflow_openai_realtime.inbound import shared_clients
+from airflow_openai_realtime.inbound import feed as feeds
 from airflow_openai_realtime.simulator.phones import PhoneScript
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 from airflow_openai_realtime.triggers import pacing
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
@@ -98,26 +100,27 @@ async def test_a_refused_token_is_told(world: World) -> None:
 @pytest.mark.usefixtures("_no_settling")
 async def test_fifty_triggers_share_one_poll_and_close_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     polls, at_once, most = 0, 0, 0
-    calls = AsyncSwitchboardClient.calls
+    asend = SwitchboardClient.asend
 
-    async def counted(self: AsyncSwitchboardClient, **kwargs: Any) -> Any:
+    async def counted(self: SwitchboardClient, request: Request[Any]) -> Any:
         nonlocal polls, at_once, most
-        polls += kwargs.get("claimed_by") is None
-        at_once += kwargs.get("claimed_by") is None
+        is_poll = request.operation == "list_calls" and "claimed_by" not in request.params
+        polls += is_poll
+        at_once += is_poll
         most = max(most, at_once)
         try:
-            return await calls(self, **kwargs)
+            return await asend(self, request)
         finally:
-            at_once -= kwargs.get("claimed_by") is None
+            at_once -= is_poll
 
-    monkeypatch.setattr(AsyncSwitchboardClient, "calls", counted)
+    monkeypatch.setattr(SwitchboardClient, "asend", counted)
     waiting = [asyncio.create_task(fired(trigger(seconds=5, claimant=f"task{number}"))) for number in range(50)]
     await until(world, lambda: at_once)
-    assert shared_clients._FEEDS.open_count() == 1
+    assert feeds._FEEDS.open_count() == 1
     events = await asyncio.gather(*waiting)
     assert {event["status"] for event in events} == {"timeout"}
     assert (polls <= 3, most) == (True, 1)
-    assert shared_clients._FEEDS.open_count() == 0
+    assert feeds._FEEDS.open_count() == 0
 
 
 @pytest.mark.usefixtures("_no_settling")
@@ -129,7 +132,7 @@ async def test_a_cancelled_trigger_leaves_nothing_open_and_its_call_to_others(wo
     await asyncio.gather(first, return_exceptions=True)
     call_id = await asyncio.to_thread(world.ring)
     assert (await second)["call_id"] == call_id
-    assert shared_clients._FEEDS.open_count() == 0
+    assert feeds._FEEDS.open_count() == 0
 
 
 @pytest.mark.usefixtures("_no_settling")
@@ -154,17 +157,17 @@ async def test_a_switchboard_that_cannot_be_reached_shows_in_the_task_s_log(
 
 @pytest.mark.usefixtures("_no_settling")
 async def test_a_switchboard_that_comes_back_is_used_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, failures = AsyncSwitchboardClient.calls, []
+    asend, failures = SwitchboardClient.asend, []
 
-    async def failing_at_first(self: AsyncSwitchboardClient, **kwargs: Any) -> Any:
+    async def failing_at_first(self: SwitchboardClient, request: Request[Any]) -> Any:
         from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 
-        if len(failures) < 2:
-            failures.append(kwargs)
+        if request.operation == "list_calls" and len(failures) < 2:
+            failures.append(request)
             raise SwitchboardUnreachable("restarting")
-        return await calls(self, **kwargs)
+        return await asend(self, request)
 
-    monkeypatch.setattr(AsyncSwitchboardClient, "calls", failing_at_first)
+    monkeypatch.setattr(SwitchboardClient, "asend", failing_at_first)
     call_id = await asyncio.to_thread(world.ring)
     assert (await fired(trigger()))["call_id"] == call_id
 
@@ -264,4 +267,4 @@ async def test_moved_to_another_triggerer_while_its_event_waits_it_fires_again_f
     await asyncio.to_thread(world.ring, "+14155550199")
     assert await fired(answering(world)) == {"status": "accepted", "call_id": call_id}
     assert world.count("openai.accepted") == 1
-    assert shared_clients._CALLS.open_count() == 0
+    assert api_client._HTTP.open_count() == 0

@@ -95,9 +95,6 @@ def test_the_page_shows_both_and_hangs_up_in_both(
 
 
 def test_a_switchboard_that_is_away_says_so_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_openai_realtime.switchboard.client import switchboard_client as client
-
-    monkeypatch.setitem(client._RETRYING, "stop", lambda _: True)
     source = ClientSource("berlin", SwitchboardAddress("http://127.0.0.1:9", "token", "support"))
     with pytest.raises(SwitchboardUnreachable, match=r"127\.0\.0\.1:9"):
         source.page(None, 10)

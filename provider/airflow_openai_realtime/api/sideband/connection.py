@@ -7,37 +7,23 @@ does not end the call.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import dataclasses
-import functools
-import ipaddress
 import json
-import logging
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 
-from airflow_openai_realtime.api import requests, retry
-from airflow_openai_realtime.api.error_text import json_object, quotable
-from airflow_openai_realtime.api.requests import CallRequest
-from airflow_openai_realtime.api.retry import Pace, Trouble, Verdict
-from airflow_openai_realtime.api.settings import USER_AGENT, ApiSettings, headers
-from airflow_openai_realtime.api.sip import check_call_id
-from airflow_openai_realtime.exceptions import CallError, CallGone, ServiceUnavailable
+from airflow_openai_realtime.api.call_requests import ATTACH_SECONDS, attach_call
+from airflow_openai_realtime.api.client import Pace, repeating
+from airflow_openai_realtime.api.error_text import json_object
+from airflow_openai_realtime.api.request import Answer
+from airflow_openai_realtime.api.settings import ApiSettings, openai_service
+from airflow_openai_realtime.api.sideband.socket import open_socket
+from airflow_openai_realtime.exceptions import CallGone
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-RETRY_SECONDS = 3.0
 _NORMAL_CLOSE = 1000
-_CLOSE_SECONDS = 1.0
-_MAX_EVENT_BYTES = 16 * 1024 * 1024
-
-# The library logs every header at debug level, the key among them.
-_wire_log = logging.getLogger(__name__ + ".wire")
-_wire_log.setLevel(logging.INFO)
 
 
 class Sideband:
@@ -88,7 +74,7 @@ class Sideband:
 
 @contextlib.asynccontextmanager
 async def attach(
-    settings: ApiSettings, call_id: str, *, retry_seconds: float = RETRY_SECONDS, pace: Pace | None = None
+    settings: ApiSettings, call_id: str, *, retry_seconds: float = ATTACH_SECONDS, pace: Pace | None = None
 ) -> AsyncIterator[Sideband]:
     """
     Open the sideband of an accepted call; leaving the block closes the socket, not the call.
@@ -105,110 +91,16 @@ async def attach(
     Retries: for ``retry_seconds``; attaching twice changes nothing for the caller.
     Source: https://developers.openai.com/api/docs/guides/voice-server-controls ; 404 when too early: observed 2026.
     """
-    url = f"{settings.endpoints.websocket_url}?call_id={quote(check_call_id(call_id), safe='')}"
-    request = CallRequest("attach", call_id, "GET", url)
-    policy = dataclasses.replace(retry.POLICIES["attach"], total_seconds=retry_seconds)
+    request, service = attach_call(call_id, retry_seconds), openai_service(settings)
+    opened: list[ClientConnection] = []
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def attempt() -> Verdict:
-        return await _open(settings, request)
+        async def open_once() -> Answer:
+            answer = await stack.enter_async_context(open_socket(service, request))
+            if isinstance(answer, Answer):
+                return answer
+            opened.append(answer)
+            return Answer(101, {}, b"", service)
 
-    verdict: Verdict = await retry.async_retrying(policy, pace or Pace())(attempt)
-    if verdict.error is not None:
-        raise verdict.error
-    try:
-        yield Sideband(verdict.value, call_id)
-    finally:
-        await _close(verdict.value)
-
-
-async def _close(connection: ClientConnection) -> None:
-    """Say goodbye for a second at most; whoever is cancelled meanwhile leaves without, and leaves no socket open."""
-    try:
-        await connection.close()
-    finally:
-        connection.transport.abort()
-
-
-async def _open(settings: ApiSettings, request: CallRequest) -> Verdict:
-    """Try once to open the socket."""
-    from websockets.asyncio.client import connect
-    from websockets.exceptions import InvalidStatus, WebSocketException
-
-    class Connect(connect):
-        """A connect that follows no redirect: the key goes to no other host."""
-
-        def process_redirect(self, exc: Exception) -> Exception:
-            return exc
-
-    own = headers(settings)
-    try:
-        connection = await Connect(
-            request.path,
-            additional_headers={name: own[name] for name in own if name not in ("User-Agent", "Accept-Encoding")},
-            user_agent_header=USER_AGENT,
-            open_timeout=settings.timeout_seconds,
-            close_timeout=_CLOSE_SECONDS,
-            max_size=_MAX_EVENT_BYTES,
-            compression=None,  # its windows would be most of what a live call costs in memory
-            logger=_wire_log,
-            **_socket_options(request.path),
-        )
-    except InvalidStatus as error:
-        return _refused(settings, request, error)
-    except (OSError, asyncio.TimeoutError, WebSocketException) as error:
-        why = quotable(str(error), (settings.api_key,)) or type(error).__name__
-        host = urlsplit(request.path).hostname
-        text = f"no sideband connection to {host}: {why}. Check the network, the proxy and the base URL"
-        return Verdict(ServiceUnavailable(text, call_id=request.call_id), Trouble.NOT_SENT)
-    return Verdict(value=connection)
-
-
-def _refused(settings: ApiSettings, request: CallRequest, error: Any) -> Verdict:
-    response = error.response
-    said = {name.lower(): value for name, value in response.headers.raw_items()}
-    try:
-        requests.interpret(request, response.status_code, said, response.body or b"", hide=(settings.api_key,))
-    except CallGone as gone:
-        return Verdict(gone, Trouble.NOT_READY)
-    except CallError as refusal:
-        return Verdict(refusal, retry.trouble_of_status(response.status_code))
-    text = f"the sideband answered HTTP {response.status_code} instead of a socket: check the base URL"
-    return Verdict(ServiceUnavailable(text, call_id=request.call_id), Trouble.FINAL)
-
-
-def load() -> None:
-    """Load what the first socket needs, from a thread: it keeps the processor busy for tens of milliseconds."""
-    import websockets.asyncio.client  # noqa: F401
-
-    _tls()
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """One for all sockets: each reads all certificates that the system trusts, so many at once would hold up all."""
-    return ssl.create_default_context()
-
-
-def _socket_options(url: str) -> dict[str, Any]:
-    """
-    Try IPv4 soon when IPv6 stalls (5 s were observed); only Python's own event loop knows how.
-
-    Where there is one address to try, it is left out: cancelled at the moment of the connection, it loses the socket.
-
-    :param url: Where the socket leads to.
-
-    Source: ``asyncio.staggered`` of Python 3.11, observed 2026.
-    """
-    parts = urlsplit(url)
-    options: dict[str, Any] = {"ssl": _tls()} if parts.scheme == "wss" else {}
-    if not _is_address(parts.hostname or "") and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        options["happy_eyeballs_delay"] = 0.25
-    return options
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        await repeating(request, service, open_once, pace or Pace())
+        yield Sideband(opened[-1], call_id)

@@ -18,7 +18,13 @@ from airflow_openai_realtime.calls.kept_result import result_without_end
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.exceptions import SwitchboardError
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient, SwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import (
+    finish_conversation,
+    get_conversation,
+    open_conversation,
+)
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
 #: How long after the end of a call whoever runs it may still be writing its result, in seconds.
 LATE_SECONDS = 15.0
@@ -66,8 +72,10 @@ def finished_call(
     result = result_without_end(call, kept, datetime.now(timezone.utc), prices)
     if call.accepted_at is not None:
         try:
-            opened = switchboard.open_conversation(call.call_id, holder)
-            kept = switchboard.finish_conversation(call.call_id, opened.generation, result.outcome, result.to_dict())
+            opened = switchboard.send(open_conversation(call.call_id, holder))
+            kept = switchboard.send(
+                finish_conversation(call.call_id, opened.generation, result.outcome, result.to_dict())
+            )
         except SwitchboardError:
             pass  # It can be told again from the same row, the next time.
     written = kept.result if kept is not None and kept.is_finished else None
@@ -77,7 +85,7 @@ def finished_call(
 def _kept(switchboard: SwitchboardClient, call: SwitchboardCall, sleep: Callable[[float], None]) -> Conversation | None:
     """Return the conversation; where it may just be getting its result, wait for that."""
     while True:
-        kept = switchboard.conversation(call.call_id)
+        kept = switchboard.send(get_conversation(call.call_id))
         if kept is None or kept.is_finished or call.ended_at is None:
             return kept
         if datetime.now(timezone.utc) - call.ended_at > timedelta(seconds=LATE_SECONDS):
@@ -86,7 +94,7 @@ def _kept(switchboard: SwitchboardClient, call: SwitchboardCall, sleep: Callable
 
 
 async def finish_ended_call(
-    switchboard: AsyncSwitchboardClient, call_id: str, holder: str, prices: Prices | None = None
+    switchboard: SwitchboardClient, call_id: str, holder: str, prices: Prices | None = None
 ) -> None:
     """
     Write the result of a call that was just ended from outside, from what is known.
@@ -97,8 +105,8 @@ async def finish_ended_call(
     :param prices: Own prices for the estimate of the cost, checked.
     :raises SwitchboardError: It could not be written; whoever asks for the result later writes it.
     """
-    call = await switchboard.call(call_id)
-    opened = await switchboard.open_conversation(call_id, holder)
+    call = await switchboard.asend(get_call(call_id))
+    opened = await switchboard.asend(open_conversation(call_id, holder))
     if not opened.is_finished:
         result = result_without_end(call, opened, datetime.now(timezone.utc), prices)
-        await switchboard.finish_conversation(call_id, opened.generation, result.outcome, result.to_dict())
+        await switchboard.asend(finish_conversation(call_id, opened.generation, result.outcome, result.to_dict()))

@@ -12,7 +12,9 @@ from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.conversation.run.run_call import run_call
 from airflow_openai_realtime.exceptions import ConversationSuperseded, SwitchboardError, SwitchboardUnreachable
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
 #: Pause between two looks, in seconds.
 LOOK_SECONDS = 3.0
@@ -23,7 +25,7 @@ OVERDUE_SECONDS = 120.0
 
 
 async def run_or_follow(
-    ports: CallPorts, plan: ConversationPlan, call: SwitchboardCall, switchboard: AsyncSwitchboardClient
+    ports: CallPorts, plan: ConversationPlan, call: SwitchboardCall, switchboard: SwitchboardClient
 ) -> CallResult | None:
     """
     Run a call to its end. When another holder takes it over meanwhile, wait until that one has brought it to its end.
@@ -45,7 +47,7 @@ async def run_or_follow(
 
 
 async def until_finished(
-    switchboard: AsyncSwitchboardClient,
+    switchboard: SwitchboardClient,
     call: SwitchboardCall,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
@@ -63,10 +65,10 @@ async def until_finished(
     over_since: datetime | None = None
     while True:
         try:
-            if over_since is None and (await switchboard.call(call.call_id)).is_over:
+            if over_since is None and (await switchboard.asend(get_call(call.call_id))).is_over:
                 over_since = now()
             if over_since is not None:
-                kept = await switchboard.conversation(call.call_id)
+                kept = await switchboard.asend(get_conversation(call.call_id))
                 if kept is None or kept.is_finished or now() - over_since >= timedelta(seconds=LATE_SECONDS):
                     return
         except SwitchboardUnreachable:

@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.call_requests import hang_up_call, refer_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.api.sideband.connection import attach
 from airflow_openai_realtime.calls.call import SwitchboardCall
@@ -16,13 +17,15 @@ from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.conversation.run.ports import CallPorts, Sideband
 from airflow_openai_realtime.conversation.run.progress import ProgressSender
 from airflow_openai_realtime.exceptions import SwitchboardError, UnknownCall
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call, report_ended, report_referred
 
 
 def live_ports(
     api: ApiSettings,
-    calls: AsyncCallsClient,
-    switchboard: AsyncSwitchboardClient,
+    calls: CallsClient,
+    switchboard: SwitchboardClient,
     progress: ProgressSender,
     holder: str,
     report: Callable[[str], None],
@@ -48,21 +51,21 @@ def live_ports(
 
     async def refer(call_id: str, target_uri: str) -> None:
         # That it is about to be transferred stands on the timeline: tools are noted before they run.
-        await calls.refer(call_id, target_uri)
+        await calls.asend(refer_call(call_id, target_uri))
         try:
-            await switchboard.referred(call_id, target_uri)
+            await switchboard.asend(report_referred(call_id, target_uri))
         except SwitchboardError as error:
             report(f"Could not report the transfer of call {call_id} to the switchboard: {error}")
 
     async def find(call_id: str) -> SwitchboardCall | None:
         try:
-            return await switchboard.call(call_id)
+            return await switchboard.asend(get_call(call_id))
         except UnknownCall:
             return None
 
     async def ended(call_id: str, account: Account, ended_at: datetime) -> SwitchboardCall | None:
         try:
-            return await switchboard.ended(call_id, account, ended_at=ended_at)
+            return await switchboard.asend(report_ended(call_id, account, ended_at=ended_at))
         except SwitchboardError as error:
             report(f"Could not report to the switchboard that call {call_id} is over: {error}")
             return None
@@ -74,12 +77,12 @@ def live_ports(
 
     return CallPorts(
         attach=open_socket,
-        hang_up=calls.hang_up,
+        hang_up=lambda call_id: calls.asend(hang_up_call(call_id)),
         refer=refer,
         find=find,
         ended=ended,
         open=open_conversation,
-        read=switchboard.conversation,
+        read=lambda call_id: switchboard.asend(get_conversation(call_id)),
         append=progress.append,
         give_up=progress.give_up,
         finish=progress.finish,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from airflow_openai_realtime.api.client import HangUpResult
+from airflow_openai_realtime.api.call_requests import HangUpResult
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry

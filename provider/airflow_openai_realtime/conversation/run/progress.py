@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_openai_realtime.api.sharing import SharedResources
 from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
@@ -27,9 +28,13 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardRefused,
     SwitchboardUnreachable,
 )
-from airflow_openai_realtime.inbound.sharing import SharedResources
-from airflow_openai_realtime.switchboard.client.progress_requests import Saved
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.conversation_requests import (
+    append_entries,
+    finish_conversation,
+    open_conversation,
+)
+from airflow_openai_realtime.switchboard.client.progress_requests import Saved, save_progress
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How often a process shows that it is there, in seconds; the switchboard misses it after two.
 BEAT_SECONDS = 0.5
@@ -73,7 +78,7 @@ class ProgressSender:
 
     def __init__(
         self,
-        switchboard: AsyncSwitchboardClient,
+        switchboard: SwitchboardClient,
         *,
         process: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -91,9 +96,9 @@ class ProgressSender:
         self._is_old_until = float("-inf")
 
     async def open(self, call_id: str, holder: str) -> Conversation:
-        """Become the holder of a conversation; see ``AsyncSwitchboardClient.open_conversation``."""
+        """Become the holder of a conversation; see ``SwitchboardClient.open_conversation``."""
         process = None if self._is_old else self.process
-        opened = await self._switchboard.open_conversation(call_id, holder, process)
+        opened = await self._switchboard.asend(open_conversation(call_id, holder, process))
         if not opened.is_finished:
             self._held[call_id] = opened.generation
             self._start()
@@ -102,7 +107,7 @@ class ProgressSender:
         return opened
 
     async def append(self, call_id: str, generation: int, entries: Sequence[TimelineEntry]) -> frozenset[str]:
-        """Add to a timeline, with what others have to save; see ``AsyncSwitchboardClient.append_entries``."""
+        """Add to a timeline, with what others have to save; see ``SwitchboardClient.append_entries``."""
         if not entries:
             return frozenset()
         return await self._saved(Progress(call_id, generation, tuple(entries)))
@@ -126,9 +131,9 @@ class ProgressSender:
         result: Mapping[str, Any],
         entries: Sequence[TimelineEntry],
     ) -> Conversation:
-        """Write how a conversation ended; see ``AsyncSwitchboardClient.finish_conversation``."""
+        """Write how a conversation ended; see ``SwitchboardClient.finish_conversation``."""
         try:
-            finished = await self._switchboard.finish_conversation(call_id, generation, outcome, result, entries)
+            finished = await self._switchboard.asend(finish_conversation(call_id, generation, outcome, result, entries))
         except ConversationSuperseded:
             self._let_go(call_id, generation)
             raise
@@ -145,7 +150,7 @@ class ProgressSender:
             self._sending.cancel()
             await asyncio.wait([self._sending])
         if self._held and not self._is_old:
-            leaving = self._switchboard.save_progress(self.process, [], leaving=True)
+            leaving = self._switchboard.asend(save_progress(self.process, [], leaving=True))
             # Whatever comes of it: without it the process is missed a little later.
             with suppress(OpenAIRealtimeError, asyncio.TimeoutError):
                 await asyncio.wait_for(leaving, LEAVE_SECONDS)
@@ -214,7 +219,7 @@ class ProgressSender:
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
             answers = await self._in_time(
-                self._switchboard.save_progress(self.process, [each.progress for each in batch])
+                self._switchboard.asend(save_progress(self.process, [each.progress for each in batch]))
             )
             for each, answer in zip(batch, answers, strict=True):
                 each.settle(answer)
@@ -246,7 +251,9 @@ class ProgressSender:
     async def _send_each(self, batch: list[_Waiting]) -> None:
         answers = await asyncio.gather(
             *(
-                self._switchboard.append_entries(each.progress.call_id, each.progress.generation, each.progress.entries)
+                self._switchboard.asend(
+                    append_entries(each.progress.call_id, each.progress.generation, each.progress.entries)
+                )
                 for each in batch
             ),
             return_exceptions=True,
@@ -259,9 +266,7 @@ _SENDERS: SharedResources[ProgressSender] = SharedResources(ProgressSender.close
 
 
 @asynccontextmanager
-async def shared_progress(
-    address: SwitchboardAddress, switchboard: AsyncSwitchboardClient
-) -> AsyncIterator[ProgressSender]:
+async def shared_progress(address: SwitchboardAddress, switchboard: SwitchboardClient) -> AsyncIterator[ProgressSender]:
     """
     Use what saves the progress of all conversations of a line in this event loop.
 

@@ -11,7 +11,7 @@ from airflow_openai_realtime.api.phone_numbers import to_e164
 from airflow_openai_realtime.api.settings import check_header_value
 from airflow_openai_realtime.api.sip import openai_sip_uri
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
-from airflow_openai_realtime.outbound.carriers.port import REFER_URL_SHAPE, AsyncDialer, Dialer, is_https_url
+from airflow_openai_realtime.outbound.carriers.port import REFER_URL_SHAPE, Dialer, is_https_url
 
 CARRIERS: tuple[str, ...] = ("twilio",)
 
@@ -102,14 +102,7 @@ class CarrierSettings:
 
 
 def dialer_for(settings: CarrierSettings) -> Dialer:
-    """Return the dialer of a carrier, for synchronous code."""
+    """Return the dialer of a carrier, for blocking code and coroutines."""
     from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 
     return TwilioDialer(settings)
-
-
-def async_dialer_for(settings: CarrierSettings) -> AsyncDialer:
-    """Return the dialer of a carrier, for coroutines."""
-    from airflow_openai_realtime.outbound.carriers.twilio import AsyncTwilioDialer
-
-    return AsyncTwilioDialer(settings)

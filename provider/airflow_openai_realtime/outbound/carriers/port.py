@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
+from airflow_openai_realtime.api.client import Client
 from airflow_openai_realtime.api.phone_numbers import mask_number, to_e164
+from airflow_openai_realtime.api.request import Request, Requests
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.exceptions import InvalidInput
 
@@ -124,75 +127,66 @@ def is_https_url(text: str) -> bool:
     return bool(_HTTPS_URL.fullmatch(text))
 
 
-class Dialer(Protocol):
-    """A carrier for synchronous code. A context manager."""
+class Dialer(Client, ABC):
+    """
+    A carrier account: a client, and what can be asked of this carrier.
 
-    def __enter__(self) -> Dialer: ...
+    A carrier is a subclass whose methods build requests, and its settings. ``dialer.send(dialer.look(id))`` asks from
+    blocking code, ``await dialer.asend(dialer.look(id))`` from a coroutine.
+    """
 
-    def __exit__(self, *_: object) -> None: ...
-
-    def place(self, request: DialRequest) -> PlacedCall:
+    @abstractmethod
+    def place(self, request: DialRequest) -> Request[PlacedCall]:
         """
         Ring a phone. Never repeated, whatever happens.
 
-        :raises NumberRefused: The carrier cannot ring this number; no phone rang.
-        :raises CarrierRefused: The carrier refused for another reason; no phone rang.
-        :raises CarrierUnavailable: The carrier could not be reached; no phone rang.
-        :raises PlacementUnknown: The order left and no clear answer came: the phone may be ringing.
+        :param request: Whom to ring, and where the answered call goes.
+        :raises InvalidInput: The carrier could not take the request.
+
+        Sending it raises
+
+        - ``NumberRefused``: the carrier cannot ring this number; no phone rang;
+        - ``CarrierRefused``: the carrier refused for another reason; no phone rang;
+        - ``CarrierUnavailable``: the carrier could not be reached; no phone rang;
+        - ``PlacementUnknown``: the order left and no clear answer came: the phone may be ringing.
         """
 
-    def look(self, carrier_call_id: str) -> CarrierCall:
+    @abstractmethod
+    def look(self, carrier_call_id: str) -> Request[CarrierCall]:
         """
         See how far a call is.
 
-        :raises CarrierRefused: There is no such call, or the account was refused.
-        :raises CarrierUnavailable: No answer after the last try.
+        :param carrier_call_id: From placing it.
+
+        Sending it raises ``CarrierRefused`` (there is no such call, or the account was refused) and
+        ``CarrierUnavailable`` (no answer after the last attempt).
         """
 
-    def end(self, carrier_call_id: str) -> None:
+    @abstractmethod
+    def end(self, carrier_call_id: str) -> Request[None]:
         """
-        End a call; one that is already over is no error.
+        End a call, ringing or answered; one that is already over is no error.
 
-        :raises CarrierRefused: There is no such call, or the account was refused.
-        :raises CarrierUnavailable: No answer after the last try.
+        :param carrier_call_id: From placing it.
+
+        Sending it raises the errors of :meth:`look`.
         """
 
-    def cancel(self, carrier_call_id: str) -> CarrierCall:
+    @abstractmethod
+    def cancel(self, carrier_call_id: str) -> Requests[CarrierCall]:
         """
         Take back an order: a call that is queued or rings ends, one that has been answered goes on.
 
+        :param carrier_call_id: From placing it.
         :return: The call as it is after that: ``canceled``, ``in-progress``, or over in another way.
-        :raises CarrierRefused: There is no such call, or the account was refused.
-        :raises CarrierUnavailable: No answer after the last try.
+
+        Sending it raises the errors of :meth:`look`.
         """
 
-    def check(self) -> None:
+    @abstractmethod
+    def check(self) -> Request[None]:
         """
-        Show whether account and token work; rings nobody.
+        Show whether account and token work; dials nothing.
 
-        :raises CarrierRefused: The account was refused.
-        :raises CarrierUnavailable: No answer after the last try.
+        Sending it raises ``CarrierRefused`` and ``CarrierUnavailable``.
         """
-
-
-class AsyncDialer(Protocol):
-    """:class:`Dialer` for coroutines; the same methods, errors and retries."""
-
-    async def __aenter__(self) -> AsyncDialer: ...
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def place(self, request: DialRequest) -> PlacedCall:
-        """Ring a phone: :meth:`Dialer.place`."""
-
-    async def look(self, carrier_call_id: str) -> CarrierCall:
-        """See how far a call is: :meth:`Dialer.look`."""
-
-    async def end(self, carrier_call_id: str) -> None:
-        """End a call: :meth:`Dialer.end`."""
-
-    async def cancel(self, carrier_call_id: str) -> CarrierCall:
-        """Take back an order: :meth:`Dialer.cancel`."""
-
-    async def check(self) -> None:
-        """Show whether account and token work: :meth:`Dialer.check`."""

@@ -1,76 +1,106 @@
-"""Twilio: two thin clients. They send; what is sent, what it means and what is repeated is shared."""
+"""Twilio: one method for each request, with how its answer is read and what may be repeated."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import Any
+import base64
+import logging
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import quote
 
-import httpx
-
-from airflow_openai_realtime.api import retry
-from airflow_openai_realtime.api.error_text import quotable
-from airflow_openai_realtime.api.retry import Pace, Trouble, Verdict
+from airflow_openai_realtime.api.client import Pace, Transport
+from airflow_openai_realtime.api.error_text import json_object, quotable
+from airflow_openai_realtime.api.request import (
+    ANY_TROUBLE,
+    CARRIER,
+    Answer,
+    NoAnswer,
+    Policy,
+    Request,
+    Requests,
+    Service,
+)
 from airflow_openai_realtime.api.settings import USER_AGENT
-from airflow_openai_realtime.api.transport import Answer, AsyncTransport, Transport, trouble_of_error
-from airflow_openai_realtime.exceptions import CarrierUnavailable, DialError
-from airflow_openai_realtime.outbound.carriers import twilio_requests as requests
+from airflow_openai_realtime.exceptions import (
+    CarrierRefused,
+    CarrierUnavailable,
+    DialError,
+    InvalidInput,
+    NumberRefused,
+    PlacementUnknown,
+)
 from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-from airflow_openai_realtime.outbound.carriers.port import CarrierCall, DialRequest, PlacedCall
-from airflow_openai_realtime.outbound.carriers.twilio_requests import TwilioRequest
+from airflow_openai_realtime.outbound.carriers.port import (
+    STATUSES,
+    CarrierCall,
+    CarrierStatus,
+    Dialer,
+    DialRequest,
+    PlacedCall,
+)
+from airflow_openai_realtime.outbound.carriers.twiml import bridge
+
+log = logging.getLogger(__name__)
+
+MAX_RING_SECONDS = 600
+_CALL_OVER_CODE = "21220"  # "Invalid call state": there is nothing left to end
+_OTHER_WORDS: Mapping[str, CarrierStatus] = {"initiated": "queued", "answered": "in-progress", "cancelled": "canceled"}
+
+# Twilio has no idempotency key: a second order rings a second time.
+PLACE = Policy(1, 0.0, frozenset())
+LOOK = Policy(3, 15.0, ANY_TROUBLE)
+END = Policy(4, 30.0, ANY_TROUBLE)
+CHECK = Policy(2, 10.0, ANY_TROUBLE)
+
+_ABOUT_NUMBER: Mapping[str, str] = dict.fromkeys(
+    ("21211", "21214", "21217"), "Twilio cannot ring this number; correct the number"
+)
+"""
+Codes of an order that are about the number to ring, with what to do: only these end an attempt.
+
+Every other refusal is about the account, the caller number, the pace or the order, or is not known here. A 4xx dialed
+nothing, so the number stays dialable: at worst Twilio refuses it again.
+Source: https://www.twilio.com/docs/api/errors/21211, 21214 and 21217, read 2026-11-30.
+"""
+
+_NOT_ACTIVE = "the account is not active: look at its balance and its state in Twilio's console"
+_CALLER = "the caller number is not one of the account: buy or verify it, or correct caller_number"
+_ADVICE: Mapping[str, str] = {
+    **_ABOUT_NUMBER,
+    "10001": _NOT_ACTIVE,
+    "20005": _NOT_ACTIVE,
+    "10002": "a trial account cannot do this: upgrade it",
+    "10004": "too many calls at once; dial more slowly",
+    "13246": "voice calls are switched off for the account: ask Twilio",
+    "20003": "the account, or the key and its secret, was refused; check the carrier's connection",
+    "21210": _CALLER,
+    "21212": _CALLER,
+    "21213": _CALLER,
+    "21215": "the account may not call this country: allow it under voice geographic permissions in Twilio's console",
+    "21216": "the account may not call this number: look at its voice permissions in Twilio's console",
+    "21219": "a trial account calls only verified numbers: verify it, or upgrade",
+    "573005": "a trial account calls only verified numbers: finish verifying it, or upgrade",
+}
+"""
+What to do about Twilio's codes for an order.
+
+Source: https://www.twilio.com/docs/api/errors, the pages 10001, 10002, 10004, 20003, 20005, 21210 to 21219 and 573005,
+read 2026-11-30.
+"""
+
+_WORDS: dict[str, str] = {
+    "place": "place the call",
+    "look": "look at the call",
+    "end": "end the call",
+    "check": "check the account",
+}
 
 
-@dataclass(frozen=True)
-class _Exchange:
-    """One request on its way: interprets every attempt."""
-
-    settings: CarrierSettings
-    request: TwilioRequest
-
-    def http_arguments(self) -> dict[str, Any]:
-        form = self.request.form
-        return {
-            "method": self.request.method,
-            "url": self.settings.base_url + self.request.path,
-            "data": None if form is None else dict(form),
-        }
-
-    def of_answer(self, response: Answer) -> Verdict:
-        try:
-            value = requests.interpret(
-                self.request, response.status_code, response.content, hide=(self.settings.token,)
-            )
-        except DialError as error:
-            trouble = retry.trouble_of_status(response.status_code)
-            return Verdict(error, trouble, retry.retry_after_seconds(response.headers, time.time()))
-        return Verdict(value=value)
-
-    def of_error(self, error: httpx.RequestError) -> Verdict:
-        trouble = trouble_of_error(error)
-        host = httpx.URL(self.settings.base_url).host
-        why = quotable(str(error), (self.settings.token,)) or type(error).__name__
-        if trouble is Trouble.NOT_SENT:
-            text = f"no connection to {host}, so nothing was sent: {why}. Check the network and the base URL"
-            return Verdict(CarrierUnavailable(text), trouble)
-        return Verdict(requests.no_answer(self.request, f"no answer came from {host} ({why})."), trouble)
-
-    def finish(self, verdict: Verdict) -> Any:
-        if verdict.error is not None:
-            raise verdict.error
-        return verdict.value
-
-
-def _client_options(settings: CarrierSettings) -> dict[str, Any]:
-    return {
-        "auth": httpx.BasicAuth(settings.api_key or settings.account, settings.token),
-        "headers": {"User-Agent": USER_AGENT, "Accept": "application/json"},
-        "timeout_seconds": settings.timeout_seconds,
-    }
-
-
-class TwilioDialer:
+class TwilioDialer(Dialer):
     """
-    Rings phones through Twilio. A context manager; :class:`~airflow_openai_realtime.outbound.carriers.port.Dialer`.
+    Rings phones through Twilio; errors are those of the port.
 
     :param settings: Account, token and address.
     :param transport: Replaces the network, for tests.
@@ -78,167 +108,222 @@ class TwilioDialer:
     """
 
     def __init__(
-        self,
-        settings: CarrierSettings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
-        pace: Pace | None = None,
+        self, settings: CarrierSettings, *, transport: Transport | None = None, pace: Pace | None = None
     ) -> None:
-        self._settings = settings
-        self._pace = pace or Pace()
-        self._http = Transport(transport=transport, **_client_options(settings))
+        signed = base64.b64encode(f"{settings.api_key or settings.account}:{settings.token}".encode()).decode()
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Authorization": f"Basic {signed}"}
+        service = Service(CARRIER, settings.base_url, headers, (settings.token, signed), settings.timeout_seconds)
+        super().__init__(service, transport=transport, pace=pace)
+        self._path = f"/2010-04-01/Accounts/{quote(settings.account, safe='')}"
+        self._by_key = settings.api_key is not None
 
-    def __enter__(self) -> TwilioDialer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def place(self, request: DialRequest) -> PlacedCall:
+    def place(self, request: DialRequest) -> Request[PlacedCall]:
         """
-        Ring a phone.
+        Ring a phone and then bridge it to OpenAI.
 
-        :raises InvalidInput: Twilio could not take the request; nothing was sent.
-        :raises NumberRefused: Twilio cannot ring this number; no phone rang.
-        :raises CarrierRefused: Twilio refused for another reason; no phone rang. ``safe_to_retry`` on 429.
-        :raises CarrierUnavailable: Twilio could not be reached; no phone rang.
-        :raises PlacementUnknown: The order left and no clear answer came: the phone may be ringing.
+        :param request: Whom to ring, and where the answered call goes.
+        :raises InvalidInput: It would ring longer than Twilio allows, or the SIP address gets too long.
 
         Retries: none. Twilio has no idempotency key: a second order rings a second time.
         Source: https://www.twilio.com/docs/voice/api/call-resource
         """
-        placed: PlacedCall = self._send(requests.place_request(self._settings.account, request))
-        return placed
+        ring_seconds = math.ceil(request.ring_seconds)
+        if ring_seconds > MAX_RING_SECONDS:
+            raise InvalidInput(f"ring_seconds must be at most {MAX_RING_SECONDS} at Twilio", field="ring_seconds")
+        form = {
+            "To": request.to,
+            "From": request.from_number,
+            "Twiml": bridge(request),
+            "Timeout": str(ring_seconds),
+            "TimeLimit": str(math.ceil(request.max_duration_seconds)),
+        }
+        path = f"{self._path}/Calls.json"
+        return Request(CARRIER, "place", "POST", path, _read_placed, _no_answer, PLACE, form=form)
 
-    def look(self, carrier_call_id: str) -> CarrierCall:
+    def look(self, carrier_call_id: str) -> Request[CarrierCall]:
         """
         See how far a call is.
 
         :param carrier_call_id: ``CA…``, from placing it.
-        :raises CarrierRefused: There is no such call, or the account was refused.
-        :raises CarrierUnavailable: No answer after the last try.
+        :raises InvalidInput: It cannot be one.
 
         Retries: up to 2 within 15 s.
         Source: https://www.twilio.com/docs/voice/api/call-resource
         """
-        call: CarrierCall = self._send(requests.look_request(self._settings.account, carrier_call_id))
-        return call
+        return Request(CARRIER, "look", "GET", self._call_path(carrier_call_id), _read_call, _no_answer, LOOK)
 
-    def end(self, carrier_call_id: str) -> None:
+    def end(self, carrier_call_id: str) -> Request[None]:
         """
         End a call, ringing or answered; one that is already over is no error.
 
-        :raises CarrierRefused: There is no such call, or the account was refused.
-        :raises CarrierUnavailable: No answer after the last try.
+        :param carrier_call_id: ``CA…``, from placing it.
+        :raises InvalidInput: It cannot be one.
 
         Retries: up to 3 within 30 s.
         Source: https://www.twilio.com/docs/voice/api/call-resource
         """
-        self._send(requests.end_request(self._settings.account, carrier_call_id))
+        return self._ending(carrier_call_id, "completed")
 
-    def cancel(self, carrier_call_id: str) -> CarrierCall:
+    def cancel(self, carrier_call_id: str) -> Requests[CarrierCall]:
         """
         Take back an order: a call that is queued or rings ends, one that has been answered goes on.
 
         :param carrier_call_id: ``CA…``, from placing it.
         :return: The call as it is after that: ``canceled``, ``in-progress``, or over in another way.
-        :raises CarrierRefused: There is no such call, or the account was refused.
-        :raises CarrierUnavailable: No answer after the last try.
 
         Retries: up to 3 within 30 s, and as :meth:`look`.
         Source: https://www.twilio.com/docs/voice/api/call-resource
         """
-        self._send(requests.cancel_request(self._settings.account, carrier_call_id))
-        return self.look(carrier_call_id)
+        yield self._ending(carrier_call_id, "canceled")
+        call: CarrierCall = yield self.look(carrier_call_id)
+        return call
 
-    def check(self) -> None:
+    def check(self) -> Request[None]:
         """
         Show whether account and token, or API key and secret, work; dials nothing.
 
-        :raises CarrierRefused: The account was refused, or is suspended or closed.
-        :raises CarrierUnavailable: No answer after the last try.
+        A standard key may not see the account, so its calls are asked for.
 
         Retries: 1.
-        Source: https://www.twilio.com/docs/iam/api/account
+        Source: https://www.twilio.com/docs/iam/api/account and https://www.twilio.com/docs/iam/api-keys/keys-in-console
         """
-        self._send(requests.check_request(self._settings.account, by_key=self._settings.api_key is not None))
+        path = f"{self._path}{'/Calls.json?PageSize=1' if self._by_key else '.json'}"
+        return Request(CARRIER, "check", "GET", path, _read_check, _no_answer, CHECK)
 
-    def _send(self, request: TwilioRequest) -> Any:
-        exchange = _Exchange(self._settings, request)
+    def _ending(self, carrier_call_id: str, status: CarrierStatus) -> Request[None]:
+        path, form = self._call_path(carrier_call_id), {"Status": status}
+        return Request(CARRIER, "end", "POST", path, _read_ended, _no_answer, END, form=form)
 
-        def attempt() -> Verdict:
-            try:
-                return exchange.of_answer(self._http.send(**exchange.http_arguments()))
-            except httpx.RequestError as error:
-                return exchange.of_error(error)
+    def _call_path(self, carrier_call_id: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", carrier_call_id):
+            raise InvalidInput(
+                "carrier_call_id must be the id that placing the call gave, CA…", field="carrier_call_id"
+            )
+        return f"{self._path}/Calls/{carrier_call_id}.json"
 
-        return exchange.finish(retry.retrying(requests.POLICIES[request.operation], self._pace)(attempt))
 
-
-class AsyncTwilioDialer:
+def _checked(request: Request[Any], answer: Answer) -> dict[str, Any]:
     """
-    :class:`TwilioDialer` for coroutines; the same methods, errors and retries.
+    Return the JSON object of an answer that is a success.
 
-    :param settings: Account, token and address.
-    :param transport: Replaces the network, for tests.
-    :param pace: Replaces clock, sleep and chance, for tests.
+    :raises NumberRefused: 4xx: an order was refused, since Twilio cannot ring the number.
+    :raises CarrierRefused: Any other 4xx, with Twilio's code and text; ``safe_to_retry`` on 429. Also a redirect, and
+        an account that is closed or suspended.
+    :raises PlacementUnknown: 5xx or 408 on an order.
+    :raises CarrierUnavailable: The same on any other request.
+
+    Source: https://www.twilio.com/docs/usage/twilios-response
     """
+    told, status = json_object(answer.content), answer.status_code
+    if 200 <= status < 300:
+        return told or {}
+    code, text = _error_in(told, answer.service.secrets)
+    said = f" Twilio says{' (' + code + ')' if code else ''}: {text}" if text else ""
+    doing = f"could not {_WORDS[request.operation]} (HTTP {status}): "
+    if status >= 500 or status == 408:
+        raise _in_doubt(request, f"{doing}Twilio has a problem.{said}", status=status, code=code)
+    is_about_number = request.operation == "place" and status not in (401, 403, 429) and code in _ABOUT_NUMBER
+    refusal = NumberRefused if is_about_number else CarrierRefused
+    raise refusal(f"{doing}{_advice(status, code)}.{said}", status=status, code=code, safe_to_retry=status == 429)
 
-    def __init__(
-        self,
-        settings: CarrierSettings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
-        pace: Pace | None = None,
-    ) -> None:
-        self._settings = settings
-        self._pace = pace or Pace()
-        self._http = AsyncTransport(transport=transport, **_client_options(settings))
 
-    async def __aenter__(self) -> AsyncTwilioDialer:
-        return self
+def _no_answer(request: Request[Any], lost: NoAnswer) -> DialError:
+    host = lost.service.host
+    if not lost.is_sent:
+        return CarrierUnavailable(
+            f"no connection to {host}, so nothing was sent: {lost.why}. Check the network and the base URL"
+        )
+    return _in_doubt(request, f"no answer came from {host} ({lost.why}).")
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+def _in_doubt(request: Request[Any], text: str, *, status: int | None = None, code: str | None = None) -> DialError:
+    if request.operation == "place":
+        return PlacementUnknown(
+            f"{text} The phone may be ringing: look at Twilio's call log before dialling again",
+            status=status,
+            code=code,
+        )
+    return CarrierUnavailable(f"{text} Trying again is safe", status=status, code=code)
 
-    async def place(self, request: DialRequest) -> PlacedCall:
-        """Ring a phone: :meth:`TwilioDialer.place`."""
-        placed: PlacedCall = await self._send(requests.place_request(self._settings.account, request))
-        return placed
 
-    async def look(self, carrier_call_id: str) -> CarrierCall:
-        """See how far a call is: :meth:`TwilioDialer.look`."""
-        call: CarrierCall = await self._send(requests.look_request(self._settings.account, carrier_call_id))
-        return call
+def _error_in(answer: dict[str, Any] | None, hide: Sequence[str]) -> tuple[str | None, str]:
+    if not answer:
+        return None, ""
+    code, message = answer.get("code"), answer.get("message")
+    return (
+        quotable(str(code), hide)[:20] if isinstance(code, (int, str)) else None,
+        quotable(message, hide) if isinstance(message, str) else "",
+    )
 
-    async def end(self, carrier_call_id: str) -> None:
-        """End a call: :meth:`TwilioDialer.end`."""
-        await self._send(requests.end_request(self._settings.account, carrier_call_id))
 
-    async def cancel(self, carrier_call_id: str) -> CarrierCall:
-        """Take back an order: :meth:`TwilioDialer.cancel`."""
-        await self._send(requests.cancel_request(self._settings.account, carrier_call_id))
-        return await self.look(carrier_call_id)
+def _advice(status: int, code: str | None) -> str:
+    if code is not None and code in _ADVICE and not (status in (401, 403) and code in _ABOUT_NUMBER):
+        return _ADVICE[code]
+    if status in (401, 403):
+        return (
+            "the account, or the key and its secret, was refused, or lacks a permission; check the carrier's connection"
+        )
+    if status == 429:
+        return "too many requests; dial more slowly"
+    if 300 <= status < 400:
+        return "the address redirects, which is never followed; correct the carrier's base URL"
+    if status == 404:
+        return "there is no such call or account; check the id, the account and the base URL"
+    return "correct what Twilio names; the same request would be refused again"
 
-    async def check(self) -> None:
-        """Show whether account and token work: :meth:`TwilioDialer.check`."""
-        await self._send(requests.check_request(self._settings.account, by_key=self._settings.api_key is not None))
 
-    async def _send(self, request: TwilioRequest) -> Any:
-        exchange = _Exchange(self._settings, request)
+def _read_placed(request: Request[Any], answer: Answer) -> PlacedCall:
+    told, status = _checked(request, answer), answer.status_code
+    sid = told.get("sid")
+    if not isinstance(sid, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", sid):
+        raise PlacementUnknown(
+            f"Twilio answered the order with HTTP {status} but named no call. The phone may be ringing: look at "
+            "Twilio's call log before dialling again",
+            status=status,
+        )
+    return PlacedCall(sid, _status(told.get("status"), "queued"))
 
-        async def attempt() -> Verdict:
-            try:
-                return exchange.of_answer(await self._http.send(**exchange.http_arguments()))
-            except httpx.RequestError as error:
-                return exchange.of_error(error)
 
-        return exchange.finish(await retry.async_retrying(requests.POLICIES[request.operation], self._pace)(attempt))
+def _read_call(request: Request[Any], answer: Answer) -> CarrierCall:
+    told, status = _checked(request, answer), answer.status_code
+    sid = told.get("sid")
+    if not isinstance(sid, str):
+        raise CarrierUnavailable(f"Twilio's answer (HTTP {status}) shows no call: check the base URL", status=status)
+    answered_by = told.get("answered_by")
+    return CarrierCall(
+        carrier_call_id=sid,
+        status=_status(told.get("status"), "in-progress"),
+        duration_seconds=_seconds(told.get("duration")),
+        answered_by=quotable(answered_by)[:50] if isinstance(answered_by, str) and answered_by else None,
+    )
+
+
+def _read_check(request: Request[Any], answer: Answer) -> None:
+    told = _checked(request, answer)
+    state = told.get("status")
+    if state in ("suspended", "closed"):
+        raise CarrierRefused(f"could not check the account: it is {state}; {_NOT_ACTIVE}", status=answer.status_code)
+
+
+def _read_ended(request: Request[Any], answer: Answer) -> None:
+    told = json_object(answer.content) or {}
+    if str(told.get("code")) != _CALL_OVER_CODE:
+        _checked(request, answer)
+
+
+def _status(value: object, otherwise: CarrierStatus) -> CarrierStatus:
+    """Read a status; an unknown word counts as a call that is not over, so that somebody goes on watching it."""
+    word = str(value).strip().lower().replace("_", "-")
+    if word in STATUSES:
+        return cast("CarrierStatus", word)
+    if word not in _OTHER_WORDS:
+        log.warning("Twilio gave an unknown call status %r; taking it as %r", quotable(word)[:50], otherwise)
+    return _OTHER_WORDS.get(word, otherwise)
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

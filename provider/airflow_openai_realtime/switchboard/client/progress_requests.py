@@ -1,10 +1,11 @@
-"""Saving the progress of several conversations, as values: what is sent, and what an answer means. Pure."""
+"""Saving the progress of several conversations: what is asked, and what the answers add up to. Nothing is sent here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_openai_realtime.api.request import Request, Requests
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.calls.saved_conversation import MOST_CONVERSATIONS_AT_ONCE, Progress
 from airflow_openai_realtime.calls.timeline.entries import (
@@ -22,7 +23,7 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.states import RefusalCode
-from airflow_openai_realtime.switchboard.client.switchboard_requests import SwitchboardRequest, read_answer
+from airflow_openai_realtime.switchboard.client.switchboard_requests import switchboard_request
 
 Saved = frozenset[str] | OpenAIRealtimeError
 """The keys that were new, or why nothing was added."""
@@ -30,62 +31,64 @@ Saved = frozenset[str] | OpenAIRealtimeError
 _Part = tuple[int, list[TimelineEntry]]
 
 
-class SavingProgress:
+def save_progress(process: str, conversations: Sequence[Progress], *, leaving: bool = False) -> Requests[list[Saved]]:
     """
-    The requests that save some progress, and what their answers add up to.
+    Add to the timelines of all conversations that a process holds, and say that it is alive.
 
-    :param process: Which process holds the conversations.
-    :param conversations: What is new, each call once.
-    :param leaving: Whether the process gives all of them up.
+    What is more than 200 entries or 200 conversations goes in several requests.
+
+    :param process: The name that the conversations were opened with.
+    :param conversations: What is new, each call once; nothing: only the sign of life.
+    :param leaving: Whether the process gives all of its conversations up now: the switchboard need not find out.
+    :returns: For each conversation the keys that were not there yet (see ``append_entries``), or why nothing was added:
+        ``ConversationSuperseded``, ``UnknownCall``, ``InvalidInput`` (an entry cannot be kept and was not sent) or
+        ``SwitchboardRefused`` (the call has as many entries as it can have).
+
+    Sending it raises ``SwitchboardUnreachable`` (what was saved is not known, and saving it again is safe) and
+    ``SwitchboardRefused`` (all of it; with status 404 or 405: the switchboard is older than this).
+
+    Retries: up to 5 within 5 s for each request.
     """
+    saved: dict[int, Saved] = {}
+    batches = _batches(_parts(conversations, saved)) or [[]]
+    for batch in batches:
+        told = yield _request(process, conversations, batch, leaving=leaving and batch is batches[-1])
+        for (place, _), one in zip(batch, told, strict=True):
+            saved[place] = _joined(saved.get(place, frozenset()), one)
+    return [saved[place] for place in range(len(conversations))]
 
-    def __init__(self, process: str, conversations: Sequence[Progress], *, leaving: bool) -> None:
-        self._conversations = conversations
-        self._saved: dict[int, Saved] = {}
-        self._batches = _batches(self._parts()) or [[]]
-        self.requests = [self._request(process, batch) for batch in self._batches]
-        if leaving:
-            self.requests[-1] = self._request(process, self._batches[-1], leaving=True)
 
-    def result(self, answers: Sequence[Mapping[str, Any]]) -> list[Saved]:
-        """
-        What came of each conversation.
+def _parts(conversations: Sequence[Progress], saved: dict[int, Saved]) -> list[_Part]:
+    """The conversations in parts that fit in a request; for one that cannot be kept, ``saved`` gets why."""
+    parts: list[_Part] = []
+    for place, each in enumerate(conversations):
+        try:
+            check_call_id(each.call_id)
+            parts += [(place, group) for group in in_requests([entry.check() for entry in each.entries])]
+        except InvalidInput as error:
+            saved[place] = error
+    return parts
 
-        :param answers: One for each of the requests.
-        :raises SwitchboardRefused: One cannot be read.
-        """
-        saved = dict(self._saved)
-        for batch, answer in zip(self._batches, answers, strict=True):
-            told = read_answer(lambda answer=answer: [_read(one) for one in answer["conversations"]])  # type: ignore[misc]
-            if len(told) != len(batch):
-                raise SwitchboardRefused(
-                    "the switchboard's answer is about other conversations than it was asked about"
-                )
-            for (place, _), one in zip(batch, told, strict=True):
-                saved[place] = _joined(saved.get(place, frozenset()), one)
-        return [saved[place] for place in range(len(self._conversations))]
 
-    def _parts(self) -> list[_Part]:
-        """The conversations in parts that fit in a request; one that cannot be kept is none."""
-        parts: list[_Part] = []
-        for place, each in enumerate(self._conversations):
-            try:
-                check_call_id(each.call_id)
-                parts += [(place, group) for group in in_requests([entry.check() for entry in each.entries])]
-            except InvalidInput as error:
-                self._saved[place] = error
-        return parts
+def _request(
+    process: str, conversations: Sequence[Progress], batch: Sequence[_Part], *, leaving: bool
+) -> Request[list[Saved]]:
+    told = []
+    for place, entries in batch:
+        each = conversations[place]
+        listed = [entry.to_dict() for entry in entries]
+        one: dict[str, Any] = {"call_id": each.call_id, "generation": each.generation, "entries": listed}
+        # Entries that follow in another request are heard, too: what was given up can still be written to.
+        told.append({**one, "given_up": True} if each.given_up else one)
 
-    def _request(self, process: str, batch: Sequence[_Part], *, leaving: bool = False) -> SwitchboardRequest:
-        told = []
-        for place, entries in batch:
-            each = self._conversations[place]
-            listed = [entry.to_dict() for entry in entries]
-            one: dict[str, Any] = {"call_id": each.call_id, "generation": each.generation, "entries": listed}
-            # Entries that follow in another request are heard, too: what was given up can still be written to.
-            told.append({**one, "given_up": True} if each.given_up else one)
-        body = {"process": process, "leaving": leaving, "conversations": told}
-        return SwitchboardRequest("POST", "/v1/progress", body=body)
+    def read(answer: Mapping[str, Any]) -> list[Saved]:
+        saved = [_read(one) for one in answer["conversations"]]
+        if len(saved) != len(batch):
+            raise SwitchboardRefused("the switchboard's answer is about other conversations than it was asked about")
+        return saved
+
+    body = {"process": process, "leaving": leaving, "conversations": told}
+    return switchboard_request("save_progress", "POST", "/v1/progress", read, body=body)
 
 
 def _batches(parts: Sequence[_Part]) -> list[list[_Part]]:

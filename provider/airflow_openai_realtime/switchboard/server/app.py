@@ -16,9 +16,10 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.lines import Lines
 from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
-from airflow_openai_realtime.switchboard.server.call_clients import MakeClient, reusing_client
 from airflow_openai_realtime.switchboard.server.process.shutdown import on_termination
 from airflow_openai_realtime.switchboard.server.routes import (
     attempt_routes,
@@ -45,7 +46,7 @@ def create_app(
     *,
     settings: SwitchboardSettings | None = None,
     now: Callable[[], datetime] = utc_now,
-    api_client: MakeClient = reusing_client,
+    api_client: Callable[[ApiSettings], CallsClient] = CallsClient,
     task_states: AskTaskState | None = None,
     leave_result: LeaveResult | None = None,
 ) -> FastAPI:

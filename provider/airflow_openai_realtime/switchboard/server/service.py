@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timezone
 
 from starlette.requests import Request
 
+from airflow_openai_realtime.api import client as api_clients
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.phone_numbers import load_number_rules, mask_number
+from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.lines import Lines
 from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
 from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
-from airflow_openai_realtime.switchboard.server.call_clients import MakeClient, SharedClients, reusing_client
 from airflow_openai_realtime.switchboard.server.feed.polls import Polls
 from airflow_openai_realtime.switchboard.server.intake.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
@@ -58,7 +61,7 @@ class Service:
         settings: SwitchboardSettings,
         *,
         now: Callable[[], datetime] = utc_now,
-        api_client: MakeClient = reusing_client,
+        api_client: Callable[[ApiSettings], CallsClient] = CallsClient,
         task_states: AskTaskState | None = None,
     ) -> None:
         self.store = store
@@ -70,16 +73,14 @@ class Service:
         self.threads = Executor(settings.store_threads, "switchboard-store")
         self.lines = LineDirectory(lines, settings)
         self.polls = Polls(store, self.threads, settings, now)
-        self.clients = SharedClients(api_client)
         self.counters = Counters()
         self.passed_checks = PassedChecks()
-        self.reaper = Reaper(
-            store, self.lines, self.threads, settings, now, self.clients.use, self.polls.wake, self.counters
-        )
-        self.orders = OrderDispatcher(store, self.lines, self.clients, settings, now, on_change=self.polls.wake)
+        self.reaper = Reaper(store, self.lines, self.threads, settings, now, api_client, self.polls.wake, self.counters)
+        self.orders = OrderDispatcher(store, self.lines, api_client, settings, now, on_change=self.polls.wake)
         self.standby = Standby(store, self.lines, settings, now, self.counters, on_gone=self.reaper.seems_over)
         self.intake = IntakeWriter(self.orders.store, settings, self._on_new_calls)
         self.retention = Retention(store, self.threads, settings, now)
+        self._connections = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -103,7 +104,7 @@ class Service:
         await self.intake.close()
         await self.orders.close()
         await self.standby.close()
-        await self.clients.close()
+        await self._connections.aclose()
         self.lines.close()
         self.threads.close()
         self.store.close()
@@ -112,6 +113,8 @@ class Service:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
             is_ready = await self._prepare()
+        await self.threads.run(api_clients.load)
+        await self._connections.enter_async_context(api_clients.holding_connections())
         sweeps = (self.reaper.sweep, self.orders.sweep, *self.standby.sweeps, self.retention.sweep)
         await asyncio.gather(*(sweep.run() for sweep in sweeps))
 

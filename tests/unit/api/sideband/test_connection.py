@@ -15,9 +15,11 @@ import pytest
 from websockets.asyncio.server import serve
 from websockets.http11 import Response
 
-from airflow_openai_realtime.api.client import AsyncCallsClient, CallsClient
+from airflow_openai_realtime.api import tls
+from airflow_openai_realtime.api.call_requests import is_live
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.sideband import connection as sideband
+from airflow_openai_realtime.api.sideband import socket as sideband_socket
 from airflow_openai_realtime.api.sideband.connection import attach
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
@@ -122,13 +124,13 @@ async def test_commands_are_sent_as_json_and_not_after_the_end(settings):
             await sideband.send({"type": "response.create"})
 
 
-@pytest.mark.parametrize(("refusals", "is_live"), [([], True), ([404] * 20, False)])
-async def test_both_clients_tell_whether_a_call_is_live(settings, fake_time, refusals, is_live):
+@pytest.mark.parametrize(("refusals", "expected"), [([], True), ([404] * 20, False)])
+async def test_the_client_tells_whether_a_call_is_live(settings, fake_time, refusals, expected):
     async with server(settings, refusals=refusals) as sockets:
         with CallsClient(sockets.settings, pace=fake_time.pace()) as client:
-            assert await asyncio.to_thread(client.is_live, "rtc_1") is is_live
-        async with AsyncCallsClient(sockets.settings, pace=fake_time.pace()) as client:
-            assert await client.is_live("rtc_1") is is_live
+            assert await asyncio.to_thread(client.send, is_live("rtc_1")) is expected
+        async with CallsClient(sockets.settings, pace=fake_time.pace()) as client:
+            assert await client.asend(is_live("rtc_1")) is expected
 
 
 async def test_leaving_the_block_closes_the_socket(settings):
@@ -252,9 +254,9 @@ async def test_all_sockets_share_what_tls_needs(settings, monkeypatch):
     """Reading all trusted certificates takes tens of milliseconds, too long for each of hundreds at once."""
     made = []
     real = ssl.create_default_context
-    monkeypatch.setattr(ssl, "create_default_context", lambda: made.append(1) or real())
-    sideband._tls.cache_clear()
-    sideband.load()
+    monkeypatch.setattr(ssl, "create_default_context", lambda **given: made.append(1) or real(**given))
+    tls._tls_context.cache_clear()
+    sideband_socket.load()
     async with server(settings) as sockets:
         secure = sockets.settings.endpoints.rest_url.replace("http:", "https:")
         plain = dataclasses.replace(sockets.settings, endpoints=endpoints_for(base_url=secure))
@@ -263,4 +265,4 @@ async def test_all_sockets_share_what_tls_needs(settings, monkeypatch):
                 async with attach(plain, "rtc_1", retry_seconds=0):
                     pass
     assert len(made) == 1
-    sideband._tls.cache_clear()
+    tls._tls_context.cache_clear()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.conversation.talk import PLAN, SCHEMA
 
-from airflow_openai_realtime.api.requests import accept_call
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.conversation.rules.offered_tools import are_missing, offered_tools, with_tools
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 

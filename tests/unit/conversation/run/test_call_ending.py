@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from tests.unit.conversation.fake_world import CALL, START, FakeWorld
 
-from airflow_openai_realtime.api.client import HangUpResult
+from airflow_openai_realtime.api.call_requests import HangUpResult
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.witnesses import Account

@@ -9,11 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.unit.asked import Answers, ask_methods
 from tests.unit.conversation.fake_world import CALL, START, FakeWorld
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.conversation.run import following as under_test
 from airflow_openai_realtime.conversation.run.following import run_or_follow, until_finished
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
@@ -30,7 +32,12 @@ OPEN = Conversation(CALL, "l", "other", 2, START, START)
 FINISHED = replace(OPEN, finished_at=START, outcome="completed", result={})
 
 
-class Board:
+@pytest.fixture(autouse=True)
+def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_methods(monkeypatch, under_test, get_call="call", get_conversation="conversation")
+
+
+class Board(Answers):
     """A switchboard that answers each look with the next of its answers, and then with the last one."""
 
     def __init__(self, calls: Sequence[Any], conversations: Sequence[Any] = (FINISHED,)) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from tests.unit.asked import Answers, ask_methods
 
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
@@ -13,6 +14,7 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.conversation.run import live_ports as module
+from airflow_openai_realtime.conversation.run import live_ports as under_test
 from airflow_openai_realtime.conversation.run.live_ports import live_ports
 from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.exceptions import CallGone, SwitchboardUnreachable, UnknownCall
@@ -25,7 +27,14 @@ ACCOUNT = Account(Witness.SOCKET, "socket_closed")
 AWAY = SwitchboardUnreachable("away")
 
 
-class Clients:
+@pytest.fixture(autouse=True)
+def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_methods(
+        monkeypatch, under_test, refer_call="refer", report_referred="referred", get_call="call", report_ended="ended"
+    )
+
+
+class Clients(Answers):
     """OpenAI's client, the switchboard's and the sender of progress in one; each request meets ``trouble``."""
 
     def __init__(self, **trouble: Exception) -> None:

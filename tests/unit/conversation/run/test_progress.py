@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.conversation.fake_world import Time
 from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
+from airflow_openai_realtime.conversation.run import progress
 from airflow_openai_realtime.conversation.run.progress import BEAT_SECONDS, OLD_SECONDS, ProgressSender, shared_progress
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
@@ -80,10 +82,23 @@ class Board:
             raise self.answers[call_id]
         return Conversation(call_id, "l", "me", 1, NOW, NOW, NOW)
 
+    async def asend(self, asked: Callable[[], Any]) -> Any:
+        return await asked()
+
 
 @pytest.fixture
-def board() -> Board:
-    return Board()
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """What would send requests calls the methods of the same names."""
+    board = Board()
+    answers = {
+        "open_conversation": board.open_conversation,
+        "save_progress": board.save_progress,
+        "append_entries": board.append_entries,
+        "finish_conversation": board.finish_conversation,
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(progress, name, partial(partial, answer))
+    return board
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from airflow_openai_realtime.api.retry import Pace
+from airflow_openai_realtime.api.client import Pace
 from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
 from airflow_openai_realtime.outbound.carriers.port import DialRequest
 
@@ -46,7 +46,7 @@ def slept() -> list[float]:
 
 @pytest.fixture
 def pace(slept: list[float]) -> Pace:
-    async def async_sleep(seconds: float) -> None:
+    async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    return Pace(clock=lambda: sum(slept), jitter=lambda: 0.0, sleep=slept.append, async_sleep=async_sleep)
+    return Pace(clock=lambda: sum(slept), jitter=lambda: 0.0, sleep=sleep)

@@ -12,6 +12,13 @@ from tests.unit.switchboard.support import START, Switchboard, a_call
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.exceptions import MoveRefused
 from airflow_openai_realtime.states import RefusalCode
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    announce_accept,
+    claim_call,
+    get_call,
+    list_calls,
+    report_ended,
+)
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store.call_rows import SoleCall
 
@@ -23,25 +30,25 @@ async def test_the_first_learns_that_openai_was_not_asked_and_the_second_that_it
 ) -> None:
     await switchboard.deliver(1)
     async with switchboard.client() as client:
-        assert (await client.announce("rtc_1", "me", 60)).asked_before is False
-        again = await client.announce("rtc_1", "me", 60)
+        assert (await client.asend(announce_accept("rtc_1", "me", 60))).asked_before is False
+        again = await client.asend(announce_accept("rtc_1", "me", 60))
     assert (again.asked_before, again.call.state) == (True, "claimed")
 
 
 async def test_a_claim_alone_asks_nobody(switchboard: Switchboard) -> None:
     await switchboard.deliver(1)
     async with switchboard.client() as client:
-        await client.claim("rtc_1", "me")
-        assert (await client.announce("rtc_1", "me", 60)).asked_before is False
+        await client.asend(claim_call("rtc_1", "me"))
+        assert (await client.asend(announce_accept("rtc_1", "me", 60))).asked_before is False
 
 
 async def test_a_second_announcement_renews_the_time_of_the_claim(switchboard: Switchboard) -> None:
     await switchboard.deliver(1)
     async with switchboard.client() as client:
-        first = await client.announce("rtc_1", "me", 60)
+        first = await client.asend(announce_accept("rtc_1", "me", 60))
         switchboard.clock.move(2)
-        await client.announce("rtc_1", "me", 60)
-        row = await client.call("rtc_1")
+        await client.asend(announce_accept("rtc_1", "me", 60))
+        row = await client.asend(get_call("rtc_1"))
     assert first.call.claimed_at is not None
     assert row.claimed_at == first.call.claimed_at + timedelta(seconds=2)
     assert row.hangup_at == first.call.hangup_at
@@ -51,33 +58,33 @@ async def test_a_sole_claimant_gets_no_second_call_while_its_first_is_open(switc
     for number in (1, 2):
         await switchboard.deliver(number)
     async with switchboard.client() as client:
-        await client.announce("rtc_1", "me", 60, True)
+        await client.asend(announce_accept("rtc_1", "me", 60, True))
         with pytest.raises(MoveRefused) as error:
-            await client.announce("rtc_2", "me", 60, True)
+            await client.asend(announce_accept("rtc_2", "me", 60, True))
         assert error.value.code == RefusalCode.HAS_ANOTHER
-        assert (await client.call("rtc_2")).state == "ringing"
-        assert (await client.announce("rtc_1", "me", 60, True)).asked_before is True
-        assert (await client.announce("rtc_2", "you", 60, True)).asked_before is False
-        await client.ended("rtc_1", "hung_up")
+        assert (await client.asend(get_call("rtc_2"))).state == "ringing"
+        assert (await client.asend(announce_accept("rtc_1", "me", 60, True))).asked_before is True
+        assert (await client.asend(announce_accept("rtc_2", "you", 60, True))).asked_before is False
+        await client.asend(report_ended("rtc_1", "hung_up"))
         await switchboard.deliver(3)
-        assert (await client.announce("rtc_3", "me", 60, True)).call.claimed_by == "me"
+        assert (await client.asend(announce_accept("rtc_3", "me", 60, True))).call.claimed_by == "me"
 
 
 async def test_whoever_does_not_ask_for_it_may_have_several(switchboard: Switchboard) -> None:
     for number in (1, 2):
         await switchboard.deliver(number)
     async with switchboard.client() as client:
-        await client.announce("rtc_1", "me", 60)
-        assert (await client.announce("rtc_2", "me", 60)).call.claimed_by == "me"
+        await client.asend(announce_accept("rtc_1", "me", 60))
+        assert (await client.asend(announce_accept("rtc_2", "me", 60))).call.claimed_by == "me"
 
 
 async def test_an_unknown_call_is_not_even_registered_for_who_has_another(switchboard: Switchboard) -> None:
     await switchboard.deliver(1)
     async with switchboard.client() as client:
-        await client.announce("rtc_1", "me", 60, True)
+        await client.asend(announce_accept("rtc_1", "me", 60, True))
         with pytest.raises(MoveRefused):
-            await client.announce("rtc_unheard_of", "me", 60, True)
-        assert [call.call_id for call in (await client.calls(state="all")).calls] == ["rtc_1"]
+            await client.asend(announce_accept("rtc_unheard_of", "me", 60, True))
+        assert [call.call_id for call in (await client.asend(list_calls(state="all"))).calls] == ["rtc_1"]
 
 
 def test_of_many_at_once_with_the_same_claimant_one_gets_a_call(store: Store) -> None:

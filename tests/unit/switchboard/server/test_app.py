@@ -7,6 +7,7 @@ from tests.unit.switchboard.routes import PUBLIC, as_url, every_route
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
 from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
 
 PRIVATE = 35
 
@@ -57,7 +58,7 @@ async def test_status_tells_how_the_line_is(switchboard: Switchboard) -> None:
     await switchboard.deliver()
     switchboard.clock.move(12)
     async with switchboard.client() as client:
-        status = await client.check()
+        status = await client.asend(get_status())
     assert status["calls"] == {"ringing": 1, "claimed": 0, "accepted": 0, "rejected": 0, "ended": 0, "missed": 0}
     assert status["oldest_ringing_seconds"] == 12
     assert status["store"] == "sqlite"

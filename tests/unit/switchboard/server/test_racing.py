@@ -12,11 +12,12 @@ from tests.unit.switchboard.support import SECRET, event_body, signed
 
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
 SENSORS = """
 import asyncio, sys
 from airflow_openai_realtime.exceptions import ClaimLost
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 async def sensor(client, name):
     page = await client.calls()
@@ -32,7 +33,7 @@ async def sensor(client, name):
         page = await client.calls(after=page.cursor, wait_seconds=20, state="ringing")
 
 async def main(url, token, names):
-    async with AsyncSwitchboardClient(url, token) as client:
+    async with SwitchboardClient(url, token) as client:
         await asyncio.gather(*(sensor(client, name) for name in names))
 
 url = sys.stdin.readline().strip()
@@ -74,7 +75,7 @@ def test_20_sensors_get_one_of_20_calls_each(store_url: str) -> None:
                 assert name not in won
                 won[name] = call_id
         with SwitchboardClient(standalone.url, token) as client:
-            claimed = {call.claimed_by: call.call_id for call in client.calls(state="claimed").calls}
+            claimed = {call.claimed_by: call.call_id for call in client.send(list_calls(state="claimed")).calls}
         assert "Traceback" not in standalone.log()
     assert sorted(won) == sorted(names)
     assert len(set(won.values())) == 20

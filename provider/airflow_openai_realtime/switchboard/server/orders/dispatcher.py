@@ -16,11 +16,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.call import CallKey, SwitchboardCall
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.order import ACCEPT, StandingOrder, choose
 from airflow_openai_realtime.exceptions import InvalidInput, LinesUnavailable, StoreUnavailable
-from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.orders.order_answering import OrderAnswering, checked_session
 from airflow_openai_realtime.switchboard.server.process import logs
@@ -54,7 +55,7 @@ class OrderDispatcher:
 
     :param store: Where orders and calls are.
     :param lines: For the key to answer with.
-    :param clients: Of OpenAI.
+    :param clients: Makes a client of OpenAI.
     :param settings: How often it sweeps, how long its leases are, and how many calls it answers at once.
     :param now: The clock.
     :param on_change: Called with the line of each call that changed.
@@ -64,14 +65,13 @@ class OrderDispatcher:
         self,
         store: Store,
         lines: LineDirectory,
-        clients: SharedClients,
+        clients: Callable[[ApiSettings], CallsClient],
         settings: SwitchboardSettings,
         now: Callable[[], datetime],
         on_change: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._store = store
         self._directory = lines
-        self._clients = clients
         self._lease_seconds = settings.order_lease_seconds
         self._now = now
         self._on_change = on_change
@@ -165,9 +165,6 @@ class OrderDispatcher:
             with suppress(LinesUnavailable):
                 lines[name] = await self._directory.find(name)
         usable = {name: line for name, line in lines.items() if line is not None}
-        for line in usable.values():
-            await self._clients.warm(line.api)
-        await self._clients.close_idle()
         new = [(line, each) for line, of_line in orders.items() for each in of_line if each.revision not in self._known]
         for name, order in new:
             await self._check(name, order)

@@ -7,17 +7,18 @@ Nothing that goes wrong with one call reaches another one. Who an order could no
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.sideband.socket import load
 from airflow_openai_realtime.calls.call import CallKey, SwitchboardCall
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.order import ACCEPT, OrderAnswer, StandingOrder
 from airflow_openai_realtime.exceptions import CallError, InvalidInput, OpenAIRealtimeError, StoreUnavailable
-from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
 from airflow_openai_realtime.switchboard.server.orders.greeting import greet
 from airflow_openai_realtime.switchboard.server.orders.order_execution import OrderExecution
 from airflow_openai_realtime.switchboard.server.process import logs
@@ -40,7 +41,7 @@ def checked_session(answer: OrderAnswer) -> RealtimeSession:
     :raises InvalidSession: It is not one that this release knows.
     """
     if answer.greeting is not None:
-        importlib.import_module("websockets.asyncio.client")
+        load()
     return answer.parsed()
 
 
@@ -50,7 +51,7 @@ class OrderAnswering:
 
     :param store: Where the calls are.
     :param threads: To use the store from.
-    :param clients: Of OpenAI.
+    :param clients: Makes a client of OpenAI.
     :param settings: How long a call may last whose order does not say it.
     :param now: The clock.
     :param on_change: Called with the line of each call that changed.
@@ -60,7 +61,7 @@ class OrderAnswering:
         self,
         store: Store,
         threads: Executor,
-        clients: SharedClients,
+        clients: Callable[[ApiSettings], CallsClient],
         settings: SwitchboardSettings,
         now: Callable[[], datetime],
         on_change: Callable[[str], None],
@@ -112,7 +113,7 @@ class OrderAnswering:
         await self.settled()
 
     async def _answer(self, line: Line, taken: TakenCall, is_resumed: bool) -> None:
-        async with self._clients.use(line.api) as client:
+        async with self._clients(line.api) as client:
             execution = OrderExecution(
                 store=self._store,
                 threads=self._threads,

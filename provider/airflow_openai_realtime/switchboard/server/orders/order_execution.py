@@ -10,16 +10,19 @@ decided" then means that this one had come through.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.api.client import AsyncCallsClient, HangUpResult
+from airflow_openai_realtime.api.call_requests import HangUpResult, is_live, reject_call
+from airflow_openai_realtime.api.client import CallsClient
+from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.calls import transitions as moves
-from airflow_openai_realtime.calls.acceptance import AcceptanceRules, Step, run_steps_async
+from airflow_openai_realtime.calls.acceptance import AcceptanceRules, run_steps_async
 from airflow_openai_realtime.calls.call import Announcement, SwitchboardCall
+from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import OrderAnswer, StandingOrder
 from airflow_openai_realtime.calls.transitions import Change
 from airflow_openai_realtime.exceptions import CallAlreadyDecided, CallError, CallGone, StoreUnavailable
@@ -53,7 +56,7 @@ class OrderExecution:
     store: Store
     threads: Executor
     now: Callable[[], datetime]
-    client: AsyncCallsClient
+    client: CallsClient
     call: SwitchboardCall
     is_resumed: bool
     default_duration_seconds: float
@@ -95,7 +98,7 @@ class OrderExecution:
         if not self.is_resumed:
             return True
         try:
-            return not await self.client.is_live(self.call.call_id)
+            return not await self.client.asend(is_live(self.call.call_id))
         except CallError:
             return False
 
@@ -113,7 +116,7 @@ class OrderExecution:
         wanted = partial(moves.want_decline, now=now, by=self._claimant, status_code=status_code)
         await self._move(partial(wanted, acting_seconds=seconds))
         try:
-            await self.client.reject(self.call.call_id, status_code)
+            await self.client.asend(reject_call(self.call.call_id, status_code))
         except CallGone as error:
             may_be_ours = self.is_resumed or error.may_have_happened
             await self._ended(EndReason.GONE, too_late_for=None if may_be_ours else self._claimant)
@@ -135,29 +138,82 @@ class OrderExecution:
         return self.call.claimed_by or ""
 
     def _rules(self) -> AcceptanceRules:
-        return AcceptanceRules(self.call.call_id, self._claimant, self._report, now=self.now)
+        return AcceptanceRules(self.call.call_id, self._claimant, self._report, self, now=self.now)
 
-    async def _perform(self, step: Step) -> Any:
-        if step.port == "calls":
-            if step.method == "hang_up" and await self._is_taken_over():
-                return HangUpResult(gone=False)
-            return await getattr(self.client, step.method)(*step.arguments)
-        return await self._tell_store(step)
+    async def _perform(self, step: Request[Any] | Awaitable[Any]) -> Any:
+        if not isinstance(step, Request):
+            return await step
+        if step.operation == "hang_up" and await self._is_taken_over():
+            return HangUpResult(gone=False)
+        return await self.client.asend(step)
 
-    async def _tell_store(self, step: Step) -> Any:
-        """What the rules ask of a switchboard: this one."""
-        if step.method == "announce":
-            # Was done when the order took the call.
-            return Announcement(self.call, asked_before=self.is_resumed)
-        if step.method == "accepted":
-            return await self._move(self._accepting_rule)
-        if step.method == "release":
-            return await self._give_back(step.arguments[-1])
-        if step.method == "accept_in_doubt":
-            return await self._move(partial(moves.accept_in_doubt, claimant=self._claimant))
-        if step.method == "ended":
-            return await self._ended(step.arguments[1])
+    # What the rules ask of a switchboard: this one.
+
+    async def announce_accept(
+        self,
+        call_id: str,
+        claimant: str,
+        max_duration_seconds: float,
+        is_sole: bool = False,
+        sole_match: CallMatch | None = None,
+        /,
+    ) -> Announcement:
+        """
+        Was done when the order took the call.
+
+        :param call_id: The call; it is the one that is being answered.
+        :param claimant: The order's name as a claimant.
+        :param max_duration_seconds: As the order says, in seconds.
+        :param is_sole: Not asked of orders.
+        :param sole_match: Not asked of orders.
+        """
+        return Announcement(self.call, asked_before=self.is_resumed)
+
+    async def report_accepted(self, call_id: str, claimant: str, /) -> SwitchboardCall:
+        """
+        Store that the call is accepted.
+
+        :param call_id: The call; it is the one that is being answered.
+        :param claimant: The order's name as a claimant.
+        """
+        return await self._move(self._accepting_rule)
+
+    async def report_accept_in_doubt(self, call_id: str, claimant: str, /) -> SwitchboardCall:
+        """
+        Store that an accept failed without a clear answer.
+
+        :param call_id: The call; it is the one that is being answered.
+        :param claimant: The order's name as a claimant.
+        """
+        return await self._move(partial(moves.accept_in_doubt, claimant=claimant))
+
+    async def release_call(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str, /) -> None:
+        """
+        Give the call back to others.
+
+        :param call_id: The call; it is the one that is being answered.
+        :param claimant: The order's name as a claimant.
+        :param claimed_at: When the order took the call.
+        :param reason: Why.
+        """
+        await self._give_back(reason)
+
+    async def get_call(self, call_id: str, /) -> SwitchboardCall:
+        """
+        Look the call up.
+
+        :param call_id: The call; it is the one that is being answered.
+        """
         return await self._found()
+
+    async def report_ended(self, call_id: str, reason: str, /) -> SwitchboardCall:
+        """
+        Store that the call is over.
+
+        :param call_id: The call; it is the one that is being answered.
+        :param reason: Why.
+        """
+        return await self._ended(reason)
 
     def _accepting_rule(self, call: SwitchboardCall) -> Change:
         if self._is_other_owners(call):

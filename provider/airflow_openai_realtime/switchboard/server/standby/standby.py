@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 
-from airflow_openai_realtime.api.sideband import connection as sideband
+from airflow_openai_realtime.api.sideband import connection, socket
 from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
@@ -63,7 +63,7 @@ class Standby:
         settings: SwitchboardSettings,
         now: Callable[[], datetime],
         counters: Counters | None = None,
-        attach: Attach = sideband.attach,
+        attach: Attach = connection.attach,
         on_gone: Callable[[str, str], None] = lambda line, call_id: None,
     ) -> None:
         self._store = store.standing_by
@@ -110,7 +110,7 @@ class Standby:
         room = self._settings.standby_concurrency - len(self._calls)
         self._tell("full", len(wanted) > room, listening=len(self._calls), more=len(wanted) - room)
         if wanted[:room]:
-            await self._threads.run(sideband.load)
+            await self._threads.run(socket.load)
             for call in await self._threads.run(self._store.take, wanted[:room], self._lease, self._now()):
                 self._begin(call, lines[call.line])
                 await asyncio.sleep(0)  # each takes a millisecond to begin: what else this process does goes between

@@ -16,7 +16,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.call_requests import hang_up_call, reject_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
 from airflow_openai_realtime.calls import transitions as moves
@@ -75,7 +76,7 @@ class Reaper:
         threads: Executor,
         settings: SwitchboardSettings,
         now: Callable[[], datetime],
-        api_client: Callable[[ApiSettings], AbstractAsyncContextManager[AsyncCallsClient]],
+        api_client: Callable[[ApiSettings], AbstractAsyncContextManager[CallsClient]],
         on_change: Callable[[str], None] = lambda line: None,
         counters: Counters | None = None,
     ) -> None:
@@ -157,7 +158,7 @@ class Reaper:
     async def _make_certain(self, call: OverdueCall) -> None:
         try:
             async with self._client(await self._line(call)) as client:
-                await client.hang_up(call.call_id)
+                await client.asend(hang_up_call(call.call_id))
         except OpenAIRealtimeError as error:
             log.warning(logs.line("reaper.not_certain", line=call.line, call_id=call.call_id, error=error))
             return
@@ -170,7 +171,7 @@ class Reaper:
         :raises OpenAIRealtimeError: It could not be hung up.
         """
         async with self._client(await self._line(call)) as client:
-            result = await client.hang_up(call.call_id)
+            result = await client.asend(hang_up_call(call.call_id))
         if not result.gone:
             await self._ended(call, call.account)
         elif call.state != CallState.ACCEPTED and not self._is_overdue_for_long(call):
@@ -189,7 +190,7 @@ class Reaper:
         """
         try:
             async with self._client(await self._line(call)) as client:
-                await client.reject(call.call_id, call.status_code or DEFAULT_REJECT_STATUS)
+                await client.asend(reject_call(call.call_id, call.status_code or DEFAULT_REJECT_STATUS))
         except CallGone:
             if call.state != CallState.ACCEPTED and call.may_be_accepted and not self._is_overdue_for_long(call):
                 await self._look_again(call)
@@ -220,7 +221,7 @@ class Reaper:
             raise NoKey(f"line {call.line} is not configured any more, so there is no key to hang up with")
         return line
 
-    def _client(self, line: Line) -> AbstractAsyncContextManager[AsyncCallsClient]:
+    def _client(self, line: Line) -> AbstractAsyncContextManager[CallsClient]:
         return self._api_client(line.api)
 
     async def _failed(self, call: OverdueCall, error: OpenAIRealtimeError) -> None:

@@ -13,16 +13,15 @@ import httpx
 import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, Clock, LinesElsewhere, a_call, a_line, until
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
-from airflow_openai_realtime.api.retry import Pace
+from airflow_openai_realtime.api.client import CallsClient, Pace
+from airflow_openai_realtime.api.request import Answer, Request
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import OrderAnswer, OrderDraft, StandingOrder
-from airflow_openai_realtime.exceptions import LinesUnavailable, ServiceUnavailable, StoreUnavailable
-from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
+from airflow_openai_realtime.exceptions import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.orders.dispatcher import FORGET_AFTER, OrderDispatcher
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
@@ -46,7 +45,7 @@ class OpenAI:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    def client(self, settings: ApiSettings) -> AsyncCallsClient:
+    def client(self, settings: ApiSettings) -> CallsClient:
         async def handler(request: httpx.Request) -> httpx.Response:
             *_, call_id, operation = request.url.path.split("/")
             self.asked.append((operation, call_id))
@@ -62,13 +61,13 @@ class OpenAI:
 
         world = self
 
-        class Client(AsyncCallsClient):
-            async def is_live(self, call_id: str) -> bool:
+        class Client(CallsClient):
+            async def _knock(self, request: Request[Any]) -> Answer:
                 if world.live is None:
-                    raise ServiceUnavailable("nobody can say")
-                return world.live
+                    return Answer(500, {}, b"", self.service)
+                return Answer(101 if world.live else 404, {}, b"", self.service)
 
-        pace = Pace(async_sleep=sleep, clock=lambda: self.slept)
+        pace = Pace(sleep=sleep, clock=lambda: self.slept)
         return Client(settings, transport=httpx.MockTransport(handler), pace=pace)
 
 
@@ -83,23 +82,21 @@ MakeDispatcher = Callable[..., OrderDispatcher]
 @pytest.fixture
 async def make_dispatcher(store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[MakeDispatcher]:
     """Makes dispatchers, each as of a worker of its own."""
-    made: list[tuple[OrderDispatcher, LineDirectory, SharedClients]] = []
+    made: list[tuple[OrderDispatcher, LineDirectory]] = []
 
     def make(lines: Any = None, **settings: Any) -> OrderDispatcher:
         tuned = SwitchboardSettings(**settings)
         directory = LineDirectory(lines or StaticLines([a_line(), a_line("sales", OTHER_SECRET)]), tuned)
-        clients = SharedClients(openai.client)
-        dispatcher = OrderDispatcher(store, directory, clients, tuned, clock, changed.append)
-        made.append((dispatcher, directory, clients))
+        dispatcher = OrderDispatcher(store, directory, openai.client, tuned, clock, changed.append)
+        made.append((dispatcher, directory))
         return dispatcher
 
     changed: list[str] = []
     make.changed = changed  # type: ignore[attr-defined]
     yield make
     openai.may_answer.set()
-    for dispatcher, directory, clients in made:
+    for dispatcher, directory in made:
         await dispatcher.close()
-        await clients.close()
         directory.close()
 
 

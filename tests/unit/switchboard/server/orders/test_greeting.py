@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from airflow_openai_realtime.api.call_requests import accept_call, hang_up_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.settings import ApiSettings
@@ -24,7 +25,7 @@ def call_id(realtime_simulator: Simulator) -> str:
     """A call that was accepted just now."""
     ringing = realtime_simulator.call_in("+14155550123", "+14155550100", script=PhoneScript.talks_for_ever())
     with CallsClient(settings_of(realtime_simulator)) as calls:
-        calls.accept(ringing, {"instructions": "Hi"})
+        calls.send(accept_call(ringing, {"instructions": "Hi"}))
     return ringing
 
 
@@ -64,5 +65,5 @@ async def test_a_greeting_that_fails_is_only_logged(
 async def test_a_call_that_is_over_is_not_greeted(realtime_simulator: Simulator, call_id: str) -> None:
     settings = settings_of(realtime_simulator)
     with CallsClient(settings) as calls:
-        calls.hang_up(call_id)
+        calls.send(hang_up_call(call_id))
     assert not await greet(settings, call_id, "Say hello.")

@@ -14,7 +14,6 @@ from tests.unit.switchboard.support import START, Clock, a_call, a_line
 
 from airflow_openai_realtime.calls.order import OrderAnswer, OrderDraft
 from airflow_openai_realtime.exceptions import InvalidInput, StoreUnavailable
-from airflow_openai_realtime.switchboard.server.call_clients import SharedClients
 from airflow_openai_realtime.switchboard.server.orders import order_answering as module
 from airflow_openai_realtime.switchboard.server.orders.order_answering import OrderAnswering, checked_session
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
@@ -31,11 +30,12 @@ def openai() -> OpenAI:
 
 @pytest.fixture
 async def answering(sqlite_store: Store, openai: OpenAI, clock: Clock) -> AsyncIterator[OrderAnswering]:
-    executor, clients = Executor(2, "test"), SharedClients(openai.client)
-    made = OrderAnswering(sqlite_store, executor, clients, SwitchboardSettings(), clock, on_change=lambda line: None)
+    executor = Executor(2, "test")
+    made = OrderAnswering(
+        sqlite_store, executor, openai.client, SwitchboardSettings(), clock, on_change=lambda line: None
+    )
     yield made
     await made.close()
-    await clients.close()
     executor.close()
 
 

@@ -61,7 +61,6 @@ class Scene:
 async def scene(sqlite_store: Store, clock: Clock) -> AsyncIterator[Scene]:
     made = Scene(sqlite_store, clock)
     yield made
-    await made.client.aclose()
     made.executor.close()
 
 

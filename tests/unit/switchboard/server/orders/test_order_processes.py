@@ -18,7 +18,9 @@ from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import MoveRefused
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.server import Simulator
+from airflow_openai_realtime.switchboard.client.order_requests import get_order, list_orders, put_order
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls, take_over_call
 
 OUR_NUMBER = "+14155550100"
 TOOL = {
@@ -57,7 +59,7 @@ class Replicas:
     def put_order(self, name: str, **values: Any) -> None:
         """Make an order, and wait until both know it."""
         with self.client() as client:
-            client.put_order(name, session=SESSION, **values)
+            client.send(put_order(name, session=SESSION, **values))
         known = f"order.known line=default order={name} "
         assert self.simulator.wait_for(lambda: all(known in process.log() for process in self.processes))
 
@@ -84,7 +86,7 @@ class Replicas:
     def rows(self, state: str = "all") -> dict[str, SwitchboardCall]:
         """Calls as the store has them."""
         with self.client(1) as client:
-            return {call.call_id: call for call in client.calls(state=state, limit=1000).calls}
+            return {call.call_id: call for call in client.send(list_calls(state=state, limit=1000)).calls}
 
     def wait_for_rows(self, call_ids: list[str], state: str) -> None:
         """Wait until the store has the calls in this state."""
@@ -107,8 +109,8 @@ def test_each_call_is_accepted_once_and_no_order_beyond_its_uses(replicas: Repli
     call_ids = replicas.ring(40, every_seconds=0.01)
     replicas.wait_for_accepts(call_ids, amount=25)
     with replicas.client(1) as client:
-        assert [order.uses_left for order in client.orders()] == [0, 0]
-        client.put_order("rest", session=SESSION)  # also for those that ring already
+        assert [order.uses_left for order in client.send(list_orders())] == [0, 0]
+        client.send(put_order("rest", session=SESSION))  # also for those that ring already
     replicas.wait_for_accepts(call_ids)
     replicas.wait_for_rows(call_ids, "accepted")
     assert set(replicas.accepted(call_ids).values()) == {1}
@@ -159,14 +161,14 @@ def test_killed_in_the_middle_of_a_burst_no_call_is_lost_or_accepted_twice(repli
     replicas.wait_for_rows(call_ids, "accepted")
     assert set(replicas.accepted(call_ids).values()) == {1}, f"killed after {moment} s"
     with replicas.client(1) as client:
-        assert client.order("day").uses_left == (970 if limited else None)
+        assert client.send(get_order("day")).uses_left == (970 if limited else None)
 
 
 def test_a_fallback_answers_in_time_what_nobody_claims(replicas: Replicas) -> None:
     (claimed,) = replicas.ring()
     replicas.wait_for_rows([claimed], "ringing")
     with replicas.client() as client:
-        client.claim(claimed, "me")
+        client.send(claim_call(claimed, "me"))
     replicas.put_order("fallback", unclaimed_after_seconds=1.5)
     (left,) = replicas.ring()
     replicas.wait_for_accepts([left])
@@ -187,7 +189,7 @@ def test_one_of_many_takes_a_call_over_and_it_goes_on(replicas: Replicas) -> Non
     def take(number: int) -> str | None:
         with replicas.client(number % 2) as client:
             try:
-                return client.take_over(call_id, f"task-{number}", "day").claimed_by
+                return client.send(take_over_call(call_id, f"task-{number}", "day")).claimed_by
             except MoveRefused:
                 return None
 

@@ -19,6 +19,7 @@ from tests.unit.switchboard.support import SECRET, event_body, signed
 
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, get_status, list_calls
 
 #: As long as OpenAI's; a shorter one is warned of at the start.
 LONG_SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
@@ -36,8 +37,8 @@ def test_it_takes_a_call_and_ends_at_once_when_told_though_a_poll_waits(sqlite_u
             [PROGRAM[0], "-c", POLL, standalone.url, derived_token(SECRET)], stdout=subprocess.PIPE, text=True
         )
         with SwitchboardClient(standalone.url, derived_token(SECRET)) as client:
-            assert client.claim("rtc_1", "me").state == "claimed"
-            while not client.check()["waiting_polls"]:
+            assert client.send(claim_call("rtc_1", "me")).state == "claimed"
+            while not client.send(get_status())["waiting_polls"]:
                 time.sleep(0.02)
         told = time.monotonic()
         standalone.process.send_signal(signal.SIGTERM)
@@ -102,7 +103,7 @@ def test_signed_deliveries_are_taken_while_strangers_hold_more_connections_than_
                 assert http.post(f"{standalone.url}/webhook", content=body, headers=headers).status_code == 200
         assert "connections.closed made_room=" in standalone.log()
         with SwitchboardClient(standalone.url, derived_token(SECRET)) as client:
-            assert len(client.calls(limit=1000).calls) == 30
+            assert len(client.send(list_calls(limit=1000)).calls) == 30
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,13 @@ from tests.unit.switchboard.support import OTHER_SECRET, SECRET, START, Switchbo
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, SwitchboardRefused, UnknownCall
+from airflow_openai_realtime.switchboard.client.conversation_requests import (
+    append_entries,
+    finish_conversation,
+    get_conversation,
+    open_conversation,
+)
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
 HEADERS = {"Authorization": f"Bearer {derived_token(SECRET)}"}
 PATH = "/v1/calls/rtc_1/conversation"
@@ -22,67 +29,69 @@ def entry(key: object, kind: str = "caller", text: str = "Hello") -> TimelineEnt
 async def test_the_life_of_a_conversation(switchboard: Switchboard) -> None:
     await switchboard.deliver()
     async with switchboard.client() as client:
-        assert await client.conversation("rtc_1") is None
-        opened = await client.open_conversation("rtc_1", "dag/run/task/-1")
+        assert await client.asend(get_conversation("rtc_1")) is None
+        opened = await client.asend(open_conversation("rtc_1", "dag/run/task/-1"))
         assert (opened.generation, opened.entries, opened.is_finished) == (1, (), False)
-        assert await client.append_entries("rtc_1", 1, [entry("a"), entry("b", "agent")]) == {"a", "b"}
-        assert await client.append_entries("rtc_1", 1, [entry("b"), entry("c")]) == {"c"}
-        assert await client.append_entries("rtc_1", 1, []) == frozenset()
-        done = await client.finish_conversation("rtc_1", 1, "completed", {"day": "Friday"}, [entry("d")])
+        assert await client.asend(append_entries("rtc_1", 1, [entry("a"), entry("b", "agent")])) == {"a", "b"}
+        assert await client.asend(append_entries("rtc_1", 1, [entry("b"), entry("c")])) == {"c"}
+        assert await client.asend(append_entries("rtc_1", 1, [])) == frozenset()
+        done = await client.asend(finish_conversation("rtc_1", 1, "completed", {"day": "Friday"}, [entry("d")]))
         assert (done.outcome, done.result, done.is_finished) == ("completed", {"day": "Friday"}, True)
         assert [each.key for each in done.entries] == ["a", "b", "c", "d"]
-        assert await client.conversation("rtc_1") == done
-        assert await client.open_conversation("rtc_1", "another") == done
-        assert (await client.call("rtc_1")).call_id == "rtc_1"
+        assert await client.asend(get_conversation("rtc_1")) == done
+        assert await client.asend(open_conversation("rtc_1", "another")) == done
+        assert (await client.asend(get_call("rtc_1"))).call_id == "rtc_1"
 
 
 async def test_whoever_was_superseded_is_told_so(switchboard: Switchboard) -> None:
     await switchboard.deliver()
     async with switchboard.client() as client:
-        await client.open_conversation("rtc_1", "one")
-        await client.open_conversation("rtc_1", "two")
+        await client.asend(open_conversation("rtc_1", "one"))
+        await client.asend(open_conversation("rtc_1", "two"))
         with pytest.raises(ConversationSuperseded) as refused:
-            await client.append_entries("rtc_1", 1, [entry("a")])
+            await client.asend(append_entries("rtc_1", 1, [entry("a")]))
         assert (refused.value.code, refused.value.status, refused.value.call_id) == ("superseded", 409, "rtc_1")
-        await client.finish_conversation("rtc_1", 2, "completed", None)
+        await client.asend(finish_conversation("rtc_1", 2, "completed", None))
         with pytest.raises(ConversationSuperseded) as refused:
-            await client.append_entries("rtc_1", 2, [entry("a")])
+            await client.asend(append_entries("rtc_1", 2, [entry("a")]))
         assert refused.value.code == "finished"
 
 
 async def test_an_unknown_call_has_no_conversation_to_open(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
         with pytest.raises(UnknownCall):
-            await client.open_conversation("rtc_9", "me")
+            await client.asend(open_conversation("rtc_9", "me"))
         with pytest.raises(UnknownCall):
-            await client.append_entries("rtc_9", 1, [entry("a")])
+            await client.asend(append_entries("rtc_9", 1, [entry("a")]))
 
 
 async def test_conversations_of_another_line_are_not_there(switchboard: Switchboard) -> None:
     await switchboard.deliver()
     async with switchboard.client() as support, switchboard.client(line="sales", secret=OTHER_SECRET) as sales:
-        await support.open_conversation("rtc_1", "me")
-        assert await sales.conversation("rtc_1") is None
+        await support.asend(open_conversation("rtc_1", "me"))
+        assert await sales.asend(get_conversation("rtc_1")) is None
         with pytest.raises(UnknownCall):
-            await sales.append_entries("rtc_1", 1, [entry("a")])
+            await sales.asend(append_entries("rtc_1", 1, [entry("a")]))
 
 
 async def test_a_long_timeline_goes_in_several_requests(switchboard: Switchboard) -> None:
     await switchboard.deliver()
     many = [entry(number, text="x" * 2_000) for number in range(450)]
     async with switchboard.client() as client:
-        await client.open_conversation("rtc_1", "me")
-        assert len(await client.append_entries("rtc_1", 1, many)) == 450
-        done = await client.finish_conversation("rtc_1", 1, "completed", None, [entry(f"z{n}") for n in range(300)])
+        await client.asend(open_conversation("rtc_1", "me"))
+        assert len(await client.asend(append_entries("rtc_1", 1, many))) == 450
+        done = await client.asend(
+            finish_conversation("rtc_1", 1, "completed", None, [entry(f"z{n}") for n in range(300)])
+        )
     assert [each.key for each in done.entries] == [*map(str, range(450)), *(f"z{n}" for n in range(300))]
 
 
 async def test_what_cannot_be_kept_is_refused_before_it_is_sent(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
         with pytest.raises(InvalidInput, match="key must be"):
-            await client.append_entries("rtc_1", 1, [entry("a b")])
+            await client.asend(append_entries("rtc_1", 1, [entry("a b")]))
         with pytest.raises(InvalidInput, match="result is"):
-            await client.finish_conversation("rtc_1", 1, "completed", {"x": "y" * 300_000})
+            await client.asend(finish_conversation("rtc_1", 1, "completed", {"x": "y" * 300_000}))
 
 
 GOOD = {"key": "a", "kind": "caller", "at": "2026-11-22T08:00:00Z", "body": {"text": "secret words"}}
@@ -128,6 +137,6 @@ async def test_the_first_error_of_the_store_reaches_the_client(
     monkeypatch.setattr(module, "MOST_ENTRIES", 1)
     await switchboard.deliver()
     async with switchboard.client() as client:
-        await client.open_conversation("rtc_1", "me")
+        await client.asend(open_conversation("rtc_1", "me"))
         with pytest.raises(SwitchboardRefused, match="it can have"):
-            await client.append_entries("rtc_1", 1, [entry("a"), entry("b")])
+            await client.asend(append_entries("rtc_1", 1, [entry("a"), entry("b")]))

@@ -19,6 +19,12 @@ from tests.unit.switchboard.support import (
 
 from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.tokens import derived_token
+from airflow_openai_realtime.switchboard.client.conversation_requests import open_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    announce_accept,
+    report_accepted,
+    report_ended,
+)
 from airflow_openai_realtime.switchboard.server.store import Store
 
 LINE = re.compile(r'openai_realtime_(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (-?[0-9.e+-]+|[+-]Inf|NaN)')
@@ -58,9 +64,9 @@ async def test_what_happened_is_counted(switchboard: Switchboard) -> None:
     await switchboard.deliver(5, secret=OTHER_SECRET)
     await switchboard.deliver(6, path="/webhook/nobody")
     async with switchboard.client() as client:
-        await client.accepting("rtc_1", "me", 60)
+        await client.asend(announce_accept("rtc_1", "me", 60))
         switchboard.clock.move(0.2)
-        await client.accepted("rtc_1", "me")
+        await client.asend(report_accepted("rtc_1", "me"))
     await switchboard.http.get("/v1/status")
     await switchboard.http.get("/v1/status", headers={"Authorization": "Bearer wrong"})
     switchboard.clock.move(4)
@@ -94,8 +100,8 @@ async def test_what_the_reaper_did_is_counted(switchboard: Switchboard) -> None:
     await switchboard.deliver(1)
     await switchboard.deliver(2)
     async with switchboard.client() as client:
-        await client.accepting("rtc_1", "me", 60)
-        await client.accepted("rtc_1", "me")
+        await client.asend(announce_accept("rtc_1", "me", 60))
+        await client.asend(report_accepted("rtc_1", "me"))
         switchboard.clock.move(61)
         await switchboard.service.reaper.sweep.once()
         await switchboard.service.reaper.sweep.settled()
@@ -114,9 +120,9 @@ async def test_what_the_standby_did_is_counted(switchboard: Switchboard) -> None
     await switchboard.deliver(1)
     standby = switchboard.service.standby
     async with switchboard.client() as client:
-        await client.accepting("rtc_1", "me", 60)
-        await client.accepted("rtc_1", "me")
-        await client.open_conversation("rtc_1", "me", "p1")
+        await client.asend(announce_accept("rtc_1", "me", 60))
+        await client.asend(report_accepted("rtc_1", "me"))
+        await client.asend(open_conversation("rtc_1", "me", "p1"))
         await until(lambda: standby.sweep.last_at is not None)
         assert (await scraped(switchboard))["standby_calls"] == 0
         switchboard.clock.move(2)
@@ -125,7 +131,7 @@ async def test_what_the_standby_did_is_counted(switchboard: Switchboard) -> None
         assert (found["standby_calls"], found["standby_actions_total action=began"]) == (1, 1)
         assert found["standby_last_look_age_seconds"] <= 2
         assert (await scraped(switchboard, "sales", OTHER_SECRET))["standby_calls"] == 0
-        await client.ended("rtc_1", "hung_up")
+        await client.asend(report_ended("rtc_1", "hung_up"))
         await until(lambda: not standby.listening_to("support"))
     found = await scraped(switchboard)
     assert (found["standby_calls"], found["standby_actions_total action=over"]) == (0, 1)
@@ -150,8 +156,8 @@ async def test_each_metric_is_in_the_documentation(switchboard: Switchboard) -> 
 async def test_labels_hold_nothing_personal(switchboard: Switchboard) -> None:
     await switchboard.deliver(1)
     async with switchboard.client() as client:
-        await client.accepting("rtc_1", "claimant-4155550123", 60)
-        await client.ended("rtc_1", "called back +14155550123")
+        await client.asend(announce_accept("rtc_1", "claimant-4155550123", 60))
+        await client.asend(report_ended("rtc_1", "called back +14155550123"))
     headers = {"Authorization": f"Bearer {derived_token(SECRET)}"}
     text = (await switchboard.http.get("/v1/metrics", headers=headers)).text
     assert 'reason="other"} 1' in text

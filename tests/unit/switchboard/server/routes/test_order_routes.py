@@ -13,7 +13,16 @@ from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, SwitchboardRefused, UnknownCall
-from airflow_openai_realtime.switchboard.client.switchboard_client import AsyncSwitchboardClient
+from airflow_openai_realtime.switchboard.client.order_requests import get_order, list_orders, put_order, remove_order
+from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    announce_accept,
+    claim_call,
+    list_calls,
+    report_accepted,
+    report_ended,
+    take_over_call,
+)
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
@@ -30,54 +39,56 @@ HEADERS = {"Authorization": f"Bearer {derived_token(SECRET)}"}
 
 async def test_the_life_of_an_order(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
-        put = await client.put_order(
-            "day",
-            match=CallMatch(to="+1415*"),
-            session={"instructions": "Hi"},
-            greeting="Say hello\nand wait",
-            max_duration_seconds=300,
-            priority=2,
-            uses=9,
-            expires_at=switchboard.clock() + timedelta(hours=8),
+        put = await client.asend(
+            put_order(
+                "day",
+                match=CallMatch(to="+1415*"),
+                session={"instructions": "Hi"},
+                greeting="Say hello\nand wait",
+                max_duration_seconds=300,
+                priority=2,
+                uses=9,
+                expires_at=switchboard.clock() + timedelta(hours=8),
+            )
         )
         assert (put.action, put.uses_left, put.max_duration_seconds) == ("accept", 9, 300)
-        assert await client.order("day") == put
-        night = await client.put_order("night", status_code=486, unclaimed_after_seconds=10)
+        assert await client.asend(get_order("day")) == put
+        night = await client.asend(put_order("night", status_code=486, unclaimed_after_seconds=10))
         assert (night.action, night.status_code) == ("reject", 486)
-        assert await client.orders() == [put, night]
-        assert await client.remove_order("day")
-        assert not await client.remove_order("day")
-        assert await client.orders() == [night]
+        assert await client.asend(list_orders()) == [put, night]
+        assert await client.asend(remove_order("day"))
+        assert not await client.asend(remove_order("day"))
+        assert await client.asend(list_orders()) == [night]
         with pytest.raises(UnknownCall, match="no standing order day"):
-            await client.order("day")
+            await client.asend(get_order("day"))
 
 
 async def test_putting_an_order_again_changes_it(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
-        first = await client.put_order("day", uses=2)
-        again = await client.put_order("day", priority=7)
+        first = await client.asend(put_order("day", uses=2))
+        again = await client.asend(put_order("day", priority=7))
         assert (again.priority, again.uses, again.created_at) == (7, None, first.created_at)
-        assert await client.orders() == [again]
+        assert await client.asend(list_orders()) == [again]
 
 
 async def test_time_to_live_is_counted_by_the_switchboards_clock(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
-        order = await client.put_order("day", expires_in_seconds=60)
+        order = await client.asend(put_order("day", expires_in_seconds=60))
     assert order.expires_at == switchboard.clock() + timedelta(seconds=60)
 
 
 async def test_an_accepting_order_has_a_longest_duration_of_its_own_accord(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
-        assert (await client.put_order("day")).max_duration_seconds == 600
+        assert (await client.asend(put_order("day"))).max_duration_seconds == 600
 
 
 async def test_orders_of_another_line_are_not_there(switchboard: Switchboard) -> None:
     async with switchboard.client() as support, switchboard.client(line="sales", secret=OTHER_SECRET) as sales:
-        await support.put_order("day")
-        assert await sales.orders() == []
-        assert not await sales.remove_order("day")
-        await sales.put_order("day", status_code=603)
-        assert (await support.order("day")).action == "accept"
+        await support.asend(put_order("day"))
+        assert await sales.asend(list_orders()) == []
+        assert not await sales.asend(remove_order("day"))
+        await sales.asend(put_order("day", status_code=603))
+        assert (await support.asend(get_order("day"))).action == "accept"
 
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
@@ -144,33 +155,33 @@ async def test_a_name_that_cannot_be_used_is_refused(switchboard: Switchboard, n
 async def test_the_client_refuses_a_bad_name_or_instant_itself(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
         with pytest.raises(InvalidInput):
-            await client.order("../calls")
+            await client.asend(get_order("../calls"))
         with pytest.raises(InvalidInput, match="time zone"):
-            await client.put_order("day", expires_at=switchboard.clock().replace(tzinfo=None))
+            await client.asend(put_order("day", expires_at=switchboard.clock().replace(tzinfo=None)))
         with pytest.raises(SwitchboardRefused, match="status_code"):
-            await client.put_order("day", status_code=42)
+            await client.asend(put_order("day", status_code=42))
 
 
-async def ring_and_accept(switchboard: Switchboard, client: AsyncSwitchboardClient, number: int = 1) -> None:
+async def ring_and_accept(switchboard: Switchboard, client: SwitchboardClient, number: int = 1) -> None:
     """A call that the order *day* has accepted; OpenAI does not answer here, so its part is written by hand."""
     await switchboard.deliver(number)
-    await client.claim(f"rtc_{number}", "order:day")
-    await client.accepting(f"rtc_{number}", "order:day", 60)
-    await client.accepted(f"rtc_{number}", "order:day")
+    await client.asend(claim_call(f"rtc_{number}", "order:day"))
+    await client.asend(announce_accept(f"rtc_{number}", "order:day", 60))
+    await client.asend(report_accepted(f"rtc_{number}", "order:day"))
 
 
 async def test_one_of_many_takes_over_a_call_that_an_order_has_accepted(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
         await ring_and_accept(switchboard, client)
-        before = await client.calls()
-        mine = await client.take_over("rtc_1", "me", "day")
+        before = await client.asend(list_calls())
+        mine = await client.asend(take_over_call("rtc_1", "me", "day"))
         assert (mine.state, mine.claimed_by) == ("accepted", "me")
         assert mine.hangup_at == switchboard.clock() + timedelta(seconds=60)
-        assert await client.take_over("rtc_1", "me", "day") == mine
+        assert await client.asend(take_over_call("rtc_1", "me", "day")) == mine
         with pytest.raises(MoveRefused) as refused:
-            await client.take_over("rtc_1", "you", "day")
+            await client.asend(take_over_call("rtc_1", "you", "day"))
         assert refused.value.code == "claimed_by_other"
-        changed = await client.calls(after=before.cursor)
+        changed = await client.asend(list_calls(after=before.cursor))
         assert [call.claimed_by for call in changed.calls] == ["me"]
 
 
@@ -178,16 +189,16 @@ async def test_only_what_an_order_has_accepted_can_be_taken_over(switchboard: Sw
     async with switchboard.client() as client:
         await switchboard.deliver(1)
         with pytest.raises(MoveRefused) as ringing:
-            await client.take_over("rtc_1", "me", "day")
-        await client.claim("rtc_1", "order:day")
+            await client.asend(take_over_call("rtc_1", "me", "day"))
+        await client.asend(claim_call("rtc_1", "order:day"))
         with pytest.raises(MoveRefused) as claimed:
-            await client.take_over("rtc_1", "me", "day")
-        await client.accepted("rtc_1", "order:day")
+            await client.asend(take_over_call("rtc_1", "me", "day"))
+        await client.asend(report_accepted("rtc_1", "order:day"))
         with pytest.raises(MoveRefused) as other_order:
-            await client.take_over("rtc_1", "me", "night")
-        await client.ended("rtc_1", "hung_up")
+            await client.asend(take_over_call("rtc_1", "me", "night"))
+        await client.asend(report_ended("rtc_1", "hung_up"))
         with pytest.raises(MoveRefused) as ended:
-            await client.take_over("rtc_1", "me", "day")
+            await client.asend(take_over_call("rtc_1", "me", "day"))
     codes = [each.value.code for each in (ringing, claimed, other_order, ended)]
     assert codes == ["not_accepted", "not_accepted", "claimed_by_other", "ended"]
 
@@ -195,8 +206,8 @@ async def test_only_what_an_order_has_accepted_can_be_taken_over(switchboard: Sw
 async def test_nothing_can_be_taken_from_a_task(switchboard: Switchboard) -> None:
     async with switchboard.client() as client:
         await switchboard.deliver(1)
-        await client.accepting("rtc_1", "dag/run/task/-1", 60)
-        await client.accepted("rtc_1", "dag/run/task/-1")
+        await client.asend(announce_accept("rtc_1", "dag/run/task/-1", 60))
+        await client.asend(report_accepted("rtc_1", "dag/run/task/-1"))
     body = {"claimant": "me", "from_claimant": "dag/run/task/-1"}
     assert await switchboard.refusal("POST", "/v1/calls/rtc_1/claim", body)
 
@@ -209,5 +220,5 @@ async def test_a_new_order_answers_at_once_what_rings(
     async with running(sqlite_store, StaticLines([a_line()]), clock, settings=settings) as switchboard:
         await until(lambda: switchboard.service.orders.sweep.last_at is not None)
         async with switchboard.client() as client:
-            await client.put_order("day", match=CallMatch(to="+1*"), session={"instructions": "Hi"})
+            await client.asend(put_order("day", match=CallMatch(to="+1*"), session={"instructions": "Hi"}))
         await until(lambda: "order.known line=support order=day action=accept" in caplog.text)

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, START, Clock, Switchboard, a_line, running
 
 from airflow_openai_realtime.calls.lines import StaticLines
+from airflow_openai_realtime.switchboard.client.switchboard_requests import preflight, report_checks_passed
 from airflow_openai_realtime.switchboard.server.process.passed_checks import KEPT_SECONDS, MOST_CHECKS, PassedChecks
 from airflow_openai_realtime.switchboard.server.store import Store
 
@@ -17,10 +18,10 @@ LATER = START + timedelta(hours=3)
 
 async def test_the_first_start_of_a_run_is_kept_for_its_line_alone(switchboard: Switchboard) -> None:
     async with switchboard.client() as client, switchboard.client(line="sales", secret=OTHER_SECRET) as other:
-        first = await client.preflight([], run=("dag", "nine", START))
-        again = await client.preflight([], run=("dag", "nine", LATER))
-        another_run = await client.preflight([], run=("dag", "ten", LATER))
-        another_line = await other.preflight([], run=("dag", "nine", LATER))
+        first = await client.asend(preflight([], run=("dag", "nine", START)))
+        again = await client.asend(preflight([], run=("dag", "nine", LATER)))
+        another_run = await client.asend(preflight([], run=("dag", "ten", LATER)))
+        another_line = await other.asend(preflight([], run=("dag", "nine", LATER)))
     assert [known.first_started_at for known in (first, again, another_run, another_line)] == [
         START,
         START,
@@ -36,11 +37,11 @@ async def test_tasks_that_start_together_are_told_one_start(store: Store, clock:
 
 async def test_a_check_that_passed_is_known_to_the_line(switchboard: Switchboard) -> None:
     async with switchboard.client() as client, switchboard.client(line="sales", secret=OTHER_SECRET) as other:
-        assert (await client.preflight(["a", "b"])).passed == frozenset()
-        await client.checks_passed(["a"])
-        assert (await client.preflight(["a", "b"])).passed == {"a"}
-        assert (await other.preflight(["a", "b"])).passed == frozenset()
-        assert (await client.preflight(["a"])).first_started_at is None
+        assert (await client.asend(preflight(["a", "b"]))).passed == frozenset()
+        await client.asend(report_checks_passed(["a"]))
+        assert (await client.asend(preflight(["a", "b"]))).passed == {"a"}
+        assert (await other.asend(preflight(["a", "b"]))).passed == frozenset()
+        assert (await client.asend(preflight(["a"]))).first_started_at is None
 
 
 def test_a_check_is_made_again_after_some_minutes() -> None:
@@ -65,7 +66,7 @@ async def test_a_line_without_a_usable_secret_is_told_before_a_phone_rings(sqlit
         running(sqlite_store, StaticLines([broken]), clock) as switchboard,
         switchboard.client(secret="whsec_!not-base64") as client,
     ):
-        (problem,) = (await client.preflight([])).problems
+        (problem,) = (await client.asend(preflight([]))).problems
     assert "webhook secret" in problem
     assert "not-base64" not in problem
 

@@ -9,6 +9,7 @@ from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Clock, LinesEls
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.states import LINE_HEADER
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
 from airflow_openai_realtime.switchboard.server.process.counters import NO_LINE, REFUSALS
 from airflow_openai_realtime.switchboard.server.store import Store
 
@@ -31,14 +32,14 @@ async def test_the_private_routes_are_private_by_their_class(switchboard: Switch
 
 async def test_the_token_opens_the_default_line_or_the_one_that_is_named(switchboard: Switchboard) -> None:
     async with switchboard.client() as support, switchboard.client(line="sales", secret=OTHER_SECRET) as sales:
-        assert (await support.check())["line"] == "support"
-        assert (await sales.check())["line"] == "sales"
+        assert (await support.asend(get_status()))["line"] == "support"
+        assert (await sales.asend(get_status()))["line"] == "sales"
 
 
 async def test_a_lone_line_answers_to_any_connection_id(sqlite_store: Store, clock: Clock) -> None:
     started = running(sqlite_store, StaticLines([a_line()]), clock)
     async with started as alone, alone.client(line="openai_realtime_default") as client:
-        assert (await client.check())["line"] == "support"
+        assert (await client.asend(get_status()))["line"] == "support"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])

@@ -24,6 +24,9 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardRefused,
     UnknownCall,
 )
+from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation, open_conversation
+from airflow_openai_realtime.switchboard.client.progress_requests import save_progress
+from airflow_openai_realtime.switchboard.client.switchboard_requests import announce_accept, report_accepted
 from airflow_openai_realtime.switchboard.server.store import Store, timeline_rows
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
@@ -37,8 +40,8 @@ async def test_each_conversation_gets_its_own_answer(switchboard: Switchboard, m
     async with switchboard.client() as client:
         for number in range(4):
             await switchboard.deliver(number)
-            await client.open_conversation(f"rtc_{number}", "me", "p1")
-        await client.open_conversation("rtc_1", "somebody else")
+            await client.asend(open_conversation(f"rtc_{number}", "me", "p1"))
+        await client.asend(open_conversation("rtc_1", "somebody else"))
         listed = [
             Progress("rtc_0", 1, (entry("b"), entry("a"))),
             Progress("rtc_1", 1, (entry("a"),)),
@@ -47,7 +50,7 @@ async def test_each_conversation_gets_its_own_answer(switchboard: Switchboard, m
             Progress("rtc_3", 1, tuple(map(entry, range(3)))),
             Progress("no id", 1),
         ]
-        saved, superseded, unknown, unfit, full, no_id = await client.save_progress("p1", listed)
+        saved, superseded, unknown, unfit, full, no_id = await client.asend(save_progress("p1", listed))
         assert saved == {"a", "b"}
         assert isinstance(superseded, ConversationSuperseded)
         assert (superseded.code, superseded.call_id, superseded.status) == ("superseded", "rtc_1", 409)
@@ -56,9 +59,9 @@ async def test_each_conversation_gets_its_own_answer(switchboard: Switchboard, m
         assert isinstance(full, SwitchboardRefused)
         assert "it can have 2" in str(full)
         assert isinstance(no_id, (InvalidInput, UnknownCall))
-        assert await client.save_progress("p1", listed[:1]) == [frozenset()]
-        assert await client.save_progress("p1", []) == []
-        kept = await client.conversation("rtc_0")
+        assert await client.asend(save_progress("p1", listed[:1])) == [frozenset()]
+        assert await client.asend(save_progress("p1", [])) == []
+        kept = await client.asend(get_conversation("rtc_0"))
         assert kept is not None
         assert [each.key for each in kept.entries] == ["b", "a"]
 
@@ -67,15 +70,15 @@ async def test_much_progress_goes_in_several_requests(switchboard: Switchboard) 
     async with switchboard.client() as client:
         for number in range(3):
             await switchboard.deliver(number)
-            await client.open_conversation(f"rtc_{number}", "me", "p1")
+            await client.asend(open_conversation(f"rtc_{number}", "me", "p1"))
         listed = [
             Progress("rtc_0", 1, tuple(entry(number, "x" * 5_000) for number in range(150))),
             Progress("rtc_1", 1, tuple(map(entry, range(450)))),
             Progress("rtc_2", 1),
         ]
-        answers = await client.save_progress("p1", listed)
+        answers = await client.asend(save_progress("p1", listed))
         assert [len(each) for each in answers if isinstance(each, frozenset)] == [150, 450, 0]
-        kept = await client.conversation("rtc_1")
+        kept = await client.asend(get_conversation("rtc_1"))
         assert kept is not None
         assert [each.key for each in kept.entries] == list(map(str, range(450)))
 
@@ -83,8 +86,8 @@ async def test_much_progress_goes_in_several_requests(switchboard: Switchboard) 
 async def test_a_line_saves_no_progress_of_another(switchboard: Switchboard) -> None:
     await switchboard.deliver()
     async with switchboard.client() as support, switchboard.client(line="sales", secret=OTHER_SECRET) as sales:
-        await support.open_conversation("rtc_1", "me", "p1")
-        (answer,) = await sales.save_progress("p1", [Progress("rtc_1", 1, (entry("a"),))])
+        await support.asend(open_conversation("rtc_1", "me", "p1"))
+        (answer,) = await sales.asend(save_progress("p1", [Progress("rtc_1", 1, (entry("a"),))]))
         assert isinstance(answer, UnknownCall)
 
 
@@ -138,11 +141,11 @@ async def test_what_a_process_gives_up_is_stood_by_for_at_once(
         standby = switchboard.service.standby
         await switchboard.deliver()
         async with switchboard.client() as client:
-            await client.accepting("rtc_1", "me", 60)
-            await client.accepted("rtc_1", "me")
-            await client.open_conversation("rtc_1", "me", "p1")
+            await client.asend(announce_accept("rtc_1", "me", 60))
+            await client.asend(report_accepted("rtc_1", "me"))
+            await client.asend(open_conversation("rtc_1", "me", "p1"))
             await until(lambda: standby.sweep.last_at is not None)
             listed = [] if leaving else [Progress("rtc_1", 1, given_up=True)]
-            await client.save_progress("p1", listed, leaving=leaving)
+            await client.asend(save_progress("p1", listed, leaving=leaving))
             await until(lambda: standby.listening_to("support") == 1)
     assert not standby.listening_to("support")

@@ -11,6 +11,14 @@ from airflow_world import CONN_ID, World
 from airflow_openai_realtime.calls.task_states import TaskReference, TaskState
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.states import LINE_HEADER
+from airflow_openai_realtime.switchboard.client.conversation_requests import open_conversation
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    announce_accept,
+    claim_call,
+    end_call,
+    report_accepted,
+    report_task_stopped,
+)
 
 TASK = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3}
 NAME = "d/r/t/3"
@@ -34,8 +42,8 @@ def killed_call(world: World, by: str = NAME) -> str:
     """A call that a task has had until it was killed."""
     call_id = world.ring(script=PhoneScript.talks_for_ever())
     with world.client() as client:
-        client.claim(call_id, "somebody")
-        client.end_call(call_id, reason="killed", by=by)
+        client.send(claim_call(call_id, "somebody"))
+        client.send(end_call(call_id, reason="killed", by=by))
     assert world.simulator.wait_for(lambda: world.row(call_id).is_over)
     return call_id
 
@@ -67,8 +75,8 @@ def test_a_state_is_told_and_elsewhere_nothing(world: World) -> None:
 def accepted_call(world: World) -> str:
     call_id = world.ring(script=PhoneScript.talks_for_ever())
     with world.client() as client:
-        client.accepting(call_id, NAME, 600)
-        client.accepted(call_id, NAME)
+        client.send(announce_accept(call_id, NAME, 600))
+        client.send(report_accepted(call_id, NAME))
     return call_id
 
 
@@ -90,7 +98,7 @@ def test_why_a_task_was_stopped_decides_when_its_call_ends(
     call_id = accepted_call(world)
     world.task_state = state
     with world.client() as client:
-        assert client.task_stopped(TaskReference(**TASK), call_id, by=NAME) == state
+        assert client.send(report_task_stopped(TaskReference(**TASK), call_id, by=NAME)) == state
     row = world.row(call_id)
     if ends_after_seconds is None:
         assert row.end_wanted is None
@@ -104,7 +112,9 @@ def test_why_a_task_was_stopped_decides_when_its_call_ends(
 def test_where_airflow_cannot_be_asked_the_caller_says_when_the_call_ends(world: World) -> None:
     call_id = accepted_call(world)
     with world.client() as client:
-        assert client.task_stopped(TaskReference(**TASK), call_id, by=NAME, unknown_after_seconds=0) is None
+        assert (
+            client.send(report_task_stopped(TaskReference(**TASK), call_id, by=NAME, unknown_after_seconds=0)) is None
+        )
     assert world.simulator.wait_for(lambda: world.row(call_id).is_over)
 
 
@@ -114,8 +124,8 @@ def test_a_call_that_a_later_holder_has_goes_on(world: World, generation: int, i
     world.task_state = CLEARED
     with world.client() as client:
         for _ in range(2):
-            client.open_conversation(call_id, NAME)
-        client.task_stopped(TaskReference(**TASK), call_id, by=NAME, generation=generation)
+            client.send(open_conversation(call_id, NAME))
+        client.send(report_task_stopped(TaskReference(**TASK), call_id, by=NAME, generation=generation))
     assert (world.row(call_id).end_wanted is None) is is_kept
 
 

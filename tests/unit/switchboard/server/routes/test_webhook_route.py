@@ -22,6 +22,7 @@ from tests.unit.switchboard.support import (
 from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import StoreUnavailable
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call, get_status
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.intake import line_directory
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
@@ -90,7 +91,7 @@ async def test_a_line_that_proved_itself_is_beyond_the_limit_for_unknown_names(
         if by == "signature":
             assert (await switchboard.deliver(1, path="/webhook/support")).status_code == 200
         else:
-            await switchboard.client(line="support").check()
+            await switchboard.client(line="support").asend(get_status())
         monkeypatch.setattr(line_directory, "UNPROVEN_LOOKUPS_PER_SECOND", 0)
         assert (await switchboard.deliver(2, path="/webhook/made-up")).status_code == 429
         assert (await switchboard.deliver(3, path="/webhook/support")).status_code == 200
@@ -163,7 +164,7 @@ async def test_hostile_headers_of_a_caller_are_stored_as_text(switchboard: Switc
     body = event_body(data={"call_id": "rtc_1", "sip_headers": hostile})
     assert (await switchboard.deliver(body=body)).status_code == 200
     async with switchboard.client() as client:
-        assert (await client.call("rtc_1")).headers["subject"].count("<script>") == 3
+        assert (await client.asend(get_call("rtc_1"))).headers["subject"].count("<script>") == 3
 
 
 async def test_a_body_that_does_not_arrive_is_not_waited_for(sqlite_store: Store, clock: Clock) -> None:
@@ -220,7 +221,7 @@ async def test_a_secret_that_was_replaced_is_read_again_at_once_but_not_for_ever
             assert (await switchboard.deliver(number, secret="forged")).status_code == 401
         assert lines.asked <= 2 + 1 + (time.monotonic() - begun) / 0.3
         async with switchboard.client(secret=OTHER_SECRET) as client:
-            assert (await client.check())["calls"]["ringing"] == 2
+            assert (await client.asend(get_status()))["calls"]["ringing"] == 2
 
 
 async def test_a_backend_that_is_away_asks_for_a_redelivery(sqlite_store: Store, clock: Clock) -> None:

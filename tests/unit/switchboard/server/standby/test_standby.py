@@ -14,7 +14,8 @@ import pytest
 from tests.unit.simulator.support import CALLER, PERSON
 from tests.unit.switchboard.support import Clock, a_call, a_line, until
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
+from airflow_openai_realtime.api.call_requests import accept_call
+from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.lines import Line, StaticLines
@@ -69,8 +70,8 @@ class Scene:
         """Somebody calls and is accepted."""
         script = PhoneScript.talks_for_ever(dialogue=Dialogue(replies, steps))
         call_id = self.simulator.call_in(PERSON, CALLER, script=script)
-        async with AsyncCallsClient(self.line.api) as client:
-            await client.accept(call_id, SESSION)
+        async with CallsClient(self.line.api) as client:
+            await client.asend(accept_call(call_id, SESSION))
         self.store.calls.add([a_call(call_id, at=self.clock(), call_id=call_id)])
         rule = partial(moves.accepted, claimant="me", now=self.clock(), default_duration_seconds=600)
         self.store.calls.move("support", call_id, rule, self.clock())

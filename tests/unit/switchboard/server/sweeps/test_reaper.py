@@ -10,8 +10,7 @@ import httpx
 import pytest
 from tests.unit.switchboard.support import OTHER_SECRET, Clock, a_call, a_line, until
 
-from airflow_openai_realtime.api.client import AsyncCallsClient
-from airflow_openai_realtime.api.retry import Pace
+from airflow_openai_realtime.api.client import CallsClient, Pace
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
@@ -35,7 +34,7 @@ class OpenAI:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    def client(self, settings: ApiSettings) -> AsyncCallsClient:
+    def client(self, settings: ApiSettings) -> CallsClient:
         async def handler(request: httpx.Request) -> httpx.Response:
             call_id = request.url.path.split("/")[-2]
             assert request.url.path == f"/v1/realtime/calls/{call_id}/hangup"
@@ -46,7 +45,7 @@ class OpenAI:
         async def no_sleep(seconds: float) -> None:
             return
 
-        return AsyncCallsClient(settings, transport=httpx.MockTransport(handler), pace=Pace(async_sleep=no_sleep))
+        return CallsClient(settings, transport=httpx.MockTransport(handler), pace=Pace(sleep=no_sleep))
 
 
 @pytest.fixture

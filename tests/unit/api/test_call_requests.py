@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.api.requests import (
-    CallRequest,
+from airflow_openai_realtime.api.call_requests import (
     accept_call,
-    check_key_request,
+    attach_call,
+    check,
+    check_key,
     hang_up_call,
-    interpret,
     refer_call,
     reject_call,
 )
+from airflow_openai_realtime.api.request import WEBSOCKET, Answer, Request, Service
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
     CallAlreadyDecided,
@@ -30,7 +33,7 @@ ALL = [
     reject_call("rtc_1"),
     refer_call("rtc_1", "tel:+14155550123"),
     hang_up_call("rtc_1"),
-    CallRequest("attach", "rtc_1", "GET", "wss://x"),
+    attach_call("rtc_1"),
 ]
 ABOUT_A_CALL = pytest.mark.parametrize("request_", ALL, ids=lambda request: request.operation)
 
@@ -39,9 +42,13 @@ def error_body(code: str | None = None, message: str = "No.") -> bytes:
     return json.dumps({"error": {"code": code, "message": message, "type": "invalid_request_error"}}).encode()
 
 
-def answer(request: CallRequest, status: int, body: bytes = b"", **headers: str) -> CallError:
+def answered(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, headers or {}, body, Service("openai", "https://api.test/v1", {}, ("sk-secret",)))
+
+
+def answer(request: Request[Any], status: int, body: bytes = b"", **headers: str) -> CallError:
     with pytest.raises(CallError) as caught:
-        interpret(request, status, headers, body, hide=("sk-secret",))
+        check(request, answered(status, body, headers))
     return caught.value
 
 
@@ -56,7 +63,9 @@ def test_requests_have_openais_methods_paths_and_bodies():
         ("POST", "/realtime/calls/rtc_1/refer", {"target_uri": "tel:+14155550123"}),
         ("POST", "/realtime/calls/rtc_1/hangup", None),
     ]
-    assert check_key_request() == CallRequest("check_key", None, "GET", "/models")
+    assert (check_key().method, check_key().path, check_key().call_id) == ("GET", "/models", None)
+    assert check_key("gpt/1").path == "/models/gpt%2F1"
+    assert (ALL[4].method, ALL[4].path) == (WEBSOCKET, "?call_id=rtc_1")
 
 
 def test_a_call_id_cannot_reach_another_path():
@@ -81,7 +90,7 @@ def test_a_request_does_not_show_its_body():
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_any_2xx_is_success_whatever_its_body(request_, status):
     for body in (b"", b"{", error_body("call_id_not_found")):
-        interpret(request_, status, {}, body)
+        check(request_, answered(status, body))
 
 
 @ABOUT_A_CALL
@@ -160,7 +169,7 @@ def test_a_server_error_leaves_only_a_transfer_in_doubt(request_, status):
 
 
 def test_a_wrong_address_is_not_mistaken_for_a_call_when_the_key_is_checked():
-    assert type(answer(check_key_request(), 404)) is RequestRefused
+    assert type(answer(check_key(), 404)) is RequestRefused
 
 
 def test_openais_text_is_masked_cut_and_freed_of_the_key():

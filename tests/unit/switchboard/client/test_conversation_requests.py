@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
-import tenacity
 from tests.unit.switchboard.support import START
 
-from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
+from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.exceptions import SwitchboardRefused
-from airflow_openai_realtime.switchboard.client import switchboard_client as client_module
-from airflow_openai_realtime.switchboard.client.conversation_client import AsyncConversationMethods, ConversationMethods
+from airflow_openai_realtime.switchboard.client import switchboard_requests
+from airflow_openai_realtime.switchboard.client.conversation_requests import (
+    append_entries,
+    finish_conversation,
+    get_conversation,
+    list_recent_calls,
+    open_conversation,
+)
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 CONVERSATION = Conversation("rtc_1", "support", "me", 1, START, START)
@@ -23,7 +28,7 @@ ENTRY = TimelineEntry("a", "caller", START, {"text": "half \ud800"})
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(client_module._RETRYING, "wait", tenacity.wait_none())
+    monkeypatch.setattr(switchboard_requests, "POLICY", replace(switchboard_requests.POLICY, first_pause_seconds=0.0))
 
 
 def answering(*answers: httpx.Response) -> tuple[SwitchboardClient, list[httpx.Request]]:
@@ -42,11 +47,11 @@ def test_the_synchronous_client_does_it_all() -> None:
     page = httpx.Response(200, json={"calls": [], "next": None})
     client, seen = answering(found, httpx.Response(200, json={"new": ["a"]}), found, found, page)
     with client:
-        assert client.open_conversation("rtc_1", "me") == CONVERSATION
-        assert client.append_entries("rtc_1", 1, [ENTRY]) == {"a"}
-        assert client.finish_conversation("rtc_1", 1, "completed", {"x": 1}) == CONVERSATION
-        assert client.conversation("rtc_1") == CONVERSATION
-        assert client.recent_calls(limit=7).calls == ()
+        assert client.send(open_conversation("rtc_1", "me")) == CONVERSATION
+        assert client.send(append_entries("rtc_1", 1, [ENTRY])) == {"a"}
+        assert client.send(finish_conversation("rtc_1", 1, "completed", {"x": 1})) == CONVERSATION
+        assert client.send(get_conversation("rtc_1")) == CONVERSATION
+        assert client.send(list_recent_calls(limit=7)).calls == ()
     assert [(request.method, str(request.url.raw_path.decode())) for request in seen] == [
         ("POST", "/v1/calls/rtc_1/conversation/open"),
         ("POST", "/v1/calls/rtc_1/conversation/append"),
@@ -60,7 +65,7 @@ def test_the_synchronous_client_does_it_all() -> None:
 def test_a_lost_answer_is_asked_for_again_with_the_same_request() -> None:
     client, seen = answering(httpx.Response(503), httpx.Response(200, json={"new": []}))
     with client:
-        assert client.append_entries("rtc_1", 1, [ENTRY]) == frozenset()
+        assert client.send(append_entries("rtc_1", 1, [ENTRY])) == frozenset()
     assert seen[0].content == seen[1].content
 
 
@@ -68,36 +73,21 @@ def test_a_call_without_a_conversation_gives_none() -> None:
     unknown = httpx.Response(404, json={"error": {"code": "unknown_call", "message": "none"}})
     client, _ = answering(unknown)
     with client:
-        assert client.conversation("rtc_1") is None
+        assert client.send(get_conversation("rtc_1")) is None
 
 
 def test_an_answer_that_is_no_conversation_is_refused() -> None:
     client, _ = answering(httpx.Response(200, json={"conversation": {"entries": ["x"]}}))
     with client, pytest.raises(SwitchboardRefused, match="cannot be read"):
-        client.open_conversation("rtc_1", "me")
+        client.send(open_conversation("rtc_1", "me"))
 
 
 def test_a_conversation_is_opened_at_an_older_switchboard_without_a_process() -> None:
     unknown_field = httpx.Response(422, json={"error": {"code": "invalid_input", "message": "process: extra"}})
     client, seen = answering(unknown_field, httpx.Response(200, json={"conversation": CONVERSATION.to_dict()}))
     with client:
-        assert client.open_conversation("rtc_1", "me", "p1") == CONVERSATION
+        assert client.send(open_conversation("rtc_1", "me", "p1")) == CONVERSATION
     assert [json.loads(request.content) for request in seen] == [
         {"holder": "me", "process": "p1"},
         {"holder": "me"},
     ]
-
-
-@pytest.mark.parametrize("told", [{}, {"conversations": []}, {"conversations": [{"call_id": "rtc_1"}]}])
-def test_an_answer_that_says_nothing_of_the_progress_is_refused(told: dict[str, object]) -> None:
-    client, _ = answering(httpx.Response(200, json=told))
-    with client, pytest.raises(SwitchboardRefused):
-        client.save_progress("p1", [Progress("rtc_1", 1)])
-
-
-def test_both_clients_have_the_same_methods() -> None:
-    def signatures(of: type) -> dict[str, str]:
-        public = inspect.getmembers(of, inspect.isfunction)
-        return {name: str(inspect.signature(member)) for name, member in public if not name.startswith("_")}
-
-    assert signatures(ConversationMethods) == signatures(AsyncConversationMethods)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from airflow_openai_realtime.inbound.sharing import SharedResources
+from airflow_openai_realtime.api.sharing import SharedResources
 
 
 class Opened:

@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import json
 import logging
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_openai_realtime.api.request import Answer, Request
 from airflow_openai_realtime.exceptions import (
     CarrierRefused,
     CarrierUnavailable,
@@ -17,20 +19,19 @@ from airflow_openai_realtime.exceptions import (
     NumberRefused,
     PlacementUnknown,
 )
-from airflow_openai_realtime.outbound.carriers.port import STATUSES, CarrierCall, PlacedCall
-from airflow_openai_realtime.outbound.carriers.twilio_requests import (
-    POLICIES,
-    TwilioRequest,
-    check_request,
-    end_request,
-    interpret,
-    look_request,
-    place_request,
-)
+from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+from airflow_openai_realtime.outbound.carriers.port import STATUSES, CarrierCall, DialRequest, PlacedCall
+from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.outbound.carriers.twiml import bridge
 
-PLACE = TwilioRequest("place", "POST", "/x", {})
-LOOK, END, CHECK = look_request("AC1", "CA1"), end_request("AC1", "CA1"), check_request("AC1")
+T = TypeVar("T")
+
+SETTINGS = CarrierSettings(account="AC1", token="s3cret", base_url="https://carrier.test")
+DIALER = TwilioDialer(SETTINGS)
+PLACE = DIALER.place(
+    DialRequest(to="+14155550123", from_number="+14155550100", sip_uri="sip:proj_a@sip.test", correlation_id="c-1")
+)
+LOOK, END, CHECK = DIALER.look("CA1"), DIALER.end("CA1"), DIALER.check()
 OTHERS = pytest.mark.parametrize("request_", [LOOK, END, CHECK], ids=lambda it: it.operation)
 
 
@@ -38,14 +39,18 @@ def body(**fields: object) -> bytes:
     return json.dumps(fields).encode()
 
 
-def answer(request: TwilioRequest, status: int, content: bytes = b"") -> DialError:
+def interpret(request: Request[T], status: int, content: bytes) -> T:
+    return request.read(request, Answer(status, {}, content, DIALER.service))
+
+
+def answer(request: Request[Any], status: int, content: bytes = b"") -> DialError:
     with pytest.raises(DialError) as caught:
-        interpret(request, status, content, hide=("s3cret",))
+        interpret(request, status, content)
     return caught.value
 
 
 def test_an_order_has_twilios_form(order):
-    request = place_request("AC1", order)
+    request = DIALER.place(order)
     assert (request.method, request.path) == ("POST", "/2010-04-01/Accounts/AC1/Calls.json")
     assert request.form == {
         "To": "+14155550123",
@@ -58,30 +63,32 @@ def test_an_order_has_twilios_form(order):
 
 
 def test_the_other_requests_have_twilios_form():
-    assert look_request("AC1", "CA1") == TwilioRequest("look", "GET", "/2010-04-01/Accounts/AC1/Calls/CA1.json")
-    assert end_request("AC1", "CA1") == TwilioRequest(
-        "end", "POST", "/2010-04-01/Accounts/AC1/Calls/CA1.json", {"Status": "completed"}
-    )
-    assert check_request("AC1") == TwilioRequest("check", "GET", "/2010-04-01/Accounts/AC1.json")
-    assert check_request("AC1", by_key=True).path == "/2010-04-01/Accounts/AC1/Calls.json?PageSize=1"
+    assert [(it.operation, it.method, it.path, it.form) for it in (LOOK, END, CHECK)] == [
+        ("look", "GET", "/2010-04-01/Accounts/AC1/Calls/CA1.json", None),
+        ("end", "POST", "/2010-04-01/Accounts/AC1/Calls/CA1.json", {"Status": "completed"}),
+        ("check", "GET", "/2010-04-01/Accounts/AC1.json", None),
+    ]
+    assert next(DIALER.cancel("CA1")).form == {"Status": "canceled"}
+    by_key = TwilioDialer(dataclasses.replace(SETTINGS, api_key="SK1"))
+    assert by_key.check().path == "/2010-04-01/Accounts/AC1/Calls.json?PageSize=1"
 
 
 def test_ringing_longer_than_twilio_allows_is_refused(order):
-    assert place_request("AC1", dataclasses.replace(order, ring_seconds=599.5)).form["Timeout"] == "600"
+    assert DIALER.place(dataclasses.replace(order, ring_seconds=599.5)).form["Timeout"] == "600"
     with pytest.raises(InvalidInput, match="600"):
-        place_request("AC1", dataclasses.replace(order, ring_seconds=600.5))
+        DIALER.place(dataclasses.replace(order, ring_seconds=600.5))
 
 
 @pytest.mark.parametrize("carrier_call_id", ["", "../x", "CA 1", "CA1.json", "x" * 65])
 def test_an_id_cannot_reach_another_path(carrier_call_id):
-    for build in (look_request, end_request):
+    for build in (DIALER.look, DIALER.end, lambda it: next(DIALER.cancel(it))):
         with pytest.raises(InvalidInput, match="carrier_call_id"):
-            build("AC1", carrier_call_id)
+            build(carrier_call_id)
 
 
 def test_an_order_is_never_repeated_by_policy():
-    assert POLICIES["place"].tries == 1
-    assert POLICIES["place"].repeat_after == frozenset()
+    assert PLACE.policy.tries == 1
+    assert PLACE.policy.repeat_after == frozenset()
 
 
 @pytest.mark.parametrize("status", [200, 201])

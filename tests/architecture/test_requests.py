@@ -1,0 +1,112 @@
+"""Requests are sent in few places, and nothing is called by a name in a text."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import airflow_openai_realtime
+
+ROOT = Path(airflow_openai_realtime.__file__).parent
+#: The simulator is a world of its own, and what runs tests is no part of what is tested.
+FILES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in ROOT.rglob("*.py")
+    if path.relative_to(ROOT).parts[0] not in ("simulator", "testing")
+)
+
+#: Who may know the libraries that talk to the network, and why.
+NETWORK = {
+    "api/client.py": "sends every HTTP request",
+    "api/tls.py": "the certificates that httpx trusts",
+    "api/sideband/socket.py": "opens sidebands",
+    "api/sideband/connection.py": "reads and writes an open sideband",
+}
+LIBRARIES = {"httpx", "httpcore", "websockets", "requests", "urllib3", "aiohttp"}
+
+#: Who may read an attribute whose name is not written out, and why. None of them calls what it finds.
+NAMED_ATTRIBUTES = {
+    "api/session/problems.py": "the fields of a pydantic model that were set",
+    "calls/call.py": "the fields of a dataclass, for JSON",
+    "calls/caller_fields.py": "the field of a call that a DAG names",
+    "calls/order.py": "the fields of a dataclass, for JSON",
+    "calls/recent.py": "the fields of a dataclass, for JSON",
+    "calls/result.py": "the fields of a dataclass, for JSON",
+    "calls/saved_conversation.py": "the fields of a dataclass, for JSON",
+    "calls/timeline/prices.py": "the counts of one kind of token",
+    "calls/timeline/usage.py": "the counts of all kinds of token",
+    "conversation/rules/result_checking.py": "the class that a DAG names for its result",
+    "conversation/run/function_running.py": "the fields of a pydantic model that were set",
+    "lazy.py": "the names that a package offers",
+    "outbound/carriers/port.py": "the fields that are checked alike",
+    "switchboard/__main__.py": "the options of the command line",
+    "switchboard/mounted.py": "the settings in Airflow's configuration",
+    "switchboard/server/store/call_ends.py": "the fields of a result that a witness corrects",
+    "switchboard/server/switchboard_settings.py": "the settings, to check them",
+    "triggers/incoming_call_event.py": "the arguments that tell streams apart",
+}
+
+
+def tree_of(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text())
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """The top names of all modules that are imported, also in functions and by their name."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
+            found.add(ast.unparse(node.args[0]).strip("f'\"").split(".")[0])
+    return found
+
+
+def attributes_by_name(tree: ast.Module) -> list[str]:
+    """Each ``getattr`` whose name is not written out."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("getattr", "methodcaller", "operator.methodcaller", "attrgetter")
+        and not (len(node.args) > 1 and isinstance(node.args[1], ast.Constant))
+    ]
+
+
+def calls_by_name(tree: ast.Module) -> list[str]:
+    """Each call of what a ``getattr`` found, whatever its name."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Call) and ast.unparse(node.func.func) == "getattr"
+    ]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_only_the_listed_files_talk_to_the_network(file: str) -> None:
+    known = imported(tree_of(file)) & LIBRARIES
+    assert not known or file in NETWORK, f"{file} imports {known}: build a Request, and let a client send it"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_is_looked_up_by_a_name_in_a_text(file: str) -> None:
+    found = attributes_by_name(tree_of(file))
+    assert not found or file in NAMED_ATTRIBUTES, found
+    assert calls_by_name(tree_of(file)) == []
+
+
+def test_the_checks_see_what_they_look_for() -> None:
+    lookups = ast.parse("getattr(client, step.method)(*step.arguments)\ngetattr(error, 'strerror', None)")
+    assert attributes_by_name(lookups) == ["getattr(client, step.method)"]
+    assert calls_by_name(lookups) == ["getattr(client, step.method)(*step.arguments)"]
+    modules = ast.parse("def f():\n    import httpx\nfrom websockets.sync import client\nimport_module('aiohttp.web')")
+    assert imported(modules) & LIBRARIES == {"httpx", "websockets", "aiohttp"}
+
+
+def test_the_lists_name_files_that_are_there() -> None:
+    assert set(NETWORK) <= set(FILES)
+    assert all(LIBRARIES & imported(tree_of(file)) for file in NETWORK)

@@ -1,0 +1,278 @@
+"""No answer takes longer or is larger than it may be, whatever the peer does and whichever client asks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRunning
+from typing import Any
+
+import httpx
+import pytest
+from tests.slow_peers import KINDS, SlowPeer
+
+from airflow_openai_realtime.api import background_loop
+from airflow_openai_realtime.api.call_requests import check_key
+from airflow_openai_realtime.api.client import CallsClient, Client, trouble_of_error
+from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.request import Answer, NoAnswer, Policy, Request, Service, Trouble
+from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.tls import is_tls_ready, tls_context
+from airflow_openai_realtime.exceptions import CarrierUnavailable, ServiceUnavailable, SwitchboardUnreachable
+from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
+from airflow_openai_realtime.switchboard.client.switchboard_client import (
+    MOST_ANSWER_BYTES,
+    SwitchboardClient,
+)
+from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
+
+LIMIT_SECONDS = 0.5
+#: A request and all its repetitions are over long before; without a limit they never are.
+GENEROUS_SECONDS = 60.0
+
+
+def openai(url: str) -> tuple[Client, Request[Any]]:
+    settings = ApiSettings("sk-1", endpoints_for(base_url=url), timeout_seconds=LIMIT_SECONDS)
+    return CallsClient(settings), check_key()
+
+
+def carrier(url: str) -> tuple[Client, Request[Any]]:
+    settings = CarrierSettings(account="AC1", token="token", base_url=url, timeout_seconds=LIMIT_SECONDS)
+    dialer = TwilioDialer(settings)
+    return dialer, dialer.check()
+
+
+def switchboard(url: str) -> tuple[Client, Request[Any]]:
+    return SwitchboardClient(url, "token", timeout_seconds=LIMIT_SECONDS), get_status()
+
+
+def send(client: Client, request: Request[Any]) -> None:
+    with client:
+        client.send(request)
+
+
+def asend(client: Client, request: Request[Any]) -> None:
+    async def ask() -> None:
+        async with client:
+            await client.asend(request)
+
+    asyncio.run(ask())
+
+
+def without_entering(client: Client, request: Request[Any]) -> None:
+    client.send(request)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", [send, asend, without_entering])
+@pytest.mark.parametrize("service", [openai, carrier, switchboard])
+def test_a_slow_or_endless_answer_is_given_up_in_time(
+    service: Callable[[str], tuple[Client, Request[Any]]], way: Callable[[Client, Request[Any]], None], kind: str
+) -> None:
+    threads = ThreadPoolExecutor(1)
+    with SlowPeer(kind) as peer:
+        asking = threads.submit(way, *service(peer.url))
+        try:
+            problem = asking.exception(timeout=GENEROUS_SECONDS)
+        except StillRunning:
+            pytest.fail("the request goes on and on")
+        finally:
+            threads.shutdown(wait=False)
+        assert isinstance(problem, ServiceUnavailable | CarrierUnavailable | SwitchboardUnreachable)
+        assert peer.connections >= 1
+        most = MOST_ANSWER_BYTES + 32 * 1024 * 1024  # and what sockets hold
+        assert peer.sent_bytes <= peer.connections * most
+
+
+class Lost(Exception):
+    """No answer came."""
+
+    def __init__(self, lost: NoAnswer) -> None:
+        super().__init__(lost.why)
+        self.trouble = lost.trouble
+
+
+def get(path: str = "/", method: str = "GET") -> Request[Answer]:
+    """A request whose result is the answer itself."""
+    return Request(
+        "peer", "get", method, path, lambda _, it: it, lambda _, lost: Lost(lost), Policy(1, 0.0, frozenset())
+    )
+
+
+def peer_at(
+    url: str, timeout_seconds: float = 10.0, most_bytes: int = 10_000, transport: httpx.MockTransport | None = None
+) -> Client:
+    return Client(Service("peer", url, {}, (), timeout_seconds, most_bytes), transport=transport)
+
+
+def test_an_answer_up_to_the_limit_is_read_and_a_longer_one_is_not() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b"x" * int(request.url.params["bytes"]))
+
+    with peer_at("http://peer", most_bytes=1000, transport=httpx.MockTransport(answer)) as client:
+        assert len(client.send(get("/?bytes=1000")).content) == 1000
+        with pytest.raises(Lost, match="longer than 1,000 bytes") as lost:
+            client.send(get("/?bytes=1001"))
+    assert lost.value.trouble is Trouble.NO_ANSWER
+
+
+def test_an_encoded_answer_that_nobody_asked_for_is_not_unpacked() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept-encoding"] == "identity"
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"\x1f\x8b"))
+
+    with (
+        peer_at("http://peer", transport=httpx.MockTransport(answer)) as client,
+        pytest.raises(Lost, match="gzip"),
+    ):
+        client.send(get())
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_whether_a_request_that_took_too_long_can_have_left_is_known(scheme: str) -> None:
+    with (
+        SlowPeer("never") as peer,
+        peer_at(peer.url.replace("http", scheme), LIMIT_SECONDS) as client,
+        pytest.raises(Lost) as late,
+    ):
+        client.send(get(method="POST"))
+    # Over https the peer does not even answer the greeting, so nothing of the request was sent.
+    assert late.value.trouble is (Trouble.NO_ANSWER if scheme == "http" else Trouble.NOT_SENT)
+    assert isinstance(late.value.__cause__, httpx.TimeoutException)
+    assert trouble_of_error(late.value.__cause__) is late.value.trouble
+
+
+async def test_cancelling_breaks_a_request_off_and_closes_its_connection() -> None:
+    with SlowPeer("slow_body") as peer:
+        async with peer_at(peer.url, 600) as client:
+            asking = asyncio.ensure_future(client.asend(get()))
+            await asyncio.to_thread(peer.has_sent.wait, 60)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert await asyncio.to_thread(peer.is_cut_off.wait, 60)
+
+
+def test_an_exception_in_a_thread_that_waits_breaks_its_request_off() -> None:
+    started, cancelled = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            cancelled.set()
+
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupt
+
+    def interrupt_soon() -> None:
+        started.wait(30)
+        time.sleep(0.3)  # until the other thread waits for the work
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        threading.Thread(target=interrupt_soon).start()
+        with pytest.raises(Interrupt):
+            background_loop.run(work)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert cancelled.wait(30)
+
+
+def test_a_forked_process_sends_with_a_loop_of_its_own() -> None:
+    with PlainServer() as server:
+        with peer_at(server.url) as client:
+            assert client.send(get()).status_code == 204
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    status = 0 if client.send(get()).status_code == 204 else 2
+                    client.__exit__()
+                finally:
+                    os._exit(status)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert client.send(get()).status_code == 204
+        assert server.connections == 2  # the child's is its own
+
+
+async def test_clients_of_an_event_loop_share_their_connections_while_one_is_open() -> None:
+    with PlainServer() as server:
+        async with peer_at(server.url) as one, peer_at(server.url) as other:
+            for client in (one, other, peer_at(server.url)):
+                assert (await client.asend(get())).status_code == 204
+        assert server.connections == 1
+        await asyncio.to_thread(peer_at(server.url).send, get())
+        assert server.connections == 2  # of the background loop
+        await peer_at(server.url).asend(get())
+        assert server.connections == 3  # none was open, so none was kept
+
+
+async def test_an_idle_connection_is_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_openai_realtime.api.client.KEEP_SECONDS", 0.05)
+    with PlainServer() as server:
+        async with peer_at(server.url) as client:
+            await client.asend(get())
+            await asyncio.sleep(0.2)
+            await client.asend(get())
+        assert server.connections == 2
+
+
+def test_all_connections_of_a_process_share_what_tls_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tls_context() is tls_context()
+    assert is_tls_ready()
+    monkeypatch.setenv("SSL_CERT_DIR", "/etc/ssl/certs")
+    other = tls_context()
+    monkeypatch.delenv("SSL_CERT_DIR")
+    assert tls_context() is not other
+
+
+async def test_plain_connections_load_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded() -> None:
+        pytest.fail("certificates were loaded")
+
+    monkeypatch.setattr("airflow_openai_realtime.api.tls.tls_context", loaded)
+    with PlainServer() as server:
+        async with peer_at(server.url) as client:
+            assert (await client.asend(get())).status_code == 204
+
+
+class PlainServer:
+    """Answers 204 to each request of a connection."""
+
+    def __enter__(self) -> PlainServer:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(65536):
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
