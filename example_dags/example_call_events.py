@@ -5,7 +5,8 @@ The watcher is a notifier: it fires when a call rings, and again while the call 
 whatever rings then, so it does not matter how Airflow gathers events into runs. Calls that come later start the next
 run, while the first goes on.
 
-A caller waits some seconds for tasks to start: use this where the carrier holds the caller, or for low traffic.
+A caller waits 8 to 20 seconds when many call at once: use this where the carrier holds the caller, or for few calls.
+To pick up at once see ``example_phone_hours`` and ``example_answer_call``.
 
 What it needs: the connection ``openai_realtime_default``, and OpenAI's webhook pointing at the switchboard.
 """

@@ -4,8 +4,8 @@ An inbound line with one DAG run for each call, so that every call has its own p
 Two DAGs: a notifier that calls start and that only starts runs, and the DAG of the call. The
 id of a call's run is made from the call's id, so a call that is announced twice has one run.
 
-A caller waits some seconds for the tasks of both to start: use this where the carrier holds the caller, or for few
-calls.
+A caller waits 8 to 20 seconds when many call at once: use this where the carrier holds the caller, or for few calls.
+To pick up at once see ``example_phone_hours`` and ``example_answer_call``.
 
 What it needs: the connection ``openai_realtime_default``, and OpenAI's webhook pointing at the switchboard.
 Unpause both DAGs.
