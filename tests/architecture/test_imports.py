@@ -189,3 +189,43 @@ def test_the_rule_finds_what_it_is_for(file: str, line: str) -> None:
 )
 def test_the_rule_lets_pass_what_is_allowed(file: str, line: str) -> None:
     assert forbidden_imports(line, file) == []
+
+
+def imports_between_files() -> dict[str, set[str]]:
+    """For each module of the package, the modules of the package that it imports, wherever the import stands."""
+    modules = {f"{PACKAGE}.{module_of(file)}" if module_of(file) else PACKAGE: file for file in FILES}
+    found: dict[str, set[str]] = {}
+    for module, file in modules.items():
+        found[module] = set()
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Import):
+                found[module] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                named = {f"{node.module}.{alias.name}" for alias in node.names}
+                found[module] |= named & set(modules) or {str(node.module)}
+    # The package itself loads its parts by name, when they are used; its version is all that parts need of it.
+    return {module: (imported & set(modules)) - {PACKAGE, module} for module, imported in found.items()}
+
+
+def circles(imports: dict[str, set[str]]) -> list[str]:
+    """Modules from which imports lead back to themselves."""
+
+    def reached_from(module: str) -> set[str]:
+        seen: set[str] = set()
+        ahead = list(imports[module])
+        while ahead:
+            following = ahead.pop()
+            if following not in seen:
+                seen.add(following)
+                ahead += imports[following]
+        return seen
+
+    return sorted(module for module in imports if module in reached_from(module))
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    assert circles(imports_between_files()) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
