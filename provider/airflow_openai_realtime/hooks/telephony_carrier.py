@@ -83,13 +83,13 @@ class TelephonyCarrierHook(BaseHook):
 
     def dialer(self) -> Dialer:
         """Make a dialer for tasks; see :meth:`settings` for errors."""
-        from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
+        from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
 
         return dialer_for(self.settings())
 
     async def async_dialer(self) -> Dialer:
         """Make a dialer for triggers; see :meth:`settings` for errors."""
-        from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
+        from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
 
         return dialer_for(await self.asettings())
 

@@ -403,7 +403,7 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
 
     def _take_back(self, settings: CarrierSettings, timeout_seconds: float = 10.0) -> None:
         """Cancel the placed call at the carrier, or end it when it was picked up in this moment; note it."""
-        from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
+        from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
         from airflow_openai_realtime.outbound.outcomes import outcome_of
         from airflow_openai_realtime.outbound.placing import note_outcome
         from airflow_openai_realtime.outbound.taking_back import take_back_now

@@ -31,7 +31,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
+from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
 from airflow_openai_realtime.outbound.outcomes import outcome_of
 from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
 from airflow_openai_realtime.states import AttemptState, CallState, EndReason

@@ -1,4 +1,4 @@
-"""One carrier account, and the dialer that goes with it."""
+"""One carrier account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_openai_realtime.api.phone_numbers import to_e164
 from airflow_openai_realtime.api.settings import check_header_value
 from airflow_openai_realtime.api.sip import openai_sip_uri
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
-from airflow_openai_realtime.outbound.carriers.port import REFER_URL_SHAPE, Dialer, is_https_url
+from airflow_openai_realtime.outbound.carriers.port import REFER_URL_SHAPE, is_https_url
 
 CARRIERS: tuple[str, ...] = ("twilio",)
 
@@ -99,10 +99,3 @@ class CarrierSettings:
                 "openai_project_id is missing: set it in the extra of the carrier's connection (proj_…)"
             )
         return openai_sip_uri(self.openai_project_id, self.sip_host)
-
-
-def dialer_for(settings: CarrierSettings) -> Dialer:
-    """Return the dialer of a carrier, for blocking code and coroutines."""
-    from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
-
-    return TwilioDialer(settings)

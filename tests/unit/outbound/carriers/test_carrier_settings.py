@@ -5,8 +5,6 @@ import dataclasses
 import pytest
 
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.outbound.carriers.carrier_settings import dialer_for
-from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 
 
 def test_the_token_is_not_shown(settings):
@@ -51,10 +49,3 @@ def test_a_setting_that_cannot_be_used_is_named_without_showing_the_token(settin
     with pytest.raises(ConfigurationError, match=named) as caught:
         dataclasses.replace(settings, **change)
     assert "hunter2" not in str(caught.value)
-
-
-async def test_the_dialer_of_the_carrier_is_found(settings):
-    with dialer_for(settings) as dialer:
-        assert isinstance(dialer, TwilioDialer)
-    async with dialer_for(settings) as dialer:
-        assert isinstance(dialer, TwilioDialer)
