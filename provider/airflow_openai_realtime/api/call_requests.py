@@ -51,8 +51,8 @@ SHORTEST_RING_SECONDS = 8.0
 ATTACH_SECONDS = 3.0
 """For how long attaching is tried again: a call accepted a moment ago may not be found yet."""
 
-# As long as the phone rings, which whoever accepts knows. An accept without an answer is not repeated here: first it
-# must be found out whether the call is live.
+# As long as the phone rings, a time that the accepting code knows. An accept without an answer is not repeated here:
+# the caller of the request first finds out whether the call is live.
 ACCEPT = Policy(1000, SHORTEST_RING_SECONDS, HARMLESS | {Trouble.SERVER_ERROR})
 REJECT = Policy(2, 8.0, ANY_TROUBLE)
 # A second REFER could transfer twice.
@@ -367,7 +367,7 @@ def _meaning(
     if 300 <= status < 400:
         return RequestRefused, "the address redirects, which is never followed; correct the base URL"
     if 400 <= status < 500 and code == DECIDED_CODE:
-        return CallAlreadyDecided, "somebody accepted or rejected it before"
+        return CallAlreadyDecided, "it was accepted or rejected before"
     if status in (401, 403):
         return AuthenticationError, "the API key was refused; check the key, its project and its permissions"
     if request.call_id is not None and (code in _GONE_CODES or (status == 404 and not _other_404(code, text, body))):

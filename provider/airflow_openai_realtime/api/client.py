@@ -56,8 +56,8 @@ KEEP_SECONDS = 1.5
 """
 How long a connection is kept for the next request, in seconds.
 
-Far shorter than servers wait, five seconds and more, so that none is closed just when an accept is sent; then nobody
-knows whether the call was accepted. Measured in ``docs/design/measurements.md``.
+Far shorter than servers wait, five seconds and more, so that no server closes it just when an accept is sent: then it
+would not be known whether the call was accepted. Measured in ``docs/design/measurements.md``.
 """
 
 # Errors that come before the first byte of the request.

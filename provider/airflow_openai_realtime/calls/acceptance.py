@@ -1,14 +1,14 @@
 """
-Accepting a call, step by step, so that every accepted call has an end. Nothing is sent from here.
+Accept a call, step by step, so that every accepted call has an end. This module sends nothing itself.
 
-The switchboard stores *before* OpenAI is asked by when the call must be over. From then on the reaper ends the call at
+The switchboard stores the call's latest end *before* the request to OpenAI. From then on the reaper ends the call at
 that time, whichever process dies. What a failure means for the call:
 
 - OpenAI has certainly not accepted it (401, 400, 429 to the end, no connection): the phone rings on. The call is given
   back, and a retry, another sensor or a fallback may take it.
-- Not known (no answer, 5xx): the call's sideband tells whether it is live. If so, we had it accepted, since no other
-  claimant has announced an accept. If not, the accept is sent again while the phone rings. When the sideband cannot
-  tell either, nothing is hung up, since it may be a good call; the claim and its end stay for the retry.
+- Not known (no answer, 5xx): the call's sideband shows whether it is live. If it is, we accepted it, since no other
+  owner has announced an accept. If not, the accept is sent again while the phone rings. When the sideband gives no
+  answer either, the call is not hung up, since it may be a good call; the claim and its end stay for the retry.
 - The process ends, or there is a bug: the call is hung up at once. Only a cancelled step, whose work moves to another
   process, leaves the call to that process.
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How often an accept is sent that gets no clear answer. Finding out whether it got through takes seconds each time.
+#: Most accept requests without a clear answer. Finding out whether one got through takes seconds each time.
 MOST_DOUBTS = 20
 
 __all__ = [
@@ -63,7 +63,7 @@ __all__ = [
 
 
 def utc_now() -> datetime:
-    """The time, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(timezone.utc)
 
 
@@ -147,7 +147,7 @@ def run_steps(steps: Steps[T], perform: Callable[[Any], Any]) -> T:
     Run rules from a task.
 
     :param steps: What a rule yields.
-    :param perform: Does one step. Whatever it raises, also the end of the process, is told to the rules.
+    :param perform: Executes one step. The rules get every exception that it raises, also at the end of the process.
     """
     try:
         step = next(steps)
@@ -165,10 +165,10 @@ def run_steps(steps: Steps[T], perform: Callable[[Any], Any]) -> T:
 
 async def run_steps_async(steps: Steps[T], perform: Callable[[Any], Awaitable[Any]]) -> T:
     """
-    Run rules from a trigger. Cancelled, they are broken off without a word: whoever takes over goes on.
+    Run rules from a trigger. A cancellation stops them without further steps: the next process continues.
 
-    :param steps: What a rule yields.
-    :param perform: Does one step; its errors are told to the rules.
+    :param steps: Steps of a rule.
+    :param perform: Executes one step; the rules get its errors.
     """
     try:
         step = next(steps)
@@ -193,13 +193,13 @@ class AcceptanceRules:
     One attempt to accept one call.
 
     :param call_id: The call.
-    :param claimant: Who accepts it; the claimant that has the call, if it is claimed.
+    :param claimant: Name of the accepting owner: the one that has claimed the call, if any has.
     :param report: Called with lines for the task's log.
     :param switchboard: Makes the steps that ask and tell the switchboard.
-    :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
-    :param is_sole: Whether the claimant must have no other open call.
+    :param is_stopped: Asked before and after the request: whether the task should stop.
+    :param is_sole: Whether the owner must have no other open call.
     :param sole_match: Which other calls count for that; ``None``: all.
-    :param now: The clock.
+    :param now: Returns the current time, aware.
     """
 
     call_id: str
@@ -211,19 +211,19 @@ class AcceptanceRules:
     sole_match: CallMatch | None = None
     now: Callable[[], datetime] = utc_now
     is_ours: bool = field(default=False, init=False)
-    """Whether the claimant has the call, so that it may be hung up."""
+    """Whether the owner has the call, so that it may be hung up."""
 
     def accepting(
         self, session_for: Callable[[SwitchboardCall], Session], max_duration_seconds: float
     ) -> Steps[SwitchboardCall]:
         """
-        Accept the call, unless the same claimant has done so before.
+        Accept the call, unless the same owner has done so before.
 
         :param session_for: Makes the session configuration for the call.
-        :param max_duration_seconds: When the call is ended at the latest, in seconds from now, above 0, at most 3,600.
+        :param max_duration_seconds: Longest call in seconds from now, above 0, at most 3,600.
         :raises CallGone: The call is over.
-        :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
-        :raises ClaimLost: It is another claimant's, or the claimant has another open call and must not.
+        :raises AcceptFailed: The call is over, and an earlier accept of it failed.
+        :raises ClaimLost: It has another owner, or this owner has another open call and asked for at most one.
         :raises CallAlreadyDecided: A client that does not use this switchboard accepted or rejected it.
         :raises CallError: It was not accepted and rings on for others, or that is not known and it is kept for a retry.
         :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
@@ -238,14 +238,14 @@ class AcceptanceRules:
 
     def undoing(self, reason: str) -> Steps[None]:
         """
-        Hang up a call that may have been accepted; never raises. Else the reaper ends it at its time.
+        Hang up a call that may have been accepted. Never raises; if it fails, the reaper ends the call at its time.
 
-        :param reason: What the switchboard is told.
+        :param reason: Reason for the switchboard.
         """
         try:
             yield hang_up_call(self.call_id)
         except CallError as error:
-            # Only a call that is not marked as ended is ended by the reaper.
+            # The reaper ends only calls that are not marked as ended.
             self.report(
                 f"Call {self.call_id} could not be hung up; the switchboard will when its time is over: {error}"
             )
@@ -293,7 +293,7 @@ class AcceptanceRules:
             raise self._stopped("it was hung up")
 
     def _send(self, session_for: Callable[[SwitchboardCall], Session], announced: Announcement) -> Steps[None]:
-        """Ask OpenAI to accept the call; without a clear answer find out, and ask again while it rings."""
+        """Send the accept; without a clear answer, find out whether it got through, and repeat it while it rings."""
         session = session_for(announced.call)
         for is_last in (*[False] * (MOST_DOUBTS - 1), True):
             left = (announced.call.expires_at - self.now()).total_seconds()
@@ -325,7 +325,7 @@ class AcceptanceRules:
         return found
 
     def _failed(self, announced: Announcement, error: CallError | InvalidInput) -> Steps[None]:
-        """Give a call back that was certainly not accepted; one that may have been is kept, and ended at its time."""
+        """Give back a call that was certainly not accepted; keep one that may have been, until its time."""
         is_certain = not (announced.asked_before or getattr(error, "may_have_happened", False))
         if is_certain:
             self.is_ours = False
@@ -334,7 +334,7 @@ class AcceptanceRules:
             yield from self._telling(self.switchboard.report_accept_in_doubt(self.call_id, self.claimant))
 
     def _stop(self, announced: Announcement) -> Steps[None]:
-        """The task was stopped before it asked OpenAI."""
+        """Handle a stop before the request to OpenAI."""
         if announced.asked_before:
             yield from self.undoing(EndReason.KILLED)
             raise self._stopped("it was hung up")
@@ -347,7 +347,7 @@ class AcceptanceRules:
         return self._telling(self.switchboard.release_call(self.call_id, self.claimant, at, reason))
 
     def _telling(self, step: Any) -> Steps[None]:
-        """Tell the switchboard of a call that it keeps for others or for a retry, if it can be reached."""
+        """Report a call that is kept for others or for a retry to the switchboard, if it can be reached."""
         try:
             yield step
         except SwitchboardError as error:
@@ -355,7 +355,7 @@ class AcceptanceRules:
 
     def _gone(self, *, tried_before: bool) -> Steps[None]:
         if tried_before:
-            # Perhaps OpenAI says so of a call that the earlier try got accepted: marked as ended it would go on unseen.
+            # The earlier try may have accepted the call nevertheless; marked as ended it would go on unseen.
             yield from self.undoing(EndReason.GONE)
         else:
             yield from telling_ended(self.switchboard, self.call_id, EndReason.GONE, self.report)
@@ -380,9 +380,9 @@ class AcceptanceRules:
 
     def _decided_by_us(self, announced: Announcement) -> Steps[bool | None]:
         """
-        Tell whether the same claimant decided: an earlier try, or one at the same time, as when a trigger moves.
+        Tell whether the same owner accepted it: an earlier try, or one at the same time, as when a trigger moves.
 
-        :return: ``None`` when nobody can say.
+        :return: ``None`` when that is not known.
         """
         if announced.asked_before:
             return True
@@ -390,7 +390,7 @@ class AcceptanceRules:
             row: SwitchboardCall = yield self.switchboard.get_call(self.call_id)
         except SwitchboardError:
             return None
-        # Whoever announces an accept after us leaves its time.
+        # An accept announced after ours has changed claimed_at.
         return row.claimed_by == self.claimant and (
             row.state == CallState.ACCEPTED
             or (row.state == CallState.CLAIMED and row.claimed_at != announced.call.claimed_at)
@@ -421,7 +421,7 @@ def telling_ended(
     switchboard: SwitchboardSteps, call_id: str, reason: str, report: Callable[[str], None]
 ) -> Steps[SwitchboardCall | None]:
     """
-    Tell the switchboard that a call is over, if it can be reached.
+    Report to the switchboard that a call is over, if it can be reached.
 
     :param switchboard: Makes the step that tells it.
     :param call_id: The call.

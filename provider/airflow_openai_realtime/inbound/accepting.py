@@ -1,4 +1,4 @@
-"""Accepting a call from a task; the rules are in :mod:`airflow_openai_realtime.calls.acceptance`."""
+"""Accept a call from a task; the rules are in :mod:`airflow_openai_realtime.calls.acceptance`."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Acceptance:
     :param calls: Client of OpenAI's call endpoints.
     :param switchboard: Client of the switchboard.
     :param call_id: The call.
-    :param claimant: Who accepts it; the claimant that has the call, if it is claimed.
+    :param claimant: Name of the accepting owner: the one that has claimed the call, if any has.
     :param report: Called with lines for the task's log.
-    :param is_stopped: Asked before and after the request: whether the task was told to stop meanwhile.
-    :param is_sole: Whether the claimant must have no other open call.
+    :param is_stopped: Asked before and after the request: whether the task should stop.
+    :param is_sole: Whether the owner must have no other open call.
     :param sole_match: Which other calls count for that; ``None``: all.
     """
 
@@ -69,25 +69,25 @@ class Acceptance:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the claimant has the call, so that it may be hung up."""
+        """Whether the owner has the call, so that it may be hung up."""
         return self._rules.is_ours
 
     def accept(
         self, session: RealtimeSession | Callable[[SwitchboardCall], Session], max_duration_seconds: float
     ) -> SwitchboardCall:
         """
-        Accept the call, unless the same claimant has done so before.
+        Accept the call, unless the same owner has done so before.
 
         :param session: The session configuration, checked, or what makes one for the call.
-        :param max_duration_seconds: When the call is ended at the latest, in seconds from now, above 0, at most 3,600.
+        :param max_duration_seconds: Longest call in seconds from now, above 0, at most 3,600.
         :raises CallGone: The call is over.
         :raises AcceptFailed: The call is over, and an earlier accept of it had failed.
-        :raises ClaimLost: It is another claimant's.
+        :raises ClaimLost: It has another owner.
         :raises CallAlreadyDecided: A client that does not use this switchboard accepted or rejected it.
         :raises CallError: It was not accepted and rings on for others, or that is not known and it is kept for a retry.
         :raises SwitchboardUnreachable: Nothing was sent to OpenAI.
 
-        Retries: a second attempt of the same claimant accepts nothing twice.
+        Retries: safe; a second attempt of the same owner does not accept the call again.
         """
         session_for = session if callable(session) else lambda _: session
         return run_steps(self._rules.accepting(session_for, max_duration_seconds), self._perform)
@@ -98,9 +98,9 @@ class Acceptance:
 
 def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard: SwitchboardClient) -> str:
     """
-    Return who accepts a call: whoever has claimed it for this DAG run, else the task itself.
+    Return the accepting owner of a call: the task of this DAG run that has claimed it, else the task itself.
 
-    :param reference: The call; a call (not just an id) says itself who has claimed it.
+    :param reference: The call; if it is more than an id, it names its owner.
     :param task: The accepting task instance.
     :param switchboard: Asked who has claimed it, when only the id is known.
     :raises SwitchboardUnreachable: The switchboard did not answer.
@@ -120,7 +120,7 @@ def tell_ended(
     switchboard: SwitchboardClient, call_id: str, reason: str, report: Callable[[str], None]
 ) -> SwitchboardCall | None:
     """
-    Tell the switchboard that a call is over, if it can be reached.
+    Report to the switchboard that a call is over, if it can be reached.
 
     :param switchboard: Client of the switchboard.
     :param call_id: The call.

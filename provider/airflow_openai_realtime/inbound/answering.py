@@ -1,9 +1,9 @@
 """
-Answering: accept the first call that is wanted and can be had, in a trigger or at once in a task.
+Accept the first available call that matches, in a trigger, or at once in a task.
 
-Between the ring and the accept stand two requests: one to the switchboard, which claims the call and fixes when it must
-be over, and the one to OpenAI. A call that is gone by then, or went to somebody else, is passed over, and the waiting
-goes on. A claimant has one call at a time: whoever starts again finds its own and takes no second one.
+Accepting takes two requests: one to the switchboard, which claims the call and sets its latest end, and the one to
+OpenAI. A call that is gone by then, or has another owner, is skipped, and the wait goes on. An owner has one call at a
+time: after a restart it finds its own call and takes no second one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from airflow_openai_realtime.switchboard.client.switchboard_requests import clai
 
 T = TypeVar("T")
 
-#: After these the call is over or another claimant's, and the next one may be wanted.
+#: After these errors the call is over or has another owner; continue with the next one.
 _PASSED_OVER = (CallGone, AcceptFailed, ClaimLost, CallAlreadyDecided)
 
 
@@ -48,16 +48,16 @@ class Answering:
     """
     Accepts calls, from a trigger; a :class:`~airflow_openai_realtime.inbound.waiting.Claimer`.
 
-    Once begun, an accept is carried through though the time is over. Cancelled, it is broken off: the call is the
-    claimant's, and has its ``hangup_at``.
+    An accept that was begun is completed even after the time is over. A cancellation stops it: the call then belongs to
+    the owner, and has its ``hangup_at``.
 
     :param plan: What a call is accepted with.
     :param calls: Client of OpenAI's call endpoints.
     :param switchboard: Client of the line at its switchboard.
-    :param claimant: Stable name of who waits.
-    :param report: Called with lines for the log of who waits.
+    :param claimant: Stable name of the waiting owner.
+    :param report: Called with lines for the owner's log.
     :param sleep: Waits between attempts; for tests.
-    :param match: What is asked for: the claimant has one such call at a time. ``None``: one call, whichever.
+    :param match: Condition; the owner has one matching call at a time. ``None``: one call of any kind.
     """
 
     plan: AnswerPlan
@@ -82,7 +82,7 @@ class Answering:
         """
         is_own = call.claimed_by == self.claimant
         if is_own and call.state == CallState.ACCEPTED:
-            # Asked anew: what the feed knows may be from before the task was cleared.
+            # Ask again: the feed's state may be older than the clear of the task.
             return await self._take_up(call)
         self.is_busy = True
         try:
@@ -91,7 +91,7 @@ class Answering:
             self.is_busy = False
 
     async def _take_up(self, call: SwitchboardCall) -> SwitchboardCall | None:
-        """Go on with a call that an earlier try of the task has left behind, so that it does not end."""
+        """Continue a call of an earlier try of the task, which cancels its delayed end."""
         try:
             return await self.switchboard.asend(claim_call(call.call_id, self.claimant))
         except ClaimLost:
@@ -138,7 +138,7 @@ def answer_now(
     report: Report,
 ) -> SwitchboardCall | None:
     """
-    Look once, from a task: the call that the claimant has already, else accept the first that rings and matches.
+    Look once, from a task: return the owner's call, else accept the first ringing call that matches.
 
     :param switchboard: Client of the line at its switchboard.
     :param match: What is looked for.

@@ -1,4 +1,4 @@
-"""Taking all calls that ring, at once, for a task that has been told that somebody calls."""
+"""Claim all ringing calls at once, for a task that a notification has started."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ def claim_ringing(
     """
     Claim the calls that ring, are unclaimed, and match. Calls that the claimant has already come first.
 
-    When the switchboard stops to answer in between, what was claimed until then is returned: those calls are nobody
-    else's any more.
+    If the switchboard stops answering in between, return the calls that were claimed so far: no other task gets them.
 
     :param client: Client of the line at its switchboard.
     :param match: Which calls are wanted.
@@ -57,5 +56,5 @@ def claim_ringing(
     except SwitchboardUnreachable as error:
         if not claimed:
             raise
-        report(f"The switchboard stopped to answer; going on with the {len(claimed)} calls that are claimed: {error}")
+        report(f"The switchboard stopped answering; going on with the {len(claimed)} calls that are claimed: {error}")
     return claimed

@@ -1,4 +1,4 @@
-"""Ending a call at once, whatever state it is in, for a task or a user. The intention was noted before."""
+"""End a call at once in any state, for a task or a user. The intention must be stored before."""
 
 from __future__ import annotations
 

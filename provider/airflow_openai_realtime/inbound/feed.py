@@ -1,16 +1,16 @@
 """
-One long poll for all that wait for calls of a line in this process.
+One long poll for all tasks of this process that wait for calls of a line.
 
-A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. Whoever looks for a call
-enters as a :class:`Waiter`; matching is done here, so 500 waiters cost one request at a time. A ringing call is offered
-to one waiter at a time, the one that has waited longest: who gets it is decided by the claim at the switchboard, and a
-hundred local claims for one call would only delay the one that counts. A call that the waiter's owner has already (the
-waiter was moved here from another process) is offered to it first. A waiter that looks for calls that a standing order
-has answered is offered those in the same way.
+A :class:`CallFeed` follows the switchboard's feed and keeps the calls that are open now. A task that looks for a call
+registers a :class:`Waiter`; matching is done here, so 500 waiters cost one request at a time. A ringing call is offered
+to one waiter at a time, the one that has waited longest: the claim at the switchboard decides, and a hundred local
+claims for one call would only delay the one that counts. A call that a waiter owns already (the waiter was moved here
+from another process) is offered to it first. Calls that a standing order has answered are offered in the same way to
+waiters that look for those.
 
-An :class:`Observer` only looks on: it sees what rings, and takes no offer away from those who wait.
+An :class:`Observer` only sees the ringing calls, and takes no offer away from waiters.
 
-When the switchboard cannot be reached, the feed goes on trying, and all who follow it report that in their own logs.
+When the switchboard cannot be reached, the feed retries, and all waiters and observers report that in their own logs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ POLL_SECONDS = 20.0
 #: Pauses after failed polls, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
-#: How long the next poll is held back when a call was offered, in seconds: whoever was offered it then sends its
-#: request over the connection that the poll has just left, which is open, and the poll opens another one.
+#: How long the next poll is held back when a call was offered, in seconds: its waiter then sends its request
+#: over the open connection that the poll has just left, and the poll opens another one.
 HEAD_START_SECONDS = 0.002
 #: Most calls to read at once; the switchboard's limit.
 PAGE_LIMIT = 1000
@@ -165,11 +165,11 @@ class CallFeed:
                     return
                 cursor = None
             except Exception as error:
-                # A feed that ends on an error would leave all waiters deaf, so it goes on whatever went wrong.
+                # A feed that ended on an error would leave all waiters without calls, so it goes on after any error.
                 self.trouble = f"{type(error).__name__}: {error}"
                 self._wake_all()
-                # After a break the state is read anew: a switchboard that restarted may not know the cursor, and what
-                # rang and stopped meanwhile is of no use to anybody.
+                # After a break the state is read anew: a switchboard that restarted may not know the cursor, and
+                # calls that have stopped ringing meanwhile are useless.
                 cursor = None
                 await self._sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -248,7 +248,7 @@ class CallFeed:
         idle.remove(waiter)
 
     def _settle(self, waiter: Waiter, *, forget: bool) -> None:
-        """Take back what was on offer to a waiter, and forget that call if nobody here can have it any more."""
+        """Withdraw a waiter's offer, and forget the call if no waiter here can get it."""
         if waiter.offer is None:
             return
         call_id = waiter.offer.call_id
@@ -292,8 +292,8 @@ class Observer:
         Return the calls that ring now, oldest first: at once the first time, later when something has changed.
 
         :param seconds: How long to wait for a change, at most, in seconds.
-        :return: ``None`` while the switchboard cannot be reached: nobody knows what rings.
-        :raises SwitchboardRefused: The switchboard refused the token; looking on cannot help.
+        :return: ``None`` while the switchboard cannot be reached, since the ringing calls are not known then.
+        :raises SwitchboardRefused: The switchboard refused the token; waiting longer cannot help.
         """
         await wait_at_most(self._changed, seconds)
         self._changed.clear()
@@ -334,11 +334,11 @@ class Waiter(Observer):
 
     async def next_call(self) -> SwitchboardCall:
         """
-        Wait for a call that matches, or one that the claimant has already.
+        Wait for a call that matches, or one that the owner has already.
 
-        Asking again says that the call got before went to somebody else.
+        A second request means that another owner got the call that was returned before.
 
-        :raises SwitchboardRefused: The switchboard refused the token; waiting on cannot help.
+        :raises SwitchboardRefused: The switchboard refused the token; waiting longer cannot help.
         """
         if self._was_given_one:
             self._feed.refuse(self)
@@ -357,10 +357,10 @@ async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
     """
     Wait until an event is set, and set it when the time is over.
 
-    Not ``asyncio.wait_for``: before Python 3.12 that can swallow a cancellation, and a trigger would run on for ever.
+    Not ``asyncio.wait_for``: before Python 3.12 that can swallow a cancellation, and a trigger would never end.
 
-    :param event: Whoever waits for it clears it afterwards.
-    :param seconds: How long to wait, in seconds; endless is allowed.
+    :param event: The event; the caller clears it afterwards.
+    :param seconds: Longest wait in seconds; infinity is allowed.
     """
     timer = asyncio.get_running_loop().call_later(max(seconds, 0), event.set) if seconds < math.inf else None
     try:

@@ -1,4 +1,4 @@
-"""The calls that a claimant has had: what a task that starts again finds of its earlier tries."""
+"""The calls of an owner: a task that starts again finds the calls of its earlier tries."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
-#: Pauses while the switchboard is away, in seconds: the first, and the longest.
+#: Pauses while the switchboard is unreachable, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
 
 
 def newest_own(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
     """
-    Of the calls of one claimant, the one that is alive and asked for; the newest if there are several.
+    Return the newest live call of an owner that matches.
 
     :param calls: The claimant's calls.
     :param match: What is asked for now. Calls of another contact, who stood in the task's place before, do not count.
@@ -30,10 +30,10 @@ def newest_own(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCal
 
 def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
     """
-    Of the calls of one claimant, the newest that was accepted, live or over.
+    Return the newest accepted call of an owner that matches, live or over.
 
     :param calls: The claimant's calls in any state.
-    :param match: What is looked for now: a task that was cleared may be told to want another call than before.
+    :param match: What is looked for now: a cleared task may wait for a different call than before.
     """
     accepted = [call for call in calls if call.accepted_at is not None and match.meets(call)]
     return max(accepted, key=lambda call: call.received_at, default=None)
@@ -48,14 +48,16 @@ async def accepted_before(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SwitchboardCall | None:
     """
-    Ask for the call that a claimant has accepted before, also one that is over by now. Asks on while nobody answers.
+    Find the call that an owner has accepted before, also one that is over by now.
+
+    Retries: with pauses of 0.5 to 5 s while the switchboard is unreachable.
 
     :param switchboard: Client of the line at its switchboard.
     :param claimant: Stable name of the task.
     :param match: What is looked for.
     :param seconds: How long to ask on, in seconds.
     :param sleep: Waits; for tests.
-    :raises SwitchboardUnreachable: Nobody has answered.
+    :raises SwitchboardUnreachable: The switchboard did not answer in time.
     """
     loop = asyncio.get_running_loop()
     until, pause = loop.time() + seconds, FIRST_PAUSE_SECONDS

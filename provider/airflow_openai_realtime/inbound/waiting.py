@@ -1,8 +1,8 @@
 """
-Waiting for one call: find it, take it, keep it. What taking means, a claim or more, a :class:`Claimer` knows.
+Wait for one call: find it, claim it, keep it. A :class:`Claimer` decides what is done: a claim, or more.
 
-Whoever waits is known to the switchboard by a stable name, its *claimant*. A claim belongs to that name, not to the
-process that made it: a waiter that starts again first looks for the call it already has.
+The switchboard knows a waiting task by a stable name, its owner name (``claimant``). A claim belongs to that name, not
+to the process that made it: a waiter that starts again first looks for the call that it already owns.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ class CarrierWatch:
 
 
 class Claimer(Protocol):
-    """Takes a call that is on offer."""
+    """Claims an offered call."""
 
-    #: What a call that was taken is.
+    #: Status of a call that was taken.
     status: str
-    #: Whether it is at something that must not be broken off when the time is over.
+    #: Whether it runs a step that must not be interrupted when the time is over.
     is_busy: bool
-    #: Set when the time is over: what it is at is the last.
+    #: Set when the time is over: the current step is the last.
     is_last: bool
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
@@ -122,7 +122,7 @@ class Claiming:
             except (ClaimLost, UnknownCall):
                 return None
             except SwitchboardUnreachable:
-                # It may be ours all the same; asking again as the same claimant is told yes.
+                # The claim may have succeeded; repeating it as the same owner succeeds then.
                 await self._sleep(CLAIM_AGAIN_SECONDS)
 
     async def _ask(self, call_id: str) -> SwitchboardCall:
@@ -262,7 +262,7 @@ async def _take_one(
             async with feed.waiter(match, claimant, report) as waiter:
                 return await _take_offered(waiter, claimer)
         except MoveRefused as error:
-            # Raised out of the waiter, so that the call that was on offer goes to somebody else who waits here.
+            # Raised out of the waiter, so that the offered call goes to another waiter here.
             if error.code != RefusalCode.HAS_ANOTHER:
                 raise
         own = await _own_call(feed.client, claimant, match)
@@ -294,7 +294,7 @@ async def _not_answered(carrier: CarrierWatch, report: Report, sleep: Sleep) -> 
             call = await carrier.dialer.asend(carrier.dialer.look(carrier.carrier_call_id))
         except DialError as error:
             if not told:
-                report(f"The carrier cannot say how the call goes, trying on: {error}")
+                report(f"The carrier does not report the status of the call; retrying: {error}")
             told = True
         else:
             if call.final:

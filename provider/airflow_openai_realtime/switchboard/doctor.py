@@ -214,7 +214,7 @@ def _token(line: Line, url: str) -> str:
     headers = {"Authorization": f"Bearer {uuid.uuid4().hex}"}
     answer = _request("GET", f"{url}/v1/status", "look at the switchboard's log", headers=headers)
     if answer.status_code != 401:
-        raise Wrong(f"a wrong token was answered {answer.status_code} instead of 401: do not let anybody reach {url}")
+        raise Wrong(f"a wrong token was answered {answer.status_code} instead of 401: block all access to {url}")
     return f"opens line {status.get('line')} of version {status.get('version')}; a wrong one does not"
 
 
@@ -307,7 +307,7 @@ class _Answer:
             date = parsedate_to_datetime(self.answer.headers.get("date", "")).timestamp()
         except ValueError:
             return f"{whose} does not tell the time"
-        # The other clock is told in whole seconds.
+        # The Date header has whole seconds.
         skew = max(self.asked_at - (date + 1), date - self.answered_at, 0.0)
         if skew > MOST_SKEW_SECONDS:
             raise Wrong(

@@ -1,4 +1,4 @@
-"""Following a line's ringing calls in the triggerer, for ever: for watchers, which must not end."""
+"""Follow a line's ringing calls in the triggerer without end: for watchers, which must not end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 class SparingReport:
     """
-    Says what goes wrong, once a minute at most.
+    Reports errors, at most once a minute.
 
     :param report: Called with a line for the log.
     :param monotonic: Seconds that only grow; for tests.
@@ -47,7 +47,7 @@ class SparingReport:
 
 async def ring_for_ever(conn_id: str, notifier: Notifier, report: Report) -> AsyncGenerator[SwitchboardCall, None]:
     """
-    Go through the calls of a line to ring for; never ends and never raises, whatever goes wrong.
+    Yield the calls of a line to fire for. Never ends and never raises; errors are logged and retried.
 
     :param conn_id: Connection of type ``openai_realtime``. It need not be there yet.
     :param notifier: Says when to ring for which call.
@@ -67,16 +67,16 @@ async def ring_for_ever(conn_id: str, notifier: Notifier, report: Report) -> Asy
                     yield call
             pause = FIRST_PAUSE_SECONDS
         except Exception as error:
-            # The address may be what is wrong: a connection that was corrected is then used at once.
+            # The address may be wrong: look it up again, so that a corrected connection is used at once.
             address = None
-            sparingly(f"Nobody is told of calls of {conn_id} now; trying on: {type(error).__name__}: {error}")
+            sparingly(f"No events for calls of {conn_id} now; retrying: {type(error).__name__}: {error}")
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
 async def idle_for_ever(reason: str, report: Report) -> None:
     """
-    Do nothing, for ever, and say why once a minute.
+    Do nothing without end, and log the reason once a minute.
 
     :param reason: A line for the log.
     :param report: Called with it.
@@ -87,7 +87,7 @@ async def idle_for_ever(reason: str, report: Report) -> None:
 
 
 async def _look_up(conn_id: str, known: SwitchboardAddress | None, report: Report) -> SwitchboardAddress:
-    """Look the switchboard up; one that is known goes on being used while Airflow cannot tell."""
+    """Look the switchboard up; if Airflow does not answer, return the known address."""
     try:
         return (await RealtimeHook(openai_realtime_conn_id=conn_id).aline()).switchboard
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Waiting for a call in the triggerer, answering it there, and perhaps running it to its end."""
+"""Wait for a call in the triggerer; optionally answer it there and run it to its end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class WaitForCallTrigger(BaseTrigger):
     :param carrier_call_id: The carrier's id of the placed call.
     :param answer: What calls are accepted with, sealed by ``AnswerPlan.seal``; ``None``: a call is only claimed.
     :param conversation: What is to happen in the call once it is accepted, sealed by ``WantedConversation.seal``;
-        ``None``: somebody else cares for the call from then on.
+        ``None``: the task hands the call on.
     :param connections: The connections, sealed by ``hand_over``; without them they are looked up.
     :param attempt_id: Row of the placed call in the ledger.
     """

@@ -47,10 +47,10 @@ _AFTER_ALL_NAMES = "~" * 255
 @dataclass(frozen=True)
 class FoundCall:
     """
-    A call.
+    A call with its conversation.
 
     :param recent: The call, with a summary of its conversation.
-    :param conversation: With its timeline; ``None``: nobody has attached to the call.
+    :param conversation: The conversation with its timeline; ``None``: no process has attached to the call.
     """
 
     recent: RecentCall

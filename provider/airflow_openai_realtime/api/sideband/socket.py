@@ -74,7 +74,7 @@ async def open_socket(service: Service, request: Request[Any]) -> AsyncIterator[
 
 
 async def _close(connection: ClientConnection) -> None:
-    """Say goodbye for a second at most; whoever is cancelled meanwhile leaves without, and leaves no socket open."""
+    """Close with a handshake of at most a second; after a cancellation without it, but never leave the socket open."""
     try:
         await connection.close()
     finally:

@@ -1,8 +1,8 @@
 """
-The result of a call that is over, for who did not run it to its end: read from the switchboard.
+Read the result of a finished call from the switchboard, for a process that did not run it to its end.
 
-Whoever runs a call writes its result there. Where nobody could, because the triggerer died and nobody took over or the
-task was killed, the switchboard's row and the saved timeline tell what is known.
+The owner of a call writes its result there. If no owner could, because the triggerer died or the task was killed, the
+result comes from the switchboard's row and the saved timeline.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from airflow_openai_realtime.switchboard.client.conversation_requests import (
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_call
 
-#: How long after the end of a call whoever runs it may still be writing its result, in seconds.
+#: Seconds after the end of a call in which its owner may still be writing its result.
 LATE_SECONDS = 15.0
 LOOK_SECONDS = 1.0
 
@@ -38,8 +38,8 @@ class FinishedCall:
     """
     A call that is over.
 
-    :param result: What came of it, as ``CallResult.to_dict`` writes it.
-    :param entries: What happened in it.
+    :param result: Its result, as ``CallResult.to_dict`` returns it.
+    :param entries: Its timeline.
     """
 
     result: dict[str, Any]
@@ -55,16 +55,16 @@ def finished_call(
     sleep: Callable[[float], None] = time.sleep,
 ) -> FinishedCall:
     """
-    Read the result of a call that is over; write it, where nobody has.
+    Read the result of a call that is over; write it if there is none.
 
     :param switchboard: Client of the line at its switchboard.
     :param call: The call, over.
-    :param holder: Stable name of who asks.
+    :param holder: Stable name of the requesting task.
     :param prices: Own prices for the estimate of the cost, checked.
     :param sleep: Waits; for tests.
     :raises SwitchboardUnreachable: The switchboard did not answer.
 
-    Retries: the first result that was written stays.
+    Retries: safe; the first result that was written stays.
     """
     kept = _kept(switchboard, call, sleep)
     if kept is not None and kept.is_finished and kept.result is not None:
@@ -83,7 +83,7 @@ def finished_call(
 
 
 def _kept(switchboard: SwitchboardClient, call: SwitchboardCall, sleep: Callable[[float], None]) -> Conversation | None:
-    """Return the conversation; where it may just be getting its result, wait for that."""
+    """Return the conversation; if its owner may still be writing the result, wait for that."""
     while True:
         kept = switchboard.send(get_conversation(call.call_id))
         if kept is None or kept.is_finished or call.ended_at is None:
@@ -97,13 +97,13 @@ async def finish_ended_call(
     switchboard: SwitchboardClient, call_id: str, holder: str, prices: Prices | None = None
 ) -> None:
     """
-    Write the result of a call that was just ended from outside, from what is known.
+    Write the result of a call that another process has just ended.
 
     :param switchboard: Client of the line at its switchboard.
     :param call_id: The call.
-    :param holder: Stable name of who ended it.
+    :param holder: Stable name of the task that ended it.
     :param prices: Own prices for the estimate of the cost, checked.
-    :raises SwitchboardError: It could not be written; whoever asks for the result later writes it.
+    :raises SwitchboardError: It could not be written; the next reader of the result writes it.
     """
     call = await switchboard.asend(get_call(call_id))
     opened = await switchboard.asend(open_conversation(call_id, holder))

@@ -1,4 +1,4 @@
-"""Waiting for the result of a call that another holder runs."""
+"""Run a call to its end, or wait for the result if another owner takes it over."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ async def run_or_follow(
     ports: CallPorts, plan: ConversationPlan, call: SwitchboardCall, switchboard: SwitchboardClient
 ) -> CallResult | None:
     """
-    Run a call to its end. When another holder takes it over meanwhile, wait until that one has brought it to its end.
+    Run a call to its end. If another owner takes it over meanwhile, wait until that owner has finished it.
 
     :param ports: The call's socket, OpenAI, the switchboard and the clock.
     :param plan: What is to happen.
     :param call: The accepted call.
     :param switchboard: Client of the line at its switchboard.
-    :return: The result; ``None``: another one has run it, and the result is at the switchboard.
+    :return: The result; ``None``: another owner has run it, and the result is at the switchboard.
     :raises AuthenticationError: The key was refused; the switchboard ends the call at its time.
-    :raises SwitchboardError: Another one runs it, and the switchboard cannot say how it goes.
+    :raises SwitchboardError: Another owner runs it, and the switchboard gives no answer about it.
     """
     try:
         return await run_call(ports, plan, call)
@@ -53,13 +53,13 @@ async def until_finished(
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> None:
     """
-    Wait until a call is over and its result is written, or nobody will write it any more.
+    Wait until a call is over and its result is written, or will certainly not be written.
 
     :param switchboard: Client of the line at its switchboard.
     :param call: The call, with its ``hangup_at``.
     :param sleep: Waits.
     :param now: The time, aware.
-    :raises SwitchboardError: The switchboard cannot say how it goes, and the call's time is over.
+    :raises SwitchboardError: The switchboard gives no answer, and the call's time is over.
     """
     last_at = (call.hangup_at or now()) + timedelta(seconds=OVERDUE_SECONDS)
     over_since: datetime | None = None

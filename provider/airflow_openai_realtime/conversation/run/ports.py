@@ -1,4 +1,4 @@
-"""What running a call needs of the world."""
+"""Ports: the functions through which a running call reaches OpenAI, the switchboard and the clock."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def _utc_now() -> datetime:
 @dataclass(frozen=True)
 class CallPorts:
     """
-    What running a call needs of the world.
+    The functions that running a call needs.
 
     :param attach: Opens the sideband socket of a call; raises ``CallGone`` when there is no such call, still so after
         the seconds given.
     :param hang_up: Ends a call; ending one that is over is success.
-    :param refer: Asks for a transfer of a call to a target.
+    :param refer: Requests a transfer of a call to a target.
     :param find: The switchboard's row of a call; None when it has none.
-    :param ended: Tells the switchboard that a call is over since a time, as its holder saw it; returns the row with the
-        account that stands. Must not raise when it cannot be reached; returns None then.
-    :param open: Opens the conversation of a call, for the holder.
+    :param ended: Reports the end of a call to the switchboard, with its owner's account; returns the row with the
+        account that counts, or None when the switchboard cannot be reached; never raises then.
+    :param open: Opens the conversation of a call for its owner.
     :param read: Reads the conversation of a call as it is now; None when it has none.
     :param append: Saves timeline entries under a generation; returns the keys that were new.
-    :param give_up: Tells the switchboard that the holder of a generation stops though the conversation goes on.
+    :param give_up: Reports to the switchboard that the owner of a generation stops though the conversation goes on.
     :param finish: Writes outcome and result.
-    :param report: Called with lines for the log of who runs the call; they hold no personal data.
+    :param report: Called with lines for the owner's log, without personal data.
     :param run_function: Runs a function of a DAG author; never raises.
     :param now: The time, aware.
     :param sleep: Waits, in seconds.

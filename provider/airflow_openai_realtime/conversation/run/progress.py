@@ -1,9 +1,9 @@
 """
-What all conversations of a process save, in one request; and the sign that this process lives.
+Save the progress of all conversations of a process in one request, which is also the process's sign of life.
 
-The switchboard listens to a call itself while nobody holds it. So each process tells it twice a second that it is
-there, with whatever its conversations have to save. One that leaves calls behind says so, and the switchboard does not
-have to wait until it is missed.
+The switchboard listens to a call itself while the call has no live owner. Each process therefore sends it a request
+twice a second, with the new entries of its conversations. A process that leaves calls behind says so, and the
+switchboard listens to them at once.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ProgressSender:
     Saves the progress of all conversations that one process holds on a line. While one request is under way, the next
     ones gather.
 
-    :param switchboard: Client of the line at its switchboard; somebody else closes it.
+    :param switchboard: Client of the line at its switchboard; its creator closes it.
     :param process: Name of the process, unique; made up when left out.
     :param sleep: Waits; for tests.
     :param monotonic: Seconds on a clock that never jumps; for tests.
@@ -114,7 +114,7 @@ class ProgressSender:
 
     async def give_up(self, call_id: str, generation: int) -> None:
         """
-        Hold a conversation no more, though it goes on: the switchboard listens at once.
+        Give up a conversation that goes on: the switchboard listens at once.
 
         :param call_id: The call.
         :param generation: What opening it gave.
@@ -229,7 +229,7 @@ class ProgressSender:
             # What is wrong with one conversation is not to hinder the others.
             await self._send_each(batch)
         except Exception as error:
-            # Also what nobody has foreseen: whoever waits is told, and the next request is sent.
+            # Also for unexpected errors: the waiters get the error, and the next request is sent.
             for each in batch:
                 each.settle(error)
 

@@ -46,7 +46,7 @@ def put_order(
     :param session: What calls are accepted with, of the shape of ``RealtimeSession``; ``None``: OpenAI's defaults.
     :param max_duration_seconds: When an accepted call is ended at the latest, in seconds, above 0, at most 3,600;
         ``None``: the switchboard's default.
-    :param greeting: What the model is told to say first; ``None``: it waits until the caller speaks.
+    :param greeting: Instruction for what the model says first; ``None``: it waits until the caller speaks.
     :param caller_fields: Fields of the call to put into the instructions, by placeholder.
     :param status_code: Decline calls with this SIP status, 300 to 699, instead of accepting them.
     :param priority: Of several orders that fit a call the highest answers it; of several such, the oldest.

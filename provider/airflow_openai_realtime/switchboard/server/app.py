@@ -69,7 +69,7 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # whoever delivers follows no redirect
+        redirect_slashes=False,  # webhook senders follow no redirect
         lifespan=_lifespan,
     )
     app.state.switchboard = service

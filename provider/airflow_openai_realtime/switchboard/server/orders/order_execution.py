@@ -246,7 +246,7 @@ class OrderExecution:
             return False
 
     def _is_other_owners(self, call: SwitchboardCall) -> bool:
-        """Whether a worker that resumed had the call accepted, and somebody took it over: it is no affair of ours."""
+        """Tell whether another worker accepted the call and a task took it over: another owner handles it."""
         return call.state == CallState.ACCEPTED and call.claimed_by != self.call.claimed_by
 
     async def _found(self) -> SwitchboardCall:

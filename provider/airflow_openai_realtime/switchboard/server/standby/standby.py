@@ -1,9 +1,9 @@
 """
-The standby listens to calls while nobody holds them: the process of the holder, a triggerer for example, is silent.
+The standby listens to calls while their owner's process, for example a triggerer, is silent.
 
-One runs in each worker. It writes on the timeline what is said, so that the next holder, and the transcript, have it.
-It only listens: it runs no tool, sends no command, ends no call and writes no outcome. When a holder is attached again,
-it leaves. Which worker listens is decided by leases in the store, so any number of workers can look; all leases of a
+One runs in each worker. It records what is said on the timeline, for the next owner and for the transcript. It only
+listens: it runs no tool, sends no command, ends no call and writes no outcome. When an owner is attached again, it
+stops. Which worker listens is decided by leases in the store, so any number of workers can look; all leases of a
 worker are renewed, and all that it has heard is written, in one transaction a second.
 """
 
@@ -100,7 +100,7 @@ class Standby:
 
     async def look(self) -> None:
         """
-        Look once for conversations that nobody listens to, and begin to.
+        Look once for conversations without a listener, and begin to listen to them.
 
         :raises StoreUnavailable: The store does not answer.
         """
@@ -168,7 +168,7 @@ class Standby:
             raise
 
     async def _usable_lines(self, names: Iterable[str]) -> dict[str, Line]:
-        """Those lines that there is a key for; calls of others are listened to by nobody."""
+        """Return the lines with a usable key; the standby does not listen to calls of other lines."""
         found: dict[str, Line] = {}
         for name in sorted(names):
             line = None
