@@ -5,8 +5,8 @@ Checked are docstrings, comments and strings in ``provider/``, and the pages of 
 symptoms: a sentence that contains one usually has no clear subject. Rewrite the sentence, with a noun that names who
 or what acts.
 
-``unfinished_voice.txt`` lists files, and folders with a trailing ``/``, that do not pass yet. An entry in which every
-text passes must be removed from the list.
+``unfinished_voice.txt``, if there is one, lists files, and folders with a trailing ``/``, that do not pass yet. An
+entry in which every text passes must be removed from the list.
 """
 
 from __future__ import annotations

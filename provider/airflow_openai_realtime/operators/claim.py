@@ -208,5 +208,5 @@ class ClaimCallsOperator(CallTask):
 
 
 def _about(call: SwitchboardCall) -> dict[str, str]:
-    """What a run is told of its call: nothing personal, since Airflow shows it to everybody who may see the run."""
+    """Return the call's data for its run: nothing personal, since all users who may see the run can see it."""
     return {"call_id": call.call_id, "line": call.line, "received_at": call.received_at.isoformat()}

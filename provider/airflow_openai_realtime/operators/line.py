@@ -59,7 +59,7 @@ class OpenLineOperator(CallTask):
     :param session: Whole session configuration: a ``RealtimeSession`` or a dict of the same shape. Templated, as all of
         the session.
     :param model: Model, for example ``gpt-realtime-2.1``.
-    :param instructions: What the model is told to be and to do.
+    :param instructions: Instructions for the model: its role and its task.
     :param voice: Voice, for example ``marin``.
     :param speed: Speed of speech, 0.25 to 1.5.
     :param tools: Functions and MCP servers that the model may use, as a list of dicts.
@@ -78,12 +78,12 @@ class OpenLineOperator(CallTask):
     :param extra_fields: Fields that OpenAI added after this release; merged into the request.
     :param caller_fields: Fields of the call to put into the instructions, by placeholder: ``{"caller_number":
         "from_number", "order": "headers.X-Order-Id"}`` replaces ``{caller_number}`` and ``{order}``. Sources are
-        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and the model is told that they are
+        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and a notice marks them for the model as
         data. With it, a brace that is meant as one is doubled in the instructions. Templated.
     :param max_duration_seconds: When the call is ended at the latest, in seconds from accepting it, above 0, at most
         3,600. Templated.
-    :param greeting: What the model is told to say first, at most 4,000 characters, for example ``Say: Example Stores,
-        good morning.`` ``None``: it waits until the caller speaks. Templated.
+    :param greeting: Instruction for what the model says first, at most 4,000 characters, for example
+        ``Say: Example Stores, good morning.`` ``None``: it waits until the caller speaks. Templated.
     :param status_code: Decline the calls with this SIP status, 300 to 699, instead of accepting them; 486 is busy.
         Templated.
     :param priority: A whole number; the highest goes first. 0 by default. Templated.

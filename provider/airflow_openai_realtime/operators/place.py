@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.outbound.placing import Placement
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
-#: What to do when nobody picks up.
+#: What to do when the phone is not answered.
 IfPlacedNotAnswered = Literal["result", "skip", "fail"]
 #: How long a call may last by default, in seconds: from picking up, and with ``wait_for_end`` from the accept.
 CARRIER_SECONDS = 900
@@ -91,11 +91,11 @@ class PlaceCallOperator(CallTask):
     :param to: Number to ring, E.164 (``+14155550123``). Templated.
     :param campaign: Name under which attempts are remembered, for example of the campaign and its week. Two runs with
         the same campaign do not ring the same contact twice. Templated.
-    :param contact: Who is rung, as a key that stays the same; the number when left out. Templated.
+    :param contact: Stable key of the person to dial; the number when left out. Templated.
     :param attempt: 1 for the first attempt to reach this contact, 2 for the second. Templated.
     :param from_number: Number the person sees, E.164; the connection's caller number when left out. Templated.
     :param ring_seconds: How long to let it ring, in seconds, 1 to 600. Templated.
-    :param if_not_answered: With ``wait_for_end``, when nobody picks up: ``result`` (default; ``outcome`` says
+    :param if_not_answered: With ``wait_for_end``, when it is not answered: ``result`` (default; ``outcome`` says
         ``no_answer``, ``busy``, ``failed``, ``gone`` or ``unknown``), ``skip`` or ``fail``.
     :param dial_in_backfill: Whether a backfill rings phones.
     :param max_lateness_seconds: How late a scheduled run may start and still dial, in seconds from its ``run_after``, 0
@@ -103,7 +103,7 @@ class PlaceCallOperator(CallTask):
     :param session: With ``wait_for_end``: whole session configuration to accept the call with, a ``RealtimeSession`` or
         a dict of the same shape; nothing given means OpenAI's defaults. Templated, as all of the session.
     :param model: Model, for example ``gpt-realtime-2.1``.
-    :param instructions: What the model is told to be and to do.
+    :param instructions: Instructions for the model: its role and its task.
     :param voice: Voice, for example ``marin``.
     :param speed: Speed of speech, 0.25 to 1.5.
     :param tools: Functions and MCP servers that the model may use, as a list of dicts.
@@ -122,7 +122,7 @@ class PlaceCallOperator(CallTask):
     :param extra_fields: Fields that OpenAI added after this release; merged into the request.
     :param caller_fields: Fields of the call to put into the instructions, by placeholder: ``{"caller_number":
         "from_number", "order": "headers.X-Order-Id"}`` replaces ``{caller_number}`` and ``{order}``. Sources are
-        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and the model is told that they are
+        ``from_number``, ``to_number`` and ``headers.NAME``. Values are quoted, and a notice marks them for the model as
         data. With it, a brace that is meant as one is doubled in the instructions. Templated.
     :param max_duration_seconds: When the call is ended at the latest, in seconds above 0, at most 3,600; ``None``: 600
         with ``wait_for_end``, 900 without. With ``wait_for_end`` it counts from accepting the call, and the carrier
@@ -159,7 +159,7 @@ class PlaceCallOperator(CallTask):
         ``wait_for_end`` the result of the call, as
         :class:`~airflow_openai_realtime.calls.result.CallResult` describes it, with ``attempt_id``,
         ``campaign``, ``contact``, ``attempt`` and ``to_masked``; ``call_id`` is ``None`` when it never came in.
-    :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialled.
+    :raises InvalidInput: A value cannot be used; ``InvalidPhoneNumber`` for a number. Nothing was dialed.
     :raises AuthenticationError: OpenAI refused the key; nothing was dialed. ``RequestRefused``: it has no such model.
     :raises ConfigurationError: A connection lacks something, or the switchboard could take no call; nothing was dialed.
     :raises NumberRefused: The carrier cannot ring this number; correct it.
@@ -295,7 +295,7 @@ class PlaceCallOperator(CallTask):
         return person_label(self.plain("contact"), self.plain("to"))
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Ring the phone, if nobody has before; see the class."""
+        """Dial the phone, unless it was dialed before; see the class."""
         self.check_given()
         if not self.wait_for_end:
             return self._placed_result(self._place(context))

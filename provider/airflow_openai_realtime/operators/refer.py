@@ -38,8 +38,8 @@ class ReferCallOperator(CallTask):
     """
     Transfer a live call to a phone number or a SIP address.
 
-    A transfer is only *requested*: OpenAI hands it to the carrier and hears no more. Nobody learns here whether anybody
-    answered there. Twilio trunks must allow call transfer.
+    A transfer is only *requested*: OpenAI passes it to the carrier, and neither reports whether the
+    target answered. Twilio trunks must allow call transfer.
 
     The switchboard first notes that the transfer is about to be requested, so that a call that ends at once counts as
     transferred.

@@ -1,5 +1,5 @@
 """
-Ringing a phone at most once, whatever is retried, cleared or run twice.
+Dial a phone at most once, whatever is retried, cleared or run twice.
 
 The ledger's row for (campaign, contact, attempt) is moved to *dialing* and committed before the carrier is asked. Only
 one mover wins, and only the winner dials. When it is not certain that no phone rang, the row ends in *unknown*, from
@@ -79,7 +79,7 @@ class Placing:
 
     def place(self, reserved: Attempt, request: DialRequest) -> Placement:
         """
-        Ring the phone of an attempt, if nobody has before.
+        Dial the phone of an attempt, unless it was dialed before.
 
         :param reserved: The ledger's row, just reserved or found.
         :param request: What to ask of the carrier.
@@ -87,7 +87,7 @@ class Placing:
         :raises CarrierRefused: The carrier refused for another reason; no phone rang, and a retry dials.
         :raises CarrierUnavailable: The carrier could not be reached; no phone rang, and a retry may dial.
         :raises PlacementUnknown: The phone may have rung; look at the carrier's log.
-        :raises SwitchboardUnreachable: The ledger cannot be written; nothing was dialled.
+        :raises SwitchboardUnreachable: The ledger cannot be written; nothing was dialed.
         """
         # The row may have another number, of a try that dialed nothing.
         changed = {"to_number": request.to} if request.to != reserved.to_number else {}
@@ -100,7 +100,7 @@ class Placing:
                 move_attempt(reserved.attempt_id, from_state, AttemptState.DIALING, **changed)
             )
         except MoveRefused:
-            # Another task of the same campaign, contact and attempt was quicker.
+            # Another task of the same campaign, contact and attempt was faster.
             return self._placed_by_other(reserved)
         return self._dial(dialing, request)
 
@@ -139,7 +139,7 @@ class Placing:
             except SwitchboardError as error:
                 raise PlacementUnknown(
                     f"the carrier placed the call ({placed.carrier_call_id}), but that could not be reported to the "
-                    f"switchboard; the attempt stays '{AttemptState.DIALING}' and is not dialled again: {error}"
+                    f"switchboard; the attempt stays '{AttemptState.DIALING}' and is not dialed again: {error}"
                 ) from error
             return Placement(row, AttemptState.PLACED)
         raise PlacementUnknown(
@@ -168,7 +168,7 @@ class Placing:
         except SwitchboardError as error:
             self.report(
                 f"Could not write to the ledger that the attempt is '{to_state}'; it stays '{AttemptState.DIALING}', "
-                f"which is not dialled again: {error}"
+                f"which is not dialed again: {error}"
             )
 
 
@@ -186,11 +186,11 @@ def may_dial(row: Attempt, to: str) -> bool:
 
 def placed_before(row: Attempt) -> Placement | None:
     """
-    Return what an earlier try of this attempt came to, or ``None`` when the phone may be dialled.
+    Return the result of an earlier try of this attempt, or ``None`` when the phone may be dialed.
 
     :param row: Row of the ledger.
     :raises NumberRefused: The carrier cannot ring this number, as an earlier try found.
-    :raises PlacementUnknown: It is not certain whether the phone rang, or another task is dialling it now.
+    :raises PlacementUnknown: It is not certain whether the phone rang, or another task is dialing it now.
     """
     if row.state == AttemptState.RESERVED:
         return None
@@ -206,16 +206,16 @@ def placed_before(row: Attempt) -> Placement | None:
 
 def unknown_placement(row: Attempt) -> PlacementUnknown:
     """
-    Say that nobody knows whether the phone rang, and for which call and when to look at the carrier.
+    Make the error for an unknown result, with the call and the time to look for in the carrier's log.
 
     :param row: Row of the ledger.
     """
     first, last = (f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}" for at in (row.created_at, row.updated_at))
-    # It is told that it dials before it asks the carrier, and that it does not know after it has.
+    # The row changes to dialing before the request to the carrier, and to unknown after it.
     when = f"soon after {last} UTC" if row.state == AttemptState.DIALING else f"between {first} and {last} UTC"
     return PlacementUnknown(
         f"attempt {row.attempt} of this contact in campaign {row.campaign!r} is '{row.state}'{_cause(row)}: the phone "
-        f"may have rung, so it is not dialled again. Look in the carrier's log for a call to "
+        f"may have rung, so it is not dialed again. Look in the carrier's log for a call to "
         f"{mask_number(row.to_number or '')} {when}; once answered, its SIP leg carries the correlation id "
         f"{row.correlation_id}. To ring this phone again, give this contact alone a higher attempt"
     )
@@ -236,7 +236,7 @@ def note_outcome(
     call_id: str | None = None,
 ) -> None:
     """
-    Write into the ledger what became of a placed call, if the switchboard can be reached.
+    Write the outcome of a placed call to the ledger, if the switchboard can be reached.
 
     :param switchboard: Client of the line's switchboard.
     :param attempt_id: Id of the attempt.

@@ -1,4 +1,4 @@
-"""The port to a carrier: what is asked of one, and what it answers. Adapters stand beside it."""
+"""The port to a carrier: requests and answers. Each adapter is a module beside it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIP_ADDRESS = re.compile(r"sips?:[\x21-\x7e]+", re.IGNORECASE)
 _HTTPS_URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+([/?#][\x21-\x7e]*)?", re.IGNORECASE)
 
 
-#: What to do about a ``refer_url`` that is none.
+#: Advice for an invalid ``refer_url``.
 REFER_URL_SHAPE = "refer_url must be a public address such as https://example.com/refer, without user and password"
 
 
@@ -44,7 +44,7 @@ class DialRequest:
         of the layers that do.
     :param header_name: Header that carries the correlation id; must start with ``X-``.
     :param refer_url: Where the carrier asks what to do when OpenAI wants the call transferred, ``https://…``; without
-        it Twilio transfers nobody.
+        it Twilio carries out no transfer.
     :raises InvalidInput: A value cannot be used; a wrong number raises InvalidPhoneNumber.
     """
 

@@ -312,7 +312,7 @@ def _read_ended(request: Request[Any], answer: Answer) -> None:
 
 
 def _status(value: object, otherwise: CarrierStatus) -> CarrierStatus:
-    """Read a status; an unknown word counts as a call that is not over, so that somebody goes on watching it."""
+    """Read a status; an unknown word counts as a call that is not over, so that it is polled further."""
     word = str(value).strip().lower().replace("_", "-")
     if word in STATUSES:
         return cast("CarrierStatus", word)
