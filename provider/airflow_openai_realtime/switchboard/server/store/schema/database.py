@@ -1,7 +1,9 @@
 """
 One database, and how it is read and written: SQLite, PostgreSQL or MySQL.
 
-Writes are short functions that may run again: a deadlock or a busy lock is answered by a second try.
+Reads and writes are short functions that may run again. A deadlock or a busy lock is answered by a second try, and so
+is a connection that turns out to be dead at the first statement of a transaction: then nothing was executed. So no ping
+is sent before each transaction.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ _T = TypeVar("_T")
 
 BUSY_TIMEOUT_SECONDS = 5.0
 _WRITES = "openai_realtime_writes"
+_EXECUTED = "openai_realtime_executed"
 _SYNC_DRIVERS = {"postgresql": ("psycopg2", "psycopg"), "mysql": ("mysqldb", "pymysql")}
 _MODULES = {"mysqldb": "MySQLdb"}
 # Serialization failure and deadlock: SQLSTATEs of PostgreSQL, error numbers of MySQL.
@@ -78,8 +81,8 @@ class Database:
         :raises StoreUnavailable: The database cannot be reached, or is not prepared yet.
         """
         self._require_ready()
-        with _as_unavailable(), self._engine.connect() as connection, connection.begin():
-            return work(connection)
+        with _as_unavailable():
+            return self._run(work, writes=False)
 
     def write(self, work: Callable[[Connection], _T]) -> _T:
         """
@@ -92,11 +95,11 @@ class Database:
         with _as_unavailable():
             for _ in range(3):
                 try:
-                    return self._write_once(work)
+                    return self._run(work, writes=True)
                 except DBAPIError as error:
                     if _error_code(error) not in _TRY_AGAIN:
                         raise
-            return self._write_once(work)
+            return self._run(work, writes=True)
 
     @contextmanager
     def connect_for_migration(self) -> Iterator[Connection]:
@@ -119,9 +122,19 @@ class Database:
         """Close all connections."""
         self._engine.dispose()
 
-    def _write_once(self, work: Callable[[Connection], _T]) -> _T:
-        with self._turn, self._engine.connect() as plain:
-            connection = plain.execution_options(**{_WRITES: True})
+    def _run(self, work: Callable[[Connection], _T], *, writes: bool) -> _T:
+        executed: list[None] = []
+        try:
+            return self._run_once(work, writes, executed)
+        except DBAPIError as error:
+            # All pooled connections are as old as this one, and are closed with it: the next one is new.
+            if executed or not error.connection_invalidated:
+                raise
+        return self._run_once(work, writes, executed)
+
+    def _run_once(self, work: Callable[[Connection], _T], writes: bool, executed: list[None]) -> _T:
+        with self._turn if writes else nullcontext(), self._engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: writes, _EXECUTED: executed})
             with connection.begin():
                 return work(connection)
 
@@ -176,13 +189,22 @@ def _engine(url: URL, threads: int) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        return create_engine(url, connect_args=_connect_arguments(url), pool_pre_ping=True, **options)
+        engine = create_engine(url, connect_args=_connect_arguments(url), **options)
+        event.listen(engine, "after_cursor_execute", _note_executed)
+        return engine
     except ImportError as error:
         raise ConfigurationError(f"store_url: the driver {url.drivername} is not installed ({error.name})") from error
     except NoSuchModuleError:
         raise ConfigurationError(f"store_url: SQLAlchemy knows no driver {url.drivername}") from None
     except (ArgumentError, TypeError, ValueError) as error:
         raise _unusable(url, error) from error
+
+
+def _note_executed(connection: Connection, *_: object) -> None:
+    """A statement of a transaction succeeded: if the connection is lost from now on, the work does not run again."""
+    executed = connection.get_execution_options().get(_EXECUTED)
+    if executed is not None:
+        executed.append(None)
 
 
 def _connect_arguments(url: URL) -> dict[str, Any]:

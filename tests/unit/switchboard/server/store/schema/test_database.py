@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, NullPool, create_engine, event, text
 from tests.postgres import PostgresCluster, running_cluster
 from tests.unit.switchboard.support import START, a_call
 
@@ -98,3 +98,65 @@ def test_a_deadlock_is_answered_by_a_second_try(postgres_store: Store) -> None:
 
     assert postgres_store.database.write(work) == "done"
     assert len(tries) == 2
+
+
+def _end_sessions(cluster_url: str) -> None:
+    """End all sessions of a database, as an administrator or a restarted proxy does."""
+    engine = create_engine(cluster_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    engine.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_connection_that_died_while_idle_is_replaced_without_an_error(postgres_url: str, writes: bool) -> None:
+    database = Database(postgres_url)
+    database.ready = True
+    transaction = database.write if writes else database.read
+    transaction(lambda connection: connection.execute(text("SELECT 1")).scalar())
+    _end_sessions(postgres_url)
+    runs = []
+
+    def work(connection: Connection) -> object:
+        runs.append(1)
+        return connection.execute(text("SELECT 2")).scalar()
+
+    assert transaction(work) == 2
+    assert len(runs) == 2
+    database.close()
+
+
+@pytest.mark.postgres
+def test_work_of_which_a_statement_was_executed_does_not_run_again(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.ready = True
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(connection.execute(text("SELECT 1")).scalar())
+        _end_sessions(postgres_url)
+        connection.execute(text("SELECT 2"))
+
+    with pytest.raises(StoreUnavailable):
+        database.write(work)
+    assert runs == [1]
+    database.close()
+
+
+@pytest.mark.postgres
+def test_a_transaction_sends_no_statement_but_its_own(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.ready = True
+    asked: list[str] = []
+    event.listen(database._engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    for _ in range(3):
+        database.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+    assert asked == ["SELECT 1"] * 3
+    assert not database._engine.pool._pre_ping
+    database.close()
