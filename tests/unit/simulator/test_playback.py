@@ -72,8 +72,9 @@ def test_the_end_of_the_call_is_silent(heard: Heard) -> None:
 
 def test_after_a_clearing_it_plays_again(heard: Heard) -> None:
     heard.playback.play("resp_1", 5.0)
+    heard.playback.play("resp_2", 5.0)
     heard.playback.clear()
     heard.take()
-    heard.playback.play("resp_2", 1.0)
+    heard.playback.play("resp_3", 1.0)
     heard.clock.advance(5)
-    assert heard.take() == ["started resp_2", "(begins)", "stopped resp_2", "(drained)"]
+    assert heard.take() == ["started resp_3", "(begins)", "stopped resp_3", "(drained)"]
