@@ -148,7 +148,11 @@ class Client:
         return background_loop.run(functools.partial(self.asend, what))
 
     async def asend(self, what: Sendable[T]) -> T:
-        """Send a request from within an event loop: :meth:`send`."""
+        """
+        Send a request from within an event loop: :meth:`send`.
+
+        :param what: A request, or a conversation of requests.
+        """
         if isinstance(what, Request):
             return await self._send_one(what)
         try:
@@ -241,7 +245,11 @@ def _pause_seconds(policy: Policy, attempt: int, asked_seconds: float | None, pa
 
 
 def trouble_of_error(error: Exception) -> Trouble:
-    """Say whether a request that got no answer can have left."""
+    """
+    Say whether a request that got no answer can have left.
+
+    :param error: What the HTTP library raised.
+    """
     return Trouble.NOT_SENT if isinstance(error, _BEFORE_SENDING) else Trouble.NO_ANSWER
 
 

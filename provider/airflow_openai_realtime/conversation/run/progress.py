@@ -96,7 +96,12 @@ class ProgressSender:
         self._is_old_until = float("-inf")
 
     async def open(self, call_id: str, holder: str) -> Conversation:
-        """Become the holder of a conversation; see ``SwitchboardClient.open_conversation``."""
+        """
+        Become the holder of a conversation; see ``SwitchboardClient.open_conversation``.
+
+        :param call_id: OpenAI's id of the call.
+        :param holder: Id of the holder.
+        """
         process = None if self._is_old else self.process
         opened = await self._switchboard.asend(open_conversation(call_id, holder, process))
         if not opened.is_finished:
@@ -107,7 +112,13 @@ class ProgressSender:
         return opened
 
     async def append(self, call_id: str, generation: int, entries: Sequence[TimelineEntry]) -> frozenset[str]:
-        """Add to a timeline, with what others have to save; see ``SwitchboardClient.append_entries``."""
+        """
+        Add to a timeline, with what others have to save; see ``SwitchboardClient.append_entries``.
+
+        :param call_id: OpenAI's id of the call.
+        :param generation: Number of the holder, counted from 1.
+        :param entries: New entries.
+        """
         if not entries:
             return frozenset()
         return await self._saved(Progress(call_id, generation, tuple(entries)))
@@ -131,7 +142,15 @@ class ProgressSender:
         result: Mapping[str, Any],
         entries: Sequence[TimelineEntry],
     ) -> Conversation:
-        """Write how a conversation ended; see ``SwitchboardClient.finish_conversation``."""
+        """
+        Write how a conversation ended; see ``SwitchboardClient.finish_conversation``.
+
+        :param call_id: OpenAI's id of the call.
+        :param generation: Number of the holder, counted from 1.
+        :param outcome: How the call ended.
+        :param result: What the task returns.
+        :param entries: The last entries.
+        """
         try:
             finished = await self._switchboard.asend(finish_conversation(call_id, generation, outcome, result, entries))
         except ConversationSuperseded:
