@@ -9,7 +9,7 @@ Check that every public docstring of the package says what a caller needs to kno
   to a fixture.
 * What raises an error of the package itself names it, or one of its parents, with ``:raises Name:``.
 
-For the simulator, and for files that ``unfinished_docstrings.txt`` lists, only the first of these holds.
+For the simulator only the first of these holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import argparse
 import ast
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "provider" / "airflow_openai_realtime"
 # Folders for which only the first rule holds.
 FIRST_RULE_ONLY = ("simulator",)
-# The files that do not pass yet, one a line; empty and gone when all do.
-UNFINISHED = Path(__file__).parent / "unfinished_docstrings.txt"
 
 # Methods whose meaning is Airflow's or Alembic's.
 FRAMEWORK_METHODS = frozenset(["execute", "poke", "serialize", "run", "on_kill", "cleanup", "upgrade", "downgrade"])
@@ -44,8 +42,6 @@ CALLED_BY_FRAMEWORK = re.compile(r"^(?:\w*router\w*|app)\.(?:get|post|put|delete
 UNDOCUMENTED_PARAMETERS = frozenset({"self", "cls", "kwargs"})
 # Bases and decorators of classes whose annotated names are constructor parameters.
 RECORD_BASES = frozenset({"BaseModel", "NamedTuple", "TypedDict"})
-# How faults against the first rule end.
-FIRST_RULE = ("has no docstring", "which it does not take")
 PARAM = re.compile(r":param (?:[\w\[\], |.]+ )?\*{0,2}(\w+):")
 RAISES = re.compile(r":raises? ([\w., ]+):")
 
@@ -273,11 +269,6 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def unfinished() -> list[str]:
-    """Paths of the files that need not pass yet, from the repository's root."""
-    return UNFINISHED.read_text().split() if UNFINISHED.exists() else []
-
-
 def all_faults() -> dict[str, list[tuple[int, str]]]:
     """What is left out, by the file's path from the repository's root; files without a fault are not in it."""
     parsed = {path: ast.parse(path.read_text()) for path in modules()}
@@ -296,52 +287,13 @@ def _has_first_rule_only(path: Path) -> bool:
     return path.relative_to(PACKAGE).parts[0] in FIRST_RULE_ONLY
 
 
-def complaints(found: dict[str, list[tuple[int, str]]], unfinished: Collection[str]) -> list[str]:
-    """
-    What fails the check.
-
-    :param found: Faults by file.
-    :param unfinished: Files for which only the first rule holds as yet.
-    :return: A line for each fault.
-    """
-    return [
-        f"{path}:{line}: {text}"
-        for path, faults in found.items()
-        for line, text in faults
-        if path not in unfinished or text.endswith(FIRST_RULE)
-    ]
-
-
-def finished(found: dict[str, list[tuple[int, str]]], unfinished: Collection[str]) -> list[str]:
-    """
-    Files that can be taken off the list.
-
-    :param found: Faults by file.
-    :param unfinished: Files that need not pass yet.
-    :return: Listed files that pass, or that are gone.
-    """
-    return [path for path in unfinished if path not in found]
-
-
 def main() -> int:
-    """Print what fails the check; the exit status is 1 when anything does."""
-    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("--all", action="store_true", help="print the faults of unfinished files, too")
-    parser.add_argument("--list", action="store_true", help="print the files that have faults, with how many")
-    parser.add_argument("--shrink", action="store_true", help="take the files that pass off the list")
-    asked = parser.parse_args()
-    found = all_faults()
-    if asked.list:
-        print(*(f"{len(faults):4} {path}" for path, faults in found.items()), sep="\n")
-        return 0
-    if asked.shrink:
-        done = finished(found, unfinished())
-        UNFINISHED.write_text("".join(f"{path}\n" for path in sorted(set(unfinished()) - set(done))))
-        return 0
-    lines = complaints(found, () if asked.all else unfinished())
+    """Print what is left out; the exit status is 1 when anything is."""
+    argparse.ArgumentParser(description=__doc__.strip().splitlines()[0]).parse_args()
+    lines = [f"{path}:{line}: {text}" for path, faults in all_faults().items() for line, text in faults]
     print(*lines, sep="\n", end="\n" if lines else "")
     if not lines:
-        print(f"docstrings: {len(modules())} modules looked at, {len(unfinished())} of them unfinished")
+        print(f"docstrings: {len(modules())} modules looked at, 0 faults")
     return 1 if lines else 0
 
 
