@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import random
 import ssl
 import time
@@ -25,6 +24,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import httpx
+import tenacity
 
 from airflow_openai_realtime.api import background_loop, tls
 from airflow_openai_realtime.api.error_text import quotable
@@ -213,28 +213,42 @@ async def repeating(
     :param pace: Clock, sleep and chance.
     :param retries: Whether it may be repeated at all.
     """
-    policy, began, asked_before = request.policy, pace.clock(), False
-    for attempt in itertools.count(1):
-        asked_seconds: float | None = None
+    policy, began = request.policy, pace.clock()
+    asked_before, trouble, asked_seconds, is_known = False, Trouble.FINAL, None, False
+
+    async def once() -> T:
+        nonlocal asked_before, trouble, asked_seconds, is_known
+        asked_before, asked_seconds, is_known = asked_before or trouble in AMBIGUOUS, None, False
         try:
             answer = replace(await exchange(), asked_before=asked_before)
-            asked_seconds = retry_after_seconds(answer.headers, time.time())
-            trouble = answer.trouble
-            return request.read(request, answer)
         except (httpx.RequestError, httpx.InvalidURL) as lost:
-            trouble = trouble_of_error(lost)
+            trouble, is_known = trouble_of_error(lost), True
             why = quotable(str(lost), service.secrets) or type(lost).__name__
-            error = request.no_answer(request, NoAnswer(why, type(lost).__name__, trouble, service, asked_before))
-            error.__cause__ = lost
-        except OpenAIRealtimeError as refused:
-            error = refused
-        asked_before = asked_before or trouble in AMBIGUOUS
-        may_repeat = retries and (trouble in policy.repeat_after or isinstance(error, policy.repeat_errors))
-        pause = _pause_seconds(policy, attempt, asked_seconds, pace)
-        if not may_repeat or attempt >= policy.tries or pace.clock() - began + pause > policy.total_seconds:
-            raise error
-        await pace.sleep(pause)
-    raise AssertionError("unreachable")  # pragma: no cover  itertools.count has no end
+            raise request.no_answer(
+                request, NoAnswer(why, type(lost).__name__, trouble, service, asked_before)
+            ) from lost
+        trouble, asked_seconds = answer.trouble, retry_after_seconds(answer.headers, time.time())
+        try:
+            return request.read(request, answer)
+        except OpenAIRealtimeError:
+            is_known = True
+            raise
+
+    def may_repeat(error: BaseException) -> bool:
+        return retries and is_known and (trouble in policy.repeat_after or isinstance(error, policy.repeat_errors))
+
+    def is_enough(state: tenacity.RetryCallState) -> bool:
+        too_late = pace.clock() - began + state.upcoming_sleep > policy.total_seconds
+        return state.attempt_number >= policy.tries or too_late
+
+    attempts = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(may_repeat),
+        wait=lambda state: _pause_seconds(policy, state.attempt_number, asked_seconds, pace),
+        stop=is_enough,
+        sleep=pace.sleep,
+        reraise=True,
+    )
+    return await attempts(once)
 
 
 def _pause_seconds(policy: Policy, attempt: int, asked_seconds: float | None, pace: Pace) -> float:
