@@ -22,6 +22,7 @@ from airflow.sdk import DAG, Asset, AssetWatcher, Param, task
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators import PlaceCallOperator
 from airflow_openai_realtime.schedules import call_events_schedule
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 from airflow_openai_realtime.triggers.incoming_call_event import IncomingCallTrigger
 
 # [START missed_calls]
@@ -52,7 +53,7 @@ with DAG(
         """Return the numbers of the last hour's missed calls; a caller who hides cannot be called back."""
         since = datetime.now(timezone.utc) - timedelta(hours=1)
         with RealtimeHook().switchboard() as switchboard:
-            calls = switchboard.calls(state="missed").calls
+            calls = switchboard.send(list_calls(state="missed")).calls
         numbers = [call.from_number for call in calls if call.to_number == NUMBER and call.received_at > since]
         return sorted({number for number in numbers if number is not None})
 

@@ -18,19 +18,20 @@ SENSORS = """
 import asyncio, sys
 from airflow_openai_realtime.exceptions import ClaimLost
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
 
 async def sensor(client, name):
-    page = await client.calls()
+    page = await client.asend(list_calls())
     print("waiting", flush=True)
     while True:
         for call in page.calls:
             try:
-                won = await client.claim(call.call_id, name)
+                won = await client.asend(claim_call(call.call_id, name))
             except ClaimLost:
                 continue
             print("won", name, won.call_id, flush=True)
             return
-        page = await client.calls(after=page.cursor, wait_seconds=20, state="ringing")
+        page = await client.asend(list_calls(after=page.cursor, wait_seconds=20, state="ringing"))
 
 async def main(url, token, names):
     async with SwitchboardClient(url, token) as client:

@@ -39,6 +39,7 @@ def test_it_takes_a_call_and_ends_at_once_when_told_though_a_poll_waits(sqlite_u
         with SwitchboardClient(standalone.url, derived_token(SECRET)) as client:
             assert client.send(claim_call("rtc_1", "me")).state == "claimed"
             while not client.send(get_status())["waiting_polls"]:
+                assert poll.poll() is None
                 time.sleep(0.02)
         told = time.monotonic()
         standalone.process.send_signal(signal.SIGTERM)
@@ -54,10 +55,11 @@ def test_it_takes_a_call_and_ends_at_once_when_told_though_a_poll_waits(sqlite_u
 POLL = """
 import sys
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 with SwitchboardClient(sys.argv[1], sys.argv[2]) as client:
-    print(client.calls(after="9", wait_seconds=25).calls)
+    cursor = client.send(list_calls()).cursor
+    print(client.send(list_calls(after=cursor, wait_seconds=25)).calls)
 """
-POLL = POLL.replace('after="9"', "after=client.calls().cursor")
 
 
 def test_workers_end_when_their_supervisor_is_killed(sqlite_url: str) -> None:
