@@ -113,12 +113,12 @@ def test_our_dialer_signs_in_with_an_api_key_as_the_sdk_does(realtime_simulator:
 
     settings = CarrierSettings(account=account, token=secret, api_key=sid, base_url=realtime_simulator.twilio_base_url)
     with TwilioDialer(settings, transport=httpx.MockTransport(note)) as dialer:
-        dialer.place(DialRequest(PERSON, CALLER, "sip:proj@sip.api.openai.com", "c-1"))
-        dialer.look(str(call.sid))
+        dialer.send(dialer.place(DialRequest(PERSON, CALLER, "sip:proj@sip.api.openai.com", "c-1")))
+        dialer.send(dialer.look(str(call.sid)))
     assert ours == sent
     with TwilioDialer(settings) as dialer:
-        dialer.check()
-        dialer.end(str(call.sid))
+        dialer.send(dialer.check())
+        dialer.send(dialer.end(str(call.sid)))
 
 
 def test_twiml_made_by_the_sdk_bridges_to_openai(realtime_simulator: Simulator, sdk: Client) -> None:
