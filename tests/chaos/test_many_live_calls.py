@@ -48,7 +48,7 @@ PLAN = ConversationPlan(
     greeting="Good morning.",
     silence_seconds=LONG_SECONDS,
     result_schema={"type": "object", "properties": {"agreed": {"type": "boolean"}}, "required": ["agreed"]},
-    transfer_targets={"dispatcher": TransferTarget("tel:+14155550177", "A person")},
+    transfer_targets={"desk": TransferTarget("tel:+14155550177", "A person")},
 )
 #: These people do not wait until they are greeted.
 IMPOLITE = ("interrupts", "leaves_at_once", "never_stops", "is_born_dead")

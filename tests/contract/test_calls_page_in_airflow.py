@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from tests.unit.switchboard.support import a_call
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
@@ -192,7 +193,7 @@ def test_a_user_who_may_change_the_dag_hangs_up_and_airflow_s_audit_log_says_so(
         password=airflow.simulator.api_key, host=airflow.simulator.openai_base_url, extra={}
     )
     with CallsClient(settings) as openai:
-        openai.accept(call_id, {"instructions": "Hello"})
+        openai.send(accept_call(call_id, {"instructions": "Hello"}))
     now = datetime.now(timezone.utc)
     airflow.store.calls.add([a_call("real", line=LINE, at=now, call_id=call_id)])
     rule = partial(moves.accepted, claimant=TASK, now=now, default_duration_seconds=600)

@@ -23,7 +23,7 @@ PLAN = ConversationPlan(
     greeting="Good morning.",
     result_schema=SCHEMA,
     functions=(LOOK_UP, BOOK),
-    transfer_targets={"dispatcher": TransferTarget("tel:+14155550177", "A person")},
+    transfer_targets={"desk": TransferTarget("tel:+14155550177", "A person")},
 )
 Kind = TypeVar("Kind", bound=Effect)
 

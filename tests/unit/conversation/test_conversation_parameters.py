@@ -24,7 +24,7 @@ FULL: dict[str, Any] = {
     "goodbye": "Goodbye.",
     "result_model": tool_samples.Agreement,
     "functions": [tool_samples.look_up, PATH + "book"],
-    "transfer_to": {"dispatcher": "tel:+14155550177"},
+    "transfer_to": {"desk": "tel:+14155550177"},
 }
 
 
@@ -43,7 +43,7 @@ def test_everything_is_read() -> None:
     )
     assert plan.result_model == PATH + "Agreement"
     assert [spec.name for spec in plan.functions] == ["look_up", "book"]
-    assert plan.transfer_targets == {"dispatcher": TransferTarget("tel:+14155550177")}
+    assert plan.transfer_targets == {"desk": TransferTarget("tel:+14155550177")}
 
 
 def test_without_anything_the_model_may_end_the_call_and_silence_does() -> None:
@@ -65,10 +65,10 @@ def test_text_that_templates_render_to_is_read() -> None:
         silence_seconds="12.5",
         end_call="False",
         goodbye="  ",
-        transfer_to='{"dispatcher": {"target_uri": "sip:a@b.example"}}',
+        transfer_to='{"desk": {"target_uri": "sip:a@b.example"}}',
     )
     assert (plan.silence_seconds, plan.end_call, plan.goodbye) == (12.5, False, None)
-    assert plan.transfer_targets["dispatcher"].target_uri == "sip:a@b.example"
+    assert plan.transfer_targets["desk"].target_uri == "sip:a@b.example"
 
 
 def test_it_may_be_silent_for_ever() -> None:
@@ -130,11 +130,11 @@ def test_a_result_model_that_cannot_be_used_is_refused(result_model: Any, told: 
         ({"silence_seconds": 0}, "silence_seconds"),
         ({"silence_seconds": "soon"}, "silence_seconds"),
         ({"end_call": "perhaps"}, "end_call"),
-        ({"transfer_to": {"dispatcher": "+14155550177"}}, "transfer_to.dispatcher"),
-        ({"transfer_to": {"dispatcher": None}}, "transfer_to.dispatcher"),
+        ({"transfer_to": {"desk": "+14155550177"}}, "transfer_to.desk"),
+        ({"transfer_to": {"desk": None}}, "transfer_to.desk"),
         ({"transfer_to": {"": "tel:+14155550177"}}, "transfer_to"),
-        ({"transfer_to": {"dispatcher": {"uri": "tel:+14155550177"}}}, "transfer_to.dispatcher"),
-        ({"transfer_to": "dispatcher"}, "transfer_to"),
+        ({"transfer_to": {"desk": {"uri": "tel:+14155550177"}}}, "transfer_to.desk"),
+        ({"transfer_to": "desk"}, "transfer_to"),
     ],
 )
 def test_what_cannot_be_used_is_refused_when_the_dag_is_parsed(given: dict[str, Any], field: str) -> None:
@@ -157,7 +157,7 @@ def test_templates_are_left_alone_until_they_are_rendered() -> None:
         end_call="{{ params.may }}",
         result_model="{{ params.model }}",
         functions=["{{ params.function }}"],
-        transfer_to={"dispatcher": "{{ params.dispatcher }}"},
+        transfer_to={"desk": "{{ params.desk }}"},
     )
 
 

@@ -30,7 +30,7 @@ PLAN = ConversationPlan(
     silence_seconds=5,
     result_schema=SCHEMA,
     functions=(FunctionSpec("look_up", "tests.unit.conversation.tool_samples.look_up", "", {"type": "object"}),),
-    transfer_targets={"dispatcher": TransferTarget("tel:+14155550177", "A person")},
+    transfer_targets={"desk": TransferTarget("tel:+14155550177", "A person")},
 )
 
 
@@ -295,9 +295,9 @@ async def test_the_call_goes_on_while_the_switchboard_is_away(world: World, line
 
 @pytest.mark.realtime_simulator(speed=3)
 async def test_a_transfer_ends_the_call(world: World, line: Line) -> None:
-    transfer = Reply.calls("transfer_call", {"target": "dispatcher"}, text="A moment.")
+    transfer = Reply.calls("transfer_call", {"target": "desk"}, text="A moment.")
     call = await line.accept(person("Hello.", transfer), PLAN)
     result = await run(line, call, Move.says("A person!"))
-    assert (result.outcome, result.transfer) == ("transfer_requested", "dispatcher")
+    assert (result.outcome, result.transfer) == ("transfer_requested", "desk")
     assert world.record(call.call_id).transferred_to == "tel:+14155550177"
     assert world.row(call.call_id).target_uri == "tel:+14155550177"

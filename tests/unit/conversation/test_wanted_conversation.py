@@ -11,7 +11,7 @@ from airflow_openai_realtime.conversation.wanted_conversation import WantedConve
 from airflow_openai_realtime.exceptions import ConfigurationError
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
-PLAN = ConversationPlan(greeting="Hi.", transfer_targets={"dispatcher": TransferTarget("tel:+14155550177")})
+PLAN = ConversationPlan(greeting="Hi.", transfer_targets={"desk": TransferTarget("tel:+14155550177")})
 CALL = SwitchboardCall("rtc_1", "default", "accepted", NOW, NOW, "+14155550123", hangup_at=NOW, accepted_at=NOW)
 
 

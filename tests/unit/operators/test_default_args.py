@@ -31,7 +31,7 @@ SHARED: dict[str, Any] = {
     "end_call": False,
     "functions": ["my_company.calls.book"],
     "result_model": {"type": "object"},
-    "transfer_to": {"dispatcher": "tel:+14155550100"},
+    "transfer_to": {"desk": "tel:+14155550100"},
     "transcript_path": "file:///tmp/",
     "prices": {"gpt-realtime-2.1": {"input_text": 1.0}},
     "if_not_answered": "result",

@@ -24,8 +24,8 @@ WAITING: list[tuple[type, dict[str, Any], str]] = [
     (IncomingCallSensor, {"answer": True}, "timeout"),
     (PlaceCallOperator, {**PLACED, "wait_for_end": True}, "max_duration_seconds"),
     (WatchCallOperator, {"call_id": "rtc_1"}, "max_duration_seconds"),
-    (WatchCallOperator, {"order": "dispatcher"}, "max_duration_seconds"),
-    (WatchCallOperator, {"order": "dispatcher", "wait_for_end": False}, "timeout"),
+    (WatchCallOperator, {"order": "desk"}, "max_duration_seconds"),
+    (WatchCallOperator, {"order": "desk", "wait_for_end": False}, "timeout"),
     (IncomingCallSensor, {}, "timeout"),
 ]
 #: Tasks that do all they do in a worker, where Airflow counts.

@@ -143,7 +143,7 @@ def test_what_rendering_spoils_is_refused_before_anything_is_sent(world: World) 
 def test_a_status_code_that_renders_to_none_opens_no_line_that_accepts(world: World) -> None:
     line = opening(status_code="{{ code }}", instructions="Hi")
     line.status_code = "None"
-    with pytest.raises(InvalidInput, match="status_code was given"):
+    with pytest.raises(InvalidInput, match="status_code is set, but it is empty"):
         run_task(line)
     with world.client() as client:
         assert client.send(remove_order(line.name)) is False

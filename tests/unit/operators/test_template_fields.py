@@ -146,7 +146,7 @@ def test_a_phone_number_in_a_template_is_not_made_a_number(kind: Kind) -> None:
         (
             KINDS["watch"],
             "transfer_to",
-            {"dispatcher": {"target_uri": "tel:+1415555{{ order }}", "description": "1"}},
+            {"desk": {"target_uri": "tel:+1415555{{ order }}", "description": "1"}},
         ),
         (
             KINDS["accept"],
@@ -215,7 +215,7 @@ def refused_as_empty(running: Any) -> str | None:
 
 def test_a_part_of_a_condition_that_comes_out_empty_is_named() -> None:
     sensor = rendered(KINDS["wait"], "headers", {"X-A": "a", "X-B": "{{ b }}"}, {"b": None}, native=False)
-    with pytest.raises(InvalidInput, match=r"headers\.X-B was given"):
+    with pytest.raises(InvalidInput, match=r"headers\.X-B is set, but it is empty"):
         run_task(sensor)
 
 
@@ -271,7 +271,7 @@ def test_a_limit_that_another_task_leaves_out_is_refused(airflow_db: object, how
     make_known(dag)
     assert dag.test().state == "failed"
     assert len(errors) == 1
-    assert "uses was given" in errors[0]
+    assert "uses is set, but it is empty" in errors[0]
 
 
 @pytest.mark.parametrize("how", ["expand", "expand_kwargs"])

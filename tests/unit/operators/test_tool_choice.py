@@ -17,7 +17,7 @@ from airflow_openai_realtime.operators.line import OpenLineOperator
 #: A function of the author's, by its path; it is not called here.
 FUNCTIONS = ["tool_samples.book"]
 NAMES = ["record_result", "end_call", "transfer_call", "book"]
-ADDED = {"result_model": SCHEMA, "functions": FUNCTIONS, "transfer_to": {"dispatcher": "tel:+14155550100"}}
+ADDED = {"result_model": SCHEMA, "functions": FUNCTIONS, "transfer_to": {"desk": "tel:+14155550100"}}
 
 
 def choice(name: str) -> dict[str, str]:

@@ -244,9 +244,9 @@ async def test_the_next_attempt_in_the_same_run_is_another_call(world: World) ->
 
 def test_a_mistake_shows_before_the_phone_rings(world: World) -> None:
     with DAG("d", schedule=None):
-        operator = placing(transfer_to={"dispatcher": "{{ '555' }}"})
+        operator = placing(transfer_to={"desk": "{{ '555' }}"})
     operator.render_template_fields({})
-    with pytest.raises(InvalidInput, match=r"transfer_to\.dispatcher"):
+    with pytest.raises(InvalidInput, match=r"transfer_to\.desk"):
         run_task(operator)
     with pytest.raises(InvalidInput, match="cannot be imported"):
         run_task(placing(functions=["shop.nowhere.book"]))

@@ -163,10 +163,10 @@ def test_the_task_links_to_its_call_on_the_calls_page(world: World) -> None:
     [
         ({"silence_seconds": 0}, "silence_seconds"),
         ({"transcript_path": "s3://bucket/call.doc"}, "transcript_path must end with"),
-        ({"transfer_to": {"dispatcher": "555"}}, "transfer_to.dispatcher"),
+        ({"transfer_to": {"desk": "555"}}, "transfer_to.desk"),
         ({"functions": [lambda: None]}, "cannot be imported by the triggerer"),
         ({"result_model": {"type": "array"}}, "result_model"),
-        ({"result_model": int}, "no pydantic class"),
+        ({"result_model": int}, "not a pydantic class"),
         ({"prices": {"gpt-realtime-2.1": {"audio": 1}}}, "prices.gpt-realtime-2.1.audio"),
         ({"greeting": 7}, "greeting must be a text"),
     ],

@@ -130,7 +130,7 @@ async def test_who_picks_up_while_the_task_gives_up_is_spoken_to(world: World, m
     world.simulator.phones.add(PHONE, FOR_EVER)
     placed = await asyncio.to_thread(place, PHONE)
     picking_up_meanwhile(world, monkeypatch)
-    call = await whole(IncomingCallSensor(task_id="wait", placed=placed, timeout=0.2, answer={}))
+    call = await whole(IncomingCallSensor(task_id="wait", placed=placed, timeout=0.2, answer=True))
     assert call["state"] == "accepted"
     assert world.is_open(call["call_id"])
     assert outcome_of(world) == ("ended", "answered")
@@ -146,7 +146,7 @@ async def test_who_picks_up_while_the_task_gives_up_and_cannot_be_answered_is_hu
     placed = await asyncio.to_thread(place, PHONE)
     picking_up_meanwhile(world, monkeypatch)
     with pytest.raises(AirflowSkipException, match="gone"):
-        await whole(IncomingCallSensor(task_id="wait", placed=placed, timeout=0.2, answer={}))
+        await whole(IncomingCallSensor(task_id="wait", placed=placed, timeout=0.2, answer=True))
     (record,) = world.simulator.log.calls
     assert record.fate != "in_progress"
     assert outcome_of(world) == ("ended", "gone")

@@ -113,12 +113,12 @@ def test_the_model_ends_the_call_only_when_it_may() -> None:
 # -- a transfer ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", ['{"target": "boss"}', "{}", "no json", '{"target": ["dispatcher"]}', "[]"])
+@pytest.mark.parametrize("arguments", ['{"target": "boss"}', "{}", "no json", '{"target": ["desk"]}', "[]"])
 def test_an_unknown_target_is_told_to_the_model(arguments: str) -> None:
     talk = Talk(replace(PLAN, greeting=None))
     talk.call_tools(events.FunctionCall("call_1", "transfer_call", arguments, None))
     assert talk.of(Refer) == []
-    assert "dispatcher" in talk.outputs()["call_1"]
+    assert "desk" in talk.outputs()["call_1"]
     assert talk.asked() == ["reply"]
 
 

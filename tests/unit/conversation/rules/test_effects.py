@@ -31,7 +31,7 @@ ALL: list[Any] = [
     Keep(ENTRY, at_once=True),
     RunFunction("call_1", FunctionSpec("book", "shop.book"), f'{{"number": "{SECRET}"}}'),
     CheckResult("call_1", f'{{"number": "{SECRET}"}}'),
-    Refer("call_1", "dispatcher", f"tel:{SECRET}"),
+    Refer("call_1", "desk", f"tel:{SECRET}"),
     HangUp("silence", after="note:ending"),
     ResyncTools(),
     Report("Tool book: failed."),
@@ -60,7 +60,7 @@ def test_an_effect_is_a_value(effect: Any) -> None:
 
 def test_what_tells_effects_apart_shows() -> None:
     assert "note:greeted" in repr(ALL[0])
-    assert "dispatcher" in repr(ALL[4])
+    assert "desk" in repr(ALL[4])
     assert "silence" in repr(ALL[5])
 
 

@@ -142,24 +142,24 @@ def test_a_transfer_is_asked_for_when_the_caller_has_heard_of_it() -> None:
     talk = Talk(replace(PLAN, greeting=None))
     response = talk.begin()
     talk.hear(events.AudioStarted(response))
-    talk.finish(response, call("transfer_call", target="dispatcher"))
+    talk.finish(response, call("transfer_call", target="desk"))
     assert talk.of(Refer) == []
     talk.hear(events.AudioStopped(response))
-    assert [(refer.target, refer.target_uri) for refer in talk.of(Refer)] == [("dispatcher", "tel:+14155550177")]
+    assert [(refer.target, refer.target_uri) for refer in talk.of(Refer)] == [("desk", "tel:+14155550177")]
 
 
 def test_words_before_a_transfer_take_ten_seconds_at_most() -> None:
     talk = Talk(replace(PLAN, greeting=None))
     response = talk.begin()
     talk.hear(events.AudioStarted(response))
-    talk.finish(response, call("transfer_call", target="dispatcher"))
+    talk.finish(response, call("transfer_call", target="desk"))
     talk.wait(10)
     assert len(talk.of(Refer)) == 1
 
 
 def test_who_transfers_and_ends_the_call_in_one_breath_transfers() -> None:
     talk = Talk(replace(PLAN, greeting=None))
-    talk.call_tools(call("end_call", "call_1"), call("transfer_call", "call_2", target="dispatcher"))
+    talk.call_tools(call("end_call", "call_1"), call("transfer_call", "call_2", target="desk"))
     assert len(talk.of(Refer)) == 1
     assert talk.hung_up == []
 

@@ -23,8 +23,8 @@ def test_the_result_is_asked_for_by_its_schema() -> None:
 
 def test_targets_are_offered_by_name_and_not_by_number() -> None:
     transfer = next(tool for tool in offered_tools(PLAN) if tool["name"] == "transfer_call")
-    assert transfer["parameters"]["properties"]["target"]["enum"] == ["dispatcher"]
-    assert "- dispatcher: A person" in transfer["description"]
+    assert transfer["parameters"]["properties"]["target"]["enum"] == ["desk"]
+    assert "- desk: A person" in transfer["description"]
     assert "415" not in str(transfer)
 
 

@@ -220,11 +220,11 @@ def test_a_call_that_was_being_ended_is_ended() -> None:
 
 def test_a_transfer_that_may_have_been_asked_for_is_not_asked_for_again() -> None:
     first = talk()
-    first.call_tools(call("transfer_call", target="dispatcher"))
+    first.call_tools(call("transfer_call", target="desk"))
     assert len(first.of(Refer)) == 1
     second = taken_over(first)
     assert second.of(Refer) == []
-    assert second.rules.summary.transfer == "dispatcher"
+    assert second.rules.summary.transfer == "desk"
 
 
 def test_a_result_survives() -> None:
@@ -248,10 +248,10 @@ def test_tools_that_still_run_when_the_call_is_over_are_noted_as_unknown() -> No
 @pytest.mark.parametrize("status", ["ok", "requested"])
 def test_a_transfer_that_was_asked_for_leaves_the_model_silent(status: str) -> None:
     now = talk()
-    now.call_tools(call("transfer_call", target="dispatcher"))
-    now.answer("call_1", ToolAnswer(status, "Requested.", detail={"target": "dispatcher"}))
+    now.call_tools(call("transfer_call", target="desk"))
+    now.answer("call_1", ToolAnswer(status, "Requested.", detail={"target": "desk"}))
     assert now.asked() == ([] if status == "requested" else ["reply"])
-    assert now.rules.summary.transfer == "dispatcher"
+    assert now.rules.summary.transfer == "desk"
 
 
 # -- called while only the switchboard listened --------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_a_goodbye_that_the_switchboard_has_heard_ends_the_call() -> None:
 @pytest.mark.parametrize("name", ["end_call", "transfer_call"])
 def test_when_the_caller_has_spoken_since_the_call_neither_ends_nor_is_transferred(name: str) -> None:
     since = entry_of("caller", START + timedelta(seconds=5), "item_9", text="Wait, one more thing.")
-    second = talk(entries=[*talk().kept(), asked(name, arguments='{"target": "dispatcher"}'), since], generation=2)
+    second = talk(entries=[*talk().kept(), asked(name, arguments='{"target": "desk"}'), since], generation=2)
     second.wait(1)
     assert (second.hung_up, second.of(Refer)) == ([], [])
     assert "The caller has spoken since" in second.outputs()["call_1"]

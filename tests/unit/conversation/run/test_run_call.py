@@ -490,19 +490,19 @@ async def test_a_transfer_is_asked_for_once_and_the_model_says_nothing_more() ->
     world = FakeWorld(TALKING)
     task = world.start()
     await world.time.settle()
-    calls_tools(world, ("call_1", "transfer_call", {"target": "dispatcher"}))
+    calls_tools(world, ("call_1", "transfer_call", {"target": "desk"}))
     await world.time.go_on(3)
     assert world.referred == ["tel:+14155550177"]
     assert world.socket.types() == ["conversation.item.create"]
     world.end()
     result = await result_of(world, task)
-    assert (result.outcome, result.transfer) == ("transfer_requested", "dispatcher")
+    assert (result.outcome, result.transfer) == ("transfer_requested", "desk")
 
 
 @pytest.mark.parametrize(
     ("error", "outcome", "transfer"),
     [
-        (OutcomeUnknown("no answer"), "transfer_requested", "dispatcher"),
+        (OutcomeUnknown("no answer"), "transfer_requested", "desk"),
         (ServiceUnavailable("503"), "caller_hung_up", None),
         (CallGone("404"), "caller_hung_up", None),
     ],
@@ -511,7 +511,7 @@ async def test_a_transfer_that_fails(error: CallError, outcome: str, transfer: s
     world = FakeWorld(TALKING, refer_fails=error)
     task = world.start()
     await world.time.settle()
-    calls_tools(world, ("call_1", "transfer_call", {"target": "dispatcher"}))
+    calls_tools(world, ("call_1", "transfer_call", {"target": "desk"}))
     await world.time.go_on(3)
     assert ("response.create" in world.socket.types()) == (transfer is None)
     world.end()

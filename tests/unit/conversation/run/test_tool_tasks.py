@@ -20,7 +20,7 @@ from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnkno
 
 RUN = RunFunction("call_1", LOOK_UP, "{}")
 CHECK = CheckResult("call_1", '{"agreed": true}')
-REFER = Refer("call_1", "dispatcher", "tel:+14155550177")
+REFER = Refer("call_1", "desk", "tel:+14155550177")
 
 
 class Noted:
@@ -107,7 +107,7 @@ async def test_a_record_that_cannot_be_checked_is_kept_as_it_came(
 async def test_a_transfer_is_asked_for_at_its_target() -> None:
     running = Running()
     answer = await running.answer(REFER)
-    assert (answer.status, answer.detail, answer.log) == ("requested", {"target": "dispatcher"}, "")
+    assert (answer.status, answer.detail, answer.log) == ("requested", {"target": "desk"}, "")
     assert running.world.referred == ["tel:+14155550177"]
 
 
