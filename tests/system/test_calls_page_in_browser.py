@@ -17,6 +17,7 @@ from demo.stage import Stage
 from tests.system import browser as chromium
 from tests.system.browser import Browser
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
@@ -70,7 +71,7 @@ def a_live_call(stage: Stage, run_id: str) -> str:
     settings = api_settings_from_fields(password=simulator.api_key, host=simulator.openai_base_url, extra={})
     with stage.switchboard() as switchboard, CallsClient(settings) as openai:
         switchboard.send(announce_accept(call_id, claimant, 600))
-        openai.accept(call_id, {"instructions": "Be kind."})
+        openai.send(accept_call(call_id, {"instructions": "Be kind."}))
         switchboard.send(report_accepted(call_id, claimant))
         generation = switchboard.send(open_conversation(call_id, claimant)).generation
         switchboard.send(append_entries(call_id, generation, [*told()]))

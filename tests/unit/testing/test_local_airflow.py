@@ -60,5 +60,5 @@ def test_a_switchboard_takes_the_simulators_calls_and_its_token_alone(
             SwitchboardClient(served.url, derived_token("whsec_another"), line=CONN_ID) as stranger,
             pytest.raises(SwitchboardRefused),
         ):
-            stranger.calls(state="all")
+            stranger.send(list_calls(state="all"))
     assert (tmp_path / "calls.db").exists()

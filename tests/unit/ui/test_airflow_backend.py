@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
 from airflow_openai_realtime.exceptions import AuthenticationError, ConfigurationError
@@ -96,7 +97,7 @@ def test_a_call_is_hung_up_with_the_key_of_its_connection(
     connect(monkeypatch, "support", host=host, password=key)
     call_id = realtime_simulator.call_in("+14155550123", "+14155550199")
     with CallsClient(api_settings_from_fields(password=key, host=host, extra={})) as openai:
-        openai.accept(call_id, {"instructions": "Hello"})
+        openai.send(accept_call(call_id, {"instructions": "Hello"}))
     assert AirflowBackend().hang_up("support", call_id) is False
     assert AirflowBackend().hang_up("support", call_id) is True
 
