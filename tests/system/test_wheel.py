@@ -61,7 +61,10 @@ def test_who_has_only_the_wheel_finds_the_examples_that_the_guide_copies(python:
 def test_the_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "airflow_openai_realtime/py.typed" in names
-    assert any(name.startswith("airflow_openai_realtime/switchboard/migrations/versions/") for name in names)
+    migrations = "airflow_openai_realtime/switchboard/server/store/schema/migrations"
+    assert any(name.startswith(f"{migrations}/versions/") for name in names)
+    assert f"{migrations}/env.py" in names
+    assert not [name for name in names if "random_lives" in name]
     assert {name.split("/")[0].split("-")[0] for name in names} == {
         "airflow_openai_realtime",
         "airflow_provider_openai_realtime",

@@ -273,6 +273,8 @@ async def test_the_switchboard_listens_on_in_the_place_of_a_silent_holder(
         taken.set_clock(recording.at, later_seconds=SETTINGS.standby_lease_seconds + 0.1)
 
         async def heard() -> object:
+            # A switchboard that has just started waits for signs of life before it takes a process for silent.
+            taken.switchboard.clock.move(0.1)
             return (await taken.conversation("held"))["heard_until"] > before["heard_until"]
 
         await until(heard)
