@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from airflow.sdk.configuration import conf
 
 from airflow_openai_realtime.simulator.phones import PhoneScript
@@ -25,6 +26,7 @@ with DAG("handed_on_by_id", schedule=None, params={"number": ""}):
 """
 
 
+@pytest.mark.realtime_simulator(ring_seconds=300)  # between two tasks, a busy machine may need longer than OpenAI waits
 def test_a_call_handed_on_by_its_id_is_accepted_and_hung_up(
     airflow_db: Path, realtime_airflow: RealtimeAirflow
 ) -> None:
