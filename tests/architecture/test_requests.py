@@ -110,3 +110,56 @@ def test_the_checks_see_what_they_look_for() -> None:
 def test_the_lists_name_files_that_are_there() -> None:
     assert set(NETWORK) <= set(FILES)
     assert all(LIBRARIES & imported(tree_of(file)) for file in NETWORK)
+
+
+#: Of a dialer, which builds requests by methods.
+DIALER_METHODS = {"place", "look", "end", "cancel", "check"}
+#: Where requests are built and sent; the simulator has functions of the same names, tests build some that are refused.
+SENDERS = [ROOT / file for file in FILES] + sorted(
+    path
+    for folder in ("bench", "demo", "example_dags", "docs/samples")
+    for path in (Path(__file__).parents[2] / folder).rglob("*.py")
+)
+
+
+def builders() -> set[str]:
+    """Names of the functions that build a request or several; what they return does nothing until it is sent."""
+    return {
+        node.name
+        for file in FILES
+        for node in tree_of(file).body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and node.returns is not None
+        and ast.unparse(node.returns).startswith(("Request[", "Requests["))
+    }
+
+
+def thrown_away(tree: ast.Module, named: set[str]) -> list[str]:
+    """Each request that is built in a statement of its own, so that nothing can send it."""
+    return [
+        ast.unparse(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and (
+            ast.unparse(node.value.func).split(".")[-1] in named
+            or (
+                isinstance(node.value.func, ast.Attribute)
+                and node.value.func.attr in DIALER_METHODS
+                and ast.unparse(node.value.func.value).endswith("dialer")
+            )
+        )
+    ]
+
+
+def test_every_request_that_is_built_can_be_sent() -> None:
+    named = builders()
+    assert {"hang_up_call", "claim_call", "list_calls"} <= named
+    found = {str(path): thrown_away(ast.parse(path.read_text()), named) for path in SENDERS}
+    assert {path: requests for path, requests in found.items() if requests} == {}
+
+
+def test_a_request_that_is_thrown_away_is_found() -> None:
+    lines = "hang_up_call('rtc_1')\nclient.send(hang_up_call('rtc_1'))\nself.dialer.end('CA1')\nready = dialer.check()"
+    assert thrown_away(ast.parse(lines), builders()) == ["hang_up_call('rtc_1')", "self.dialer.end('CA1')"]

@@ -28,7 +28,7 @@ OPEN_STRINGS = {"model": MODELS, "audio.input.transcription.model": TRANSCRIPTIO
 
 # What the models take and the SDK's types do not say, and why.
 MORE_THAN_THE_SDK = {
-    "extra_fields{}:any": "our own auth for fields of tomorrow; never sent under this name",
+    "extra_fields{}:any": "our own way in for fields of tomorrow; never sent under this name",
     "audio.input.noise_reduction=null": "its docstring says: null turns it off",
     "audio.input.transcription=null": "its docstring says: null turns it off",
 }

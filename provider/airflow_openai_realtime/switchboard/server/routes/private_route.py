@@ -1,4 +1,4 @@
-"""The auth of the private API: no route behind it is reached without the token of its line."""
+"""Authentication of the private API: its routes are reached only with the token of their line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PrivateRoute(APIRoute):
     """A route that asks for the token before it reads the body or looks at any parameter."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint behind the auth."""
+        """The endpoint, which is called only when the token is right."""
         endpoint = super().get_route_handler()
 
         async def behind_auth(request: Request) -> Response:

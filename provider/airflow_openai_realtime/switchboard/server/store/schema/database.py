@@ -57,7 +57,7 @@ class Database:
         self.url = store_url(url)
         self.ready = False
         self._engine = _engine(self.url, threads)
-        # Executor of one process would otherwise poll for SQLite's lock.
+        # The threads of a process would otherwise poll for SQLite's lock.
         self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
 
     def __repr__(self) -> str:
