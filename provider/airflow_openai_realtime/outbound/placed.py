@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ def outcome_before(switchboard: SwitchboardClient, placed: PlacedReference) -> s
     return AttemptOutcome.ANSWERED if came_in else row.outcome
 
 
-def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
+def carrier_outcome(dialer: Dialer, placed: PlacedReference, sleep: Callable[[float], None] = time.sleep) -> str | None:
     """
     Ask the carrier once whether the call is over, and if so, what that means for an attempt whose call never came.
 
@@ -118,6 +118,7 @@ def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
 
     :param dialer: The carrier's dialer.
     :param placed: The placed call.
+    :param sleep: Waits this many seconds.
     :raises DialError: The carrier cannot say.
     """
     if placed.carrier_call_id is None:
@@ -126,5 +127,5 @@ def carrier_outcome(dialer: Dialer, placed: PlacedReference) -> str | None:
     if not call.final:
         return None
     if call.status == "completed":
-        time.sleep(outcomes.LATE_WEBHOOK_SECONDS)
+        sleep(outcomes.LATE_WEBHOOK_SECONDS)
     return outcomes.outcome_of(call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -74,16 +74,17 @@ async def ring_for_ever(conn_id: str, notifier: Notifier, report: Report) -> Asy
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-async def idle_for_ever(reason: str, report: Report) -> None:
+async def idle_for_ever(reason: str, report: Report, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
     """
     Do nothing without end, and log the reason once a minute.
 
     :param reason: A line for the log.
     :param report: Called with it.
+    :param sleep: Waits this many seconds.
     """
     while True:
         report(reason)
-        await asyncio.sleep(REPORT_EVERY_SECONDS)
+        await sleep(REPORT_EVERY_SECONDS)
 
 
 async def _look_up(conn_id: str, known: SwitchboardAddress | None, report: Report) -> SwitchboardAddress:

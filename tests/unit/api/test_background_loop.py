@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 
 import pytest
@@ -44,32 +45,19 @@ def test_an_error_before_the_coroutine_is_made_starts_nothing() -> None:
         background_loop.run(cannot_make)  # type: ignore[arg-type]
 
 
-def test_an_exception_while_waiting_cancels_the_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="a signal reaches the main thread"
+)
+def test_an_interrupt_while_waiting_cancels_the_coroutine() -> None:
     cancelled = threading.Event()
-    begun = threading.Event()
 
     async def waits() -> None:
-        begun.set()
         try:
+            os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
         finally:
             cancelled.set()
 
-    class Interrupted:
-        """A future whose waiting is broken off, as by a signal."""
-
-        def __init__(self, future: object) -> None:
-            self._future = future
-
-        def result(self) -> None:
-            assert begun.wait(WAIT_SECONDS)
-            raise KeyboardInterrupt
-
-        def cancel(self) -> None:
-            self._future.cancel()  # type: ignore[attr-defined]
-
-    start = asyncio.run_coroutine_threadsafe
-    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", lambda *given: Interrupted(start(*given)))
     with pytest.raises(KeyboardInterrupt):
         background_loop.run(waits)
     assert cancelled.wait(WAIT_SECONDS)

@@ -12,7 +12,6 @@ from tests.unit.asked import Answers, ask_methods
 
 from airflow_openai_realtime.calls.call import Attempt
 from airflow_openai_realtime.exceptions import CarrierUnavailable, InvalidInput, SwitchboardUnreachable, UnknownCall
-from airflow_openai_realtime.outbound import placed as module
 from airflow_openai_realtime.outbound import placed as under_test
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall
 from airflow_openai_realtime.outbound.placed import (
@@ -141,12 +140,11 @@ class Carrier(Answers):
     ],
 )
 def test_after_a_call_that_was_picked_up_the_webhook_is_given_some_seconds(
-    status: Any, outcome: str | None, waits: bool, monkeypatch: pytest.MonkeyPatch
+    status: Any, outcome: str | None, waits: bool
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", pauses.append)
     carrier: Any = Carrier(CarrierCall("CA1", status))
-    assert carrier_outcome(carrier, REFERENCE) == outcome
+    assert carrier_outcome(carrier, REFERENCE, sleep=pauses.append) == outcome
     assert pauses == ([5.0] if waits else [])
 
 

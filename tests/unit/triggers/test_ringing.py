@@ -121,7 +121,7 @@ def test_trouble_is_reported_once_a_minute() -> None:
     assert said == ["line 0", "line 60", "line 120", "line 180"]
 
 
-async def test_being_idle_is_reported_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_being_idle_is_reported_once_a_minute() -> None:
     said: list[str | float] = []
 
     async def sleep(seconds: float) -> None:
@@ -129,7 +129,6 @@ async def test_being_idle_is_reported_once_a_minute(monkeypatch: pytest.MonkeyPa
         if len(said) == 6:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr("airflow_openai_realtime.triggers.ringing.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
-        await idle_for_ever("so it is", said.append)
+        await idle_for_ever("so it is", said.append, sleep)
     assert said == ["so it is", 60.0] * 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -105,10 +106,11 @@ async def test_it_fires_once_and_says_how_the_waiting_ended(
 
 
 async def test_it_waits_for_its_order_and_match_until_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_openai_realtime.triggers.take_call.time.time", lambda: 1_999_999_940.0)
+    begun = time.time()
     world = Waiting(monkeypatch, SimpleNamespace(status="timeout", call=None))
-    await fired(trigger())
-    assert (world.asked["seconds"], world.asked["claimant"]) == (60.0, "d/r/t/-1")
+    await fired(trigger(deadline=begun + 1000))
+    assert 1000 - (time.time() - begun) <= world.asked["seconds"] <= 1000
+    assert world.asked["claimant"] == "d/r/t/-1"
 
 
 async def test_an_error_that_is_none_of_ours_is_the_triggerers(monkeypatch: pytest.MonkeyPatch) -> None:
