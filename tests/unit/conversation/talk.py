@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from airflow_openai_realtime.api.sideband import events
+from airflow_openai_realtime.calls.outcome import End
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.decisions import ConversationRules
@@ -82,6 +83,12 @@ class Talk:
         wanted = self.rules.detached(self.now)
         self.done += wanted
         return wanted
+
+    def end(self) -> End:
+        """The call is over; returns what is known about its end."""
+        wanted, end = self.rules.ended(self.now)
+        self.done += wanted
+        return end
 
     def answer(self, tool_call_id: str, answer: ToolAnswer | None = None) -> list[Effect]:
         """A tool has answered."""

@@ -13,14 +13,17 @@ from typing import Any
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.api.sideband.commands import update_session
-from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of
+from airflow_openai_realtime.calls.outcome import End
+from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.calls.timeline.listening import Listening
 from airflow_openai_realtime.calls.timeline.summary import Summary
-from airflow_openai_realtime.conversation.rules import last_words, offered_tools, tool_rules, turn_taking
+from airflow_openai_realtime.conversation.rules import last_words
 from airflow_openai_realtime.conversation.rules.effects import Effect, ResyncTools, ToolAnswer
+from airflow_openai_realtime.conversation.rules.offered_tools import tools_to_set
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.state import ConversationState, QuietClock
-from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
+from airflow_openai_realtime.conversation.rules.state import ConversationState
+from airflow_openai_realtime.conversation.rules.tool_rules import ToolRules
+from airflow_openai_realtime.conversation.rules.turn_taking import GREETING, Wanted
 from airflow_openai_realtime.states import EndReason, EntryKind, Note
 
 #: Seconds before ``hangup_at`` at which the call is hung up. The switchboard hangs up at ``hangup_at``, and should
@@ -33,6 +36,52 @@ FATAL_SECONDS = 2.0
 
 #: Prefixes of the ids of commands that may not have been needed; their errors are ignored.
 _DOUBTFUL_COMMANDS = ("again_", "cancel_", "clear_")
+
+
+class QuietClock:
+    """
+    Sums silence until the caller or the model speaks unprompted.
+
+    Speech that silence itself triggers (the model asking whether the caller is still there) stops the clock, but does
+    not reset it.
+
+    :param limit_seconds: Longest silence in seconds, above 0; ``None``: no limit.
+    """
+
+    def __init__(self, limit_seconds: float | None) -> None:
+        self._limit = None if limit_seconds is None else timedelta(seconds=limit_seconds)
+        self._since: datetime | None = None
+        self._before = timedelta()
+
+    def set(self, is_quiet: bool, now: datetime) -> None:
+        """
+        Record whether it is quiet from now on.
+
+        :param is_quiet: Whether it is quiet.
+        :param now: Current time, aware.
+        """
+        if is_quiet and self._since is None:
+            self._since = now
+        elif not is_quiet and self._since is not None:
+            self._before += max(timedelta(), now - self._since)
+            self._since = None
+
+    def start_again(self, now: datetime) -> None:
+        """
+        Reset the sum: the caller or the model spoke.
+
+        :param now: Current time, aware.
+        """
+        self._before = timedelta()
+        if self._since is not None:
+            self._since = now
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the silence will reach its limit; ``None`` while it is not quiet, or without a limit."""
+        if self._limit is None or self._since is None:
+            return None
+        return self._since + self._limit - self._before
 
 
 class ConversationRules:
@@ -63,10 +112,11 @@ class ConversationRules:
         deadline = hangup_at - timedelta(seconds=LEAD_SECONDS)
         lead = min(timedelta(seconds=GOODBYE_LEAD_SECONDS), (hangup_at - (began_at or now)) / 2)
         goodbye_at = deadline - lead if plan.goodbye else None
-        self._state = ConversationState(plan, deadline, goodbye_at, self.summary, QuietClock(plan.silence_seconds))
+        self._state = ConversationState(plan, deadline, goodbye_at, self.summary)
+        self._tools = ToolRules(self._state)
+        self._quiet = QuietClock(plan.silence_seconds)
         self._generation = generation
         self._may_greet = may_greet
-        self._offered = offered_tools.offered_tools(plan)
         self._listening = Listening(generation, self.summary.keys)
         self._announced: dict[str, events.FunctionCall] = {}
         self._unheard_since = self.summary.last_heard_at or began_at or now
@@ -79,19 +129,9 @@ class ConversationRules:
         self.is_expired = False
 
     @property
-    def hung_up_for(self) -> str | None:
-        """Reason for which we hang up; ``None``: we do not hang up."""
-        return self._state.hung_up_for
-
-    @property
     def is_taken_over(self) -> bool:
         """Whether the conversation had another owner before."""
         return self._is_resumed or self._generation > 1
-
-    @property
-    def is_session_there(self) -> bool:
-        """Whether the session was seen on the current socket."""
-        return self._state.is_live
 
     def heard(self, event: events.SidebandEvent, now: datetime) -> list[Effect]:
         """
@@ -104,17 +144,17 @@ class ConversationRules:
         if isinstance(event, events.SessionError):
             self._error(event, now)
             return self._settled(now)
-        self._state.turns.hear(event, now)
+        has_spoken = self._state.turns.hear(event, now)
         for entry in self._listening.entries(event, now, self._state.turns.began_at):
             self._state.keep(entry)
         if isinstance(event, events.SessionCreated):
             self._session_created(event, now)
-        elif isinstance(event, (events.CallerSpeaking, events.KeyPressed)) or self._speaks_unprompted(event):
-            self._state.quiet.start_again(now)
+        elif has_spoken or isinstance(event, events.KeyPressed):
+            self._quiet.start_again(now)
         elif isinstance(event, events.FunctionCall):
             self._announced[event.tool_call_id] = event
         elif isinstance(event, events.ResponseDone):
-            tool_rules.tools_called(self._state, self._calls_of(event), now)
+            self._tools.called(self._calls_of(event), now)
         return self._settled(now)
 
     def detached(self, now: datetime) -> list[Effect]:
@@ -138,7 +178,7 @@ class ConversationRules:
         :param now: Current time.
         :return: Effects to execute in order.
         """
-        tool_rules.tool_answered(self._state, tool_call_id, answer, now)
+        self._tools.answered(tool_call_id, answer, now)
         return self._settled(now)
 
     def woken(self, now: datetime) -> list[Effect]:
@@ -151,7 +191,7 @@ class ConversationRules:
         state = self._state
         state.turns.give_up_waiting(now)
         if state.hung_up_for is None:
-            quiet_until = state.quiet.ends_at
+            quiet_until = self._quiet.ends_at
             if now >= state.deadline:
                 last_words.hang_up(state, state.ending.why if state.ending else EndReason.MAX_DURATION, now)
             elif state.goodbye_at is not None and now >= state.goodbye_at:
@@ -165,19 +205,35 @@ class ConversationRules:
         state = self._state
         if state.hung_up_for is not None:
             return None
-        times = [state.deadline, state.goodbye_at, state.quiet.ends_at, state.turns.gives_up_at()]
+        times = [state.deadline, state.goodbye_at, self._quiet.ends_at, state.turns.gives_up_at()]
         times += [waiting.until for waiting in (state.ending, state.transfer) if waiting is not None]
         return min(at for at in times if at is not None)
 
-    def ended(self, now: datetime) -> list[Effect]:
+    def ended(
+        self, now: datetime, *, was_over: bool = False, was_new: bool = False, was_refused: bool = False
+    ) -> tuple[list[Effect], End]:
         """
         Handle the end of the call. Tools that still run are not awaited.
 
         :param now: When the call ended.
-        :return: Effects to execute in order.
+        :param was_over: Whether it was certainly over before we hung up.
+        :param was_new: Whether the first attempt to attach came within seconds of the accept.
+        :param was_refused: Whether the socket ended by itself.
+        :return: Effects to execute in order, and what is known about the end.
         """
-        tool_rules.left_over(self._state, now)
-        return self._state.take_effects()
+        self._tools.note_left_over(now)
+        end = End(
+            ended_by=self._state.hung_up_for,
+            was_over=was_over,
+            lived=self.summary.attachments > 0,
+            was_new=was_new,
+            was_refused=was_refused,
+            is_expired=self.is_expired,
+            fatal_error=self.fatal_error(now),
+            transfer_requested=self.summary.may_be_transferred,
+            has_valid_result=bool(self.summary.result_valid),
+        )
+        return self._state.take_effects(), end
 
     def merge(self, entries: Iterable[TimelineEntry], heard_until: datetime | None = None) -> None:
         """
@@ -209,7 +265,7 @@ class ConversationRules:
             if self._attachments:
                 # The switchboard looks for this key: it tells that an owner listens.
                 key_of_first = (Note.ATTACHED, generation, 1)
-                self._state.keep(entry_of(EntryKind.NOTE, now, *key_of_first, what=Note.OPENED_LATE), at_once=True)
+                self._state.record(EntryKind.NOTE, now, *key_of_first, at_once=True, what=Note.OPENED_LATE)
         return self._state.take_effects()
 
     def caught_up(self, entries: Iterable[TimelineEntry], heard_until: datetime | None, now: datetime) -> list[Effect]:
@@ -222,7 +278,7 @@ class ConversationRules:
         :return: Effects to execute in order.
         """
         self.summary.merge(entries, heard_until)
-        tool_rules.begin_asked(self._state, now)
+        self._tools.begin_asked(now)
         return self._settled(now) if self._state.is_live else self._state.take_effects()
 
     def fatal_error(self, now: datetime) -> str | None:
@@ -244,31 +300,27 @@ class ConversationRules:
         self._attached_at = self._attached_at or now
         is_again = self._is_resumed or self._attachments > 1
         gap = max(0.0, (now - self._unheard_since).total_seconds()) if is_again else 0.0
-        state.keep(self._attached_note(event, now, gap), at_once=True)
+        self._note_attached(event, now, gap)
         if is_again or self.is_taken_over:
             state.effects.append(ResyncTools())
-        state.quiet.start_again(now)
+        self._quiet.start_again(now)
         if state.hung_up_for is not None:
             return
-        if offered_tools.are_missing(event.tools, self._offered):
-            state.send(update_session(tools=offered_tools.joined(event.tools, self._offered)), event_id="tools_1")
-        for command in state.tools.left_over(self.broke_at, now):
-            state.send(command)
-        if self._is_resumed and self._attachments == 1:
-            tool_rules.take_over(state, now)
-        tool_rules.begin_asked(state, now)
+        tools = tools_to_set(event.tools, state.plan)
+        if tools is not None:
+            state.send(update_session(tools=tools), event_id="tools_1")
+        self._tools.attached(self.broke_at, now, is_taken_over=self._is_resumed and self._attachments == 1)
         self._greet(now)
 
     def _greet(self, now: datetime) -> None:
         state = self._state
         if not state.plan.greeting or not self._may_greet or self.summary.is_greeted or state.ending is not None:
             return
-        note = entry_of(EntryKind.NOTE, now, Note.GREETED, what=Note.GREETED)
-        state.keep(note, at_once=True)
+        noted = state.record(EntryKind.NOTE, now, Note.GREETED, at_once=True, what=Note.GREETED)
         words = last_words.SAY_THIS + state.plan.greeting
-        state.turns.want(Wanted(turn_taking.GREETING, words, "none", after=note.key))
+        state.turns.want(Wanted(GREETING, words, "none", after=noted))
 
-    def _attached_note(self, event: events.SessionCreated, now: datetime, gap_seconds: float) -> TimelineEntry:
+    def _note_attached(self, event: events.SessionCreated, now: datetime, gap_seconds: float) -> None:
         model = event.session.get("model")
         body = {
             "what": Note.ATTACHED,
@@ -277,7 +329,8 @@ class ConversationRules:
             "transcription_model": _transcription_model(event.session),
             "gap_seconds": round(gap_seconds, 3),
         }
-        return entry_of(EntryKind.NOTE, now, Note.ATTACHED, self._generation, self._attachments, **body)
+        name = (Note.ATTACHED, self._generation, self._attachments)
+        self._state.record(EntryKind.NOTE, now, *name, at_once=True, **body)
 
     def _calls_of(self, event: events.ResponseDone) -> list[events.FunctionCall]:
         """Return the tool calls of a response, without those that were cut off."""
@@ -286,9 +339,6 @@ class ConversationRules:
             calls = list(self._announced.values())
         self._announced.clear()
         return calls
-
-    def _speaks_unprompted(self, event: events.SidebandEvent) -> bool:
-        return isinstance(event, events.ResponseStarted) and not self._state.turns.is_prompted
 
     def _error(self, event: events.SessionError, now: datetime) -> None:
         if self._state.turns.refused(event, now):
@@ -307,14 +357,13 @@ class ConversationRules:
         """Act on everything that has become possible, and return the effects to execute."""
         state = self._state
         if state.hung_up_for is None:
-            last_words.act_when_heard(state, now)
+            last_words.act_when_heard(state, now, is_tool_running=self._tools.are_running)
         if state.hung_up_for is None and state.is_live:
-            if state.tools.take_reply() and not state.is_ending:
-                state.turns.want(Wanted(turn_taking.REPLY))
+            self._tools.want_reply_when_due()
             asked = state.turns.next_command(now)
             if asked is not None:
                 state.send(asked[1], after=asked[0].after)
-        state.quiet.set(state.is_live and state.turns.is_quiet and not state.tools.is_running, now)
+        self._quiet.set(state.is_live and state.turns.is_quiet and not self._tools.are_running, now)
         return state.take_effects()
 
 

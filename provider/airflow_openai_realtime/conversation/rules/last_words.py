@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_openai_realtime.api.sideband.commands import cancel_response, clear_audio
-from airflow_openai_realtime.calls.timeline.entries import entry_of
 from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL
 from airflow_openai_realtime.conversation.rules.effects import HangUp, Refer
 from airflow_openai_realtime.conversation.rules.state import ConversationState, LastWords
@@ -64,19 +63,20 @@ def say_goodbye(state: ConversationState) -> None:
     state.ending = LastWords(EndReason.MAX_DURATION, state.deadline)
 
 
-def act_when_heard(state: ConversationState, now: datetime) -> None:
+def act_when_heard(state: ConversationState, now: datetime, *, is_tool_running: bool = False) -> None:
     """
     End or transfer the call if its last words were heard or have taken too long.
 
     :param state: State of the conversation.
     :param now: Current time, aware.
+    :param is_tool_running: Whether a tool runs; the call is not hung up meanwhile unless the time is over.
     """
     is_spoken = state.turns.is_spoken and state.is_live
     if state.transfer is not None and (is_spoken or now >= state.transfer.until):
         if state.transfer.refer is not None:
             state.effects.append(state.transfer.refer)
         state.transfer = None
-    if state.ending is not None and ((is_spoken and not state.tools.is_running) or now >= state.ending.until):
+    if state.ending is not None and ((is_spoken and not is_tool_running) or now >= state.ending.until):
         hang_up(state, state.ending.why, now)
 
 
@@ -91,12 +91,11 @@ def hang_up(state: ConversationState, why: str, now: datetime) -> None:
     :param why: ``end_call``, ``silence`` or ``max_duration``.
     :param now: Current time, aware.
     """
-    note = entry_of(EntryKind.NOTE, now, Note.ENDING, why, what=Note.ENDING, why=why)
-    is_noted = state.keep(note, at_once=True) and why != EndReason.MAX_DURATION
+    noted = state.record(EntryKind.NOTE, now, Note.ENDING, why, at_once=True, what=Note.ENDING, why=why)
     state.hung_up_for = why
     state.ending = state.transfer = state.goodbye_at = None
     state.turns.drop_wanted()
-    state.effects.append(HangUp(why, after=note.key if is_noted else None))
+    state.effects.append(HangUp(why, after=None if why == EndReason.MAX_DURATION else noted))
 
 
 def _latest(now: datetime) -> datetime:

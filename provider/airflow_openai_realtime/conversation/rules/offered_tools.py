@@ -69,14 +69,17 @@ def joined(tools: Sequence[Mapping[str, Any]], offered: Sequence[Mapping[str, An
     return [*(dict(tool) for tool in tools if tool.get("name") not in names), *(dict(tool) for tool in offered)]
 
 
-def are_missing(tools: Sequence[Mapping[str, Any]], offered: Sequence[Mapping[str, Any]]) -> bool:
+def tools_to_set(tools: Sequence[Mapping[str, Any]], plan: ConversationPlan) -> list[dict[str, Any]] | None:
     """
-    Tell whether a session lacks a tool of a plan.
+    Return the tools to give to a session that lacks a tool of a plan.
 
     :param tools: Tools of the session.
-    :param offered: Tools of the plan, from :func:`offered_tools`.
+    :param plan: Plan of the conversation.
+    :return: All tools that it then has; ``None`` when none is missing.
     """
-    return bool({tool["name"] for tool in offered} - {tool.get("name") for tool in tools})
+    offered = offered_tools(plan)
+    missing = {tool["name"] for tool in offered} - {tool.get("name") for tool in tools}
+    return joined(tools, offered) if missing else None
 
 
 def _transfer_tool(plan: ConversationPlan) -> dict[str, Any]:

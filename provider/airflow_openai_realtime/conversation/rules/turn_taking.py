@@ -162,12 +162,13 @@ class TurnTaking:
         """
         return self._begun_at.get(response_id, now)
 
-    def hear(self, event: events.SidebandEvent, now: datetime) -> None:
+    def hear(self, event: events.SidebandEvent, now: datetime) -> bool:
         """
         Handle an event; one that does not concern turns changes nothing.
 
         :param event: The event.
         :param now: When it arrived, aware.
+        :return: Whether the caller begins to speak, or the model for another reason than a silence.
         """
         if isinstance(event, events.ResponseStarted):
             self._started(event, now)
@@ -183,6 +184,8 @@ class TurnTaking:
             self.caller_speaks = False
         elif isinstance(event, events.IdleTimeout):
             self._is_prompted = True
+        is_model = isinstance(event, events.ResponseStarted) and not self.is_prompted
+        return is_model or isinstance(event, events.CallerSpeaking)
 
     def refused(self, event: events.SessionError, now: datetime) -> bool:
         """

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_openai_realtime.api.sideband.events import SidebandEvent
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.outcome import End, account_of, outcome_of, restated
+from airflow_openai_realtime.calls.outcome import account_of, outcome_of, restated
 from airflow_openai_realtime.calls.result import CallResult, result_of
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.summary import Summary
@@ -123,8 +123,15 @@ class _RunningCall:
             await self._end.make_certain()
         await self._resync.make_sure(is_due=rules.is_taken_over)
         await self._tools.wait(TOOLS_SECONDS)
-        self._carry_out(rules.ended(ended_at))
-        outcome = outcome_of(self._what_is_known(rules, socket_end, ended_at))
+        accepted_at = self._call.accepted_at
+        last_effects, end = rules.ended(
+            ended_at,
+            was_over=self._end.was_over,
+            was_new=accepted_at is not None and self._started_at - accepted_at <= timedelta(seconds=NEW_SECONDS),
+            was_refused=socket_end is not None,
+        )
+        self._carry_out(last_effects)
+        outcome = outcome_of(end)
         row = await self._end.tell(account_of(*outcome), ended_at)
         return await self._finish(rules, outcome, ended_at, row)
 
@@ -153,21 +160,6 @@ class _RunningCall:
         if self._hanging_up is not None and listening is not None:
             await wait_for_any({listening}, DRAIN_SECONDS, self._ports.sleep)
         return listening.result() if listening is not None and listening.done() else None
-
-    def _what_is_known(self, rules: ConversationRules, socket_end: SocketEnd | None, ended_at: datetime) -> End:
-        accepted_at = self._call.accepted_at
-        is_new = accepted_at is not None and self._started_at - accepted_at <= timedelta(seconds=NEW_SECONDS)
-        return End(
-            ended_by=rules.hung_up_for,
-            was_over=self._end.was_over,
-            lived=rules.summary.attachments > 0,
-            was_new=is_new,
-            was_refused=socket_end is not None,
-            is_expired=rules.is_expired,
-            fatal_error=rules.fatal_error(ended_at),
-            transfer_requested=rules.summary.may_be_transferred,
-            has_valid_result=bool(rules.summary.result_valid),
-        )
 
     async def _finish(
         self,
@@ -230,7 +222,7 @@ class _RunningCall:
             elif isinstance(effect, (effects.RunFunction, effects.CheckResult, effects.Refer)):
                 self._tools.start(effect)
             elif isinstance(effect, effects.HangUp):
-                self._hanging_up = self._tasks.start(self._hang_up(effect.after))
+                self._hanging_up = self._tasks.start(self._hang_up(effect))
                 self._began_hanging_up.set_result(None)
             elif isinstance(effect, effects.ResyncTools):
                 self._resync.begin()
@@ -238,13 +230,13 @@ class _RunningCall:
                 self._ports.report(effect.line)
         self._alarm.set(self._rules.wakes_at() if self._rules is not None else None)
 
-    async def _hang_up(self, after: str | None) -> None:
-        if after is not None:
-            await self._saving.is_saved(after, NOTE_SECONDS)
+    async def _hang_up(self, effect: effects.HangUp) -> None:
+        if effect.after is not None:
+            await self._saving.is_saved(effect.after, NOTE_SECONDS)
         if self._socket is not None:
             self._socket.expect_end()
         await self._end.hang_up()
-        if self._rules is not None and self._rules.hung_up_for == EndReason.MAX_DURATION and not self._end.was_over:
+        if effect.why == EndReason.MAX_DURATION and not self._end.was_over:
             # At this moment the switchboard hangs up as well; it is to find the reason.
             await self._end.tell(account_of(Outcome.MAX_DURATION, EndReason.MAX_DURATION), self._ports.now())
 

@@ -14,7 +14,7 @@ from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules import last_words
 from airflow_openai_realtime.conversation.rules.effects import HangUp, Keep, Refer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.state import ConversationState, QuietClock
+from airflow_openai_realtime.conversation.rules.state import ConversationState
 from airflow_openai_realtime.conversation.rules.turn_taking import Wanted
 
 QUIET = ConversationPlan(end_call=False)
@@ -169,9 +169,7 @@ def test_who_transfers_and_ends_the_call_in_one_breath_transfers() -> None:
 
 @pytest.fixture
 def state() -> ConversationState:
-    found = ConversationState(
-        ConversationPlan(goodbye="Bye."), START + timedelta(minutes=10), START, Summary(), QuietClock(60)
-    )
+    found = ConversationState(ConversationPlan(goodbye="Bye."), START + timedelta(minutes=10), START, Summary())
     found.is_live = True
     return found
 
@@ -185,11 +183,10 @@ def test_a_call_that_ends_says_nothing_more_of_what_was_wanted(state: Conversati
 
 
 def test_a_call_is_not_ended_while_a_tool_runs_until_its_time_is_over(state: ConversationState) -> None:
-    state.tools.begin("call_1")
     last_words.end_after_words(state, START)
-    last_words.act_when_heard(state, START + timedelta(seconds=9))
+    last_words.act_when_heard(state, START + timedelta(seconds=9), is_tool_running=True)
     assert state.hung_up_for is None
-    last_words.act_when_heard(state, START + timedelta(seconds=10))
+    last_words.act_when_heard(state, START + timedelta(seconds=10), is_tool_running=True)
     assert state.hung_up_for == "end_call"
 
 

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.conversation.talk import PLAN, SCHEMA
 
 from airflow_openai_realtime.api.call_requests import accept_call
-from airflow_openai_realtime.conversation.rules.offered_tools import are_missing, offered_tools, with_tools
+from airflow_openai_realtime.conversation.rules.offered_tools import offered_tools, tools_to_set, with_tools
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 
 
@@ -39,4 +39,6 @@ def test_tools_of_the_session_stay() -> None:
 
 @pytest.mark.parametrize(("names", "missing"), [([], True), (["end_call"], False), (["other"], True)])
 def test_it_is_known_when_a_tool_is_missing(names: list[str], missing: bool) -> None:
-    assert are_missing([{"name": name} for name in names], offered_tools(ConversationPlan())) == missing
+    tools = [{"name": name} for name in names]
+    wanted = [*tools, *offered_tools(ConversationPlan())]
+    assert tools_to_set(tools, ConversationPlan()) == (wanted if missing else None)

@@ -10,14 +10,14 @@ from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_
 from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.effects import Keep, Report, Send
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.state import MOST_KEPT_ENTRIES, ConversationState, LastWords, QuietClock
+from airflow_openai_realtime.conversation.rules.state import MOST_KEPT_ENTRIES, ConversationState, LastWords
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 
 
 @pytest.fixture
 def state() -> ConversationState:
-    return ConversationState(ConversationPlan(), NOW + timedelta(minutes=10), None, Summary(), QuietClock(60))
+    return ConversationState(ConversationPlan(), NOW + timedelta(minutes=10), None, Summary())
 
 
 def said(number: int) -> TimelineEntry:
@@ -69,8 +69,7 @@ def test_a_call_is_ending_when_it_is_to_be_hung_up_or_transferred(state: Convers
 
 
 def test_two_conversations_share_nothing() -> None:
-    states = [ConversationState(ConversationPlan(), NOW, None, Summary(), QuietClock(None)) for _ in range(2)]
+    states = [ConversationState(ConversationPlan(), NOW, None, Summary()) for _ in range(2)]
     states[0].report("x")
-    states[0].tools.begin("call_1")
     states[0].turns.caller_speaks = True
-    assert (states[1].effects, states[1].tools.is_running, states[1].turns.caller_speaks) == ([], False, False)
+    assert (states[1].effects, states[1].turns.caller_speaks) == ([], False)
