@@ -8,7 +8,7 @@ from airflow.sdk import BaseHook
 
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
 from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
-from airflow_openai_realtime.hooks.lookup import (
+from airflow_openai_realtime.hooks.connections import (
     find_connection,
     find_connection_async,
     hide,

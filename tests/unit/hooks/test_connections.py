@@ -8,9 +8,9 @@ import json
 import pytest
 
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.hooks import lookup
+from airflow_openai_realtime.hooks import connections
 from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
-from airflow_openai_realtime.hooks.lookup import find_connection_async, hide_async
+from airflow_openai_realtime.hooks.connections import find_connection_async, hide_async
 
 CONN_TYPE = "openai_realtime"
 
@@ -27,14 +27,14 @@ def set_host(monkeypatch: pytest.MonkeyPatch):
 async def test_one_look_up_serves_all_that_ask_at_the_same_time(set_host, monkeypatch: pytest.MonkeyPatch) -> None:
     set_host("line_a", "first")
     made = 0
-    look_up = lookup._find_connection_async
+    look_up = connections._find_connection_async
 
     async def counted(connection_id: str, conn_type: str) -> ConnectionFields:
         nonlocal made
         made += 1
         return await look_up(connection_id, conn_type)
 
-    monkeypatch.setattr(lookup, "_find_connection_async", counted)
+    monkeypatch.setattr(connections, "_find_connection_async", counted)
     found = await asyncio.gather(*(find_connection_async("line_a", CONN_TYPE) for _ in range(50)))
     assert made == 1
     assert {each.host for each in found} == {"first"}
@@ -45,7 +45,7 @@ async def test_a_change_is_seen_when_the_moment_is_over(set_host, monkeypatch: p
     assert (await find_connection_async("line_a", CONN_TYPE)).host == "first"
     set_host("line_a", "second")
     assert (await find_connection_async("line_a", CONN_TYPE)).host == "first"
-    monkeypatch.setattr(lookup, "SHARED_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "SHARED_SECONDS", 0.0)
     assert (await find_connection_async("line_a", CONN_TYPE)).host == "second"
 
 
@@ -75,12 +75,12 @@ async def test_a_look_up_that_is_cancelled_keeps_nobody_else_from_it(set_host) -
 
 async def test_the_other_process_is_told_of_a_secret_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(lookup, "async_connections_are_safe", lambda: False)
-    monkeypatch.setattr(lookup, "mask_secret", told.append)
+    monkeypatch.setattr(connections, "async_connections_are_safe", lambda: False)
+    monkeypatch.setattr(connections, "mask_secret", told.append)
     await hide_async("one-secret", "", "another-secret")
     await hide_async("another-secret", "a-third-secret")
     # In the background, so that nothing waits for that process.
-    await asyncio.gather(*lookup._telling)
+    await asyncio.gather(*connections._telling)
     assert told == ["one-secret", "another-secret", "a-third-secret"]
 
 
@@ -93,13 +93,13 @@ async def test_a_uri_with_an_underscore_in_its_scheme_is_named_as_the_cause(
     with pytest.raises(ConfigurationError, match=said) as refused:
         await find_connection_async("line_d", conn_type)
     with pytest.raises(ConfigurationError, match=said):
-        lookup.find_connection("line_d", conn_type)
+        connections.find_connection("line_d", conn_type)
     assert "secret-key" not in str(refused.value)
 
 
 @pytest.mark.parametrize("conn_type", ["openai-realtime", "telephony-carrier"])
 def test_a_uri_with_a_hyphen_is_read(conn_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LINE_E", f"{conn_type}://login:secret-key@example.com/?webhook_secret=whsec_MTIz")
-    found = lookup.find_connection("line_e", conn_type.replace("-", "_"))
+    found = connections.find_connection("line_e", conn_type.replace("-", "_"))
     assert (found.login, found.password, found.host) == ("login", "secret-key", "example.com")
     assert found.extra == {"webhook_secret": "whsec_MTIz"}
