@@ -36,6 +36,45 @@ class SwitchboardAddress:
     line: str
 
 
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """
+    What an ``openai_realtime`` connection says. A part that cannot be used is the error that says why.
+
+    So a task that only hangs up needs nothing of the switchboard, and every secret is known before an error shows.
+
+    :param secrets: Texts that must never appear in a log.
+    :param api: How to reach OpenAI.
+    :param switchboard: Where the switchboard is, the token for it, and the line's name there.
+    """
+
+    secrets: tuple[str, ...] = field(repr=False)
+    api: ApiSettings | ConfigurationError
+    switchboard: SwitchboardAddress | ConfigurationError
+
+
+def read_connection(name: str, password: str | None, host: str | None, extra: Mapping[str, Any]) -> ConnectionSettings:
+    """
+    Read all of a connection at once.
+
+    :param name: The connection id; it is the line's name unless ``line`` sets another.
+    :param password: The API key.
+    :param host: Base URL; empty for OpenAI itself.
+    :param extra: As for :func:`api_settings_from_fields` and :func:`switchboard_address_from_fields`.
+    """
+    api: ApiSettings | ConfigurationError
+    switchboard: SwitchboardAddress | ConfigurationError
+    try:
+        api = api_settings_from_fields(password=password, host=host, extra=extra)
+    except ConfigurationError as error:
+        api = error
+    try:
+        switchboard = switchboard_address_from_fields(name, extra)
+    except ConfigurationError as error:
+        switchboard = error
+    return ConnectionSettings(secrets_from_fields(password, extra), api, switchboard)
+
+
 def is_line_name(name: str) -> bool:
     """
     Tell whether a text is a valid line name.
@@ -87,7 +126,7 @@ def secrets_from_fields(password: str | None, extra: Mapping[str, Any]) -> tuple
     """
     secrets = webhook_secrets_from_fields(extra)
     given = ((password or "").strip(), _text(extra, "switchboard_token"))
-    return (*filter(None, given), *secrets, *map(derived_token, secrets))
+    return (*filter(None, given), *secrets, *_derived(secrets))
 
 
 def switchboard_address_from_fields(name: str, extra: Mapping[str, Any]) -> SwitchboardAddress:
@@ -99,7 +138,7 @@ def switchboard_address_from_fields(name: str, extra: Mapping[str, Any]) -> Swit
     :raises ConfigurationError: URL or token is missing or invalid; the message names the field.
     """
     secrets = webhook_secrets_from_fields(extra)
-    token = _text(extra, "switchboard_token") or (derived_token(secrets[0]) if secrets else "")
+    token = _text(extra, "switchboard_token") or next(iter(_derived(secrets)), "")
     url = check_address(_text(extra, "switchboard_url"), token)
     line = _text(extra, "line") or name
     if not is_line_name(line):
@@ -156,8 +195,13 @@ def line_from_fields(name: str, password: str | None, host: str | None, extra: M
             check_header_value(given, "switchboard_token")
     except ConfigurationError as error:
         raise ConfigurationError(f"line {name}: {error}") from error
-    tokens = (given,) if given else tuple(derived_token(secret) for secret in secrets)
+    tokens = (given,) if given else _derived(secrets)
     return Line(name=name, api=api, webhook_secrets=secrets, token=tokens[0], other_tokens=tokens[1:])
+
+
+def _derived(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the tokens that client and switchboard derive from webhook secrets, in their order."""
+    return tuple(map(derived_token, secrets))
 
 
 def _text(extra: Mapping[str, Any], key: str) -> str | None:

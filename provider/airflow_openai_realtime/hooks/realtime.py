@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseHook
 
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError, SwitchboardRefused
-from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
-from airflow_openai_realtime.hooks.connections import (
+from airflow_openai_realtime.hooks.airflow_connections import (
+    ConnectionFields,
     find_connection,
     find_connection_async,
     hide,
@@ -29,8 +28,11 @@ _OTHER_PROCESS = (
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.client import CallsClient
     from airflow_openai_realtime.api.settings import ApiSettings
-    from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
+    from airflow_openai_realtime.calls.line_settings import ConnectionSettings, SwitchboardAddress
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
+
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class RealtimeHook(BaseHook):
         super().__init__(**kwargs)
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self._connections = connections
-        self._fields: ConnectionFields | None = None
+        self._known: tuple[ConnectionFields, ConnectionSettings] | None = None
 
     def connection(self) -> ConnectionFields:
         """
@@ -81,7 +83,7 @@ class RealtimeHook(BaseHook):
 
         :raises ConfigurationError: There is no such connection.
         """
-        return self._found()
+        return self._read()[0]
 
     def line(self) -> LineSettings:
         """
@@ -90,11 +92,11 @@ class RealtimeHook(BaseHook):
         :raises ConfigurationError: There is no such connection, or a field is missing or unusable; the message names
             the connection, the field and what to do.
         """
-        return _line_of(self._found())
+        return self._line_of(self._read()[1])
 
     async def aline(self) -> LineSettings:
         """Return the connection's settings, from within an event loop; see :meth:`line`."""
-        return _line_of(await self._afound())
+        return self._line_of(await self._aread())
 
     def api(self) -> ApiSettings:
         """
@@ -102,7 +104,7 @@ class RealtimeHook(BaseHook):
 
         :raises ConfigurationError: As :meth:`line`.
         """
-        return _api_of(self._found())
+        return self._usable(self._read()[1].api)
 
     def calls(self) -> CallsClient:
         """Make a client for OpenAI's call endpoints; see :meth:`api` for errors."""
@@ -114,33 +116,46 @@ class RealtimeHook(BaseHook):
         """Make an async client for OpenAI's call endpoints; see :meth:`api` for errors."""
         from airflow_openai_realtime.api.client import CallsClient
 
-        return CallsClient(_api_of(await self._afound()))
+        return CallsClient(self._usable((await self._aread()).api))
 
     def switchboard(self) -> SwitchboardClient:
         """Make a client for the switchboard; see :meth:`line` for errors."""
         from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
-        return SwitchboardClient.at(_address_of(self._found()))
+        return SwitchboardClient.at(self._usable(self._read()[1].switchboard))
 
     async def aswitchboard(self) -> SwitchboardClient:
         """Make an async client for the switchboard; see :meth:`line` for errors."""
         from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
-        return SwitchboardClient.at(_address_of(await self._afound()))
+        return SwitchboardClient.at(self._usable((await self._aread()).switchboard))
 
-    def _found(self) -> ConnectionFields:
-        if self._fields is None:
+    def _read(self) -> tuple[ConnectionFields, ConnectionSettings]:
+        if self._known is None:
             fields = find_connection(self.openai_realtime_conn_id, self.conn_type)
-            hide(*_secrets_of(fields))
-            self._fields = fields
-        return self._fields
+            settings = _settings_of(fields)
+            hide(*settings.secrets)
+            self._known = fields, settings
+        return self._known
 
-    async def _afound(self) -> ConnectionFields:
-        if self._fields is None:
+    async def _aread(self) -> ConnectionSettings:
+        if self._known is None:
             fields = await find_connection_async(self.openai_realtime_conn_id, self.conn_type, self._connections)
-            await hide_async(*_secrets_of(fields))
-            self._fields = fields
-        return self._fields
+            settings = _settings_of(fields)
+            await hide_async(*settings.secrets)
+            self._known = fields, settings
+        return self._known[1]
+
+    def _line_of(self, settings: ConnectionSettings) -> LineSettings:
+        return LineSettings(
+            self.openai_realtime_conn_id, self._usable(settings.api), self._usable(settings.switchboard)
+        )
+
+    def _usable(self, part: Part | ConfigurationError) -> Part:
+        """Return a part of the connection's settings, unless it is the error that says why it cannot be used."""
+        if isinstance(part, ConfigurationError):
+            raise ConfigurationError(f"connection {self.openai_realtime_conn_id}: {part}") from part
+        return part
 
     def get_conn(self) -> CallsClient:
         """Make a client for OpenAI's call endpoints, as :meth:`calls` does."""
@@ -177,8 +192,8 @@ class RealtimeHook(BaseHook):
         from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
         from airflow_openai_realtime.switchboard.doctor import deliver_test_event
 
-        fields = self._found()
-        at = _address_of(fields)
+        fields, settings = self._read()
+        at = self._usable(settings.switchboard)
         secrets = webhook_secrets_from_fields(fields.extra)
         if not secrets and at.url.endswith(MOUNTED_AT):
             raise ConfigurationError("webhook_secret is missing: the mounted switchboard takes no call without it")
@@ -199,33 +214,7 @@ class RealtimeHook(BaseHook):
         return f"reached, {named}version {status.get('version')}{taken}"
 
 
-def _line_of(fields: ConnectionFields) -> LineSettings:
-    return LineSettings(fields.connection_id, _api_of(fields), _address_of(fields))
+def _settings_of(fields: ConnectionFields) -> ConnectionSettings:
+    from airflow_openai_realtime.calls.line_settings import read_connection
 
-
-def _api_of(fields: ConnectionFields) -> ApiSettings:
-    from airflow_openai_realtime.calls.line_settings import api_settings_from_fields
-
-    with _naming(fields):
-        return api_settings_from_fields(password=fields.password, host=fields.host, extra=fields.extra)
-
-
-def _address_of(fields: ConnectionFields) -> SwitchboardAddress:
-    from airflow_openai_realtime.calls.line_settings import switchboard_address_from_fields
-
-    with _naming(fields):
-        return switchboard_address_from_fields(fields.connection_id, fields.extra)
-
-
-@contextmanager
-def _naming(fields: ConnectionFields) -> Iterator[None]:
-    try:
-        yield
-    except ConfigurationError as error:
-        raise ConfigurationError(f"connection {fields.connection_id}: {error}") from error
-
-
-def _secrets_of(fields: ConnectionFields) -> tuple[str, ...]:
-    from airflow_openai_realtime.calls.line_settings import secrets_from_fields
-
-    return secrets_from_fields(fields.password, fields.extra)
+    return read_connection(fields.connection_id, fields.password, fields.host, fields.extra)

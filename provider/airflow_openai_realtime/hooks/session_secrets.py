@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from airflow_openai_realtime.hooks.connections import hide, hide_async
+from airflow_openai_realtime.hooks.airflow_connections import hide, hide_async
 
 
 def secrets_in(value: object) -> Iterator[str]:

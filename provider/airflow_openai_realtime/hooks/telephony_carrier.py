@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError
-from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
-from airflow_openai_realtime.hooks.connections import (
+from airflow_openai_realtime.hooks.airflow_connections import (
+    ConnectionFields,
     find_connection,
     find_connection_async,
     hide,

@@ -105,7 +105,7 @@ def run_in_triggerer(task: CallTask, context: Context, wanted: WantedConversatio
     :param wanted: What is to happen.
     :param call: The call.
     """
-    from airflow_openai_realtime.hooks.handing_over import hand_over
+    from airflow_openai_realtime.hooks.airflow_connections import hand_over
     from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 
     hook = RealtimeHook(openai_realtime_conn_id=task.openai_realtime_conn_id)

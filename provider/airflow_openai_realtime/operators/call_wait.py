@@ -275,7 +275,7 @@ class CallWait:
 
     def _connections(self) -> str | None:
         """Seal the connections that the trigger needs."""
-        from airflow_openai_realtime.hooks.handing_over import hand_over
+        from airflow_openai_realtime.hooks.airflow_connections import hand_over
         from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 
         carrier = self.carrier_conn_id

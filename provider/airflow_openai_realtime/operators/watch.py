@@ -255,7 +255,7 @@ class WatchCallOperator(CallTask):
         return run_in_triggerer(self, context, read_conversation(self), call)
 
     def _wait(self, match: AnsweredMatch, owner: str) -> NoReturn:
-        from airflow_openai_realtime.hooks.handing_over import hand_over
+        from airflow_openai_realtime.hooks.airflow_connections import hand_over
         from airflow_openai_realtime.triggers.take_call import TakeCallTrigger
 
         self.waits_for_call = True

@@ -11,6 +11,7 @@ from airflow_openai_realtime.calls.line_settings import (
     api_settings_from_fields,
     is_line_name,
     line_from_fields,
+    read_connection,
     secrets_from_fields,
     switchboard_address_from_fields,
     webhook_secrets_from_fields,
@@ -111,3 +112,21 @@ def test_what_cannot_be_a_line_name(name: str) -> None:
     assert not is_line_name(name)
     with pytest.raises(ConfigurationError):
         line_from_fields(name, "k", None, {"webhook_secret": SECRET})
+
+
+def test_a_connection_is_read_at_once_and_what_it_lacks_for_one_part_leaves_the_other_usable() -> None:
+    extra = {"webhook_secret": SECRET, "switchboard_url": URL}
+    whole = read_connection("my_line", "sk-1", None, extra)
+    assert whole.api == api_settings_from_fields(password="sk-1", host=None, extra=extra)
+    assert whole.switchboard == switchboard_address_from_fields("my_line", extra)
+    assert whole.secrets == secrets_from_fields("sk-1", extra)
+    assert SECRET not in repr(whole)
+    without_url = read_connection("my_line", "sk-1", None, {"webhook_secret": SECRET})
+    assert without_url.api == whole.api
+    assert isinstance(without_url.switchboard, ConfigurationError)
+    assert "switchboard_url is missing" in str(without_url.switchboard)
+    without_key = read_connection("my_line", None, None, extra)
+    assert without_key.switchboard == whole.switchboard
+    assert isinstance(without_key.api, ConfigurationError)
+    # Also of what cannot be used the secrets are known, so that they can be hidden first.
+    assert SECRET in without_url.secrets

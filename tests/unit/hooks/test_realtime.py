@@ -11,7 +11,7 @@ from airflow_world import CONN_ID, World
 from airflow_openai_realtime.api.call_requests import check_key
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.hooks import connections
+from airflow_openai_realtime.hooks import airflow_connections
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
 
@@ -55,9 +55,9 @@ def test_tasks_and_triggers_read_the_same(
     connect: Any, monkeypatch: pytest.MonkeyPatch, in_event_loop: bool, safe: bool
 ) -> None:
     """Also on Airflow versions where looking up in an event loop is not safe, and is left to a thread."""
-    if safe and not connections.async_connections_are_safe():
+    if safe and not airflow_connections.async_connections_are_safe():
         pytest.skip("this Airflow version has no safe look-up")
-    monkeypatch.setattr(connections, "async_connections_are_safe", lambda: safe)
+    monkeypatch.setattr(airflow_connections, "async_connections_are_safe", lambda: safe)
     connect()
     line = asyncio.run(RealtimeHook().aline()) if in_event_loop else RealtimeHook().line()
     assert line.api.api_key == KEY

@@ -12,7 +12,7 @@ from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World, run_task, until
 from cryptography.fernet import Fernet
 from whole_calls import SCHEMA, deferred, satisfied
 
-from airflow_openai_realtime.hooks import handing_over
+from airflow_openai_realtime.hooks import airflow_connections
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
@@ -130,14 +130,14 @@ async def test_what_is_handed_over_is_unreadable_without_airflow_s_key(
     shown = json.dumps(deferral.trigger.serialize()) + repr(deferral.trigger)  # type: ignore[attr-defined]
     assert not [secret for secret in world.secrets if secret in shown]
     assert sealed not in repr(deferral.trigger)
-    first = handing_over.handed_over(sealed, CONN_ID)
+    first = airflow_connections.handed_over(sealed, CONN_ID)
     assert first is not None
     assert first.password == world.simulator.api_key
-    old_key = handing_over.conf.get("core", "fernet_key")
+    old_key = airflow_connections.conf.get("core", "fernet_key")
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", f"{Fernet.generate_key().decode()},{old_key}")
-    assert handing_over.handed_over(sealed, CONN_ID) == first
+    assert airflow_connections.handed_over(sealed, CONN_ID) == first
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-    assert handing_over.handed_over(sealed, CONN_ID) is None
+    assert airflow_connections.handed_over(sealed, CONN_ID) is None
 
 
 async def test_without_a_fernet_key_the_jwt_secret_seals_what_is_handed_over(
@@ -147,7 +147,7 @@ async def test_without_a_fernet_key_the_jwt_secret_seals_what_is_handed_over(
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "the same in worker and triggerer")
     deferral = await asyncio.to_thread(deferred, IncomingCallSensor(answer=True, task_id="talk", to=OUR_NUMBER))
     sealed = deferral.trigger.serialize()[1]["connections"]  # type: ignore[attr-defined]
-    found = handing_over.handed_over(sealed, CONN_ID)
+    found = airflow_connections.handed_over(sealed, CONN_ID)
     assert found is not None
     assert found.password == world.simulator.api_key
     assert found.password not in sealed
@@ -159,7 +159,7 @@ async def test_without_a_key_in_common_a_trigger_looks_its_connections_up(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "")
-    assert handing_over.hand_over() is None
+    assert airflow_connections.hand_over() is None
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "of the worker")
     deferral = await asyncio.to_thread(deferred, IncomingCallSensor(answer=True, task_id="talk", to=OUR_NUMBER))
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", secret_of_the_triggerer)

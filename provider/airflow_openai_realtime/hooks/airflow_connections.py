@@ -1,29 +1,54 @@
 """
-Look up Airflow connections, in tasks and in triggers, and hide their secrets from all logs.
+Airflow connections: look them up in tasks and in triggers, hand them over to triggers, hide their secrets from logs.
 
 Look-ups and hidden secrets of triggers are cached for a moment: a triggerer that takes over 500 waiting tasks starts
 them all at once, and each message to its supervisor process costs that process some ten milliseconds.
+
+A trigger gets a connection from Airflow's database through the triggerer's supervisor process. That process serves one
+request after the other, and builds Airflow's API on the first one, inside the loop that hands out triggers: 8 s on two
+idle cores (Airflow 3.3.2, observed 2026-11-30). The task has the connections anyway, so it encrypts them with a key
+that both processes have: Airflow's Fernet key, or its JWT secret where that key is empty, as in Airflow's
+docker-compose file. Without a common key the trigger looks the connections up itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_openai_realtime.exceptions import ConfigurationError
-from airflow_openai_realtime.hooks.connection_fields import ConnectionFields
 from airflow_openai_realtime.version_compat import async_connections_are_safe, mask_in_this_process
 
 SHARED_SECONDS = 5.0
 """Seconds for which a look-up is reused for the same connection in the same event loop."""
+
+
+@dataclass(frozen=True)
+class ConnectionFields:
+    """
+    The fields of an Airflow connection; ``repr`` leaves out those that may be secret.
+
+    :param connection_id: Id of the connection.
+    :param login: Field *Login*.
+    :param password: Field *Password*; a secret.
+    :param host: Field *Host*.
+    :param extra: Extra fields; some are secrets.
+    """
+
+    connection_id: str
+    login: str | None
+    password: str | None = field(repr=False)
+    host: str | None
+    extra: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass
@@ -74,8 +99,6 @@ async def find_connection_async(connection_id: str, conn_type: str, connections:
     :param connections: Connections that the task has handed over, encrypted; one among them is not looked up.
     :raises ConfigurationError: It does not exist, or its extra is not a JSON object.
     """
-    from airflow_openai_realtime.hooks.handing_over import handed_over
-
     _checked(connection_id, conn_type)
     known = handed_over(connections, connection_id)
     if known is not None:
@@ -98,6 +121,46 @@ async def _find_connection_async(connection_id: str, conn_type: str) -> Connecti
     except AirflowNotFoundException as error:
         raise _missing(connection_id, conn_type) from error
     return _fields(connection, connection_id, conn_type)
+
+
+def hand_over(*connections: ConnectionFields) -> str | None:
+    """
+    Encrypt connections for a trigger's arguments.
+
+    :param connections: Connections that the task has looked up.
+    :return: Text that is unreadable without Airflow's Fernet key or JWT secret; ``None`` when both are empty.
+    """
+    from airflow_openai_realtime.calls.sealing import seal
+
+    keys = _keys()
+    if not keys:
+        return None
+    return seal({each.connection_id: asdict(each) for each in connections}, keys[0])
+
+
+def handed_over(sealed: str | None, connection_id: str) -> ConnectionFields | None:
+    """
+    Return a connection that was handed over.
+
+    :param sealed: Text from :func:`hand_over`.
+    :param connection_id: Id of the connection.
+    :return: ``None`` when it is not among them, or when this process has other keys.
+    """
+    from airflow_openai_realtime.calls.sealing import unseal
+
+    for key in _keys() if sealed else ():
+        try:
+            found = unseal(str(sealed), key, what="the connections of the task").get(connection_id)
+        except ConfigurationError:
+            continue
+        return None if found is None else ConnectionFields(**found)
+    return None
+
+
+def _keys() -> list[str]:
+    """Return Airflow's Fernet keys, newest first, and its JWT secret, which Airflow generates if none is set."""
+    keys = conf.get("core", "fernet_key", fallback="").split(",")
+    return [key.strip() for key in (*keys, conf.get("api_auth", "jwt_secret", fallback="")) if key.strip()]
 
 
 def hide(*secrets: str) -> None:
