@@ -1,4 +1,4 @@
-"""Ports: the functions through which a running call reaches OpenAI, the switchboard and the clock."""
+"""Ports: the functions through which a running call reaches OpenAI, the switchboard and the clock, and waits by it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, Protocol
 
 from airflow_openai_realtime.api.call_requests import HangUpResult
@@ -37,8 +38,7 @@ class Sideband(Protocol):
         """
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+_utc_now = partial(datetime.now, timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,20 @@ class CallPorts:
     now: Callable[[], datetime] = _utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     prices: Mapping[str, Mapping[str, Any]] | None = None
+
+
+async def wait_for_any(
+    things: set[asyncio.Future[Any]], seconds: float, sleep: Callable[[float], Awaitable[None]]
+) -> None:
+    """
+    Wait until one of several futures is done, or the time is over. Nothing is cancelled or raised.
+
+    :param things: Futures or tasks.
+    :param seconds: Longest wait in seconds.
+    :param sleep: Sleeps for a number of seconds.
+    """
+    pause = asyncio.ensure_future(sleep(seconds))
+    try:
+        await asyncio.wait({*things, pause}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        pause.cancel()

@@ -21,7 +21,7 @@ from airflow_openai_realtime.api.sharing import SharedResources
 from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
-from airflow_openai_realtime.conversation.run.timers import wait_for_any
+from airflow_openai_realtime.conversation.run.ports import wait_for_any
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
     OpenAIRealtimeError,

@@ -8,9 +8,10 @@ socket and leaves the call alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from airflow_openai_realtime.api.sideband.events import SidebandEvent
@@ -19,19 +20,16 @@ from airflow_openai_realtime.calls.outcome import account_of, outcome_of, restat
 from airflow_openai_realtime.calls.result import CallResult, result_of
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.summary import Summary
-from airflow_openai_realtime.calls.witnesses import intended, kept_account
+from airflow_openai_realtime.calls.witnesses import Account, intended, kept_account
 from airflow_openai_realtime.conversation.rules import effects
 from airflow_openai_realtime.conversation.rules.decisions import ConversationRules
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.run.call_ending import CallEnding
 from airflow_openai_realtime.conversation.run.live_socket import LiveSocket, SocketEnd
-from airflow_openai_realtime.conversation.run.ports import CallPorts
-from airflow_openai_realtime.conversation.run.resync import Resync
-from airflow_openai_realtime.conversation.run.saving import Saving
-from airflow_openai_realtime.conversation.run.timers import Alarm, Tasks, wait_for_any
+from airflow_openai_realtime.conversation.run.ports import CallPorts, wait_for_any
+from airflow_openai_realtime.conversation.run.saving import Resync, Saving
 from airflow_openai_realtime.conversation.run.tool_tasks import ToolTasks
-from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput
+from airflow_openai_realtime.exceptions import CallError, ConversationSuperseded, InvalidInput, SwitchboardError
 from airflow_openai_realtime.states import EndReason, Outcome
 
 #: How long the call waits for its conversation to be opened, in seconds; then it goes on without.
@@ -40,6 +38,11 @@ OPEN_SECONDS = 3.0
 NEW_SECONDS = 10.0
 #: How long a greeting, or hanging up, waits until it is noted, in seconds. Better twice than not.
 NOTE_SECONDS = 2.0
+#: Seconds after ``hangup_at`` for which a failed hang-up is retried; the switchboard retries as well.
+HANG_UP_SECONDS = 30.0
+#: Pauses before a hang-up is retried, in seconds: the first, and the longest.
+HANG_UP_PAUSE_SECONDS = 1.0
+LONGEST_HANG_UP_PAUSE_SECONDS = 8.0
 #: How long the socket is listened to after hanging up, for what was said last, in seconds.
 DRAIN_SECONDS = 3.0
 #: How long tools that still run when the call is over are waited for, in seconds.
@@ -93,8 +96,8 @@ class _RunningCall:
         self._hangup_at = hangup_at
         self._tasks = Tasks()
         self._saving = Saving(ports, call.call_id, self._opened)
-        self._tools = ToolTasks(ports, plan, call, self._saving, self._tasks, self._answered)
-        self._resync = Resync(ports, call.call_id, self._tasks, self._caught_up)
+        self._tools = ToolTasks(ports, plan, call, self._saving, self._tasks.start, self._answered)
+        self._resync = Resync(ports, call.call_id, self._tasks.start, self._caught_up)
         self._end = CallEnding(ports, call.call_id, hangup_at)
         self._alarm = Alarm(self._wake, ports.now, ports.sleep, self._tasks.start)
         self._is_open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -141,8 +144,7 @@ class _RunningCall:
             await asyncio.wait_for(self._saving.leave(), LAST_SAVE_SECONDS)
 
     async def stop(self) -> None:
-        """Stop everything; the call is left alone."""
-        self._alarm.stop()
+        """Stop everything, the alarm included; the call is left alone."""
         await self._tasks.stop()
 
     async def _until_over(self) -> SocketEnd | None:
@@ -177,7 +179,7 @@ class _RunningCall:
         if row is not None:
             result = restated(result, kept_account(row) if row.is_over else intended(row, ended_at))
         # What saves progress must not do so at the same time.
-        await self._tasks.stop()
+        await self.stop()
         until = max(self._hangup_at, ended_at) + timedelta(seconds=FINISH_SECONDS)
         return await self._saving.finish(result, until)
 
@@ -257,14 +259,157 @@ class _RunningCall:
         )
 
     def _new_socket(self, rules: ConversationRules) -> LiveSocket:
-        async def noted(key: str) -> None:
-            await self._saving.is_saved(key, NOTE_SECONDS)
-
         return LiveSocket(
             self._ports,
             self._call.call_id,
             on_event=self._heard,
             on_broken=self._broken,
-            before=noted,
+            before=partial(self._saving.is_saved, seconds=NOTE_SECONDS),
             is_known=rules.summary.attachments > 0,
         )
+
+
+class Tasks:
+    """A group of tasks. The future ``failed`` gets the error of the first task that fails."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """
+        Start a task.
+
+        :param work: Its coroutine.
+        """
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    async def stop(self) -> None:
+        """Cancel the running tasks, and wait until they have ended."""
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.failed.cancel()
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
+            # Retrieved here, so that asyncio logs no warning if the future is not awaited.
+            self.failed.exception()
+
+
+class Alarm:
+    """
+    Calls back at a set time. It may fire too early, never too late, so that moving the time back costs nothing.
+
+    :param ring: Called without arguments; it must check the time itself.
+    :param now: Returns the current time, aware.
+    :param sleep: Sleeps for a number of seconds.
+    :param start: Starts a task.
+    """
+
+    def __init__(
+        self,
+        ring: Callable[[], None],
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[Any]],
+    ) -> None:
+        self._ring = ring
+        self._now = now
+        self._sleep = sleep
+        self._start = start
+        self._at: datetime | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def set(self, at: datetime | None) -> None:
+        """
+        Fire at a time, or before.
+
+        :param at: The time, aware; ``None``: it no longer needs to fire.
+        """
+        if at is None or (self._at is not None and self._at <= at):
+            return
+        self.stop()
+        self._at = at
+        self._task = self._start(self._wait(at))
+
+    def stop(self) -> None:
+        """Cancel the alarm."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task, self._at = None, None
+
+    async def _wait(self, at: datetime) -> None:
+        while (seconds := (at - self._now()).total_seconds()) > 0:
+            await self._sleep(seconds)
+        # Reset first: the callback may set or stop the alarm.
+        self._task, self._at = None, None
+        self._ring()
+
+
+class CallEnding:
+    """
+    Ends one call.
+
+    :param ports: OpenAI, the switchboard and the clock.
+    :param call_id: The call.
+    :param hangup_at: When the switchboard ends it, aware.
+    """
+
+    def __init__(self, ports: CallPorts, call_id: str, hangup_at: datetime) -> None:
+        self._ports = ports
+        self._call_id = call_id
+        self._hangup_at = hangup_at
+        #: Whether OpenAI confirmed that the call is over. Only then may it be marked as ended, since no process watches
+        #: an ended call.
+        self.is_certain = False
+        #: Whether it was certainly over before we hung up.
+        self.was_over = False
+
+    async def hang_up(self) -> None:
+        """Hang up. Raises nothing; retries with pauses of 1 to 8 s until 30 s after ``hangup_at``."""
+        until = max(self._hangup_at, self._ports.now()) + timedelta(seconds=HANG_UP_SECONDS)
+        pause = HANG_UP_PAUSE_SECONDS
+        while not await self._hang_up_once("cannot be hung up"):
+            if self._ports.now() >= until:
+                return
+            await self._ports.sleep(pause)
+            pause = min(pause * 2, LONGEST_HANG_UP_PAUSE_SECONDS)
+
+    async def make_certain(self) -> None:
+        """Hang up a call that seems to be over, without a retry; if that fails, the switchboard ends it at its time."""
+        await self._hang_up_once("seems to be over, but OpenAI does not confirm it")
+
+    async def tell(self, account: Account, ended_at: datetime) -> SwitchboardCall | None:
+        """
+        Report to the switchboard how the call ended, if it certainly did.
+
+        :param account: The owner's account.
+        :param ended_at: When it ended, aware.
+        :return: The switchboard's row, which may hold the account of a stronger witness; ``None``: not known.
+        """
+        if self.is_certain:
+            return await self._ports.ended(self._call_id, account, ended_at)
+        try:
+            return await self._ports.find(self._call_id)
+        except SwitchboardError:
+            return None
+
+    async def _hang_up_once(self, trouble: str) -> bool:
+        """Return whether there is nothing more to try."""
+        try:
+            hung_up = await self._ports.hang_up(self._call_id)
+        except CallError as error:
+            self._ports.report(f"Call {self._call_id} {trouble}; the switchboard ends it at its time: {error}")
+            return not error.safe_to_retry
+        self.is_certain, self.was_over = True, hung_up.gone and not hung_up.maybe_by_us
+        return True

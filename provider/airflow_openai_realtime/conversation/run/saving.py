@@ -1,22 +1,23 @@
 """
-Save the progress of a conversation at the switchboard, in the background: the call never waits for it.
+The timeline of a conversation at the switchboard: saved in the background, so that the call never waits for it.
 
 New entries are saved every second, and those that must not be lost at once. While the switchboard is unreachable,
-entries are kept in memory up to a limit, and the call goes on.
+entries are kept in memory up to a limit, and the call goes on. What the switchboard heard while no owner listened is
+read once it has written all of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
+from typing import Any
 
 from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
-from airflow_openai_realtime.conversation.run.ports import CallPorts
-from airflow_openai_realtime.conversation.run.timers import wait_for_any
+from airflow_openai_realtime.conversation.run.ports import CallPorts, wait_for_any
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
     InvalidInput,
@@ -30,6 +31,8 @@ SAVE_SECONDS = 1.0
 #: Pauses while the switchboard is unreachable, in seconds: the first, and the longest.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
+#: Seconds after attaching at which the timeline is read again: the switchboard then has written what it heard.
+WRITTEN_SECONDS = 3.0
 #: Most entries that wait for the switchboard; beyond them, the oldest entries of speech are dropped.
 MOST_WAITING = 2_000
 
@@ -240,3 +243,62 @@ class Saving:
         if kind not in self._told:
             self._told.add(kind)
             self._ports.report(f"The progress of call {self._call_id} cannot be saved; the call goes on: {error}")
+
+
+class Resync:
+    """
+    Reads the timeline of one call again, once after each time that another process may have listened.
+
+    The switchboard listens until the next owner is attached, and then writes what it has heard.
+
+    :param ports: The switchboard and the clock.
+    :param call_id: OpenAI's id of the call.
+    :param start: Starts the read as a task.
+    :param on_read: Called with the conversation.
+    """
+
+    def __init__(
+        self,
+        ports: CallPorts,
+        call_id: str,
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[Any]],
+        on_read: Callable[[Conversation], None],
+    ) -> None:
+        self._ports = ports
+        self._call_id = call_id
+        self._start = start
+        self._on_read = on_read
+        self._reading: asyncio.Task[None] | None = None
+        self._is_due = False
+
+    def begin(self) -> None:
+        """Schedule a read: another process may have listened until now."""
+        self._is_due = True
+        if self._reading is not None:
+            self._reading.cancel()
+        self._reading = self._start(self._read_later())
+
+    async def make_sure(self, *, is_due: bool = False) -> None:
+        """
+        Finish a scheduled read before the call is finished.
+
+        :param is_due: Whether another process may have listened although :meth:`begin` was not called.
+        """
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+        if self._is_due or (is_due and self._reading is None):
+            await self._read()
+
+    async def _read_later(self) -> None:
+        await self._ports.sleep(WRITTEN_SECONDS)
+        await self._read()
+
+    async def _read(self) -> None:
+        try:
+            kept = await self._ports.read(self._call_id)
+        except OpenAIRealtimeError as error:
+            self._ports.report(f"What the switchboard heard in call {self._call_id} cannot be read: {error}")
+            return
+        self._is_due = False
+        if kept is not None:
+            self._on_read(kept)

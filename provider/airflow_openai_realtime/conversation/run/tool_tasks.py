@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from airflow_openai_realtime.calls.call import SwitchboardCall
@@ -12,9 +13,8 @@ from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refe
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.result_checking import check_result
 from airflow_openai_realtime.conversation.run.function_threads import TooManyThreads, run_in_thread
-from airflow_openai_realtime.conversation.run.ports import CallPorts
+from airflow_openai_realtime.conversation.run.ports import CallPorts, wait_for_any
 from airflow_openai_realtime.conversation.run.saving import Saving
-from airflow_openai_realtime.conversation.run.timers import Tasks, wait_for_any
 from airflow_openai_realtime.exceptions import CallError, OutcomeUnknown
 from airflow_openai_realtime.states import EntryKind
 
@@ -44,7 +44,7 @@ class ToolTasks:
     :param plan: Plan with the schema of the result.
     :param call: The call.
     :param saving: Saves the timeline.
-    :param tasks: Runs the tools.
+    :param start: Starts a tool as a task.
     :param on_answer: Called with the id of a tool call and its answer.
     """
 
@@ -54,14 +54,14 @@ class ToolTasks:
         plan: ConversationPlan,
         call: SwitchboardCall,
         saving: Saving,
-        tasks: Tasks,
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[Any]],
         on_answer: Callable[[str, ToolAnswer], None],
     ) -> None:
         self._ports = ports
         self._plan = plan
         self._call = call
         self._saving = saving
-        self._tasks = tasks
+        self._start = start
         self._on_answer = on_answer
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -71,7 +71,7 @@ class ToolTasks:
 
         :param effect: The tool to run.
         """
-        task = self._tasks.start(self._run(effect))
+        task = self._start(self._run(effect))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -99,7 +99,7 @@ class ToolTasks:
 
     async def _check(self, effect: CheckResult) -> ToolAnswer:
         try:
-            work = run_in_thread(lambda: check_result(self._plan, effect.arguments))
+            work = run_in_thread(partial(check_result, self._plan, effect.arguments))
             return await asyncio.wait_for(work, CHECK_SECONDS)
         except (asyncio.TimeoutError, TooManyThreads) as error:
             log = f"the result could not be checked ({type(error).__name__})"

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from tests.unit.conversation.fake_world import CALL, START, FakeWorld
 from tests.unit.conversation.talk import PLAN
 
+from airflow_openai_realtime.api.call_requests import HangUpResult
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.result import CallResult
+from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.run.run_call import run_call
+from airflow_openai_realtime.conversation.run.run_call import Alarm, CallEnding, Tasks, run_call
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
     CallError,
@@ -23,8 +26,10 @@ from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
     InvalidInput,
     OutcomeUnknown,
+    RequestRefused,
     ServiceUnavailable,
 )
+from airflow_openai_realtime.states import Witness
 
 TALKING = replace(PLAN, greeting=None)
 LISTENING = ConversationPlan.only_listening()
@@ -553,3 +558,237 @@ async def test_silence_ends_the_call_also_while_the_switchboard_is_away() -> Non
     await world.time.go_on(30)
     assert world.hung_up == 1
     task.cancel()
+
+
+# -- tasks by themselves -----------------------------------------------------------------------------------------------
+
+
+async def turns(count: int = 10) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def fails(error: Exception) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+async def test_the_first_failure_is_noticed_and_the_next_ones_do_not_replace_it() -> None:
+    tasks = Tasks()
+    tasks.start(fails(KeyError("first")))
+    tasks.start(fails(ValueError("second")))
+    await turns()
+    with pytest.raises(KeyError, match="first"):
+        tasks.failed.result()
+    await tasks.stop()
+
+
+async def test_a_task_that_ends_well_or_is_cancelled_is_no_failure() -> None:
+    tasks = Tasks()
+    well, cancelled = tasks.start(asyncio.sleep(0, "done")), tasks.start(asyncio.Event().wait())
+    cancelled.cancel()
+    await turns()
+    assert well.result() == "done"
+    assert not tasks.failed.done()
+    await tasks.stop()
+
+
+async def test_stopping_waits_until_what_runs_has_ended() -> None:
+    tasks, ended = Tasks(), list[str]()
+
+    async def works() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("cleaned up")
+
+    tasks.start(works())
+    await turns()
+    await tasks.stop()
+    assert ended == ["cleaned up"]
+    assert tasks.failed.cancelled()
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_complained_about_by_nobody() -> None:
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    tasks = Tasks()
+    tasks.start(fails(KeyError("too late")))
+    await turns()
+    del tasks
+    gc.collect()
+    await turns()
+    assert complaints == []
+
+
+# -- the alarm by itself -----------------------------------------------------------------------------------------------
+
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+        self.rang: list[float] = []
+        self.sleeps = 0
+        self.alarm = Alarm(self.ring, lambda: self.now, self.sleep, asyncio.ensure_future)
+
+    def ring(self) -> None:
+        self.rang.append((self.now - NOW).total_seconds())
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps += 1
+        await asyncio.sleep(0)
+        self.now += timedelta(seconds=seconds)
+
+    def set(self, seconds: float) -> None:
+        self.alarm.set(NOW + timedelta(seconds=seconds))
+
+
+async def test_it_rings_when_its_time_has_come() -> None:
+    clock = Clock()
+    clock.set(5)
+    await turns()
+    assert clock.rang == [5]
+
+
+async def test_a_time_that_moves_back_costs_nothing() -> None:
+    clock = Clock()
+    for seconds in range(5, 100):
+        clock.set(seconds)
+    await turns()
+    assert (clock.rang, clock.sleeps) == ([5], 1)
+
+
+async def test_an_earlier_time_takes_the_place_of_a_later_one() -> None:
+    clock = Clock()
+    clock.set(50)
+    clock.set(5)
+    await turns()
+    assert clock.rang == [5]
+
+
+async def test_it_can_be_set_again_while_it_rings() -> None:
+    clock = Clock()
+    first = clock.ring
+
+    def again() -> None:
+        first()
+        if len(clock.rang) < 3:
+            clock.set(10 * len(clock.rang) + 5)
+
+    clock.alarm._ring = again
+    clock.set(5)
+    await turns()
+    await turns()
+    assert clock.rang == [5, 15, 25]
+
+
+async def test_stopped_it_does_not_ring() -> None:
+    clock = Clock()
+    clock.set(5)
+    clock.alarm.set(None)
+    clock.alarm.stop()
+    await turns()
+    assert clock.rang == []
+
+
+# -- hanging up, and whether it is certain that the call is over -------------------------------------------------------
+
+
+async def test_a_hang_up_that_fails_is_tried_again() -> None:
+    world = FakeWorld(LISTENING, seconds=20, hang_up_fails=[ServiceUnavailable("503")] * 3)
+    result = await result_of(world, world.start(), seconds=60)
+    assert (result.outcome, world.hung_up) == ("max_duration", 4)
+
+
+async def test_a_call_that_cannot_be_hung_up_is_left_to_the_switchboard_and_not_marked_as_ended() -> None:
+    world = FakeWorld(LISTENING, seconds=20, hang_up_fails=[ServiceUnavailable("503")] * 100)
+    result = await result_of(world, world.start(), seconds=120)
+    assert result.outcome == "max_duration"
+    assert world.reasons == []
+    assert "the switchboard ends it at its time" in world.reports[0]
+
+
+async def test_a_call_that_only_seems_to_be_over_is_not_marked_as_ended() -> None:
+    world = FakeWorld(LISTENING, hang_up_fails=[ServiceUnavailable("503")])
+    task = world.start()
+    await world.time.settle()
+    world.end()
+    assert (await result_of(world, task)).outcome == "caller_hung_up"
+    assert world.reasons == []
+
+
+# -- by itself -----------------------------------------------------------------------------------------------------
+
+
+def ending(world: FakeWorld, seconds: float = 20) -> CallEnding:
+    return CallEnding(world.ports(), CALL, START + timedelta(seconds=seconds))
+
+
+async def hung_up(world: FakeWorld, end: CallEnding, seconds: float = 200) -> None:
+    task = asyncio.ensure_future(end.hang_up())
+    await world.time.go_on(seconds)
+    await task
+
+
+async def test_a_call_that_was_hung_up_is_certainly_over_and_was_not_before() -> None:
+    world = FakeWorld()
+    end = ending(world)
+    await hung_up(world, end)
+    assert (end.is_certain, end.was_over, world.hung_up, world.is_alive) == (True, False, 1, False)
+
+
+async def test_a_call_that_was_over_before_is_told_apart_unless_an_earlier_try_may_have_ended_it() -> None:
+    for maybe_by_us in (False, True):
+        world = FakeWorld(is_alive=False)
+
+        async def gone(call_id: str, maybe_by_us: bool = maybe_by_us) -> HangUpResult:
+            return HangUpResult(gone=True, maybe_by_us=maybe_by_us)
+
+        end = CallEnding(replace(world.ports(), hang_up=gone), CALL, START)
+        await end.make_certain()
+        assert (end.is_certain, end.was_over) == (True, not maybe_by_us)
+
+
+async def test_pauses_grow_and_end_half_a_minute_after_the_call_should_be_over() -> None:
+    world = FakeWorld(hang_up_fails=[ServiceUnavailable("503")] * 100)
+    end, began = ending(world, 20), world.time.now
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        world.time.now += timedelta(seconds=seconds)
+
+    await CallEnding(replace(world.ports(), sleep=sleep), CALL, began + timedelta(seconds=20)).hang_up()
+    assert pauses == [1, 2, 4, 8, 8, 8, 8, 8, 8]
+    assert not end.is_certain
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("401"), RequestRefused("400")])
+async def test_a_refusal_is_not_tried_again(error: CallError) -> None:
+    world = FakeWorld(hang_up_fails=[error])
+    end = ending(world)
+    await hung_up(world, end, 1)
+    assert (world.hung_up, end.is_certain) == (1, False)
+    assert "the switchboard ends it at its time" in world.reports[0]
+
+
+async def test_only_what_is_certain_is_told_as_the_end() -> None:
+    account = Account(Witness.SOCKET, "socket_closed")
+    row = SwitchboardCall(CALL, "l", "ended", START, START, end_reason="hung_up")
+    world = FakeWorld(row=row, hang_up_fails=[ServiceUnavailable("503")])
+    end = ending(world)
+    await end.make_certain()
+    assert await end.tell(account, START) == row
+    assert world.reasons == []
+    await end.make_certain()
+    assert await end.tell(account, START) == row
+    assert world.reasons == ["socket_closed"]
+
+
+async def test_a_switchboard_that_is_away_says_nothing_of_an_end_that_is_not_certain() -> None:
+    world = FakeWorld(is_board_away=True)
+    assert await ending(world).tell(Account(Witness.SOCKET, "socket_closed"), START) is None

@@ -14,7 +14,7 @@ from tests.unit.conversation.talk import LOOK_UP, PLAN
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
 from airflow_openai_realtime.conversation.run import tool_tasks
 from airflow_openai_realtime.conversation.run.function_threads import TooManyThreads
-from airflow_openai_realtime.conversation.run.timers import Tasks
+from airflow_openai_realtime.conversation.run.run_call import Tasks
 from airflow_openai_realtime.conversation.run.tool_tasks import ToolTasks
 from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnknown, RequestRefused
 
@@ -48,7 +48,7 @@ class Running:
             PLAN,
             self.world.call(),
             self.noted,
-            self.tasks,
+            self.tasks.start,
             lambda tool_call_id, answer: self.answers.append((tool_call_id, answer)),
         )
 
