@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, checked_id
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1/attempts", route_class=PrivateRoute)

@@ -22,7 +22,7 @@ from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, LONGEST_WAIT_SECONDS, CallState, Witness
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import Service, service_of
 from airflow_openai_realtime.switchboard.server.store import CallFilter, NewCall
 from airflow_openai_realtime.switchboard.server.store.call_rows import SoleCall

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from airflow_openai_realtime.calls.saved_conversation import LONGEST_OUTCOME, LONGEST_PROCESS
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, Claimant, checked_id
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1/calls", route_class=PrivateRoute)

@@ -26,7 +26,7 @@ from airflow_openai_realtime.switchboard.server.process.metrics import (
     metrics_of_line,
     rendered,
 )
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import Service, service_of
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)

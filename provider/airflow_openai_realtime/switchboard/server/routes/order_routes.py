@@ -20,7 +20,7 @@ from airflow_openai_realtime.calls.order import (
     check_order_name,
 )
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import Service, service_of
 
 router = APIRouter(prefix="/v1/orders", route_class=PrivateRoute)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from airflow_openai_realtime.api.webhooks import unusable_secrets
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1/preflight", route_class=PrivateRoute)

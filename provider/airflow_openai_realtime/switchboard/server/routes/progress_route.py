@@ -19,7 +19,7 @@ from airflow_openai_realtime.switchboard.server.routes.conversation_routes impor
     PrivateBody,
     Process,
 )
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from airflow_openai_realtime.calls.recent import MOST_RECENT, Place
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.server.routes.call_routes import Answer, checked_id
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)

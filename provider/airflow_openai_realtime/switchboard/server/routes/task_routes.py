@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskRefer
 from airflow_openai_realtime.exceptions import MoveRefused, UnknownCall
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, EndReason, Outcome
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, By, end_call, move_call
-from airflow_openai_realtime.switchboard.server.routes.private_route import CallerLine, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
 from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
