@@ -28,11 +28,10 @@ from airflow_openai_realtime.switchboard.server.routes import (
     metrics_route,
     order_routes,
     preflight_route,
-    progress_route,
     recent_route,
     task_routes,
 )
-from airflow_openai_realtime.switchboard.server.routes.body_limit import BodyLimit
+from airflow_openai_realtime.switchboard.server.routes.admission import BodyLimit
 from airflow_openai_realtime.switchboard.server.routes.error_answers import add_error_answers
 from airflow_openai_realtime.switchboard.server.routes.webhook_route import receive_webhook
 from airflow_openai_realtime.switchboard.server.service import Service, utc_now
@@ -80,7 +79,6 @@ def create_app(
     app.add_route("/webhook/{line}", receive_webhook, methods=["POST"])
     app.include_router(conversation_routes.router)  # before the calls, whose ids may hold anything
     app.include_router(call_routes.router)
-    app.include_router(progress_route.router)
     app.include_router(recent_route.router)
     app.include_router(attempt_routes.router)
     app.include_router(preflight_route.router)

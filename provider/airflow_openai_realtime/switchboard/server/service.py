@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timezone
 
-from starlette.requests import Request
-
 from airflow_openai_realtime.api import client as api_clients
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.phone_numbers import load_number_rules, mask_number
@@ -143,13 +141,3 @@ class Service:
                 )
             )
             self.polls.wake(call.line)
-
-
-def service_of(request: Request) -> Service:
-    """
-    The service that a request came to.
-
-    :param request: The request.
-    """
-    service: Service = request.app.state.switchboard
-    return service

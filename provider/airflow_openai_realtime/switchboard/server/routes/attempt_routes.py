@@ -6,11 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from starlette.requests import Request
 
+from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, checked_id
-from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
-from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1/attempts", route_class=PrivateRoute)
 
@@ -82,53 +80,53 @@ class AttemptMove(BaseModel):
 
 
 @router.post("")
-async def reserve(request: Request, line: CallerLine, body: Reservation) -> Answer:
+async def reserve(request: PrivateRequest, body: Reservation) -> Answer:
     """The row of an attempt; made and committed if it is not there."""
-    service = service_of(request)
+    service = request.service
     attempt = await service.threads.run(
         service.store.attempts.reserve,
-        line.name,
+        request.line.name,
         body.campaign,
         body.contact,
         body.attempt,
         body.to_number,
-        service.now(),
+        request.now,
         body.claimant,
     )
     return {"attempt": attempt.to_dict()}
 
 
 @router.post("/find")
-async def find(request: Request, line: CallerLine, body: Wanted) -> Answer:
+async def find(request: PrivateRequest, body: Wanted) -> Answer:
     """Attempts of a campaign, a page at a time. A read, but by POST: what is asked for may be a phone number."""
-    service = service_of(request)
+    service = request.service
     page, following = await service.threads.run(
-        service.store.attempts.page, line.name, body.campaign, body.contact, body.after
+        service.store.attempts.page, request.line.name, body.campaign, body.contact, body.after
     )
     return {"attempts": [attempt.to_dict() for attempt in page], "next": following and str(following)}
 
 
 @router.get("/{attempt_id}")
-async def one_attempt(request: Request, line: CallerLine, attempt_id: str) -> Answer:
+async def one_attempt(request: PrivateRequest, attempt_id: str) -> Answer:
     """One attempt as it is now."""
-    service = service_of(request)
-    attempt = await service.threads.run(service.store.attempts.find, line.name, checked_id(attempt_id))
+    service = request.service
+    attempt = await service.threads.run(service.store.attempts.find, request.line.name, checked_id(attempt_id))
     return {"attempt": attempt.to_dict()}
 
 
 @router.post("/{attempt_id}/move")
-async def move(request: Request, line: CallerLine, attempt_id: str, body: AttemptMove) -> Answer:
+async def move(request: PrivateRequest, attempt_id: str, body: AttemptMove) -> Answer:
     """Move an attempt on, if it still is in the state it is said to be in."""
-    service = service_of(request)
+    service = request.service
     values = body.model_dump(exclude={"from_state", "to_state", "owner"}, exclude_none=True)
     attempt = await service.threads.run(
         service.store.attempts.move,
-        line.name,
+        request.line.name,
         checked_id(attempt_id),
         body.from_state,
         body.to_state,
         body.owner,
         values,
-        service.now(),
+        request.now,
     )
     return {"attempt": attempt.to_dict()}

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
-from starlette.requests import Request
 
 from airflow_openai_realtime import __version__
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import CLAIMANT_PREFIX, ORDER_NAME
 from airflow_openai_realtime.calls.transitions import Change
@@ -22,8 +20,7 @@ from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, LONGEST_WAIT_SECONDS, CallState, Witness
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
-from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
-from airflow_openai_realtime.switchboard.server.service import Service, service_of
+from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
 from airflow_openai_realtime.switchboard.server.store import CallFilter, NewCall
 from airflow_openai_realtime.switchboard.server.store.call_rows import SoleCall
 
@@ -38,6 +35,30 @@ Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=
 By = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE)]
 
 LONGEST_BY = 500
+
+
+def checked_id(call_id: str) -> str:
+    """
+    An id from a path, if it can be one; the same rule as for ids that are sent elsewhere.
+
+    :param call_id: Id from the path.
+    :raises InvalidInput: It cannot.
+    """
+    try:
+        return check_call_id(call_id)
+    except InvalidInput:
+        raise InvalidInput(
+            "the id in the path must be 1 to 255 printable ASCII characters without blanks and steps like ..",
+            field="id",
+        ) from None
+
+
+async def _path_id(call_id: str) -> str:
+    return checked_id(call_id)
+
+
+CallId = Annotated[str, Depends(_path_id)]
+"""The id of a call in the path, checked."""
 
 
 class Claim(BaseModel):
@@ -166,8 +187,7 @@ class Ended(BaseModel):
 
 @router.get("/calls")
 async def list_calls(
-    request: Request,
-    line: CallerLine,
+    request: PrivateRequest,
     after: str | None = None,
     wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)] = 0.0,
     state: str | None = None,
@@ -175,115 +195,110 @@ async def list_calls(
     limit: Annotated[int, Query(ge=1, le=1000)] = 500,
 ) -> Answer:
     """Calls as they are now, or, with ``after``, those that changed since; see the client's ``calls``."""
-    service = service_of(request)
+    service = request.service
     if after is None:
         by_default = tuple(CallState) if claimed_by else (CallState.RINGING,)
         wanted = CallFilter(_states(state) or by_default, claimed_by)
-        page = await service.polls.current(line.name, wanted, limit)
+        page = await service.polls.current(request.line.name, wanted, limit)
     else:
         wanted = CallFilter(_states(state) or tuple(CallState), claimed_by)
         wait = min(wait, service.settings.long_poll_seconds)
-        page = await service.polls.changes(line.name, wanted, Cursor.parse(after), wait)
+        page = await service.polls.changes(request.line.name, wanted, Cursor.parse(after), wait)
     return {"calls": [call.to_dict() for call in page.calls], "cursor": page.cursor}
 
 
 @router.get("/calls/{call_id:path}")
-async def one_call(request: Request, line: CallerLine, call_id: str) -> Answer:
+async def one_call(request: PrivateRequest, call_id: CallId) -> Answer:
     """One call as it is now."""
-    service = service_of(request)
-    call = await service.threads.run(service.store.calls.find, line.name, checked_id(call_id))
-    return {"call": call.to_dict()}
+    service = request.service
+    return _answered(await service.threads.run(service.store.calls.find, request.line.name, call_id))
 
 
 @router.post("/calls/{call_id:path}/claim")
-async def claim(request: Request, line: CallerLine, call_id: str, body: ClaimOrTakeOver) -> Answer:
+async def claim(request: PrivateRequest, call_id: CallId, body: ClaimOrTakeOver) -> Answer:
     """Take a ringing call, or take over one that a standing order has accepted."""
-    now = service_of(request).now()
-    rule = partial(moves.claim, claimant=body.claimant, now=now)
+    rule = partial(moves.claim, claimant=body.claimant, now=request.now)
     if body.from_claimant is not None:
-        rule = partial(moves.take_over, claimant=body.claimant, from_claimant=body.from_claimant, now=now)
-    return await move_call(request, line, call_id, rule)
+        rule = partial(moves.take_over, claimant=body.claimant, from_claimant=body.from_claimant, now=request.now)
+    return await move_call(request, call_id, rule)
 
 
 @router.post("/calls/{call_id:path}/accepting")
-async def accepting(request: Request, line: CallerLine, call_id: str, body: Accepting) -> Answer:
+async def accepting(request: PrivateRequest, call_id: CallId, body: Accepting) -> Answer:
     """Fix when the call must be over, before it is accepted; an unknown call is registered."""
-    now = service_of(request).now()
     asked_before = False
 
     def rule(call: SwitchboardCall) -> Change:
         nonlocal asked_before
         asked_before = call.hangup_at is not None
-        return moves.accepting(call, body.claimant, now, body.max_duration_seconds)
+        return moves.accepting(call, body.claimant, request.now, body.max_duration_seconds)
 
     match = None if body.sole_match is None else CallMatch.from_dict(body.sole_match)
     sole = SoleCall(body.claimant, match) if body.sole else None
-    answer = await move_call(request, line, call_id, rule, register=True, sole=sole)
+    answer = await move_call(request, call_id, rule, register=True, sole=sole)
     return {**answer, "asked_before": asked_before}
 
 
 @router.post("/calls/{call_id:path}/accepted")
-async def accepted(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
+async def accepted(request: PrivateRequest, call_id: CallId, body: Claim) -> Answer:
     """Note that OpenAI has accepted the call; an unknown call is registered."""
-    service = service_of(request)
-    now, seconds = service.now(), service.settings.default_max_duration_seconds
-    rule = partial(moves.accepted, claimant=body.claimant, now=now, default_duration_seconds=seconds)
-    return await move_call(request, line, call_id, rule, register=True)
+    seconds = request.service.settings.default_max_duration_seconds
+    rule = partial(moves.accepted, claimant=body.claimant, now=request.now, default_duration_seconds=seconds)
+    return await move_call(request, call_id, rule, register=True)
 
 
 @router.post("/calls/{call_id:path}/release")
-async def release(request: Request, line: CallerLine, call_id: str, body: Release) -> Answer:
+async def release(request: PrivateRequest, call_id: CallId, body: Release) -> Answer:
     """Give a claim back: the call rings for others again."""
     rule = partial(moves.release, claimant=body.claimant, claimed_at=body.claimed_at, reason=body.reason)
-    answer = await move_call(request, line, call_id, rule)
+    answer = await move_call(request, call_id, rule)
     # A fallback that is due by now need not wait for the next sweep.
-    service_of(request).orders.sweep.soon()
+    request.service.orders.sweep.soon()
     return answer
 
 
 @router.post("/calls/{call_id:path}/accept_in_doubt")
-async def accept_in_doubt(request: Request, line: CallerLine, call_id: str, body: Claim) -> Answer:
+async def accept_in_doubt(request: PrivateRequest, call_id: CallId, body: Claim) -> Answer:
     """Note that an accept failed without a clear answer; the claim stays."""
-    return await move_call(request, line, call_id, partial(moves.accept_in_doubt, claimant=body.claimant))
+    return await move_call(request, call_id, partial(moves.accept_in_doubt, claimant=body.claimant))
 
 
 @router.post("/calls/{call_id:path}/rejected")
-async def rejected(request: Request, line: CallerLine, call_id: str, body: Rejected) -> Answer:
+async def rejected(request: PrivateRequest, call_id: CallId, body: Rejected) -> Answer:
     """Note that the call was rejected."""
-    now = service_of(request).now()
-    return await move_call(request, line, call_id, partial(moves.rejected, now=now, status_code=body.status_code))
+    rule = partial(moves.rejected, now=request.now, status_code=body.status_code)
+    return await move_call(request, call_id, rule)
 
 
 @router.post("/calls/{call_id:path}/decline")
-async def decline(request: Request, line: CallerLine, call_id: str, body: WantedDecline) -> Answer:
+async def decline(request: PrivateRequest, call_id: CallId, body: WantedDecline) -> Answer:
     """Note who is about to decline a call; the switchboard declines it when nothing more is reported."""
-    now, by = service_of(request).now(), shortened(body.by)
+    by = shortened(body.by)
     rule = partial(
-        moves.want_decline, now=now, by=by, status_code=body.status_code, acting_seconds=moves.ACTING_SECONDS
+        moves.want_decline, now=request.now, by=by, status_code=body.status_code, acting_seconds=moves.ACTING_SECONDS
     )
-    return await move_call(request, line, call_id, rule if body.wanted else partial(moves.not_declined, by=by))
+    return await move_call(request, call_id, rule if body.wanted else partial(moves.not_declined, by=by))
 
 
 @router.post("/calls/{call_id:path}/refer")
-async def refer(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
+async def refer(request: PrivateRequest, call_id: CallId, body: Referred) -> Answer:
     """Note that a transfer is about to be requested."""
-    return await move_call(request, line, call_id, partial(moves.want_transfer, target_uri=body.target_uri))
+    return await move_call(request, call_id, partial(moves.want_transfer, target_uri=body.target_uri))
 
 
 @router.post("/calls/{call_id:path}/referred")
-async def referred(request: Request, line: CallerLine, call_id: str, body: Referred) -> Answer:
+async def referred(request: PrivateRequest, call_id: CallId, body: Referred) -> Answer:
     """Note that a transfer was requested, or certainly was not."""
     rule = moves.referred if body.requested else moves.not_referred
-    return await move_call(request, line, call_id, partial(rule, target_uri=body.target_uri))
+    return await move_call(request, call_id, partial(rule, target_uri=body.target_uri))
 
 
 @router.post("/calls/{call_id:path}/end")
-async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd) -> Answer:
+async def end(request: PrivateRequest, call_id: CallId, body: WantedEnd) -> Answer:
     """Note who wants a call to end and why; the switchboard ends it, whichever process dies."""
     acting_seconds = moves.ACTING_SECONDS if body.acting else 0.0
     return await end_call(
         request,
-        line,
         call_id,
         reason=body.reason,
         by=body.by,
@@ -293,30 +308,30 @@ async def end(request: Request, line: CallerLine, call_id: str, body: WantedEnd)
 
 
 @router.post("/calls/{call_id:path}/ended")
-async def ended(request: Request, line: CallerLine, call_id: str, body: Ended) -> Answer:
+async def ended(request: PrivateRequest, call_id: CallId, body: Ended) -> Answer:
     """Note that the call is over; when it is over already, only a stronger witness changes its account."""
     rule = partial(
         moves.ended,
-        now=service_of(request).now(),
+        now=request.now,
         reason=body.account(),
         ended_at=body.ended_at,
         too_late_for=body.too_late_for and shortened(body.too_late_for),
     )
-    return await move_call(request, line, call_id, rule)
+    return await move_call(request, call_id, rule)
 
 
 @router.get("/status")
-async def status(request: Request, line: CallerLine) -> Answer:
+async def status(request: PrivateRequest) -> Answer:
     """How the switchboard is, as seen from one line."""
-    service = service_of(request)
-    counts, oldest = await service.threads.run(service.store.calls.counts, line.name)
+    service = request.service
+    counts, oldest = await service.threads.run(service.store.calls.counts, request.line.name)
     last_sweep = service.reaper.sweep.last_at
     return {
-        "line": line.name,
+        "line": request.line.name,
         "version": __version__,
         "store": service.store.database.dialect,
         "calls": counts,
-        "oldest_ringing_seconds": None if oldest is None else max(0.0, (service.now() - oldest).total_seconds()),
+        "oldest_ringing_seconds": None if oldest is None else max(0.0, (request.now - oldest).total_seconds()),
         "reaper_last_sweep_at": None if last_sweep is None else last_sweep.isoformat(),
         "waiting_polls": service.polls.waiting,
     }
@@ -331,25 +346,8 @@ def shortened(by: str) -> str:
     return by if len(by) <= LONGEST_BY else f"{by[: LONGEST_BY - 1]}…"
 
 
-def checked_id(call_id: str) -> str:
-    """
-    An id from a path, if it can be one; the same rule as for ids that are sent elsewhere.
-
-    :param call_id: Id from the path.
-    :raises InvalidInput: It cannot.
-    """
-    try:
-        return check_call_id(call_id)
-    except InvalidInput:
-        raise InvalidInput(
-            "the id in the path must be 1 to 255 printable ASCII characters without blanks and steps like ..",
-            field="id",
-        ) from None
-
-
 async def end_call(
-    request: Request,
-    line: Line,
+    request: PrivateRequest,
     call_id: str,
     *,
     reason: str,
@@ -360,31 +358,28 @@ async def end_call(
     """
     Note who wants a call to end and why, and let the reaper carry it out; see :func:`moves.want_end`.
 
-    :param request: The request.
-    :param line: The line.
+    :param request: The request, for its line.
     :param call_id: OpenAI's id of the call.
     :param reason: Why it is to end.
     :param by: Who wants that.
     :param after_seconds: How long it waits for another holder, in seconds.
     :param acting_seconds: How long the client may take to end it itself, in seconds.
     """
-    service = service_of(request)
     rule = partial(
         moves.want_end,
-        now=service.now(),
+        now=request.now,
         reason=reason,
         by=shortened(by),
         after_seconds=after_seconds,
         acting_seconds=acting_seconds,
     )
-    answer = await move_call(request, line, call_id, rule)
-    service.reaper.end_now(line.name, call_id)
+    answer = await move_call(request, call_id, rule)
+    request.service.reaper.end_now(request.line.name, call_id)
     return answer
 
 
 async def move_call(
-    request: Request,
-    line: Line,
+    request: PrivateRequest,
     call_id: str,
     rule: Callable[[SwitchboardCall], Change],
     *,
@@ -394,8 +389,7 @@ async def move_call(
     """
     Change a call by a rule, notify the followers of the feed, and answer with the call.
 
-    :param request: The request.
-    :param line: The line.
+    :param request: The request, for its line.
     :param call_id: OpenAI's id of the call.
     :param rule: What becomes of the call, as it is now.
     :param register: Whether a call that no webhook has announced is stored first.
@@ -403,19 +397,18 @@ async def move_call(
     :raises MoveRefused: The rule does not allow it.
     :raises UnknownCall: The line has never seen it.
     """
-    service = service_of(request)
-    call_id = checked_id(call_id)
-    unknown = _unheard_of(service, line, call_id) if register else None
+    service, line = request.service, request.line.name
+    unknown = None
+    if register:  # so that it is watched like all others
+        unknown = NewCall(line=line, call_id=call_id, received_at=request.now, expires_at=request.now)
     move = partial(service.store.calls.move, if_unknown=unknown, sole=sole)
-    call = await service.threads.run(move, line.name, call_id, rule, service.now())
-    service.polls.wake(line.name)
+    call = await service.threads.run(move, line, call_id, rule, request.now)
+    service.polls.wake(line)
+    return _answered(call)
+
+
+def _answered(call: SwitchboardCall) -> Answer:
     return {"call": call.to_dict()}
-
-
-def _unheard_of(service: Service, line: Line, call_id: str) -> NewCall:
-    """A call that no webhook has told of, so that it is watched like all others."""
-    now = service.now()
-    return NewCall(line=line.name, call_id=call_id, received_at=now, expires_at=now)
 
 
 def _states(text: str | None) -> tuple[str, ...]:

@@ -1,21 +1,30 @@
-"""The private API of conversations: ``/v1/calls/{id}/conversation``."""
+"""
+The private API of conversations: ``/v1/calls/{id}/conversation``, and ``/v1/progress``, which adds to all that one
+process holds.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from starlette.requests import Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from airflow_openai_realtime.calls.saved_conversation import LONGEST_OUTCOME, LONGEST_PROCESS
+from airflow_openai_realtime.calls.saved_conversation import (
+    LONGEST_OUTCOME,
+    LONGEST_PROCESS,
+    MOST_CONVERSATIONS_AT_ONCE,
+    Conversation,
+)
+from airflow_openai_realtime.calls.saved_conversation import Progress as ProgressRecord
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
-from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, Claimant, checked_id
-from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
-from airflow_openai_realtime.switchboard.server.service import service_of
+from airflow_openai_realtime.exceptions import ConversationSuperseded, OpenAIRealtimeError, UnknownCall
+from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, CallId, Claimant
 
-router = APIRouter(prefix="/v1/calls", route_class=PrivateRoute)
+router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
 _FIRST_INSTANT = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _LAST_INSTANT = datetime(2999, 1, 1, tzinfo=timezone.utc)
@@ -95,52 +104,126 @@ class Finish(PrivateBody):
     entries: Entries = Field(default_factory=list)
 
 
-@router.get("/{call_id:path}/conversation")
-async def one_conversation(request: Request, line: CallerLine, call_id: str) -> Answer:
+class ConversationProgress(PrivateBody):
+    """
+    What is new in one conversation.
+
+    :param call_id: OpenAI's id of the call.
+    :param generation: Number of the holder, counted from 1.
+    :param entries: New entries.
+    :param given_up: Whether the process holds it no longer.
+    """
+
+    call_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
+    generation: Generation
+    entries: Entries = Field(default_factory=list)
+    given_up: bool = False
+
+
+class Progress(PrivateBody):
+    """
+    What is new in the conversations of a process; nothing is a sign of life, too.
+
+    :param process: Id of the process.
+    :param leaving: Whether the process is about to end.
+    :param conversations: What is new, by conversation.
+    """
+
+    process: Process
+    leaving: bool = False
+    conversations: Annotated[list[ConversationProgress], Field(max_length=MOST_CONVERSATIONS_AT_ONCE)] = Field(
+        default_factory=list
+    )
+
+    @model_validator(mode="after")
+    def _is_not_too_much(self) -> Progress:
+        if len({each.call_id for each in self.conversations}) < len(self.conversations):
+            raise ValueError("conversations must have each call once")
+        if sum(len(each.entries) for each in self.conversations) > MOST_ENTRIES_AT_ONCE:
+            raise ValueError(f"entries must be at most {MOST_ENTRIES_AT_ONCE} in one request")
+        return self
+
+
+@router.get("/calls/{call_id:path}/conversation")
+async def one_conversation(request: PrivateRequest, call_id: CallId) -> Answer:
     """The conversation of a call, with its timeline."""
-    service = service_of(request)
-    found = await service.threads.run(service.store.conversations.find, line.name, checked_id(call_id))
-    return {"conversation": found.to_dict()}
+    service = request.service
+    found = await service.threads.run(service.store.conversations.find, request.line.name, call_id)
+    return _answered(found)
 
 
-@router.post("/{call_id:path}/conversation/open")
-async def open_conversation(request: Request, line: CallerLine, call_id: str, body: Holder) -> Answer:
+@router.post("/calls/{call_id:path}/conversation/open")
+async def open_conversation(request: PrivateRequest, call_id: CallId, body: Holder) -> Answer:
     """Open the conversation as its new owner; an earlier owner may write nothing more."""
-    service = service_of(request)
+    service = request.service
     opened = await service.threads.run(
         service.store.conversations.open,
-        line.name,
-        checked_id(call_id),
+        request.line.name,
+        call_id,
         body.holder,
-        service.now(),
+        request.now,
         process=body.process,
     )
-    return {"conversation": opened.to_dict()}
+    return _answered(opened)
 
 
-@router.post("/{call_id:path}/conversation/append")
-async def append(request: Request, line: CallerLine, call_id: str, body: Append) -> Answer:
+@router.post("/calls/{call_id:path}/conversation/append")
+async def append(request: PrivateRequest, call_id: CallId, body: Append) -> Answer:
     """Add to the timeline; the answer names the keys that were new."""
-    service = service_of(request)
+    service = request.service
     entries = [entry.record() for entry in body.entries]
     new = await service.threads.run(
-        service.store.conversations.append, line.name, checked_id(call_id), body.generation, entries, service.now()
+        service.store.conversations.append, request.line.name, call_id, body.generation, entries, request.now
     )
     return {"new": new}
 
 
-@router.post("/{call_id:path}/conversation/finish")
-async def finish(request: Request, line: CallerLine, call_id: str, body: Finish) -> Answer:
+@router.post("/calls/{call_id:path}/conversation/finish")
+async def finish(request: PrivateRequest, call_id: CallId, body: Finish) -> Answer:
     """Write the outcome; the first one stays."""
-    service = service_of(request)
+    service = request.service
     finished = await service.threads.run(
         service.store.conversations.finish,
-        line.name,
-        checked_id(call_id),
+        request.line.name,
+        call_id,
         body.generation,
         body.outcome,
         body.result,
         [entry.record() for entry in body.entries],
-        service.now(),
+        request.now,
     )
-    return {"conversation": finished.to_dict()}
+    return _answered(finished)
+
+
+@router.post("/progress")
+async def save_progress(request: PrivateRequest, body: Progress) -> Answer:
+    """Add to timelines; the answer says for each conversation which keys were new, or why nothing was added."""
+    service = request.service
+    listed = [
+        ProgressRecord(each.call_id, each.generation, tuple(entry.record() for entry in each.entries), each.given_up)
+        for each in body.conversations
+    ]
+    save = partial(service.store.conversations.save_progress, leaving=body.leaving)
+    answers = await service.threads.run(save, request.line.name, body.process, listed, request.now)
+    if body.leaving or any(each.given_up for each in body.conversations):
+        service.standby.sweep.soon()
+    return {
+        "conversations": [
+            {"call_id": each.call_id, **_shown(answer)} for each, answer in zip(listed, answers, strict=True)
+        ]
+    }
+
+
+def _answered(conversation: Conversation) -> Answer:
+    return {"conversation": conversation.to_dict()}
+
+
+def _shown(answer: list[str] | OpenAIRealtimeError) -> Answer:
+    if not isinstance(answer, OpenAIRealtimeError):
+        return {"new": answer}
+    code = "invalid_input"
+    if isinstance(answer, ConversationSuperseded):
+        code = answer.code
+    elif isinstance(answer, UnknownCall):
+        code = "unknown_call"
+    return {"error": {"code": code, "message": str(answer)}}

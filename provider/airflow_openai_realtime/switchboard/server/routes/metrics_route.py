@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 
 from fastapi import APIRouter
-from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_openai_realtime import __version__
@@ -26,19 +25,19 @@ from airflow_openai_realtime.switchboard.server.process.metrics import (
     metrics_of_line,
     rendered,
 )
-from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
-from airflow_openai_realtime.switchboard.server.service import Service, service_of
+from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
+from airflow_openai_realtime.switchboard.server.service import Service
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
 
 @router.get("/metrics", response_model=None)
-async def metrics(request: Request, line: CallerLine) -> Response:
+async def metrics(request: PrivateRequest) -> Response:
     """Figures of a line, and of the worker that was asked."""
-    service = service_of(request)
-    found = await service.threads.run(service.store.statistics.of_line, line.name, service.now())
+    service = request.service
+    found = await service.threads.run(service.store.statistics.of_line, request.line.name, service.now())
     of_line = metrics_of_line(found, service.now().timestamp())
-    text = rendered([*of_line, *_metrics_of_worker(service, line.name)], {"line": line.name})
+    text = rendered([*of_line, *_metrics_of_worker(service, request.line.name)], {"line": request.line.name})
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from starlette.requests import Request
 
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import (
@@ -19,9 +18,9 @@ from airflow_openai_realtime.calls.order import (
     OrderDraft,
     check_order_name,
 )
+from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer
-from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
-from airflow_openai_realtime.switchboard.server.service import Service, service_of
+from airflow_openai_realtime.switchboard.server.service import Service
 
 router = APIRouter(prefix="/v1/orders", route_class=PrivateRoute)
 
@@ -101,34 +100,34 @@ class WantedOrder(BaseModel):
 
 
 @router.put("/{name}")
-async def put(request: Request, line: CallerLine, name: str, body: WantedOrder) -> Answer:
+async def put(request: PrivateRequest, name: str, body: WantedOrder) -> Answer:
     """Make an order, or replace the one of this name."""
-    service = service_of(request)
+    service = request.service
     draft = await service.threads.run(body.draft, name, service)
-    order = await service.threads.run(service.store.orders.put, line.name, draft, service.now())
+    order = await service.threads.run(service.store.orders.put, request.line.name, draft, request.now)
     service.orders.sweep.soon()
     return {"order": order.to_dict()}
 
 
 @router.get("")
-async def all_orders(request: Request, line: CallerLine) -> Answer:
+async def all_orders(request: PrivateRequest) -> Answer:
     """All orders of the line, by name."""
-    service = service_of(request)
-    orders = await service.threads.run(service.store.orders.all, line.name)
+    service = request.service
+    orders = await service.threads.run(service.store.orders.all, request.line.name)
     return {"orders": [order.to_dict() for order in orders]}
 
 
 @router.get("/{name}")
-async def one_order(request: Request, line: CallerLine, name: str) -> Answer:
+async def one_order(request: PrivateRequest, name: str) -> Answer:
     """One order."""
-    service = service_of(request)
-    order = await service.threads.run(service.store.orders.find, line.name, check_order_name(name))
+    service = request.service
+    order = await service.threads.run(service.store.orders.find, request.line.name, check_order_name(name))
     return {"order": order.to_dict()}
 
 
 @router.delete("/{name}")
-async def remove(request: Request, line: CallerLine, name: str) -> Answer:
+async def remove(request: PrivateRequest, name: str) -> Answer:
     """Remove an order; calls that it has answered go on."""
-    service = service_of(request)
-    removed = await service.threads.run(service.store.orders.remove, line.name, check_order_name(name))
+    service = request.service
+    removed = await service.threads.run(service.store.orders.remove, request.line.name, check_order_name(name))
     return {"removed": removed}

@@ -7,13 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from starlette.requests import Request
 
 from airflow_openai_realtime.api.webhooks import unusable_secrets
 from airflow_openai_realtime.calls.lines import Line
+from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer
-from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
-from airflow_openai_realtime.switchboard.server.service import service_of
 
 router = APIRouter(prefix="/v1/preflight", route_class=PrivateRoute)
 
@@ -68,26 +66,26 @@ class Passed(BaseModel):
 
 
 @router.post("")
-async def preflight(request: Request, line: CallerLine, body: Wanted) -> Answer:
+async def preflight(request: PrivateRequest, body: Wanted) -> Answer:
     """What is known before a phone is dialed. A read, but the first start of a run is kept."""
-    service = service_of(request)
+    service = request.service
     first = None
     if body.run is not None:
         run = body.run
         first = await service.threads.run(
-            service.store.attempts.first_start, line.name, run.dag_id, run.run_id, run.started_at
+            service.store.attempts.first_start, request.line.name, run.dag_id, run.run_id, run.started_at
         )
     return {
         "first_started_at": first and first.isoformat(),
-        "passed": service.passed_checks.among(line.name, body.checks),
-        "problems": _problems(line),
+        "passed": service.passed_checks.among(request.line.name, body.checks),
+        "problems": _problems(request.line),
     }
 
 
 @router.post("/passed")
-async def passed(request: Request, line: CallerLine, body: Passed) -> Answer:
+async def passed(request: PrivateRequest, body: Passed) -> Answer:
     """Remember for some minutes that checks passed, so that the next task need not make them."""
-    service_of(request).passed_checks.add(line.name, body.checks)
+    request.service.passed_checks.add(request.line.name, body.checks)
     return {}
 
 

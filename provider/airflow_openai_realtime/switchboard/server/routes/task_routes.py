@@ -8,18 +8,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
-from starlette.requests import Request
 
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.kept_result import result_without_end
-from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskReference, TaskState
 from airflow_openai_realtime.exceptions import MoveRefused, UnknownCall
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, EndReason, Outcome
-from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, By, end_call, move_call
-from airflow_openai_realtime.switchboard.server.routes.admission import CallerLine, PrivateRoute
-from airflow_openai_realtime.switchboard.server.service import service_of
+from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.call_routes import (
+    PRINTABLE,
+    Answer,
+    By,
+    checked_id,
+    end_call,
+    move_call,
+)
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
@@ -91,79 +95,80 @@ class StoppedTask(AskedTask):
 
 
 @router.post("/task-stopped")
-async def task_stopped(request: Request, line: CallerLine, body: StoppedTask) -> Answer:
+async def task_stopped(request: PrivateRequest, body: StoppedTask) -> Answer:
     """
     Decide about the call of a task that Airflow has stopped, and say how the task is.
 
     The call of a task that is over ends at once. That of a cleared one waits a minute for the next try. That of a
     trigger that only moves to another triggerer goes on.
     """
-    service = service_of(request)
+    service = request.service
     state = None
     if service.task_states is not None:
         state = await service.threads.run(service.task_states, body.reference)
     seconds = body.end_after(state)
     if seconds is not None:
-        await end_call(request, line, body.call_id, reason=EndReason.KILLED, by=body.by, after_seconds=seconds)
-        if seconds > 0 and body.generation and await _has_later_holder(request, line, body):
+        call_id = checked_id(body.call_id)
+        await end_call(request, call_id, reason=EndReason.KILLED, by=body.by, after_seconds=seconds)
+        if seconds > 0 and body.generation and await _has_later_holder(request, body):
             # A next try that was quicker than this request took the call up before it.
             claim = partial(moves.claim, claimant=body.by, now=service.now())
             with suppress(MoveRefused):
-                await move_call(request, line, body.call_id, claim)
+                await move_call(request, call_id, claim)
     return {"task": None if state is None else state.to_dict()}
 
 
-async def _has_later_holder(request: Request, line: Line, body: StoppedTask) -> bool:
-    service = service_of(request)
+async def _has_later_holder(request: PrivateRequest, body: StoppedTask) -> bool:
+    service = request.service
     try:
-        kept = await service.threads.run(service.store.conversations.find, line.name, body.call_id)
+        kept = await service.threads.run(service.store.conversations.find, request.line.name, body.call_id)
     except UnknownCall:
         return False
     return kept.generation > body.generation
 
 
 @router.post("/task-result")
-async def task_result(request: Request, line: CallerLine, body: KilledTask) -> Answer:
+async def task_result(request: PrivateRequest, body: KilledTask) -> Answer:
     """
     Write the result of a killed task's call to XCom, where the task would have returned it; Airflow does not rerun it.
 
     Only for a task that is over, and only what this switchboard has written about a call that ended as killed by it.
     """
-    service = service_of(request)
+    service = request.service
     if service.task_states is None or service.leave_result is None:
         return {"left": False}
     task = TaskReference(**body.model_dump(exclude={"call_id"}))
     state = await service.threads.run(service.task_states, task)
     if state is None or not (state.exists and state.is_ended):
         return {"left": False}
-    result = await _result_of(request, line, task, body.call_id)
+    result = await _result_of(request, task, body.call_id)
     if result is None:
         return {"left": False}
     await service.threads.run(service.leave_result, task, result)
     return {"left": True}
 
 
-async def _result_of(request: Request, line: Line, task: TaskReference, call_id: str | None) -> dict[str, Any] | None:
+async def _result_of(request: PrivateRequest, task: TaskReference, call_id: str | None) -> dict[str, Any] | None:
     """The result of a call that was killed with this task; that of a task that had no call says no more than that."""
-    service = service_of(request)
+    service = request.service
     if call_id is None:
-        unanswered = CallResult("", line.name, Outcome.KILLED.value, EndReason.KILLED, ended_at=service.now())
+        unanswered = CallResult("", request.line.name, Outcome.KILLED.value, EndReason.KILLED, ended_at=request.now)
         return {**unanswered.to_dict(), "call_id": None}
-    call = await service.threads.run(service.store.calls.find, line.name, call_id)
+    call = await service.threads.run(service.store.calls.find, request.line.name, call_id)
     killed_by = f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}"
     if not call.is_over or call.end_reason != EndReason.KILLED or killed_by not in (call.end_wanted_by, call.ended_by):
         return None
     try:
-        kept = await service.threads.run(service.store.conversations.find, line.name, call_id)
+        kept = await service.threads.run(service.store.conversations.find, request.line.name, call_id)
     except UnknownCall:
-        return result_without_end(call, None, service.now()).to_dict()
+        return result_without_end(call, None, request.now).to_dict()
     return None if kept.result is None else dict(kept.result)
 
 
 @router.post("/task-state")
-async def task_state(request: Request, line: CallerLine, body: AskedTask) -> Answer:
+async def task_state(request: PrivateRequest, body: AskedTask) -> Answer:
     """Say how a task is; ``task`` is null where this switchboard does not run in Airflow's API server."""
-    service = service_of(request)
+    service = request.service
     if service.task_states is None:
         return {"task": None}
     found = await service.threads.run(service.task_states, TaskReference(**body.model_dump()))

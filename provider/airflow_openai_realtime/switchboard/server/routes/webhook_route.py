@@ -20,7 +20,7 @@ from airflow_openai_realtime.exceptions import StoreUnavailable, WebhookVerifica
 from airflow_openai_realtime.switchboard.server.intake.deliveries import new_call
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import DELIVERIES, NO_LINE, REJECTIONS
-from airflow_openai_realtime.switchboard.server.service import Service, service_of
+from airflow_openai_realtime.switchboard.server.service import Service
 from airflow_openai_realtime.switchboard.server.store import NewCall
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ async def receive_webhook(request: Request) -> Response:
 
     :param request: The request.
     """
-    service = service_of(request)
+    service: Service = request.app.state.switchboard
     name: str | None = request.path_params.get("line")
     body = await _body(request, service.settings.body_seconds)
     line, webhook_id = await _verified(service, name, request, body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
 from tests.unit.switchboard.support import OTHER_SECRET, Switchboard
 
@@ -83,7 +84,8 @@ def test_no_private_route_takes_a_phone_number_in_its_address() -> None:
         parameter.name
         for route in (*call_routes.router.routes, *attempt_routes.router.routes)
         if isinstance(route, APIRoute)
-        for parameter in (*route.dependant.path_params, *route.dependant.query_params)
+        for dependant in (get_flat_dependant(route.dependant),)
+        for parameter in (*dependant.path_params, *dependant.query_params)
     }
     # Airflow's access log shows addresses. Ids of calls and attempts are made up, a claimant is the name of a task.
     assert named == {"call_id", "attempt_id", "after", "wait", "state", "claimed_by", "limit"}
