@@ -17,7 +17,7 @@ from airflow_openai_realtime.api.phone_numbers import canonical_number
 from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, Attempt
 from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, UnknownCall
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState, RefusalCode
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, run_starts
 
 PAGE = 1000
@@ -98,18 +98,22 @@ class Attempts:
         self._database.write(lambda connection: connection.execute(update))
         return replace(found, claimant=claimant)
 
-    def find(self, line: str, attempt_id: str) -> Attempt:
+    @reads
+    def find(self, connection: Connection, line: str, attempt_id: str) -> Attempt:
         """
         One attempt.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param attempt_id: Id of the attempt.
         :raises UnknownCall: The line has no such attempt.
         """
-        return self._database.read(lambda connection: _by_id(connection, line, attempt_id))[0]
+        return _by_id(connection, line, attempt_id)[0]
 
+    @writes
     def move(
         self,
+        connection: Connection,
         line: str,
         attempt_id: str,
         from_state: str,
@@ -121,6 +125,7 @@ class Attempts:
         """
         Move an attempt on, if it still is in ``from_state``.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param attempt_id: Id of the attempt.
         :param from_state: State that it must have.
@@ -142,18 +147,14 @@ class Attempts:
             same &= attempts.c.to_number != values.get("to_number", "")
             values = {**values, "outcome": None, "detail": None}
         update = attempts.update().where(same).values(**values, state=to_state, owner=owner, updated_at=now)
-
-        def work(connection: Connection) -> Attempt:
-            won = connection.execute(update).rowcount == 1
-            found, last_owner = _by_id(connection, line, attempt_id)
-            if won or (found.state == to_state and last_owner == owner):
-                return found
-            raise MoveRefused(
-                f"attempt {attempt_id} is {found.state}, not {from_state}: another client has moved it",
-                code=RefusalCode.ATTEMPT_MOVED,
-            )
-
-        return self._database.write(work)
+        won = connection.execute(update).rowcount == 1
+        found, last_owner = _by_id(connection, line, attempt_id)
+        if won or (found.state == to_state and last_owner == owner):
+            return found
+        raise MoveRefused(
+            f"attempt {attempt_id} is {found.state}, not {from_state}: another client has moved it",
+            code=RefusalCode.ATTEMPT_MOVED,
+        )
 
     def first_start(self, line: str, dag_id: str, run_id: str, started_at: datetime) -> datetime:
         """

@@ -25,8 +25,8 @@ from airflow_openai_realtime.calls.transitions import told_by
 from airflow_openai_realtime.calls.witnesses import kept_account
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import OPEN_CALL_STATES, AttemptState, CallState, EndReason
-from airflow_openai_realtime.switchboard.server.store.processes import NOBODY
 from airflow_openai_realtime.switchboard.server.store.schema.tables import (
+    NOBODY,
     attempts,
     calls,
     conversations,

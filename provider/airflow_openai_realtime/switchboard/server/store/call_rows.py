@@ -23,7 +23,7 @@ from airflow_openai_realtime.switchboard.server.store.attempt_rows import note_c
 from airflow_openai_realtime.switchboard.server.store.call_ends import lock_conversation, settle
 from airflow_openai_realtime.switchboard.server.store.feed_rows import PAGE as MOST_CHANGES
 from airflow_openai_realtime.switchboard.server.store.feed_rows import append, feed_end, feed_since
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
 CALL_FIELDS = [calls.c[name] for name in SwitchboardCall.__dataclass_fields__]
@@ -118,100 +118,103 @@ class Calls:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, new: Sequence[NewCall]) -> set[tuple[str, str]]:
+    @writes
+    def add(self, connection: Connection, new: Sequence[NewCall]) -> set[tuple[str, str]]:
         """
         Store calls and commit; those known by their call id or webhook id are left as they are.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param new: Calls of one or more lines.
         :returns: (line, call id) of those that were new.
         """
-        return self._database.write(lambda connection: insert_calls(connection, self._database.dialect, new))
+        return insert_calls(connection, new)
 
-    def find(self, line: str, call_id: str) -> SwitchboardCall:
+    @reads
+    def find(self, connection: Connection, line: str, call_id: str) -> SwitchboardCall:
         """
         One call.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param call_id: OpenAI's id of the call.
         :raises UnknownCall: The line has never seen it.
         """
-        return self._database.read(lambda connection: _find(connection, line, call_id))[0]
+        return _find(connection, line, call_id)[0]
 
-    def select(self, line: str, wanted: CallFilter, limit: int, now: datetime) -> list[SwitchboardCall]:
+    @reads
+    def select(
+        self, connection: Connection, line: str, wanted: CallFilter, limit: int, now: datetime
+    ) -> list[SwitchboardCall]:
         """
         Calls as they are now, oldest first; the newest ones when there are more than ``limit``.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param wanted: Which calls.
         :param limit: Most calls to return.
         :param now: The time, aware.
         """
-        query = _matching(line, wanted, now).order_by(calls.c.received_at.desc(), calls.c.call_id.desc()).limit(limit)
-        return self._database.read(lambda connection: [read_call(row) for row in connection.execute(query)][::-1])
+        return _newest(connection, line, wanted, limit, now)
 
-    def select_with_cursor(self, line: str, wanted: CallFilter, limit: int, now: datetime) -> CallPage:
+    @reads
+    def select_with_cursor(
+        self, connection: Connection, line: str, wanted: CallFilter, limit: int, now: datetime
+    ) -> CallPage:
         """
         As :meth:`select`, with the place in the feed from which later changes can be read.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param wanted: Which calls.
         :param limit: Most calls to return.
         :param now: The time, aware.
         """
-        query = _matching(line, wanted, now).order_by(calls.c.received_at.desc(), calls.c.call_id.desc()).limit(limit)
+        # The place first: what commits in between is then told twice, not never.
+        cursor = feed_end(connection, now)
+        return CallPage(tuple(_newest(connection, line, wanted, limit, now)), str(cursor))
 
-        def work(connection: Connection) -> tuple[Cursor, list[SwitchboardCall]]:
-            # The place first: what commits in between is then told twice, not never.
-            end = feed_end(connection, now, in_order=self._database.is_sqlite)
-            return end, [read_call(row) for row in connection.execute(query)][::-1]
-
-        cursor, found = self._database.read(work)
-        return CallPage(tuple(found), str(cursor))
-
-    def changes(self, line: str, wanted: CallFilter, cursor: Cursor, now: datetime) -> CallChanges:
+    @reads
+    def changes(
+        self, connection: Connection, line: str, wanted: CallFilter, cursor: Cursor, now: datetime
+    ) -> CallChanges:
         """
         Calls that changed since a cursor.
 
         A cursor ahead of the feed is of another store, for example of one that was deleted: it gets the calls as they
         are now, and a cursor of this store.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param wanted: Which calls.
         :param cursor: How far the reader is.
         :param now: The time, aware.
         """
+        page = feed_since(connection, cursor, now)
+        call_ids: tuple[str, ...] | None = tuple({call_id for of, call_id in page.changes if of == line})
+        end = page.cursor
+        if not page.changes:
+            latest = feed_end(connection, now, with_gaps=False)
+            if latest.high >= cursor.high:
+                return CallChanges((), end, is_full=False)
+            call_ids, end = None, latest
+        query = _matching(line, replace(wanted, call_ids=call_ids), now).order_by(calls.c.received_at)
+        found = connection.execute(query.limit(MOST_CHANGES)) if call_ids != () else ()
+        return CallChanges(tuple(read_call(row) for row in found), end, page.is_full)
 
-        def work(connection: Connection) -> CallChanges:
-            page = feed_since(connection, cursor, now)
-            call_ids: tuple[str, ...] | None = tuple({call_id for of, call_id in page.changes if of == line})
-            end = page.cursor
-            if not page.changes:
-                latest = feed_end(connection, now, in_order=True)
-                if latest.high >= cursor.high:
-                    return CallChanges((), end, is_full=False)
-                call_ids, end = None, latest
-            query = _matching(line, replace(wanted, call_ids=call_ids), now).order_by(calls.c.received_at)
-            found = connection.execute(query.limit(MOST_CHANGES)) if call_ids != () else ()
-            return CallChanges(tuple(read_call(row) for row in found), end, page.is_full)
-
-        return self._database.read(work)
-
-    def counts(self, line: str) -> tuple[dict[str, int], datetime | None]:
+    @reads
+    def counts(self, connection: Connection, line: str) -> tuple[dict[str, int], datetime | None]:
         """
         How many calls of a line are in each state, and since when the oldest ringing one rings.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         """
         by_state = (
             select(calls.c.state, func.count().label("amount")).where(calls.c.line == line).group_by(calls.c.state)
         )
         oldest = select(func.min(calls.c.received_at)).where(calls.c.line == line, calls.c.state == CallState.RINGING)
-
-        def work(connection: Connection) -> tuple[dict[str, int], datetime | None]:
-            found = {row.state: row.amount for row in connection.execute(by_state)}
-            return {state: found.get(state, 0) for state in CallState}, connection.execute(oldest).scalar()
-
-        return self._database.read(work)
+        found = {row.state: row.amount for row in connection.execute(by_state)}
+        return {state: found.get(state, 0) for state in CallState}, connection.execute(oldest).scalar()
 
     def move(
         self,
@@ -237,13 +240,12 @@ class Calls:
         :raises StoreUnavailable: The database cannot be reached; nothing is known to be stored.
         """
         for _ in range(_MOST_TRIES):
-            moved = self._database.write(
-                lambda connection: self._move(connection, line, call_id, rule, now, if_unknown, sole)
-            )
+            moved = self._move(line, call_id, rule, now, if_unknown, sole)
             if moved is not None:
                 return moved
         raise StoreUnavailable(f"call {call_id} is changed by too many at once", call_id=call_id)
 
+    @writes
     def _move(
         self,
         connection: Connection,
@@ -256,13 +258,13 @@ class Calls:
     ) -> SwitchboardCall | None:
         """The call after the move, or None when it changed between the look and the move."""
         if sole is not None:
-            _require_no_other(connection, self._database.dialect, line, call_id, sole)
+            _require_no_other(connection, line, call_id, sole)
         try:
             call, version = _find(connection, line, call_id)
         except UnknownCall:
             if if_unknown is None:
                 raise
-            _insert_new(connection, self._database.dialect, [_row(if_unknown)])
+            _insert_new(connection, [_row(if_unknown)])
             call, version = _find(connection, line, call_id)
         change = rule(call)
         after = replace(call, **change.values)
@@ -293,7 +295,6 @@ def as_call(new: NewCall) -> SwitchboardCall:
 
 def insert_calls(
     connection: Connection,
-    dialect: str,
     new: Sequence[NewCall],
     taken: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
 ) -> set[tuple[str, str]]:
@@ -301,7 +302,6 @@ def insert_calls(
     Store calls that are not there yet, and tell the feed of them.
 
     :param connection: A connection with an open transaction.
-    :param dialect: Name of the database's dialect.
     :param new: The calls.
     :param taken: By line and call id, the fields of those that are a standing order's from the start.
     :returns: (line, call id) of those that were new.
@@ -310,7 +310,7 @@ def insert_calls(
     rows = {(call.line, call.call_id): _row(call) for call in sorted(new, key=lambda call: (call.line, call.call_id))}
     if taken:
         rows = {key: {**row, **_NOT_TAKEN, **taken.get(key, {})} for key, row in rows.items()}
-    added = _insert_new(connection, dialect, list(rows.values()))
+    added = _insert_new(connection, list(rows.values()))
     if added:
         append(connection, [(*key, rows[key]["state"]) for key in rows if key in added], new[0].received_at)
         note_calls(connection, _correlated(call for call in new if (call.line, call.call_id) in added))
@@ -358,7 +358,7 @@ def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardC
     return read_call(row), row.version
 
 
-def _require_no_other(connection: Connection, dialect: str, line: str, call_id: str, sole: SoleCall) -> None:
+def _require_no_other(connection: Connection, line: str, call_id: str, sole: SoleCall) -> None:
     """
     A second request of the same owner waits here until the first has committed.
 
@@ -367,6 +367,7 @@ def _require_no_other(connection: Connection, dialect: str, line: str, call_id: 
 
     :raises MoveRefused: The claimant has another open call.
     """
+    dialect = connection.dialect.name
     if dialect == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{line}\n{sole.claimant}", 0))))
     others = select(*CALL_FIELDS).where(
@@ -399,6 +400,11 @@ def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
     return query
 
 
+def _newest(connection: Connection, line: str, wanted: CallFilter, limit: int, now: datetime) -> list[SwitchboardCall]:
+    query = _matching(line, wanted, now).order_by(calls.c.received_at.desc(), calls.c.call_id.desc()).limit(limit)
+    return [read_call(row) for row in connection.execute(query)][::-1]
+
+
 def read_call(row: Any) -> SwitchboardCall:
     """
     A call from a row with at least :data:`CALL_FIELDS`.
@@ -416,8 +422,9 @@ def _row(call: NewCall) -> dict[str, Any]:
     return {**values, "version": 0, "hangup_tries": 0}
 
 
-def _insert_new(connection: Connection, dialect: str, rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
+def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
     """Insert what is not there yet; rows that break a unique key are left out."""
+    dialect = connection.dialect.name
     if dialect in ("mysql", "mariadb"):
         ignore = mysql.insert(calls).prefix_with("IGNORE")
         added = (row for row in rows if connection.execute(ignore, row).rowcount == 1)

@@ -1,14 +1,13 @@
-"""Conversations in the store: opening, adding to the timeline, finishing."""
+"""Conversations in the store: opening, adding to the timeline, finishing; and signs of life of their processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import IntegrityError
 
 from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.saved_conversation import MOST_RESULT_BYTES, Conversation, Progress
@@ -16,6 +15,7 @@ from airflow_openai_realtime.calls.timeline.entries import (
     TimelineEntry,
     as_json,
     check_entries,
+    key_of,
 )
 from airflow_openai_realtime.calls.transitions import END_WANTED
 from airflow_openai_realtime.exceptions import (
@@ -24,15 +24,12 @@ from airflow_openai_realtime.exceptions import (
     OpenAIRealtimeError,
     UnknownCall,
 )
-from airflow_openai_realtime.states import RefusalCode
+from airflow_openai_realtime.states import CallState, EntryKind, Note, RefusalCode
 from airflow_openai_realtime.switchboard.server.store.call_ends import read_conversation, restated_result
 from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
-from airflow_openai_realtime.switchboard.server.store.processes import give_up, held_by, left, saw
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
-from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations
-from airflow_openai_realtime.switchboard.server.store.timeline_rows import Addition, find_new, locked_rows, write
-
-_T = TypeVar("_T")
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, upserts, writes
+from airflow_openai_realtime.switchboard.server.store.schema.tables import NOBODY, calls, conversations, processes
+from airflow_openai_realtime.switchboard.server.store.timeline_rows import Addition, add, known_keys, locked_rows
 
 
 class Conversations:
@@ -48,10 +45,21 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, line: str, call_id: str, holder: str, now: datetime, *, process: str | None = None) -> Conversation:
+    @upserts
+    def open(
+        self,
+        connection: Connection,
+        line: str,
+        call_id: str,
+        holder: str,
+        now: datetime,
+        *,
+        process: str | None = None,
+    ) -> Conversation:
         """
         Open a conversation as its new owner, with the next generation. A finished conversation is returned unchanged.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param call_id: OpenAI's id of the call.
         :param holder: Name of the owner.
@@ -60,14 +68,10 @@ class Conversations:
             switchboard listens in its place. ``None``: the process shows no signs of life.
         :raises UnknownCall: The line does not know the call.
         """
-
-        def work(connection: Connection) -> Conversation:
-            opened = _open(connection, line, call_id, holder, now, process)
-            if process is not None and not opened.is_finished:
-                saw(connection, line, process, now)
-            return opened
-
-        return self._write_twice(work)
+        opened = _open(connection, line, call_id, holder, now, process)
+        if process is not None and not opened.is_finished:
+            saw(connection, line, process, now)
+        return opened
 
     def append(
         self, line: str, call_id: str, generation: int, entries: Sequence[TimelineEntry], now: datetime
@@ -85,13 +89,7 @@ class Conversations:
         :raises ConversationSuperseded: A later generation was opened, or it is finished.
         :raises InvalidInput: An entry cannot be stored, or the call has reached its limit; then none is stored.
         """
-        progress = [Progress(call_id, generation, tuple(check_entries(entries)))]
-
-        def work(connection: Connection) -> list[str] | OpenAIRealtimeError:
-            rows = locked_rows(connection, [(line, call_id)])
-            return _append(connection, rows, line, progress, now)[0]
-
-        answer = self._database.write(work)
+        answer = self._append(line, Progress(call_id, generation, tuple(check_entries(entries))), now)
         if isinstance(answer, OpenAIRealtimeError):
             raise answer
         return answer
@@ -112,24 +110,7 @@ class Conversations:
         """
         checked = {each.call_id: _checked(each) for each in conversations}
         fit = [each for each in checked.values() if isinstance(each, Progress)]
-
-        def work(connection: Connection) -> dict[str, list[str] | OpenAIRealtimeError]:
-            # Conversations in one order, then the process, the same order of locks everywhere.
-            held = held_by(connection, line, process) if leaving else []
-            rows = locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
-            answers = _append(connection, rows, line, fit, now)
-            added = zip(fit, answers, strict=True)
-            given_up = [each.call_id for each, answer in added if each.given_up and isinstance(answer, list)]
-            # Another owner may have opened one before the lock.
-            still_held = [key[1] for key, row in rows.items() if key[1] in held and row.process == process]
-            give_up(connection, [rows[line, call_id] for call_id in sorted({*still_held, *given_up})], now)
-            if leaving:
-                left(connection, line, process)
-            else:
-                saw(connection, line, process, now)
-            return {each.call_id: answer for each, answer in zip(fit, answers, strict=True)}
-
-        answers = self._write_twice(work)
+        answers = self._save_progress(line, process, fit, now, leaving)
         refused = {call_id: each for call_id, each in checked.items() if isinstance(each, OpenAIRealtimeError)}
         return [{**answers, **refused}[each.call_id] for each in conversations]
 
@@ -161,36 +142,63 @@ class Conversations:
         checked = check_entries(entries)
         text = None if result is None else as_json(result, field="result", most_bytes=MOST_RESULT_BYTES)
         values: dict[str, Any] = {"saved_at": now, "finished_at": now, "outcome": outcome, "result": text}
+        return self._finish(line, call_id, generation, checked, values, result)
 
-        def work(connection: Connection) -> Conversation:
-            row = _locked(connection, line, call_id)
-            if row.finished_at is None:
-                _require_holder(row, generation)
-                values.update(_as_it_stands(connection, line, call_id, result))
-                addition = Addition(row, checked, values)
-                find_new(connection, [addition])
-                addition.make_fit()
-                write(connection, [addition])
-            return _read(connection, line, call_id)
-
-        return self._database.write(work)
-
-    def find(self, line: str, call_id: str) -> Conversation:
+    @reads
+    def find(self, connection: Connection, line: str, call_id: str) -> Conversation:
         """
         The conversation of a call, with its timeline.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param call_id: OpenAI's id of the call.
         :raises UnknownCall: The call has none.
         """
-        return self._database.read(lambda connection: _read(connection, line, call_id))
+        return _read(connection, line, call_id)
 
-    def _write_twice(self, work: Callable[[Connection], _T]) -> _T:
-        try:
-            return self._database.write(work)
-        except IntegrityError:
-            # Another transaction inserted the row first; now it exists.
-            return self._database.write(work)
+    @writes
+    def _append(
+        self, connection: Connection, line: str, progress: Progress, now: datetime
+    ) -> list[str] | OpenAIRealtimeError:
+        rows = locked_rows(connection, [(line, progress.call_id)])
+        return _append(connection, rows, line, [progress], now)[0]
+
+    @upserts
+    def _save_progress(
+        self, connection: Connection, line: str, process: str, fit: Sequence[Progress], now: datetime, leaving: bool
+    ) -> dict[str, list[str] | OpenAIRealtimeError]:
+        # Conversations in one order, then the process, the same order of locks everywhere.
+        held = held_by(connection, line, process) if leaving else []
+        rows = locked_rows(connection, [(line, call_id) for call_id in (*held, *(each.call_id for each in fit))])
+        answers = _append(connection, rows, line, fit, now)
+        added = zip(fit, answers, strict=True)
+        given_up = [each.call_id for each, answer in added if each.given_up and isinstance(answer, list)]
+        # Another owner may have opened one before the lock.
+        still_held = [key[1] for key, row in rows.items() if key[1] in held and row.process == process]
+        give_up(connection, [rows[line, call_id] for call_id in sorted({*still_held, *given_up})], now)
+        if leaving:
+            left(connection, line, process)
+        else:
+            saw(connection, line, process, now)
+        return {each.call_id: answer for each, answer in zip(fit, answers, strict=True)}
+
+    @writes
+    def _finish(
+        self,
+        connection: Connection,
+        line: str,
+        call_id: str,
+        generation: int,
+        entries: Sequence[TimelineEntry],
+        values: Mapping[str, Any],
+        result: Mapping[str, Any] | None,
+    ) -> Conversation:
+        row = _locked(connection, line, call_id)
+        if row.finished_at is None:
+            _require_holder(row, generation)
+            corrected = _as_it_stands(connection, line, call_id, result)
+            add(connection, [Addition(row, entries, {**values, **corrected})], cut=True)
+        return _read(connection, line, call_id)
 
 
 def _checked(progress: Progress) -> Progress | InvalidInput:
@@ -213,12 +221,9 @@ def _append(
             additions[each.call_id] = Addition(row, each.entries, {"saved_at": now})
         except (UnknownCall, ConversationSuperseded) as error:
             refused[each.call_id] = error
-    find_new(connection, additions.values())
-    for call_id, addition in additions.items():
-        if not addition.fits:
-            refused[call_id] = addition.too_much()
-    write(connection, [addition for call_id, addition in additions.items() if call_id not in refused])
-    return [refused.get(each.call_id) or additions[each.call_id].keys for each in progress]
+    add(connection, list(additions.values()))
+    added = {call_id: each.refused or [entry["key"] for entry in each.new] for call_id, each in additions.items()}
+    return [{**added, **refused}[each.call_id] for each in progress]
 
 
 def _open(
@@ -295,3 +300,75 @@ def _take_up(connection: Connection, line: str, call_id: str, now: datetime) -> 
     same = (calls.c.line == line) & (calls.c.call_id == call_id)
     values = {**dict.fromkeys(END_WANTED), "version": calls.c.version + 1}
     connection.execute(calls.update().where(same, is_delayed).values(values))
+
+
+# -- signs of life of processes ------------------------------------------------------------------------------------
+
+
+def saw(connection: Connection, line: str, process: str, now: datetime) -> None:
+    """
+    Note a sign of life.
+
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param process: Id of the process.
+    :param now: The time, aware.
+    :raises IntegrityError: Another transaction recorded the first sign at the same time; repeat it.
+    """
+    same = (processes.c.line == line) & (processes.c.process == process)
+    if not connection.execute(processes.update().where(same).values(seen_at=now)).rowcount:
+        connection.execute(processes.insert().values(line=line, process=process, seen_at=now))
+
+
+def held_by(connection: Connection, line: str, process: str) -> list[str]:
+    """
+    Return the ids of the live calls whose conversations a process runs.
+
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param process: Id of the process.
+    """
+    live = select(calls.c.call_id).where(calls.c.line == line, calls.c.state == CallState.ACCEPTED)
+    query = select(conversations.c.call_id).where(
+        conversations.c.line == line,
+        conversations.c.call_id.in_(live),
+        conversations.c.process == process,
+        conversations.c.finished_at.is_(None),
+    )
+    return sorted(connection.execute(query).scalars())
+
+
+def give_up(connection: Connection, rows: Iterable[Any], now: datetime) -> None:
+    """
+    Record that conversations were given up. Their owners, if attached, have heard everything until now.
+
+    :param connection: A connection with an open transaction.
+    :param rows: The conversations, locked.
+    :param now: The time, aware.
+    """
+    attached = {(row.line, row.call_id): (row.line, row.call_id, attached_key(row.generation)) for row in rows}
+    there = known_keys(connection, attached.values())
+    for key, note in attached.items():
+        same = (conversations.c.line == key[0]) & (conversations.c.call_id == key[1])
+        heard = {"heard_until": now} if note in there else {}
+        connection.execute(conversations.update().where(same).values(process=NOBODY, **heard))
+
+
+def left(connection: Connection, line: str, process: str) -> None:
+    """
+    Forget a process.
+
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param process: Id of the process.
+    """
+    connection.execute(processes.delete().where((processes.c.line == line) & (processes.c.process == process)))
+
+
+def attached_key(generation: int) -> str:
+    """
+    Return the key of the note that an owner writes when it first attaches.
+
+    :param generation: Generation of the conversation, 1 or more.
+    """
+    return key_of(EntryKind.NOTE, Note.ATTACHED, generation, 1)

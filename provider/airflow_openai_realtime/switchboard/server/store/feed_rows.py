@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, or_, select
 
 from airflow_openai_realtime.switchboard.server.feed.cursors import WIDEST_LOOK_BACK, Cursor
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads
 from airflow_openai_realtime.switchboard.server.store.schema.tables import feed
 
 PAGE = 1000
@@ -40,22 +40,26 @@ class Feed:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def since(self, cursor: Cursor, now: datetime) -> FeedPage:
+    @reads
+    def since(self, connection: Connection, cursor: Cursor, now: datetime) -> FeedPage:
         """
         What became visible since a cursor, of all lines, at most :data:`PAGE` rows.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param cursor: How far the reader is.
         :param now: The time, aware.
         """
-        return self._database.read(lambda connection: feed_since(connection, cursor, now))
+        return feed_since(connection, cursor, now)
 
-    def end(self, now: datetime) -> Cursor:
+    @reads
+    def end(self, connection: Connection, now: datetime) -> Cursor:
         """
         The place behind everything that is visible now.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param now: The time, aware.
         """
-        return self._database.read(lambda connection: feed_end(connection, now, in_order=self._database.is_sqlite))
+        return feed_end(connection, now)
 
 
 def append(connection: Connection, changes: Iterable[tuple[str, str, str]], at: datetime) -> None:
@@ -71,16 +75,17 @@ def append(connection: Connection, changes: Iterable[tuple[str, str, str]], at: 
         connection.execute(feed.insert().inline(), rows)
 
 
-def feed_end(connection: Connection, now: datetime, *, in_order: bool) -> Cursor:
+def feed_end(connection: Connection, now: datetime, *, with_gaps: bool = True) -> Cursor:
     """
     The place behind everything that is visible in this transaction.
 
     :param connection: A connection with an open transaction.
     :param now: The time, aware.
-    :param in_order: Whether rows become visible in the order of their numbers, so that none can be missing.
+    :param with_gaps: Whether numbers that are missing below are noted as well. SQLite's writers take turns, so there
+        none can be.
     """
     latest = select(feed.c.seq).order_by(feed.c.seq.desc())
-    if in_order:
+    if not with_gaps or connection.dialect.name == "sqlite":
         return Cursor(connection.execute(latest.limit(1)).scalar() or 0)
     return Cursor.at_end(connection.execute(latest.limit(WIDEST_LOOK_BACK)).scalars(), now.timestamp())
 

@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
-from sqlalchemy.exc import IntegrityError
 
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import MOST_ORDERS, OrderAnswer, OrderDraft, StandingOrder
 from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, upserts, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import orders
 
 log = logging.getLogger(__name__)
@@ -36,67 +35,75 @@ class Orders:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, line: str, draft: OrderDraft, now: datetime) -> StandingOrder:
+    @upserts
+    def put(self, connection: Connection, line: str, draft: OrderDraft, now: datetime) -> StandingOrder:
         """
         Make an order, or replace the one of this name.
 
         With the same edition as before, the uses that were made count on.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param draft: Checked.
         :param now: The time, aware.
         :raises InvalidInput: The line has as many orders as it can have.
         """
-        try:
-            return self._database.write(lambda connection: _put(connection, line, draft, now))
-        except IntegrityError:
-            # Another transaction inserted one of this name first; now it can be replaced.
-            return self._database.write(lambda connection: _put(connection, line, draft, now))
+        return _put(connection, line, draft, now)
 
-    def find(self, line: str, name: str) -> StandingOrder:
+    @reads
+    def find(self, connection: Connection, line: str, name: str) -> StandingOrder:
         """
         One order.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param name: Name of the order.
         :raises UnknownCall: The line has no such order.
         """
-        found = self._database.read(lambda connection: _find(connection, line, name))
+        found = _find(connection, line, name)
         if found is None:
             raise UnknownCall(f"line {line} has no standing order {name}")
         return found
 
-    def all(self, line: str) -> list[StandingOrder]:
+    @reads
+    def all(self, connection: Connection, line: str) -> list[StandingOrder]:
         """
         All orders of a line, also those that have expired or are used up, by name.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         """
         query = select(*ORDER_FIELDS).where(orders.c.line == line).order_by(orders.c.name)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
+        rows = connection.execute(query).all()
         return [usable[0] for row in rows if (usable := read_usable(row)) is not None]
 
-    def remove(self, line: str, name: str) -> bool:
+    @writes
+    def remove(self, connection: Connection, line: str, name: str) -> bool:
         """
         Remove an order; it takes no further call. Returns whether there was one.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param name: Name of the order.
         """
         delete = orders.delete().where(orders.c.line == line, orders.c.name == name)
-        return self._database.write(lambda connection: connection.execute(delete).rowcount == 1)
+        return connection.execute(delete).rowcount == 1
 
-    def open(self, now: datetime, lines: Collection[str] | None = None) -> dict[str, list[StandingOrder]]:
+    @reads
+    def open(
+        self, connection: Connection, now: datetime, lines: Collection[str] | None = None
+    ) -> dict[str, list[StandingOrder]]:
         """
         The orders that still answer calls, by line.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param now: The time, aware.
         :param lines: Only those of these lines; ``None``: of all.
         """
         query = select(*ORDER_FIELDS).where(or_(orders.c.expires_at.is_(None), orders.c.expires_at > now))
         if lines is not None:
             query = query.where(orders.c.line.in_(lines))
-        rows = self._database.read(lambda connection: connection.execute(query).all())
+        rows = connection.execute(query).all()
         by_line: dict[str, list[StandingOrder]] = {}
         for row in rows:
             usable = read_usable(row)
@@ -104,25 +111,29 @@ class Orders:
                 by_line.setdefault(row.line, []).append(usable[0])
         return by_line
 
-    def answer(self, line: str, name: str) -> tuple[str, OrderAnswer] | None:
+    @reads
+    def answer(self, connection: Connection, line: str, name: str) -> tuple[str, OrderAnswer] | None:
         """
         Revision of an order, and what it accepts calls with; ``None`` when there is no such order.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param name: Name of the order.
         """
         query = select(orders.c.revision, orders.c.answer).where(orders.c.line == line, orders.c.name == name)
-        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
+        row = connection.execute(query).one_or_none()
         return None if row is None else (row.revision, read_answer(row.answer))
 
-    def forget_expired(self, before: datetime) -> int:
+    @writes
+    def forget_expired(self, connection: Connection, before: datetime) -> int:
         """
         Delete the orders that expired before a moment, with the credentials in them; returns how many.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param before: Instant, aware: only what is older.
         """
         delete = orders.delete().where(orders.c.expires_at < before)
-        return self._database.write(lambda connection: connection.execute(delete).rowcount)
+        return connection.execute(delete).rowcount
 
 
 def read_order(row: Any) -> StandingOrder:

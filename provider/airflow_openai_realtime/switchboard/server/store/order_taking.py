@@ -38,7 +38,7 @@ from airflow_openai_realtime.switchboard.server.store.call_rows import (
 )
 from airflow_openai_realtime.switchboard.server.store.feed_rows import append
 from airflow_openai_realtime.switchboard.server.store.order_rows import ORDER_FIELDS, read_usable
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, orders
 
 _MOST_CALLS = 500
@@ -88,8 +88,10 @@ class OrderTaking:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @writes
     def store_and_take(
         self,
+        connection: Connection,
         new: Sequence[NewCall],
         ready: Collection[str],
         now: datetime,
@@ -98,33 +100,30 @@ class OrderTaking:
         """
         Store calls, and take those that an order with unlimited uses answers at once; commits both together.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param new: As for :meth:`Calls.add`.
         :param ready: Lines that this worker can answer for at once; calls of others are only stored.
         :param now: The time, aware.
         :param lease_seconds: How long no other worker may answer what this one has taken.
         """
-
-        def work(connection: Connection) -> Stored:
-            lines = sorted({call.line for call in new if call.line in ready})
-            open_orders = self._read_orders(connection, lines, skip_locked=True)
-            taken: dict[CallKey, TakenCall] = {}
-            values: dict[CallKey, dict[str, Any]] = {}
-            limited: set[CallKey] = set()
-            lease = {"order_lease_until": now + timedelta(seconds=lease_seconds)}
-            for each in new:
-                key, call = (each.line, each.call_id), as_call(each)
-                rings = each.state == CallState.RINGING and each.expires_at > now
-                order = open_orders.choose(call, now) if rings else None
-                if order is not None and order.uses_left is not None:
-                    limited.add(key)
-                elif order is not None:
-                    changes = _taking(call, order, now)
-                    values[key] = {**changes, **lease}
-                    taken[key] = TakenCall(replace(call, **changes), order, open_orders.answers[order.revision])
-            added = insert_calls(connection, self._database.dialect, new, values)
-            return Stored(added, {key: taken[key] for key in added & taken.keys()}, added & limited)
-
-        return self._database.write(work)
+        lines = sorted({call.line for call in new if call.line in ready})
+        open_orders = self._read_orders(connection, lines, skip_locked=True)
+        taken: dict[CallKey, TakenCall] = {}
+        values: dict[CallKey, dict[str, Any]] = {}
+        limited: set[CallKey] = set()
+        lease = {"order_lease_until": now + timedelta(seconds=lease_seconds)}
+        for each in new:
+            key, call = (each.line, each.call_id), as_call(each)
+            rings = each.state == CallState.RINGING and each.expires_at > now
+            order = open_orders.choose(call, now) if rings else None
+            if order is not None and order.uses_left is not None:
+                limited.add(key)
+            elif order is not None:
+                changes = _taking(call, order, now)
+                values[key] = {**changes, **lease}
+                taken[key] = TakenCall(replace(call, **changes), order, open_orders.answers[order.revision])
+        added = insert_calls(connection, new, values)
+        return Stored(added, {key: taken[key] for key in added & taken.keys()}, added & limited)
 
     def take(
         self,
@@ -147,10 +146,14 @@ class OrderTaking:
             return []
         return self._database.write(lambda connection: self._take(connection, keys, now, lease_seconds, tried or {}))
 
-    def ringing(self, lines: Collection[str], received_before: datetime, now: datetime) -> list[SwitchboardCall]:
+    @reads
+    def ringing(
+        self, connection: Connection, lines: Collection[str], received_before: datetime, now: datetime
+    ) -> list[SwitchboardCall]:
         """
         Return ringing calls without an owner that came in before a moment; oldest first.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param lines: Names of the lines.
         :param received_before: Aware instant.
         :param now: The time, aware.
@@ -161,21 +164,25 @@ class OrderTaking:
             .order_by(calls.c.received_at)
             .limit(_MOST_CALLS)
         )
-        return self._database.read(lambda connection: [read_call(row) for row in connection.execute(query)])
+        return [read_call(row) for row in connection.execute(query)]
 
-    def abandoned(self, now: datetime) -> list[CallKey]:
+    @reads
+    def abandoned(self, connection: Connection, now: datetime) -> list[CallKey]:
         """
         Calls that an order has taken, and whose worker has let its lease run out.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param now: The time, aware.
         """
         query = select(calls.c.line, calls.c.call_id).where(*_is_abandoned(now)).limit(_MOST_CALLS)
-        return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
+        return [(row.line, row.call_id) for row in connection.execute(query)]
 
-    def resume(self, key: CallKey, now: datetime, lease_seconds: float) -> TakenCall | None:
+    @writes
+    def resume(self, connection: Connection, key: CallKey, now: datetime, lease_seconds: float) -> TakenCall | None:
         """
         An abandoned call, for this worker to answer; ``None`` when another one has it, or it is answered.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param key: Line and id of the call.
         :param now: The time, aware.
         :param lease_seconds: For how many seconds no other worker takes it.
@@ -183,22 +190,20 @@ class OrderTaking:
         until = now + timedelta(seconds=lease_seconds)
         # The new time of the claim tells the other worker, if it lives after all, that it was not alone.
         lease = calls.update().where(*_is(key), *_is_abandoned(now)).values(order_lease_until=until, claimed_at=now)
+        if connection.execute(lease).rowcount != 1:
+            return None
+        call = read_call(connection.execute(select(*CALL_FIELDS).where(*_is(key))).one())
+        its_order = (orders.c.line == key[0]) & (orders.c.name == order_of_claimant(call.claimed_by))
+        row = connection.execute(select(*ORDER_FIELDS, orders.c.answer).where(its_order)).one_or_none()
+        usable = read_usable(row, row.answer) if row is not None else None
+        return TakenCall(call, *usable) if usable is not None else TakenCall(call, None)
 
-        def work(connection: Connection) -> TakenCall | None:
-            if connection.execute(lease).rowcount != 1:
-                return None
-            call = read_call(connection.execute(select(*CALL_FIELDS).where(*_is(key))).one())
-            its_order = (orders.c.line == key[0]) & (orders.c.name == order_of_claimant(call.claimed_by))
-            row = connection.execute(select(*ORDER_FIELDS, orders.c.answer).where(its_order)).one_or_none()
-            usable = read_usable(row, row.answer) if row is not None else None
-            return TakenCall(call, *usable) if usable is not None else TakenCall(call, None)
-
-        return self._database.write(work)
-
-    def renew(self, keys: Sequence[CallKey], now: datetime, lease_seconds: float) -> None:
+    @writes
+    def renew(self, connection: Connection, keys: Sequence[CallKey], now: datetime, lease_seconds: float) -> None:
         """
         Keep the lease on calls that this worker is busy with.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param keys: Line and id of each call.
         :param now: The time, aware.
         :param lease_seconds: For how many seconds no other worker takes them.
@@ -206,49 +211,49 @@ class OrderTaking:
         until = now + timedelta(seconds=lease_seconds)
         theirs = (tuple_(calls.c.line, calls.c.call_id).in_(list(keys)), calls.c.order_lease_until.is_not(None))
         lease = calls.update().where(*theirs, calls.c.state == CallState.CLAIMED).values(order_lease_until=until)
-        self._database.write(lambda connection: connection.execute(lease).rowcount)
+        connection.execute(lease)
 
-    def release(self, key: CallKey) -> None:
+    @writes
+    def release(self, connection: Connection, key: CallKey) -> None:
         """
         Stop further tries: if the call is not over, the reaper ends it at its time.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param key: Line and id of the call.
         """
         lease = calls.update().where(*_is(key), calls.c.state == CallState.CLAIMED).values(order_lease_until=None)
-        self._database.write(lambda connection: connection.execute(lease).rowcount)
+        connection.execute(lease)
 
+    @writes
     def give_back(
-        self, call: SwitchboardCall, order: StandingOrder | None, reason: str, now: datetime
+        self, connection: Connection, call: SwitchboardCall, order: StandingOrder | None, reason: str, now: datetime
     ) -> SwitchboardCall | None:
         """
         Give back a call that an order has taken and that was certainly not answered, and commit. It keeps ringing.
 
         The order regains the use that the call has cost.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param call: The call as it was taken.
         :param order: The order, if it is there still.
         :param reason: Why it was not answered.
         :param now: The time, aware.
         :returns: The call; ``None`` when it changed meanwhile, so that it is asked again.
         """
-
-        def work(connection: Connection) -> SwitchboardCall | None:
-            query = select(*CALL_FIELDS, calls.c.version).where(*_is((call.line, call.call_id)))
-            row = connection.execute(query).one()
-            found = read_call(row)
-            change = moves.release(found, call.claimed_by or "", call.claimed_at, reason)
-            if not change.values:
-                return found
-            values = {**change.values, "order_lease_until": None, "version": row.version + 1}
-            same = (*_is((call.line, call.call_id)), calls.c.version == row.version)
-            if connection.execute(calls.update().where(*same).values(values)).rowcount != 1:
-                return None
-            if order is not None:
-                _use(connection, call.line, order, +1)
-            append(connection, [(call.line, call.call_id, CallState.RINGING)], now)
-            return replace(found, **change.values)
-
-        return self._database.write(work)
+        query = select(*CALL_FIELDS, calls.c.version).where(*_is((call.line, call.call_id)))
+        row = connection.execute(query).one()
+        found = read_call(row)
+        change = moves.release(found, call.claimed_by or "", call.claimed_at, reason)
+        if not change.values:
+            return found
+        values = {**change.values, "order_lease_until": None, "version": row.version + 1}
+        same = (*_is((call.line, call.call_id)), calls.c.version == row.version)
+        if connection.execute(calls.update().where(*same).values(values)).rowcount != 1:
+            return None
+        if order is not None:
+            _use(connection, call.line, order, +1)
+        append(connection, [(call.line, call.call_id, CallState.RINGING)], now)
+        return replace(found, **change.values)
 
     def _take(
         self,
@@ -278,7 +283,7 @@ class OrderTaking:
         :param skip_locked: Leave out orders that are being removed, instead of waiting whether that comes about.
         """
         query = select(*ORDER_FIELDS).where(orders.c.line.in_(lines))
-        if self._database.dialect == "postgresql":
+        if connection.dialect.name == "postgresql":
             # An order that is removed meanwhile stays until this is committed, so that none answers after its removal.
             query = query.with_for_update(read=True, key_share=True, skip_locked=skip_locked)
         by_line: dict[str, list[StandingOrder]] = {line: [] for line in lines}

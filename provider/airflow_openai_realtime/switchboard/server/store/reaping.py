@@ -13,7 +13,7 @@ from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState, EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.server.store.call_ends import lock_conversation, without_result, write_result
 from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
 SWEEP = 1000
@@ -64,49 +64,61 @@ class Reaping:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def overdue(self, now: datetime) -> list[OverdueCall]:
+    @reads
+    def overdue(self, connection: Connection, now: datetime) -> list[OverdueCall]:
         """
         Calls to end now that no other worker is busy with, the longest overdue first.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param now: The time, aware.
         """
-        return self._database.read(lambda connection: _overdue(connection, now))
+        return _overdue(connection, now)
 
-    def take(self, call: OverdueCall, now: datetime, lease_seconds: float) -> OverdueCall | None:
+    @writes
+    def take(
+        self, connection: Connection, call: OverdueCall, now: datetime, lease_seconds: float
+    ) -> OverdueCall | None:
         """
         Take a call to end it: no other worker does for the length of the lease.
 
         That it is about to be hung up, and why, is committed by this, before OpenAI is asked.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param call: The call.
         :param now: The time, aware.
         :param lease_seconds: For how many seconds no other process takes it.
         :returns: The call as it is now; ``None`` when another worker has it, or it is not to end any more.
         """
+        found = _overdue(connection, now, call)
+        if not found:
+            return None
+        (current,) = found
+        wanted = {
+            "end_wanted": current.reason,
+            "end_wanted_by": current.by,
+            "end_wanted_at": current.due_at,
+            "end_due_at": current.due_at,
+        }
+        lease: dict[str, Any] = {"hangup_not_before": now + timedelta(seconds=lease_seconds), "hangup_sent_at": now}
+        lease |= {"version": calls.c.version + 1}  # who takes the call up at this moment looks again
+        same = (calls.c.line == call.line, calls.c.call_id == call.call_id, *_is_free_and_due(now))
+        update = calls.update().where(*same).values(**wanted, **lease)
+        return current if connection.execute(update).rowcount == 1 else None
 
-        def work(connection: Connection) -> OverdueCall | None:
-            found = _overdue(connection, now, call)
-            if not found:
-                return None
-            (current,) = found
-            wanted = {
-                "end_wanted": current.reason,
-                "end_wanted_by": current.by,
-                "end_wanted_at": current.due_at,
-                "end_due_at": current.due_at,
-            }
-            lease: dict[str, Any] = {"hangup_not_before": now + timedelta(seconds=lease_seconds), "hangup_sent_at": now}
-            lease |= {"version": calls.c.version + 1}  # who takes the call up at this moment looks again
-            same = (calls.c.line == call.line, calls.c.call_id == call.call_id, *_is_free_and_due(now))
-            update = calls.update().where(*same).values(**wanted, **lease)
-            return current if connection.execute(update).rowcount == 1 else None
-
-        return self._database.write(work)
-
-    def postpone(self, call: OverdueCall, now: datetime, pause_seconds: float, *, maybe_hung_up: bool = True) -> None:
+    @writes
+    def postpone(
+        self,
+        connection: Connection,
+        call: OverdueCall,
+        now: datetime,
+        pause_seconds: float,
+        *,
+        maybe_hung_up: bool = True,
+    ) -> None:
         """
         Delay the next try after a failure.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param call: The call.
         :param now: The time, aware.
         :param pause_seconds: For how many seconds it is left alone.
@@ -117,7 +129,7 @@ class Reaping:
         if not (maybe_hung_up or call.maybe_hung_up):
             values["hangup_sent_at"] = None
         update = calls.update().where(calls.c.line == call.line, calls.c.call_id == call.call_id).values(**values)
-        self._database.write(lambda connection: connection.execute(update).rowcount)
+        connection.execute(update)
 
     def write_late_results(self, now: datetime) -> list[tuple[str, str]]:
         """
@@ -139,10 +151,12 @@ class Reaping:
 
         return [key for key in found if self._database.write(partial(work, line=key[0], call_id=key[1]))]
 
-    def lapsed(self, now: datetime, claim_seconds: float) -> list[tuple[str, str]]:
+    @reads
+    def lapsed(self, connection: Connection, now: datetime, claim_seconds: float) -> list[tuple[str, str]]:
         """
         Return (line, call id) of ringing calls that were claimed too long ago without an announced accept.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param now: The time, aware.
         :param claim_seconds: How long a claim may stand without an accept, in seconds.
         """
@@ -158,12 +172,14 @@ class Reaping:
             .order_by(calls.c.claimed_at)
             .limit(SWEEP)
         )
-        return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
+        return [(row.line, row.call_id) for row in connection.execute(query)]
 
-    def rung_out(self, now: datetime, grace_seconds: float) -> list[tuple[str, str]]:
+    @reads
+    def rung_out(self, connection: Connection, now: datetime, grace_seconds: float) -> list[tuple[str, str]]:
         """
         Return (line, call id) of calls that were not claimed in time, or claimed but not accepted in time.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param now: The time, aware.
         :param grace_seconds: How long after its ringing a claimed call is still not missed, in seconds.
         """
@@ -179,7 +195,7 @@ class Reaping:
             .order_by(calls.c.expires_at)
             .limit(SWEEP)
         )
-        return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
+        return [(row.line, row.call_id) for row in connection.execute(query)]
 
 
 def _overdue(connection: Connection, now: datetime, only: OverdueCall | None = None) -> list[OverdueCall]:

@@ -23,7 +23,7 @@ from airflow_openai_realtime.calls.recent import (
 from airflow_openai_realtime.states import FINAL_CALL_STATES, OPEN_CALL_STATES
 from airflow_openai_realtime.switchboard.server.store.attempt_rows import attempts_of_calls, read_attempt
 from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads
 from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, calls, conversations, processes
 
 _SUMMARY = tuple(name for name in ConversationSummary.__dataclass_fields__ if name != "seen_at")
@@ -45,10 +45,14 @@ class RecentCalls:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(self, lines: Collection[str] | None, before: Place | None, limit: int, now: datetime) -> RecentPage:
+    @reads
+    def page(
+        self, connection: Connection, lines: Collection[str] | None, before: Place | None, limit: int, now: datetime
+    ) -> RecentPage:
         """
         Live calls and the newest of those that are over; with ``before`` only older ones that are over.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param lines: Of these lines; ``None``: of all.
         :param before: From an earlier page.
         :param limit: How many that are over, at most.
@@ -63,31 +67,25 @@ class RecentCalls:
             over = over.where(_is_older(before, calls.c.received_at, calls.c.line, calls.c.call_id))
             at = (attempts.c.created_at, attempts.c.line, attempts.c.attempt_id)
             over_attempts = over_attempts.where(_is_older(before, *at))
+        queries = (over, over_attempts) if before is not None else (live, over, live_attempts, over_attempts)
+        found = [connection.execute(query).all() for query in queries]
+        half = len(found) // 2
+        recent = [_read(row) for rows in found[:half] for row in rows]
+        unreached = [UnreachedAttempt.of(row.line, read_attempt(row), now) for rows in found[half:] for row in rows]
+        return page_of(_with_attempts(connection, recent), unreached, limit)
 
-        def work(connection: Connection) -> RecentPage:
-            queries = (over, over_attempts) if before is not None else (live, over, live_attempts, over_attempts)
-            found = [connection.execute(query).all() for query in queries]
-            half = len(found) // 2
-            recent = [_read(row) for rows in found[:half] for row in rows]
-            unreached = [UnreachedAttempt.of(row.line, read_attempt(row), now) for rows in found[half:] for row in rows]
-            return page_of(_with_attempts(connection, recent), unreached, limit)
-
-        return self._database.read(work)
-
-    def one(self, line: str, call_id: str) -> RecentCall | None:
+    @reads
+    def one(self, connection: Connection, line: str, call_id: str) -> RecentCall | None:
         """
         One call; ``None`` when the line has never seen it.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param call_id: OpenAI's id of the call.
         """
         query = _joined([line]).where(calls.c.call_id == call_id)
-
-        def work(connection: Connection) -> RecentCall | None:
-            row = connection.execute(query).one_or_none()
-            return None if row is None else _with_attempts(connection, [_read(row)])[0]
-
-        return self._database.read(work)
+        row = connection.execute(query).one_or_none()
+        return None if row is None else _with_attempts(connection, [_read(row)])[0]
 
 
 def _with_attempts(connection: Connection, recent: Sequence[RecentCall]) -> list[RecentCall]:

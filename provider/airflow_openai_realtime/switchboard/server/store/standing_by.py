@@ -19,16 +19,15 @@ from sqlalchemy import Connection, and_, false, func, or_, select
 from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, check_entries
 from airflow_openai_realtime.states import CallState, EntryKind
-from airflow_openai_realtime.switchboard.server.store.processes import attached_key
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.conversation_rows import attached_key
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls, conversations, processes, timeline
 from airflow_openai_realtime.switchboard.server.store.timeline_rows import (
     Addition,
+    add,
     by_line,
-    find_new,
     known_keys,
     locked_rows,
-    write,
 )
 
 SWEEP = 1000
@@ -155,10 +154,12 @@ class StandingBy:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def silent(self, lease: Lease, now: datetime) -> list[CallKey]:
+    @reads
+    def silent(self, connection: Connection, lease: Lease, now: datetime) -> list[CallKey]:
         """
         Return (line, call id) of live conversations whose process is silent and to which no worker listens.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param lease: The worker, and when a process counts as silent.
         :param now: The time, aware.
         """
@@ -179,53 +180,48 @@ class StandingBy:
             )
             .limit(SWEEP)
         )
-        return self._database.read(lambda connection: [(row.line, row.call_id) for row in connection.execute(query)])
+        return [(row.line, row.call_id) for row in connection.execute(query)]
 
-    def take(self, keys: Collection[CallKey], lease: Lease, now: datetime) -> list[SilentCall]:
+    @writes
+    def take(self, connection: Connection, keys: Collection[CallKey], lease: Lease, now: datetime) -> list[SilentCall]:
         """
         Lease conversations that no other worker has leased and whose owners are still silent.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param keys: Line and id of each call.
         :param lease: The worker, and how long it has them.
         :param now: The time, aware.
         """
+        rows = {key: row for key, row in locked_rows(connection, keys).items() if _is_free(row, now)}
+        holders = _holders(connection, rows, lease, now)
+        without = {key: row for key, row in rows.items() if not holders[key].is_there}
+        until = now + timedelta(seconds=lease.seconds)
+        taken = {"standby_by": lease.worker, "standby_until": until}
+        left = {"standby_by": None, "standby_until": None}
+        add(connection, [Addition(row, values=taken if key in without else left) for key, row in rows.items()])
+        return _silent_calls(connection, without, holders, now)
 
-        def work(connection: Connection) -> list[SilentCall]:
-            rows = {key: row for key, row in locked_rows(connection, keys).items() if _is_free(row, now)}
-            holders = _holders(connection, rows, lease, now)
-            without = {key: row for key, row in rows.items() if not holders[key].is_there}
-            until = now + timedelta(seconds=lease.seconds)
-            taken = {"standby_by": lease.worker, "standby_until": until}
-            left = {"standby_by": None, "standby_until": None}
-            write(connection, [Addition(row, values=taken if key in without else left) for key, row in rows.items()])
-            return _silent_calls(connection, without, holders, now)
-
-        return self._database.write(work)
-
-    def hold(self, heard: Sequence[Heard], lease: Lease, now: datetime) -> dict[CallKey, tuple[Standing, int]]:
+    @writes
+    def hold(
+        self, connection: Connection, heard: Sequence[Heard], lease: Lease, now: datetime
+    ) -> dict[CallKey, tuple[Standing, int]]:
         """
         Write what was heard, and renew or give up the leases; in one transaction.
 
         Entries beyond a timeline's limits are left out.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param heard: What was heard in each call.
         :param lease: The worker, and how long it has them.
         :param now: The time, aware.
         :returns: State and generation of each conversation.
         """
-
-        def work(connection: Connection) -> dict[CallKey, tuple[Standing, int]]:
-            rows = locked_rows(connection, [each.key for each in heard])
-            ours = {key: row for key, row in rows.items() if _is_ours(row, lease.worker)}
-            additions = [_addition(ours[each.key], each, lease, now) for each in heard if each.key in ours]
-            find_new(connection, additions)
-            for addition in additions:
-                addition.make_fit()
-            write(connection, additions)
-            standings = _standings(connection, ours, lease, now)
-            return {key: (standings.get(key) or _without_lease(row), row.generation) for key, row in rows.items()}
-
-        return self._database.write(work)
+        rows = locked_rows(connection, [each.key for each in heard])
+        ours = {key: row for key, row in rows.items() if _is_ours(row, lease.worker)}
+        additions = [_addition(ours[each.key], each, lease, now) for each in heard if each.key in ours]
+        add(connection, additions, cut=True)
+        standings = _standings(connection, ours, lease, now)
+        return {key: (standings.get(key) or _without_lease(row), row.generation) for key, row in rows.items()}
 
 
 @dataclass(frozen=True)

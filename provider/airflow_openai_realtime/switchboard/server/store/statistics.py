@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Double, Select, case, func, select, type_coerce
 
 from airflow_openai_realtime.states import FINAL_CALL_STATES, LONGEST_CALL_SECONDS, CallState, EndReason
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
 WINDOW_SECONDS = 3600.0
@@ -76,31 +76,29 @@ class Statistics:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of_line(self, line: str, now: datetime) -> LineStatistics:
+    @reads
+    def of_line(self, connection: Connection, line: str, now: datetime) -> LineStatistics:
         """
         The figures of a line, in one transaction.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param now: The time, aware.
         """
         since = now - timedelta(seconds=WINDOW_SECONDS)
         by_state = select(calls.c.state, func.count()).where(calls.c.line == line).group_by(calls.c.state)
         rings = (calls.c.line == line, calls.c.state == CallState.RINGING, calls.c.expires_at > now)
-
-        def work(connection: Connection) -> LineStatistics:
-            states: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
-            oldest = connection.execute(select(func.min(calls.c.received_at)).where(*rings)).scalar()
-            answers = connection.execute(_answers(line, since)).one()
-            return LineStatistics(
-                by_state={state: states.get(state, 0) for state in CallState},
-                oldest_ringing=oldest,
-                answered=answers.amount,
-                answered_within=tuple(int(amount or 0) for amount in answers[2:]),
-                answer_seconds=float(answers.seconds or 0.0),
-                over=_over(connection, line, since),
-            )
-
-        return self._database.read(work)
+        states: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
+        oldest = connection.execute(select(func.min(calls.c.received_at)).where(*rings)).scalar()
+        answers = connection.execute(_answers(line, since)).one()
+        return LineStatistics(
+            by_state={state: states.get(state, 0) for state in CallState},
+            oldest_ringing=oldest,
+            answered=answers.amount,
+            answered_within=tuple(int(amount or 0) for amount in answers[2:]),
+            answer_seconds=float(answers.seconds or 0.0),
+            over=_over(connection, line, since),
+        )
 
 
 def _answers(line: str, since: datetime) -> Select[Any]:

@@ -39,37 +39,38 @@ class Addition:
     :param row: The conversation, locked.
     :param entries: Checked, in their order, each key once.
     :param values: What else changes in the conversation.
+
+    :func:`add` sets ``new``, the rows of entries that were not there, and ``refused``, why none was added.
     """
 
     row: Any
     entries: Sequence[TimelineEntry] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     new: list[dict[str, Any]] = field(default_factory=list, init=False)
+    refused: InvalidInput | None = field(default=None, init=False)
 
     @property
-    def fits(self) -> bool:
+    def _fits(self) -> bool:
         """Whether the conversation can have what is new as well."""
         enough_room = self.row.entry_bytes + self._size <= MOST_CONVERSATION_BYTES
         return not self.new or (self.row.entry_count + len(self.new) <= MOST_ENTRIES and enough_room)
 
-    def make_fit(self) -> None:
-        """Leave out the last ones, as many as there is no room for."""
-        while not self.fits:
+    def fit(self, *, cut: bool) -> None:
+        """
+        Keep the conversation within its limits.
+
+        :param cut: Leave out the last entries, as many as there is no room for; False: refuse all of them.
+        """
+        while cut and not self._fits:
             self.new.pop()
-
-    def too_much(self) -> InvalidInput:
-        """The error for what does not fit."""
-        return InvalidInput(
-            f"call {self.row.call_id} has {self.row.entry_count} timeline entries of {self.row.entry_bytes:,} bytes; "
-            f"it can have {MOST_ENTRIES:,} of {MOST_CONVERSATION_BYTES:,} bytes",
-            field="entries",
-            call_id=self.row.call_id,
-        )
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys that were not there, in their order."""
-        return [entry["key"] for entry in self.new]
+        if not self._fits:
+            row = self.row
+            self.refused = InvalidInput(
+                f"call {row.call_id} has {row.entry_count} timeline entries of {row.entry_bytes:,} bytes; "
+                f"it can have {MOST_ENTRIES:,} of {MOST_CONVERSATION_BYTES:,} bytes",
+                field="entries",
+                call_id=row.call_id,
+            )
 
     @property
     def _size(self) -> int:
@@ -112,13 +113,22 @@ def locked_rows(connection: Connection, keys: Iterable[CallKey]) -> dict[CallKey
     return found
 
 
-def find_new(connection: Connection, additions: Iterable[Addition]) -> None:
+def add(connection: Connection, additions: Sequence[Addition], *, cut: bool = False) -> None:
     """
-    Find the new entries. The locks on the conversations keep other transactions from adding any.
+    Write what is new in conversations, as far as they have room for it, and what else changes in them.
 
     :param connection: A connection with an open transaction.
-    :param additions: What each conversation gets; ``new`` is set.
+    :param additions: What each conversation gets; each knows then what was new, and why it was refused.
+    :param cut: Where there is no room for all entries leave out the last ones; False: refuse that addition as a whole.
     """
+    _find_new(connection, additions)
+    for each in additions:
+        each.fit(cut=cut)
+    _write(connection, [each for each in additions if each.refused is None])
+
+
+def _find_new(connection: Connection, additions: Iterable[Addition]) -> None:
+    """Find the new entries. The locks on the conversations keep other transactions from adding any."""
     listed = list(additions)
     wanted = [(each.row.line, each.row.call_id, entry.key) for each in listed for entry in each.entries]
     there = known_keys(connection, wanted)
@@ -159,13 +169,8 @@ def known_keys(connection: Connection, wanted: Iterable[EntryKey]) -> set[EntryK
     return there
 
 
-def write(connection: Connection, additions: Iterable[Addition]) -> None:
-    """
-    Write what is new, and the conversations; those that change alike with one statement.
-
-    :param connection: A connection with an open transaction.
-    :param additions: What each conversation gets, with ``new`` set.
-    """
+def _write(connection: Connection, additions: Iterable[Addition]) -> None:
+    """Write what is new, and the conversations; those that change alike with one statement."""
     new: list[dict[str, Any]] = []
     grown: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     alike: dict[tuple[tuple[str, Any], ...], list[CallKey]] = defaultdict(list)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from tests.unit.switchboard.support import START, a_call
 
+from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.saved_conversation import Progress
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.exceptions import ConversationSuperseded, InvalidInput, UnknownCall
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store import timeline_rows as module
-from airflow_openai_realtime.switchboard.server.store.schema.tables import conversations, timeline
+from airflow_openai_realtime.switchboard.server.store.conversation_rows import (
+    NOBODY,
+    attached_key,
+    give_up,
+    held_by,
+    left,
+    saw,
+)
+from airflow_openai_realtime.switchboard.server.store.schema.tables import conversations, processes, timeline
+from airflow_openai_realtime.switchboard.server.store.timeline_rows import locked_rows
 
 LATER = START + timedelta(seconds=5)
 
@@ -187,8 +199,8 @@ def test_what_an_earlier_holder_wrote_is_seen_by_the_next_or_was_refused(store: 
         store.conversations.open("support", f"rtc_{number}", "early", START)
     with ThreadPoolExecutor(8) as threads:
         pairs = [(threads.submit(early, number), threads.submit(late, number)) for number in range(20)]
-    for number, (wrote, saw) in enumerate(pairs):
-        assert wrote.result() == saw.result()
+    for number, (wrote, read) in enumerate(pairs):
+        assert wrote.result() == read.result()
         assert len(store.conversations.find("support", f"rtc_{number}").entries) == wrote.result()
 
 
@@ -254,3 +266,58 @@ def test_many_processes_save_the_same_conversations_at_once(opened: Store) -> No
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(save, range(12))) == 12
+
+
+_T = TypeVar("_T")
+LATER = START + timedelta(seconds=5)
+
+
+def in_store(store: Store, work: Callable[[Connection], _T]) -> _T:
+    return store.database.write(work)
+
+
+def seen(store: Store) -> dict[tuple[str, str], datetime]:
+    query = select(processes)
+    found = in_store(store, lambda connection: connection.execute(query).all())
+    return {(row.line, row.process): row.seen_at for row in found}
+
+
+def hold(store: Store, number: int, process: str, *, line: str = "support") -> None:
+    store.calls.add([a_call(number, line=line)])
+    rule = partial(moves.accepted, claimant="me", now=START, default_duration_seconds=600)
+    store.calls.move(line, f"rtc_{number}", rule, START)
+    store.conversations.open(line, f"rtc_{number}", "me", START, process=process)
+
+
+def test_a_process_is_seen_on_its_line_as_late_as_it_showed_itself(store: Store) -> None:
+    for line, at in (("support", START), ("sales", START), ("support", LATER)):
+        in_store(store, partial(saw, line=line, process="p1", now=at))
+    assert seen(store) == {("support", "p1"): LATER, ("sales", "p1"): START}
+    in_store(store, partial(left, line="support", process="p1"))
+    assert seen(store) == {("sales", "p1"): START}
+
+
+def test_a_process_holds_what_is_live_and_not_finished(store: Store) -> None:
+    for number in (1, 2, 3):
+        hold(store, number, "p1")
+    hold(store, 4, "p2")
+    hold(store, 5, "p1", line="sales")
+    store.calls.move("support", "rtc_2", partial(moves.ended, now=START, reason="hung_up"), START)
+    store.conversations.finish("support", "rtc_3", 1, "completed", None, [], START)
+    assert in_store(store, partial(held_by, line="support", process="p1")) == ["rtc_1"]
+
+
+def test_what_is_given_up_is_held_by_no_process_and_was_heard_until_then_by_who_was_attached(store: Store) -> None:
+    for number in (1, 2):
+        hold(store, number, "p1")
+    note = TimelineEntry(attached_key(1), "note", START, {"what": "attached"})
+    store.conversations.append("support", "rtc_1", 1, [note], START)
+    keys = [("support", "rtc_1"), ("support", "rtc_2")]
+
+    def work(connection: Connection) -> list[Any]:
+        give_up(connection, locked_rows(connection, keys).values(), LATER)
+        return list(connection.execute(select(conversations).order_by(conversations.c.call_id)).all())
+
+    rows = in_store(store, work)
+    assert [(row.process, row.heard_until) for row in rows] == [(NOBODY, LATER), (NOBODY, None)]
+    assert in_store(store, partial(held_by, line="support", process="p1")) == []

@@ -16,10 +16,8 @@ from airflow_openai_realtime.switchboard.server.store import timeline_rows as mo
 from airflow_openai_realtime.switchboard.server.store.timeline_rows import (
     Addition,
     by_line,
-    find_new,
     known_keys,
     locked_rows,
-    write,
 )
 
 _T = TypeVar("_T")
@@ -51,11 +49,8 @@ def add(store: Store, wanted: dict[tuple[str, str], list[TimelineEntry]], **valu
     def work(connection: Connection) -> dict[str, list[str]]:
         rows = locked_rows(connection, wanted)
         additions = [Addition(rows[key], entries, values) for key, entries in wanted.items()]
-        find_new(connection, additions)
-        for each in additions:
-            each.make_fit()
-        write(connection, additions)
-        return {each.row.call_id: each.keys for each in additions}
+        module.add(connection, additions, cut=True)
+        return {each.row.call_id: [entry["key"] for entry in each.new] for each in additions}
 
     return in_store(store, work)
 
@@ -81,8 +76,7 @@ def test_however_many_conversations_there_are_it_takes_a_few_statements(sqlite_s
         event.listen(connection, "before_cursor_execute", noted)
         rows = locked_rows(connection, keys)
         additions = [Addition(rows[key], [entry("a"), entry("b")], {"saved_at": LATER}) for key in keys]
-        find_new(connection, additions)
-        write(connection, additions)
+        module.add(connection, additions)
 
     in_store(sqlite_store, work)
     assert len(statements) <= 5, statements
@@ -113,12 +107,12 @@ def test_the_error_for_what_does_not_fit_says_how_much_there_is(store: Store, mo
 
     def work(connection: Connection) -> Addition:
         addition = Addition(locked_rows(connection, [key])[key], [entry("b")])
-        find_new(connection, [addition])
+        module.add(connection, [addition])
         return addition
 
-    addition = in_store(store, work)
-    assert not addition.fits
-    error = addition.too_much()
+    error = in_store(store, work).refused
+    assert error is not None
+    assert said(store, 1) == ["a"]
     assert (error.call_id, error.field) == ("rtc_1", "entries")
     assert "has 1 timeline entries" in str(error)
 

@@ -15,13 +15,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
+    IntegrityError,
     InterfaceError,
     InternalError,
     NoSuchModuleError,
@@ -34,6 +36,8 @@ from airflow_openai_realtime.api.error_text import quotable
 from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_R = TypeVar("_R", bound="_Rows")
 
 BUSY_TIMEOUT_SECONDS = 5.0
 _WRITES = "openai_realtime_writes"
@@ -141,6 +145,58 @@ class Database:
     def _require_ready(self) -> None:
         if not self.ready:
             raise StoreUnavailable("the switchboard's store is not prepared yet; see the switchboard's log")
+
+
+class _Rows(Protocol):
+    """What reads and writes some tables: it has the store's database."""
+
+    _database: Database
+
+
+def reads(method: Callable[Concatenate[_R, Connection, _P], _T]) -> Callable[Concatenate[_R, _P], _T]:
+    """
+    Run a method in a transaction that reads; callers leave its connection out. See :meth:`Database.read`.
+
+    :param method: Its first parameter is the connection. It may run again.
+    """
+
+    @wraps(method)
+    def in_transaction(self: _R, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return self._database.read(lambda connection: method(self, connection, *args, **kwargs))
+
+    return in_transaction
+
+
+def writes(method: Callable[Concatenate[_R, Connection, _P], _T]) -> Callable[Concatenate[_R, _P], _T]:
+    """
+    Run a method in a transaction that writes, and commit; callers leave its connection out. See :meth:`Database.write`.
+
+    :param method: Its first parameter is the connection. It may run again.
+    """
+
+    @wraps(method)
+    def in_transaction(self: _R, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return self._database.write(lambda connection: method(self, connection, *args, **kwargs))
+
+    return in_transaction
+
+
+def upserts(method: Callable[Concatenate[_R, Connection, _P], _T]) -> Callable[Concatenate[_R, _P], _T]:
+    """
+    As :func:`writes`; run once more when another transaction has inserted the same row first, which is then found.
+
+    :param method: Its first parameter is the connection. It may run again.
+    """
+    write = writes(method)
+
+    @wraps(method)
+    def twice(self: _R, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return write(self, *args, **kwargs)
+        except IntegrityError:
+            return write(self, *args, **kwargs)
+
+    return twice
 
 
 def store_url(url: str) -> URL:

@@ -30,6 +30,9 @@ SCHEMA_VERSION = "0009"
 
 VERSION_TABLE = "openai_realtime_alembic_version"
 
+NOBODY = ""
+"""The process of a conversation that its owner gave up: it shows no sign of life, even if the owner's process does."""
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware datetime, kept as seconds since 1970."""

@@ -6,13 +6,15 @@ import stat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, NullPool, create_engine, event, text
+from sqlalchemy import Connection, NullPool, create_engine, event, select, text
+from sqlalchemy.exc import IntegrityError
 from tests.postgres import PostgresCluster, running_cluster
 from tests.unit.switchboard.support import START, a_call
 
 from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.store import Store
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database, store_url
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, store_url, upserts, writes
+from airflow_openai_realtime.switchboard.server.store.schema.tables import run_starts
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,54 @@ def test_errors_do_not_quote_what_was_stored(store: Store) -> None:
             )
         )
     assert "+14155550123" not in str(broken.value).split("DETAIL")[0]
+
+
+class Lines:
+    """What reads and writes a table, as the store's parts do."""
+
+    def __init__(self, database: Database, *, in_the_way: int = 0) -> None:
+        self._database = database
+        self._in_the_way = in_the_way
+        self.runs = 0
+
+    @writes
+    def add(self, connection: Connection, line: str, *, fails: bool = False) -> int:
+        """Add a line; the number of lines so far."""
+        connection.execute(run_starts.insert(), {"line": line, "dag_id": "d", "run_id": "r", "first_started_at": START})
+        if fails:
+            raise ValueError(line)
+        return len(connection.execute(select(run_starts.c.line)).all())
+
+    @reads
+    def all(self, connection: Connection) -> list[str]:
+        """All lines."""
+        return list(connection.execute(select(run_starts.c.line).order_by(run_starts.c.line)).scalars())
+
+    @upserts
+    def put(self, connection: Connection, line: str) -> int:
+        """How often this was run; the first times another transaction has inserted the row first."""
+        self.runs += 1
+        if self.runs <= self._in_the_way:
+            raise IntegrityError("INSERT", {}, Exception(line))
+        return self.runs
+
+
+def test_a_method_is_one_transaction(store: Store) -> None:
+    lines = Lines(store.database)
+    assert lines.add("a") == 1
+    with pytest.raises(ValueError, match="b"):
+        lines.add("b", fails=True)
+    assert lines.add("c") == 2
+    assert lines.all() == ["a", "c"]
+
+
+def test_what_was_inserted_first_by_another_is_put_in_a_second_run_and_no_third(store: Store) -> None:
+    assert Lines(store.database).put("a") == 1
+    assert Lines(store.database, in_the_way=1).put("a") == 2
+    twice = Lines(store.database, in_the_way=2)
+    with pytest.raises(IntegrityError):
+        twice.put("a")
+    assert twice.runs == 2
 
 
 @pytest.mark.postgres
