@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Any
 
 #: How long the application may take to start, in seconds.
@@ -32,18 +33,27 @@ class ServedApp:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(self._app, log_config=None, access_log=False, timeout_graceful_shutdown=0)
         self._server = uvicorn.Server(config)
-        started = threading.Event()
+        tried = threading.Event()
         startup = self._server.startup
 
         async def noticed(sockets: Any = None) -> None:
-            await startup(sockets=sockets)
-            started.set()
+            try:
+                await startup(sockets=sockets)
+            finally:
+                tried.set()
+
+        def run() -> None:
+            with suppress(SystemExit):  # a failed start would end a process of its own
+                self._server.run(sockets=[self._socket])
 
         self._server.startup = noticed  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        if not started.wait(START_SECONDS):
+        if not tried.wait(START_SECONDS):
             raise RuntimeError(f"the application did not start within {START_SECONDS:g} s; its log says why")
+        if not self._server.started:
+            self.__exit__()
+            raise RuntimeError("the application failed at its start; its log says why")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -71,3 +71,16 @@ def test_an_application_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPa
     ((loop, released),) = loops
     loop.call_soon_threadsafe(released.set)
     served.__exit__()
+
+
+def test_an_application_whose_start_fails_is_told_and_leaves_its_port() -> None:
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no store"})
+
+    served = ServedApp(fails)
+    with pytest.raises(RuntimeError, match="failed at its start; its log says why"):
+        served.__enter__()
+    port = int(served.url.rpartition(":")[2])
+    with ServedApp(application([]), port) as again:
+        assert get(again.url).status_code == 200
