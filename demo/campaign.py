@@ -125,7 +125,7 @@ def disagreements(found: list[Outcome], log: LogView) -> list[str]:
     for each in found:
         rings = len(log.dials(each.contact.number))
         if rings != 1:
-            faults.append(f"{each.contact.name}: dialled {rings} times instead of once")
+            faults.append(f"{each.contact.name}: dialed {rings} times instead of once")
     numbers = {each.contact.number for each in found}
     accepted = sum(each.accepted for each in found)
     really_accepted = sum(record.number in numbers for record in log.accepted())

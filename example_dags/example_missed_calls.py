@@ -1,5 +1,5 @@
 """
-Missed calls: whoever rang and was not answered is called back, once a day at most.
+Missed calls: call each missed caller back, once a day at most.
 
 Calls start the run, and the run does what comes after them: it waits until none of them rings any more, and calls back
 those that were missed. So it does not matter that Airflow needs some seconds to start a task. Answer calls by a

@@ -1,17 +1,13 @@
 """
-Check that the text of the package and of its documentation avoids some words of an earlier style.
+Check that the text of the repository avoids some words of an earlier style.
 
-Checked are docstrings, comments and strings in ``provider/``, and the pages of ``docs/`` outside code. The words are
-symptoms: a sentence that contains one usually has no clear subject. Rewrite the sentence, with a noun that names who
-or what acts.
-
-``unfinished_voice.txt``, if there is one, lists files, and folders with a trailing ``/``, that do not pass yet. An
-entry in which every text passes must be removed from the list.
+Checked are the pages and forms outside code, the docstrings, comments and strings of Python and JavaScript, and in
+``tests/`` the docstrings and comments only, since strings there are data. The words are symptoms: a sentence that
+contains one usually has no clear subject. Rewrite the sentence, with a noun that names who or what acts.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import re
 import sys
@@ -20,11 +16,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-UNFINISHED = Path(__file__).parent / "unfinished_voice.txt"
 
 WORDS = re.compile(
-    r"(?<![.\w])(nobody|somebody|anybody|whoever|for\s+ever|mend(?:s|ed|ing)?|wish(?:es|ed)?|(?:is|are)\s+told"
-    r"|(?:is|are|was|were|be|been|being)\s+(?:not\s+)?rung|dialled|doorbell|(?:order\s+)?desk|tall(?:y|ies))\b",
+    r"(?<![.\w])(nobody|somebody|anybody|whoever|for\s+ever|mend(?:s|ed|ing)?|wish(?:es|ed)?"
+    r"|(?:is|are|was|were|be|been|being)\s+(?:not\s+)?(?:told|rung)|dialled|doorbell|(?:order\s+)?desk|tall(?:y|ies))\b",
     re.IGNORECASE,
 )
 """Words of the earlier style. A line break may stand between two words. Names such as ``webhook.nobody`` pass."""
@@ -33,20 +28,30 @@ CODE_IN_PAGE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 # The comment mark of the second of two comment lines, so that words on both sides are seen together.
 _NEXT_COMMENT = re.compile(r"\n\s*#:? ?")
 
+# Strings are in it, since one may hold what would otherwise begin a comment.
+_TEXT_IN_JAVASCRIPT = re.compile(
+    r"""(?P<comment>(?://[^\n]*(?:\n[ ]*(?=//))?)+|/\*.*?\*/)"""
+    r"""|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`""",
+    re.DOTALL,
+)
+_NEXT_JAVASCRIPT_COMMENT = re.compile(r"\n\s*(?://|\*) ?")
+
 # From Python 3.12 on an f-string is several tokens.
 _TEXT_TOKENS = frozenset(
     [tokenize.STRING, tokenize.COMMENT, *filter(None, [getattr(tokenize, "FSTRING_MIDDLE", None)])]
 )
 
 
-def texts_in_python(source: str) -> Iterator[tuple[int, str]]:
+def texts_in_python(source: str, *, strings: bool = True) -> Iterator[tuple[int, str]]:
     """
     Find the docstrings, comments and strings of a module.
 
     :param source: Source of the module.
+    :param strings: Whether strings that are no docstrings count.
     :return: First line and text of each; comments on consecutive lines are one text.
     """
     comment: tuple[int, str] | None = None
+    begins_statement = True
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             comment = (
@@ -58,9 +63,22 @@ def texts_in_python(source: str) -> Iterator[tuple[int, str]]:
         if comment is not None:
             yield comment[0], _NEXT_COMMENT.sub("\n", comment[1])
             comment = None
-        if token.type in _TEXT_TOKENS:
+        if token.type in _TEXT_TOKENS and (strings or begins_statement):
             # An escaped line break would join with the word behind it.
             yield token.start[0], token.string.replace("\\n", "  ")
+        begins_statement = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+
+
+def texts_in_javascript(source: str) -> Iterator[tuple[int, str]]:
+    """
+    Find the comments and strings of a script.
+
+    :param source: Source of the script.
+    :return: First line and text of each; comments on consecutive lines are one text.
+    """
+    for found in _TEXT_IN_JAVASCRIPT.finditer(source):
+        text = _NEXT_JAVASCRIPT_COMMENT.sub("\n", found.group()) if found["comment"] else found.group()
+        yield 1 + source.count("\n", 0, found.start()), text
 
 
 def text_of_page(page: str) -> str:
@@ -85,63 +103,36 @@ def faults_in(texts: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
             yield first_line + text.count("\n", 0, found.start()), " ".join(found.group().split())
 
 
-def faults_of(path: Path) -> list[tuple[int, str]]:
+def texts_of(path: Path) -> list[tuple[int, str]]:
     """
-    Check one file.
+    Find the texts of a file that are checked.
 
-    :param path: A Python module or a Markdown page.
-    :return: Line and word of each fault.
+    :param path: A file of the repository.
+    :return: First line and text of each.
     """
     text = path.read_text()
-    return list(faults_in(texts_in_python(text) if path.suffix == ".py" else [(1, text_of_page(text))]))
+    if path.suffix == ".py":
+        return list(texts_in_python(text, strings=not path.is_relative_to(ROOT / "tests")))
+    return list(texts_in_javascript(text)) if path.suffix == ".js" else [(1, text_of_page(text))]
 
 
 def files() -> list[Path]:
-    """Return the files to check."""
-    return [*sorted((ROOT / "provider").rglob("*.py")), *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def is_covered(path: str, entry: str) -> bool:
-    """
-    Tell whether an entry of the list covers a file.
-
-    :param path: Path of the file from the repository's root.
-    :param entry: Path of a file, or of a folder with a trailing ``/``.
-    """
-    return path.startswith(entry) if entry.endswith("/") else path == entry
-
-
-def complaints(found: dict[str, list[tuple[int, str]]], unfinished: Iterable[str]) -> list[str]:
-    """
-    Build the messages of a failed check.
-
-    :param found: Faults by path from the repository's root; files without faults are left out.
-    :param unfinished: Entries of the list.
-    :return: A line for each fault in a file that no entry covers, and for each entry without faults.
-    """
-    entries = list(unfinished)
-    lines = [
-        f"{path}:{line}: {word!r} is a word of the earlier style: name who or what acts"
-        for path, faults in found.items()
-        if not any(is_covered(path, entry) for entry in entries)
-        for line, word in faults
-    ]
-    done = [entry for entry in entries if not any(is_covered(path, entry) for path in found)]
-    return lines + [f"{entry} passes: remove it from scripts/{UNFINISHED.name}" for entry in done]
+    """Return the files to check: all text of the repository but this module, which names the words."""
+    folders = ("provider", "docs", "example_dags", "demo", "bench", "scripts", "tests", ".github")
+    inside = (path for folder in folders for path in (ROOT / folder).rglob("*"))
+    found = [path for path in (*inside, *ROOT.glob("*.md")) if path.suffix in (".py", ".js", ".md", ".yml")]
+    return sorted(path for path in found if path != Path(__file__).resolve())
 
 
 def main() -> int:
     """Print the faults; the exit status is 1 if there are any."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("--all", action="store_true", help="also print the faults of unfinished files")
-    asked = parser.parse_args()
-    checked = {path.relative_to(ROOT).as_posix(): faults_of(path) for path in files()}
-    found = {path: faults for path, faults in checked.items() if faults}
-    entries = UNFINISHED.read_text().split() if UNFINISHED.exists() else []
-    lines = complaints(found, () if asked.all else entries)
-    print(*lines, sep="\n", end="\n" if lines else "")
-    if not lines:
-        print(f"voice: {len(checked)} files checked, {len(entries)} unfinished entries")
+    checked = files()
+    lines = [
+        f"{path.relative_to(ROOT)}:{line}: {word!r} is a word of the earlier style: name who or what acts"
+        for path in checked
+        for line, word in faults_in(texts_of(path))
+    ]
+    print(*(lines or [f"voice: {len(checked)} files checked"]), sep="\n")
     return 1 if lines else 0
 
 

@@ -1,9 +1,9 @@
 """
 Calls with random lives, and what must come out of each: for tests with many calls at once.
 
-What the person and the model do is drawn; what follows from it is written beside it. It holds for whoever looks after
-the call as this package's operators do: greets, answers tool calls, hangs up when ``end_call`` is called, when nobody
-speaks, or when the time is over. With ``rng = random.Random(7)`` the same lives come each time.
+What the person and the model do is drawn; what follows from it is written beside it. It holds for any owner that runs
+the call as this package's operators do: greets, answers tool calls, hangs up when ``end_call`` is called, after a
+silence, or when the time is over. With ``rng = random.Random(7)`` the same lives come each time.
 """
 
 from __future__ import annotations

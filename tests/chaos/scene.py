@@ -138,7 +138,7 @@ def over_in_time(
     """
     accepted = {record.call_id for record in simulator.log.accepted()}
     due = {key: row.hangup_at.timestamp() - clock_ahead_seconds for key, row in rows.items() if row.hangup_at}
-    assert accepted <= due.keys(), f"accepted, and nobody would end them: {accepted - due.keys()}"
+    assert accepted <= due.keys(), f"accepted, and no process would end them: {accepted - due.keys()}"
     last = max((due[key] for key in accepted if key is not None), default=0.0)
     simulator.wait_for(
         lambda: not simulator.log.open_calls(),

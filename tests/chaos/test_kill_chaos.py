@@ -110,7 +110,7 @@ class Held:
     """
     A call that a task has.
 
-    :param call_id: The call, with somebody who talks.
+    :param call_id: The call, with a person who talks.
     :param number: The phone's.
     :param task_id: The task that holds it.
     :param map_index: Which instance of it.

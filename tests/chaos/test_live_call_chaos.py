@@ -79,7 +79,7 @@ def triggerers(stage: Stage) -> Iterator[Sequence[str]]:
 
 
 def chatting(rng: random.Random) -> PhoneScript:
-    """Somebody who talks with the model for ever, without haste."""
+    """A person who talks with the model without end and without haste."""
     moves = tuple(Move.says(words(rng), after_seconds=rng.uniform(1.5, 4.0)) for _ in range(7))
     replies = tuple(Reply(words(rng)) for _ in range(40))
     return PhoneScript.talks_for_ever(dialogue=Dialogue(replies, moves, repeats=True))
@@ -170,7 +170,7 @@ class Missed:
     What was said in a call and is not on its timeline, in seconds of speech.
 
     :param unsaved: Heard by the triggerer that died, and not saved yet.
-    :param unheard: Said while nobody was attached: the switchboard had not noticed yet that a triggerer was dead.
+    :param unheard: Said while no process was attached: the switchboard had not noticed yet that a triggerer was dead.
     :param forgotten: Heard after that, by the switchboard or the other triggerer.
     """
 
@@ -203,13 +203,13 @@ class Missed:
 
 
 def seconds_until_stood_by(stage: Stage, call_id: str, killed_at: datetime) -> float:
-    """How long after a triggerer was killed somebody was attached to a call again."""
+    """How long after a triggerer was killed a process was attached to a call again."""
     attached = stage.simulator.log.of_kind("sideband.attached", call_id=call_id)
     return next((entry.at - killed_at).total_seconds() for entry in attached if entry.at > killed_at)
 
 
 def ended_by(stage: Stage, call_ids: Sequence[str]) -> Counter[str | None]:
-    """Who ended the calls; nobody those that go on."""
+    """Count the calls by who ended them; ``None`` counts those that go on."""
     return Counter(record.ended_by for record in stage.simulator.log.calls if record.call_id in call_ids)
 
 

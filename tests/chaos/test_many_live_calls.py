@@ -52,7 +52,7 @@ PLAN = ConversationPlan(
 )
 #: These people do not wait until they are greeted.
 IMPOLITE = ("interrupts", "leaves_at_once", "never_stops", "is_born_dead")
-#: In these lives something may be said while nobody is attached.
+#: In these lives the person may speak while no process is attached.
 UNHEARD = ("loses_sockets", "leaves_at_once")
 
 
@@ -79,7 +79,7 @@ class Party:
         self._few = asyncio.Semaphore(10)
 
     async def live(self, life: RandomLife, number: str) -> Lived:
-        """Let somebody with a life call, accept the call, and run it in a trigger."""
+        """Let a person with a life call, accept the call, and run it in a trigger."""
         plan = replace(PLAN, silence_seconds=4.0) if life.kind == "falls_silent" else PLAN
         seconds = 15.0 if life.kind == "never_stops" else LONG_SECONDS
         async with self._few:

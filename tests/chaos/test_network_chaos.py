@@ -121,7 +121,7 @@ def test_webhooks_out_of_order_and_repeated_change_nothing_that_was_decided(
 
 
 def _accept_by_id(client, calls, call_id: str) -> None:
-    """As a task does that was told the id by somebody else, perhaps before the webhook came."""
+    """Accept as a task does that got the id from another system, perhaps before the webhook came."""
 
     try:
         client.send(announce_accept(call_id, "early", 3.0))

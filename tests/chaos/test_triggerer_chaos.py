@@ -78,7 +78,7 @@ def disturb(stage: Stage, victim: str) -> None:
 
 
 def accepted_to(stage: Stage, number: str) -> list[str]:
-    """Ids of the calls to a number that OpenAI was told to accept, one for each time."""
+    """Ids of the calls to a number that OpenAI accepted, once for each accept."""
     found = [record for record in stage.simulator.log.calls if record.to_number == number]
     return [str(record.call_id) for record in found for _ in range(record.accepted)]
 
@@ -93,7 +93,7 @@ def test_a_triggerer_that_dies_or_hangs_loses_no_call_and_no_task_takes_two(tria
     while len(from_numbers) < TASKS + 1:
         from_numbers.append(ring_to(stage, number))
         time.sleep(random.uniform(0, 0.5))
-    # One call more than tasks: that one nobody may take, whoever lives again meanwhile.
+    # One call more than tasks: no task may take that one, not even one that resumes meanwhile.
     wait_until(lambda: len(instances(stage, run_id, "success")) == TASKS, "tasks with a call", timeout_seconds=240)
     time.sleep(2.0)
     accepted = accepted_to(stage, number)
@@ -102,7 +102,7 @@ def test_a_triggerer_that_dies_or_hangs_loses_no_call_and_no_task_takes_two(tria
 
 
 def ring_to(stage: Stage, number: str) -> str:
-    """Somebody calls the number of a run."""
+    """Let a person call the number of a run."""
     (call_id,) = ring(stage.simulator, to=number)
     return call_id
 

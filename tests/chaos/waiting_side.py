@@ -24,7 +24,7 @@ NUMBER = "+14155550100"
 
 
 def say(line: str) -> None:
-    """A line for whoever started this."""
+    """Print a line for the process that started this one."""
     print(line, flush=True)
 
 

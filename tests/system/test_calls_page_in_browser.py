@@ -198,7 +198,7 @@ def test_the_address_of_a_call_survives_a_reload_and_back_leads_to_the_list(
     browser.wait_for_element(".entry-caller")
     browser.click("a[data-part=back]")
     wait_for_row(browser, call_id)
-    browser.run(f"location.hash = '#/{LINE}/{call_id}'")  # as somebody who pastes an address
+    browser.run(f"location.hash = '#/{LINE}/{call_id}'")  # as a user who pastes an address
     browser.wait_for_element(".entry-caller")
 
 

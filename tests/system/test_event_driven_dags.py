@@ -81,7 +81,7 @@ def wait_for_quiet(stage: Stage, *dag_ids: str) -> None:
 
 
 def event_ids(stage: Stage) -> list[str]:
-    """The calls that Airflow was told of, once for each event."""
+    """The calls of the events that Airflow got, once for each event."""
     events = stage.airflow.request("GET", "/api/v2/assets/events", params={"limit": 100}).json()["asset_events"]
     return [event["extra"]["payload"]["call_id"] for event in events if "payload" in event["extra"]]
 
@@ -95,7 +95,7 @@ def test_calls_that_come_together_are_all_handled_once_by_a_dag_that_they_start(
         assert treated(stage, first + together) == [("completed", 1)] * 4
         assert rang_together(stage, together)
         assert {run["state"] for run in runs(stage, EVENTS_DAG).values()} == {"success"}
-        # Airflow was told of each of them; how it made runs of that is its own affair.
+        # Airflow got an event of each of them; how it makes runs of these is up to Airflow.
         assert set(event_ids(stage)) >= {*first, *together}
     assert stage.simulator.log.open_calls() == []
 

@@ -21,7 +21,7 @@ DAG = "example_phone_hours"
 WAIT = "wait_for_closing_time"
 NUMBER = "+14155550166"
 CALLER = "+14155550123"
-#: How long a call that nobody is to answer rings once the switchboard has it, in seconds. What an order answers it
+#: How long a call that no order answers rings once the switchboard has it, in seconds. What an order answers it
 #: answers with the delivery, and what rings already when it comes within a second.
 IN_VAIN_SECONDS = 5
 
@@ -49,7 +49,7 @@ def end_early(stage: Stage, run_id: str) -> None:
 
 
 def rings_in_vain(stage: Stage) -> str:
-    """Somebody calls, the switchboard has the call and leaves it ringing; they give up."""
+    """A person calls, the switchboard has the call and leaves it ringing; the person gives up."""
     call_id: str = stage.simulator.call_in(CALLER, NUMBER, script=PhoneScript.answers(talks_for_seconds=5))
     with stage.switchboard() as switchboard:
 

@@ -110,7 +110,7 @@ class World:
         self.connect()
 
     def let_pass(self, seconds: float) -> None:
-        """Let time pass for the switchboard, and for nobody else."""
+        """Let time pass for the switchboard alone."""
         self._clock.ahead += timedelta(seconds=seconds)
 
     @contextlib.contextmanager
@@ -127,7 +127,7 @@ class World:
 
     @property
     def secrets(self) -> list[str]:
-        """Texts that nobody must ever see."""
+        """Texts that must appear nowhere."""
         return [
             self.simulator.api_key,
             self.simulator.webhook_secret,
@@ -157,7 +157,7 @@ class World:
             return client.send(get_call(call_id))
 
     def ring(self, from_number: str = CALLER, to: str = OUR_NUMBER, **kwargs: Any) -> str:
-        """Let somebody call; returns when the switchboard has the call."""
+        """Let a person call; returns when the switchboard has the call."""
         from airflow_openai_realtime.exceptions import UnknownCall
 
         call_id: str = self.simulator.call_in(from_number, to, **kwargs)

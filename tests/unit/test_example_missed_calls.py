@@ -1,4 +1,4 @@
-"""The example that calls back whoever was missed."""
+"""The example that calls missed callers back."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def tell_ended(
     :param switchboard: Client of the switchboard.
     :param call_id: The call.
     :param reason: Why.
-    :param report: Called with a line for the log when it cannot be told.
+    :param report: Called with a line for the log when the switchboard cannot be reached.
     :return: The switchboard's row, or ``None`` when it has none or could not be reached.
     """
     return run_steps(telling_ended(switchboard_requests, call_id, reason, report), switchboard.send)

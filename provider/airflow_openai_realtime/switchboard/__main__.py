@@ -171,7 +171,7 @@ def _add_doctor(doctor: argparse.ArgumentParser) -> None:
         "--url",
         help=f"the switchboard (default http://127.0.0.1:{_PORT}; with --airflow that of each connection)",
     )
-    doctor.add_argument("--webhook-url", help="its webhook as OpenAI was told (default: /webhook at the switchboard)")
+    doctor.add_argument("--webhook-url", help="its webhook as set at OpenAI (default: /webhook at the switchboard)")
     doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     doctor.add_argument("--airflow", action="store_true", help="examine the one that is mounted in Airflow")
     doctor.add_argument(

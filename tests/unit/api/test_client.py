@@ -309,7 +309,7 @@ def test_a_request_goes_only_to_the_service_that_it_is_for(settings, operation):
 
 
 def several(seen: list[Any]) -> Requests[list[Any]]:
-    """Two requests; what the first one raises is told."""
+    """Make two requests; when the first one fails, its error is its result."""
     try:
         seen.append((yield hang_up_call("rtc_1")))
     except ServiceUnavailable as error:

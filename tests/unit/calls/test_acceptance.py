@@ -196,7 +196,7 @@ class Performer:
         return answer
 
 
-#: What can go wrong with what. Whoever is cancelled or killed is so before or after the step was carried out.
+#: What can go wrong with what. A task is cancelled or killed before or after the step was carried out.
 ENDS = (asyncio.CancelledError, KeyboardInterrupt)
 CAN_FAIL: dict[str, set[Fault]] = {
     "accept": {

@@ -13,7 +13,7 @@ TEMPLATE = "{{ params.x }}"
 
 
 def emptied(given: dict[str, Any], rendered: dict[str, Any], *mapped: str) -> str | None:
-    """The path that is told to be empty."""
+    """The path that the error calls empty."""
     try:
         check_not_emptied(given, rendered, mapped)
     except InvalidInput as refused:

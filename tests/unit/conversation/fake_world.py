@@ -29,7 +29,7 @@ START = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
 
 
 class Time:
-    """Time that passes when it is told to, or when nothing else happens."""
+    """Time that passes when the test moves it, or when nothing else happens."""
 
     def __init__(self) -> None:
         self.now = START

@@ -86,7 +86,7 @@ class Line:
         offer: bool = True,
         session: Any = SESSION,
     ) -> SwitchboardCall:
-        """Let somebody call, and accept the call."""
+        """Let a person call, and accept the call."""
         call_id = await asyncio.to_thread(self.world.ring, number, script=script)
         await self.switchboard.asend(announce_accept(call_id, HOLDER, seconds))
         await self.calls.asend(accept_call(call_id, with_tools(session, plan) if offer else session))

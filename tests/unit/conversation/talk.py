@@ -143,7 +143,7 @@ class Talk:
         return [command["response"]["metadata"]["purpose"] for command in self.sent("response.create")]
 
     def outputs(self) -> dict[str, str]:
-        """What the model was told, by tool call."""
+        """The answers that the model got, by tool call."""
         items = [command["item"] for command in self.sent("conversation.item.create")]
         return {item["call_id"]: item["output"] for item in items}
 

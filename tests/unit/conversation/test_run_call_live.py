@@ -41,7 +41,7 @@ async def line(world: World) -> AsyncIterator[Line]:
 
 
 def person(*replies: Reply | str) -> PhoneScript:
-    """A person, and what the model says to them; what they do is told later."""
+    """A person, and what the model says to them; the test says later what they do."""
     return PhoneScript.talks_for_ever(dialogue=Dialogue(replies or ("Hello.",)))
 
 

@@ -90,7 +90,7 @@ def test_a_decline_without_a_clear_answer_is_an_error() -> None:
 
 
 class Switchboard:
-    """Remembers what it is told."""
+    """Remembers the ends that it gets."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []

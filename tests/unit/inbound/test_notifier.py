@@ -90,7 +90,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def collected(feed: CallFeed, clock: Clock, *, seconds: float, again: float = 15) -> list[tuple[float, str]]:
-    """When was rung for what."""
+    """When the notifier named which call."""
     return [(round(clock.now), each.call_id) async for each in rings(feed, Notifier(again), ignore, seconds=seconds)]
 
 

@@ -216,7 +216,7 @@ def test_a_switchboard_that_goes_away_after_the_accept_does_not_fail_the_task(wo
 
 
 def test_a_call_hung_up_meanwhile_is_gone(world: World) -> None:
-    """Somebody cleared the run while the accept request was on its way."""
+    """A user cleared the run while the accept request was on its way."""
     call_id = world.ring(script=FOR_EVER)
     hook = RealtimeHook()
     with hook.calls() as calls, hook.switchboard() as switchboard:
@@ -308,7 +308,7 @@ def test_a_process_that_is_told_to_end_leaves_no_call(world: World, tmp_path: Pa
     try:
         assert world.simulator.wait_for(lambda: world.is_open(call_id), timeout_seconds=60)
         process.terminate()
-        # Airflow kills a task for good five seconds after it was told to end; a busy test machine takes longer.
+        # Airflow kills a task for good five seconds after it asked the task to end; a busy test machine takes longer.
         assert world.simulator.wait_for(lambda: world.row(call_id).end_reason == "killed")
     finally:
         process.kill()

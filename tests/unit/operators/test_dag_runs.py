@@ -1,4 +1,4 @@
-"""Starting a DAG run: once for an id, and a refusal is told as what to correct."""
+"""Starting a DAG run: once for an id, and a refusal says what to correct."""
 
 from __future__ import annotations
 

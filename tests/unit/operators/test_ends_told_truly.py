@@ -1,4 +1,4 @@
-"""Who ended a call and why is told alike by the task that watches it, the switchboard's row and the ledger."""
+"""The task that watches a call, the switchboard's row and the ledger agree on who ended it and why."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def test_a_call_that_was_transferred_before_anybody_watched_is_not_gone(wo
     await until(world, lambda: not world.is_open(call_id))
     result = await whole(WatchCallOperator(task_id="watch", call=call_id))
     assert result["outcome"] == "transfer_requested"
-    assert result["talk_seconds"] is None  # nobody has listened
+    assert result["talk_seconds"] is None  # no process has listened
     assert world.row(call_id).end_reason == "transfer_requested"
 
 

@@ -1,4 +1,4 @@
-"""What a task does with a call that is over: the transcript is written, and assets are told."""
+"""What a task does with a call that is over: it writes the transcript and notifies assets."""
 
 from __future__ import annotations
 

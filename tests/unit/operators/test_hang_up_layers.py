@@ -1,7 +1,7 @@
 """
 Each layer that ends a call, killed in turn: the next one acts.
 
-The order is that of the table in ``docs/call_life.md``. What people and model do is the same in all tests: nobody ever
+The order is that of the table in ``docs/call_life.md``. What people and model do is the same in all tests: neither
 hangs up.
 """
 
@@ -44,7 +44,7 @@ def no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def accepted(world: World, dialogue: Dialogue, **kwargs: Any) -> tuple[str, Any]:
-    """Let somebody call who never hangs up; returns the call and the trigger that runs it."""
+    """Let a person call who never hangs up; returns the call and the trigger that runs it."""
     call_id = await asyncio.to_thread(world.ring, script=PhoneScript.talks_for_ever(dialogue=dialogue))
     given = {"greeting": "Hello?", "silence_seconds": None, "end_call": False, **kwargs}
     operator = AcceptCallOperator(task_id="talk", call=call_id, wait_for_end=True, **given)

@@ -1,4 +1,4 @@
-"""A placed call as whoever waits for it has it: what is read, what is said of it, and how it may have ended."""
+"""A placed call for the task that waits for it: what it reads, what it reports, and how the call may have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever gives up waiting for a placed call takes it back at the carrier, so that it does not ring later."""
+"""A task that stops waiting for a placed call cancels it at the carrier, so that it does not ring later."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ BOTH = pytest.mark.parametrize("make", [answering, sensing])
 
 
 async def deferred(task: Any, given: dict[str, Any] | None = None, *, ring: Callable[[], object] | None = None) -> Any:
-    """Run a task over its deferral: the trigger in this event loop while somebody calls, then the task again."""
+    """Run a task over its deferral: the trigger in this event loop while a person calls, then the task again."""
     given = given or context()
     with pytest.raises(TaskDeferred) as deferral:
         run_task(task, given)

@@ -205,7 +205,7 @@ def test_rescheduled_it_never_defers(world: World) -> None:
 
 #: The phone rings, and is answered or not, while the sensor waits: not before, however slow the machine is.
 TIME_STANDS = pytest.mark.realtime_simulator(calls_per_second=None, speed=0, settle_seconds=30)
-#: And OpenAI gives a call up that nobody tells us of.
+#: And OpenAI gives up a call whose webhook never comes.
 UNHEARD = pytest.mark.realtime_simulator(calls_per_second=None, speed=0, settle_seconds=30, ring_seconds=20)
 
 

@@ -10,7 +10,7 @@ from airflow_openai_realtime.simulator.world import World
 
 
 class Leg:
-    """Remembers what it was told."""
+    """Remembers what happened to the call."""
 
     def __init__(self, *, can_transfer: bool = True) -> None:
         self.told: list[object] = []

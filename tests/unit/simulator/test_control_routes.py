@@ -1,4 +1,4 @@
-"""The control endpoints: what they take, and how a wrong request is told."""
+"""The control endpoints: what they take, and what they answer to a wrong request."""
 
 from __future__ import annotations
 

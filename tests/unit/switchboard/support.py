@@ -43,7 +43,7 @@ class Clock:
 
 
 def a_line(name: str = "support", secret: str = SECRET, **extra: Any) -> Line:
-    """A line that talks to nobody."""
+    """A line whose requests reach no server."""
     fields = {"webhook_secret": secret, **extra}
     return line_from_fields(name, "sk-test", "http://127.0.0.1:9/v1", fields)
 

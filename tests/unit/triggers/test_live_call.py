@@ -110,7 +110,7 @@ async def test_when_another_task_takes_the_call_it_waits_for_the_result_of_that(
     await until(world, lambda: world.attachments() == 1)
     second = asyncio.create_task(fired(trigger(world, call_id, "second")))
     await until(world, lambda: world.attachments() == 2)
-    # Somebody presses a key: the first one learns that it may not save that any more.
+    # The caller hangs up: the first one learns that it may not save that any more.
     world.simulator.phones.hang_up(CALLER)
     assert await first == await second == {"status": "over", "call_id": call_id}
 

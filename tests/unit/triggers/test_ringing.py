@@ -1,4 +1,4 @@
-"""Following the calls of a line for ever, whatever goes wrong meanwhile."""
+"""Following the calls of a line without end, whatever goes wrong meanwhile."""
 
 from __future__ import annotations
 

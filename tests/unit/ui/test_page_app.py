@@ -1,4 +1,4 @@
-"""The page as an application: who is not signed in, what is refused, and how it is told."""
+"""The page as an application: missing sign-in, refusals, and the answers to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def signed_in(page: PageWorld) -> PageWorld:
 
 
 def with_route(page: PageWorld, error: Exception) -> Any:
-    """A route that somebody added to the page."""
+    """A route that an extension added to the page."""
     router = APIRouter()
 
     @router.get("/added")

@@ -151,4 +151,4 @@ def test_a_link_to_a_task_that_waits_leads_to_its_call_once_it_has_one(page: Pag
     assert claimed(claimant())["call_id"] == "rtc_2"
     page.ring(3)
     page.accept(3, claimant("other"))
-    assert claimed(claimant("other")) is None  # the user may not read that DAG, and is not told that there is a call
+    assert claimed(claimant("other")) is None  # the user may not read that DAG: the page hides that there is a call

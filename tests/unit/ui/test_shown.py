@@ -1,4 +1,4 @@
-"""What the page gets to show: masked numbers, who ended a call, and whether anybody knows that it goes on."""
+"""What the page gets to show: masked numbers, who ended a call, and whether a process reports that it goes on."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def finished_call(
                 finish_conversation(call.call_id, opened.generation, result.outcome, result.to_dict())
             )
         except SwitchboardError:
-            pass  # It can be told again from the same row, the next time.
+            pass  # The next try reports it again, from the same row.
     written = kept.result if kept is not None and kept.is_finished else None
     return FinishedCall(dict(written or result.to_dict()), kept.entries if kept is not None else ())
 

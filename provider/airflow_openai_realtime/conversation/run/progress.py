@@ -129,7 +129,7 @@ class ProgressSender:
 
         :param call_id: The call.
         :param generation: What opening it gave.
-        :raises OpenAIRealtimeError: The switchboard was not told. It listens when this process leaves, or falls silent.
+        :raises OpenAIRealtimeError: Not delivered. The switchboard listens when this process leaves, or falls silent.
         """
         await self._saved(Progress(call_id, generation, given_up=True))
         self._let_go(call_id, generation)

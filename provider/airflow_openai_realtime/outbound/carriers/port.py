@@ -120,7 +120,7 @@ class CarrierCall:
 
 def is_https_url(text: str) -> bool:
     """
-    Whether a carrier can be told to ask there: ``https://``, a host, no user and password in front of it.
+    Whether a carrier can use this address: ``https://``, a host, no user and password in front of it.
 
     :param text: The text to judge.
     """

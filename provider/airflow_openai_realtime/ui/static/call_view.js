@@ -103,7 +103,7 @@ export class CallView {
     this.facts.replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   }
 
-  /** Change texts only: somebody is about to follow a link among the facts. */
+  /** Change texts only, so that a link that the user is about to follow stays in place. */
   retext(facts) {
     const texts = new Map(facts.map(([name, value]) => [name, value.textContent ?? String(value)]));
     for (const row of this.facts.children) {

@@ -28,7 +28,7 @@ export function bdi(text) {
   return el("bdi", {}, text);
 }
 
-/** Change a text only when it is another one, so that nobody's selection or screen reader is disturbed. */
+/** Change a text only when it is another one: this keeps the user's selection and does not disturb a screen reader. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -81,7 +81,7 @@ export function airflowAddress(...parts) {
 }
 
 /**
- * Let a link lead Airflow's UI to another of its pages. The frame may not do that by itself, so its router is told.
+ * Let a link lead Airflow's UI to another of its pages. The frame may not do that by itself, so it asks the UI's router.
  * @param {MouseEvent} event
  */
 export function leaveTo(event) {

@@ -10,7 +10,7 @@ const text = (value) => {
   return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
 };
 
-const missed = (body) => (body.gap_seconds ? `; nobody listened for ${duration(body.gap_seconds)}` : "");
+const missed = (body) => (body.gap_seconds ? `; no process listened for ${duration(body.gap_seconds)}` : "");
 
 const NOTES = {
   greeted: () => "The agent was asked to greet.",

@@ -94,7 +94,7 @@ export function instant(text) {
   return at.toDateString() === new Date().toDateString() ? TIME.format(at) : DAY_AND_TIME.format(at);
 }
 
-/** Who a call is from, as far as it is told. */
+/** The caller's number, as far as the page may show it. */
 export function callerOf(call) {
   return call.from ?? "hidden number";
 }

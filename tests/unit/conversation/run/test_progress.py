@@ -149,7 +149,7 @@ async def test_a_request_that_hangs_holds_up_the_saves_of_all_calls_for_two_seco
     board.holds_back = None  # the switchboard answers what comes from now on
     (other,) = appending(sender, "rtc_2")
     await clock.go_on(1.5)
-    assert isinstance(hanging.exception(), SwitchboardUnreachable)  # saved again by whoever waits for it
+    assert isinstance(hanging.exception(), SwitchboardUnreachable)  # the caller of append saves it again
     assert other.result() == frozenset({"caller:1"})
 
 

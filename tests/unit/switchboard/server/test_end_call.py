@@ -69,7 +69,7 @@ async def test_a_killed_call_is_hung_up_and_told_as_killed_on_row_result_and_led
         opened = await line.switchboard.asend(open_conversation(call_id, HOLDER))
         assert ledger(world)[0] == "placed"
         await line.switchboard.asend(end_call(call_id, reason="killed", by="task c/r/t"))
-        line.way.is_cut = True  # whoever asked is dead from now on
+        line.way.is_cut = True  # the process that asked is dead from now on
         await until(world, lambda: world.row(call_id).is_over)
         row = world.row(call_id)
         assert (row.end_reason, row.ended_by, row.end_witness) == ("killed", "task c/r/t", "api")

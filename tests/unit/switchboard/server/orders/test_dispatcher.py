@@ -655,7 +655,7 @@ async def test_an_order_answers_calls_that_rang_before_it_was_made(
 async def test_a_call_is_taken_as_it_is_stored(
     dispatcher: OrderDispatcher, store: Store, openai: OpenAI, clock: Clock
 ) -> None:
-    """So whoever waits for ringing calls never sees it, and a worker that dies now leaves it to others."""
+    """So a task that waits for ringing calls never sees it, and a worker that dies now leaves it to others."""
     put(store, clock)
     await dispatcher.sweep.once()
     dispatcher.store([a_call(at=clock())])

@@ -1,4 +1,4 @@
-"""The model speaks first when it is told to, over a real socket to the simulator."""
+"""The model speaks first when the order has a greeting, over a real socket to the simulator."""
 
 from __future__ import annotations
 

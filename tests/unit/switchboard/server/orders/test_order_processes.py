@@ -33,7 +33,7 @@ TOOL = {
 SESSION = {"instructions": "Ada is in Room Nine.", "tools": [TOOL]}
 SECRETS = ("tok-0001", "Room Nine", "Say hello to Ada")
 
-# Nobody gives up while a slow machine starts processes and kills them.
+# No caller gives up while a slow machine starts processes and kills them.
 pytestmark = pytest.mark.realtime_simulator(ring_seconds=300)
 
 
@@ -64,7 +64,7 @@ class Replicas:
         assert self.simulator.wait_for(lambda: all(known in process.log() for process in self.processes))
 
     def ring(self, amount: int = 1, *, every_seconds: float = 0.0) -> list[str]:
-        """Let people call, who wait and talk for ever."""
+        """Let people call, who wait and talk without end."""
         script = PhoneScript.talks_for_ever()
         made = []
         for number in range(amount):

@@ -255,7 +255,7 @@ async def test_progress_is_saved_with_the_lines_token_only(switchboard: Switchbo
 async def test_what_a_process_gives_up_is_stood_by_for_at_once(
     sqlite_store: Store, clock: Clock, leaving: bool
 ) -> None:
-    """Not only at the next look, which is in ten minutes here; nobody answers where it tries to attach."""
+    """Not only at the next look, which is in ten minutes here; no server answers where it tries to attach."""
     settings = SwitchboardSettings(standby_look_seconds=600)
     async with running(sqlite_store, StaticLines([a_line()]), clock, settings=settings) as switchboard:
         standby = switchboard.service.standby

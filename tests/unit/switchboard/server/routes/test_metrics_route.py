@@ -96,7 +96,7 @@ async def test_what_happened_is_counted(switchboard: Switchboard) -> None:
 
 
 async def test_what_the_reaper_did_is_counted(switchboard: Switchboard) -> None:
-    """Nobody answers where calls are to be hung up here: each try fails."""
+    """No server answers hang-ups here: each try fails."""
     await switchboard.deliver(1)
     await switchboard.deliver(2)
     async with switchboard.client() as client:
@@ -116,7 +116,7 @@ async def test_what_the_reaper_did_is_counted(switchboard: Switchboard) -> None:
 
 
 async def test_what_the_standby_did_is_counted(switchboard: Switchboard) -> None:
-    """Nobody answers where it is to attach here: it tries on until the call is over."""
+    """No server answers where the standby attaches: it tries until the call is over."""
     await switchboard.deliver(1)
     standby = switchboard.service.standby
     async with switchboard.client() as client:

@@ -1,6 +1,6 @@
 """
-The switchboard listens while nobody holds a call: real sockets at the simulator, a real store, and leases by a clock of
-our own.
+The switchboard listens while no process holds a call: real sockets at the simulator, a real store, and leases timed by
+our own clock.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Scene:
             directory.close()
 
     async def accepted(self, *steps: Move, replies: tuple[Any, ...] = ("Hello.", "I see.")) -> str:
-        """Somebody calls and is accepted."""
+        """Let a person call, and accept the call."""
         script = PhoneScript.talks_for_ever(dialogue=Dialogue(replies, steps))
         call_id = self.simulator.call_in(PERSON, CALLER, script=script)
         async with CallsClient(self.line.api) as client:
@@ -100,7 +100,7 @@ class Scene:
         self.store.conversations.save_progress("support", process, [], self.clock(), leaving=leaving)
 
     async def silence(self, seconds: float = 2.0) -> None:
-        """Nobody shows a sign of life."""
+        """Let time pass without a sign of life from any process."""
         self.clock.move(seconds)
 
     async def advance(self, seconds: float) -> None:
@@ -534,7 +534,7 @@ async def test_switched_off_it_does_nothing(scene: Scene) -> None:
 
 async def test_a_switchboard_that_was_away_waits_until_processes_could_show_themselves(scene: Scene) -> None:
     call_id = await scene.held()
-    await scene.silence(30)  # the switchboard was away: nobody could tell it anything
+    await scene.silence(30)  # the switchboard was away: no process could report to it
     worker = scene.worker(standby_look_seconds=0.01, standby_write_seconds=0.01)
     running = asyncio.ensure_future(run(worker))
     try:
@@ -566,7 +566,7 @@ async def test_a_call_that_was_given_up_while_the_switchboard_was_away_is_listen
 
 
 async def run(worker: Standby) -> None:
-    """Look and write for ever, as the service does."""
+    """Look and write without end, as the service does."""
     await asyncio.gather(*(sweep.run() for sweep in worker.sweeps))
 
 

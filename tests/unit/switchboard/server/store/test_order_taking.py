@@ -1,4 +1,4 @@
-"""Calls are taken for standing orders: never one call twice, never an order beyond its uses, whoever races."""
+"""Standing orders take calls: never one call twice, never beyond an order's uses, whichever processes race."""
 
 from __future__ import annotations
 
