@@ -1,5 +1,5 @@
 """
-A call and an attempt to dial, as the switchboard stores them. JSON values.
+A call and an attempt to dial, as the switchboard stores them. JSON values, and how instants travel in JSON.
 
 ``repr`` leaves out phone numbers and SIP headers, so that a record in a log line shows no personal data.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import OPEN_CALL_STATES, AttemptOutcome, AttemptState
 
@@ -247,3 +246,30 @@ def _from_dict(cls: type[_Record], value: Mapping[str, Any], *, what: str, insta
         return cls(**given)
     except TypeError as error:
         raise InvalidInput(f"not a record of the switchboard ({what}): {error}", field=what) from error
+
+
+def read_instant(key: str, value: Any) -> datetime | None:
+    """
+    Read an instant that came as JSON; one without an offset is UTC.
+
+    :param key: Name of the field, for the error.
+    :param value: ISO 8601 text, a datetime, or ``None``; the latter two are returned as they are.
+    :raises InvalidInput: It is no ISO 8601.
+    """
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        # Python 3.10 does not read a trailing Z.
+        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError as error:
+        raise InvalidInput(f"{key} must be an ISO 8601 instant such as 2026-11-22T08:00:00+00:00", field=key) from error
+    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+
+
+def instant_text(at: datetime) -> str:
+    """
+    Write an instant as ISO 8601 in UTC.
+
+    :param at: An aware instant.
+    """
+    return at.astimezone(timezone.utc).isoformat()

@@ -12,11 +12,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.untrusted import clean_line
-from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.calls.call import SwitchboardCall
 
 FIELD = "caller_fields"
 

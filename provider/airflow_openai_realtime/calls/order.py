@@ -16,9 +16,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.api.sip import check_status_code
-from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall, instant_text, read_instant
 from airflow_openai_realtime.calls.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import InvalidInput

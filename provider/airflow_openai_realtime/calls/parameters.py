@@ -1,20 +1,21 @@
-"""Read operator parameters: they may be templates at parse time, and text after rendering."""
+"""
+Read operator parameters: they may be templates at parse time, and text after rendering.
+
+Values that the DAG author set and that rendered empty are rejected: a lost condition or limit widens what a task does.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_openai_realtime.api.sip import check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
-
-if TYPE_CHECKING:
-    from airflow_openai_realtime.calls.matching import CallMatch
 
 #: Default retries of a task that only waits. A retry loses no call, and is needed: when the trigger fires soon, a busy
 #: scheduler mistakes the end of the deferral for the end of the task.
@@ -161,37 +162,6 @@ def read_mapping(value: object, field: str) -> Mapping[str, Any] | None:
     return value or None
 
 
-def read_match(to: str | None, from_number: str | None, headers: Mapping[str, str] | str | None) -> CallMatch:
-    """
-    Read the conditions on calls; without any, every call matches.
-
-    :param to: Pattern for the number that was called.
-    :param from_number: Pattern for the caller's number.
-    :param headers: Patterns for SIP headers by name.
-    :raises InvalidInput: A pattern is invalid.
-    """
-    from airflow_openai_realtime.calls.matching import CallMatch
-
-    by_name = dict(read_mapping(headers, "headers") or {})
-    return CallMatch(to=to or None, from_number=from_number or None, headers=by_name)
-
-
-def check_match_literals(to: object, from_number: object, headers: object) -> None:
-    """
-    Reject invalid literals at parse time.
-
-    :param to: As for :func:`read_match`, or a template.
-    :param from_number: As for :func:`read_match`, or a template.
-    :param headers: As for :func:`read_match`, perhaps with templates.
-    :raises InvalidInput: A literal pattern is invalid or empty.
-    """
-    if all(is_literal(value) for value in (to, from_number, headers)):
-        from airflow_openai_realtime.calls.matching import CallMatch
-
-        # Not read_match: empty text matches every call only when it comes from a template.
-        CallMatch(to=to, from_number=from_number, headers=read_mapping(headers, "headers") or {})  # type: ignore[arg-type]
-
-
 def read_rendered(value: object, field: str) -> Any:
     """
     Read a session field that a template may have turned into text: numbers, lists, dicts and booleans.
@@ -237,3 +207,62 @@ def _range_text(above: float, at_least: float, at_most: float) -> str:
     if at_most < math.inf:
         parts.append(f"at most {at_most:g}")
     return " and ".join(parts)
+
+
+#: Fields that may render empty. Without a call or target the task is skipped or fails; the others are additions.
+MAY_BE_EMPTY = frozenset({"call", "call_id", "target_uri", "greeting", "goodbye", "transfer_to", "conf"})
+
+#: Texts that a template renders to for ``None``, JSON's ``null``, an empty list or dict.
+_RENDERED_EMPTY = frozenset({"", "none", "null", "[]", "{}"})
+
+
+def is_empty(value: object) -> bool:
+    """
+    Tell whether a value is empty: ``None``, blank text, a text that ``None`` renders to, an empty list or dict.
+
+    :param value: The rendered value.
+    """
+    if isinstance(value, str):
+        return value.strip().lower() in _RENDERED_EMPTY
+    return value is None or (isinstance(value, (Mapping, list, tuple, set, frozenset)) and not value)
+
+
+def check_not_emptied(given: Mapping[str, Any], rendered: Mapping[str, Any], mapped: Collection[str] = ()) -> None:
+    """
+    Reject a field that was set, but is empty because of a template or another task's result.
+
+    An explicit ``None`` counts as not set, and so does an empty list or dict that the author wrote.
+
+    :param given: Values by field, as the author wrote them.
+    :param rendered: Rendered values by field.
+    :param mapped: Names of the fields whose values came from other tasks through ``expand`` or ``expand_kwargs``.
+    :raises InvalidInput: Names the first such field and says what to do.
+    """
+    for name, value in given.items():
+        if name in MAY_BE_EMPTY:
+            continue
+        # Text that was empty from the start, in the DAG file or in the list of a mapped task, is rejected too.
+        if name in mapped or isinstance(value, str):
+            path = name if is_empty(rendered.get(name)) else None
+        else:
+            path = _emptied(value, rendered.get(name), name)
+        if path is not None:
+            raise InvalidInput(
+                f"{path} is set, but it is empty now: a template rendered to nothing, or another task returned "
+                "nothing. Without it the task would do more than intended. Correct the value; to run "
+                f"without {path}, write None in the DAG file or leave it out",
+                field=path,
+            )
+
+
+def _emptied(given: object, rendered: object, path: str) -> str | None:
+    """Return the path of a value that was not a literal and is empty now."""
+    if given is None or is_literal(given):
+        return None
+    if isinstance(given, Mapping) and isinstance(rendered, Mapping):
+        pairs = [(f"{path}.{key}", value, rendered.get(key)) for key, value in given.items()]
+    elif isinstance(given, (list, tuple)) and isinstance(rendered, (list, tuple)) and len(given) == len(rendered):
+        pairs = [(f"{path}.{at}", *both) for at, both in enumerate(zip(given, rendered, strict=True))]
+    else:
+        return path if is_empty(rendered) else None
+    return next((found for found in (_emptied(value, now, at) for at, value, now in pairs) if found), None)

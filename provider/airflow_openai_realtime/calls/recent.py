@@ -16,8 +16,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_openai_realtime.api.instants import instant_text, read_instant
-from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
+from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall, instant_text, read_instant
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import AttemptState

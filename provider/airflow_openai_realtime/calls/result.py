@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.api.instants import read_instant
-from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.call import SwitchboardCall, read_instant
 from airflow_openai_realtime.calls.timeline.prices import estimate
 from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.states import Outcome

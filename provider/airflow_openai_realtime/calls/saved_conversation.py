@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from airflow_openai_realtime.api.instants import instant_text, read_instant
+from airflow_openai_realtime.calls.call import instant_text, read_instant
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.exceptions import InvalidInput
 

@@ -27,12 +27,13 @@ _OTHER_PROCESS = (
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.api.client import CallsClient
+    from airflow_openai_realtime.api.request import Request
     from airflow_openai_realtime.api.settings import ApiSettings
     from airflow_openai_realtime.calls.line_settings import ConnectionSettings, SwitchboardAddress
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
-Part = TypeVar("Part")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,21 @@ class RealtimeHook(BaseHook):
 
         return SwitchboardClient.at(self._usable((await self._aread()).switchboard))
 
+    def send(self, request: Request[T]) -> T:
+        """
+        Send one request to where it is for, OpenAI or the switchboard, with a client of its own.
+
+        :param request: What is asked.
+        :raises ConfigurationError: See :meth:`api` and :meth:`line`.
+        :raises OpenAIRealtimeError: What the request says.
+
+        Retries: as the request says.
+        """
+        from airflow_openai_realtime.api.request import OPENAI
+
+        with self.calls() if request.to == OPENAI else self.switchboard() as client:
+            return client.send(request)
+
     def _read(self) -> tuple[ConnectionFields, ConnectionSettings]:
         if self._known is None:
             fields = find_connection(self.openai_realtime_conn_id, self.conn_type)
@@ -151,7 +167,7 @@ class RealtimeHook(BaseHook):
             self.openai_realtime_conn_id, self._usable(settings.api), self._usable(settings.switchboard)
         )
 
-    def _usable(self, part: Part | ConfigurationError) -> Part:
+    def _usable(self, part: T | ConfigurationError) -> T:
         """Return a part of the connection's settings, unless it is the error that says why it cannot be used."""
         if isinstance(part, ConfigurationError):
             raise ConfigurationError(f"connection {self.openai_realtime_conn_id}: {part}") from part

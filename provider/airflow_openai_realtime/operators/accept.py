@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_openai_realtime.calls.answer_parameters import ANSWER_FIELDS, AnswerParameters, session_as_dict
+from airflow_openai_realtime.calls.answer_plan import ANSWER_FIELDS, check_answer, session_as_dict
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
 from airflow_openai_realtime.conversation.given_conversation import SILENCE_SECONDS, TEMPLATED_CONVERSATION_FIELDS
 from airflow_openai_realtime.exceptions import (
@@ -229,14 +229,14 @@ class AcceptCallOperator(CallTask):
         check_call(self)
         check_if_gone(if_gone)
         conversation = check_conversation(self, wait_for_end)
-        self._answer().check_literals(conversation.offered_tools() if wait_for_end else ())
+        check_answer(vars(self), conversation.offered_tools() if wait_for_end else ())
         self.note_given()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Accept the call; see the class."""
         self.check_given()
         reference = call_of(self)
-        plan, wanted = read_answer(self._answer(), self, wait_for_end=self.wait_for_end)
+        plan, wanted = read_answer(self, wait_for_end=self.wait_for_end)
         if wanted is not None:
             return self._accept_and_wait(context, reference, plan, wanted)
         try:
@@ -311,9 +311,6 @@ class AcceptCallOperator(CallTask):
                 ) from error
         self.log.info("Call %s is accepted; it is ended at %s at the latest.", call.call_id, call.hangup_at)
         return call
-
-    def _answer(self) -> AnswerParameters:
-        return AnswerParameters.of(vars(self))
 
     def _about(self) -> dict[str, Any]:
         """Return what the given call says of the attempt from which it came."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_openai_realtime.calls.given import check_not_emptied
+from airflow_openai_realtime.calls.parameters import check_not_emptied
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets
 from airflow_openai_realtime.operators.call_link import CALL_ID_KEY, CallLink, label_of

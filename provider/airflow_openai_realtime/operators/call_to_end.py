@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_openai_realtime.calls.answer_plan import read_plan
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.conversation.given_conversation import (
     CONVERSATION_FIELDS,
@@ -19,7 +20,6 @@ from airflow_openai_realtime.operators.limits import refuse_execution_timeout
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.calls.answer_parameters import AnswerParameters
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
@@ -79,19 +79,19 @@ def read_conversation(task: CallTask) -> WantedConversation:
     return ConversationParameters.of(vars(task)).wanted()
 
 
-def read_answer(answer: AnswerParameters, task: CallTask, *, wait_for_end: bool) -> tuple[AnswerPlan, Any]:
+def read_answer(task: CallTask, *, wait_for_end: bool) -> tuple[AnswerPlan, Any]:
     """
     Read what calls are accepted with, rendered, and what is to happen in them.
 
-    :param answer: The task's.
-    :param task: As it runs.
+    :param task: As it runs, with all fields of ``AnswerParameters``.
     :param wait_for_end: Whether the task stays with the call; then its tools are in the session.
     :return: The plan, and the ``WantedConversation``; ``None`` without ``wait_for_end``.
     :raises InvalidInput: A value cannot be used.
     """
+    values = vars(task)
     if not wait_for_end:
-        return answer.plan(), None
-    plan = answer.plan(ConversationParameters.of(vars(task)).offered_tools())
+        return read_plan(values), None
+    plan = read_plan(values, ConversationParameters.of(values).offered_tools())
     wanted = read_conversation(task)
     return wanted.answered_with(plan), wanted
 

@@ -17,7 +17,6 @@ from airflow_openai_realtime.states import AttemptOutcome, CallState
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_openai_realtime.calls.answer_parameters import AnswerParameters
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.calls.matching import CallMatch
@@ -55,7 +54,7 @@ class CallWait:
     :param match: Which call is wanted.
     :param timeout_seconds: How long it waits, in seconds.
     :param acceptance: The task's accepts.
-    :param answer: What the call is accepted with; ``None``: it is only claimed.
+    :param answer: Whether the call is accepted; ``False``: it is only claimed.
     :param wait_for_end: Whether the task stays with the call.
     :param placed: The placed call that is waited for.
     :param carrier_conn_id: Connection of the carrier that placed it.
@@ -66,7 +65,7 @@ class CallWait:
     match: CallMatch
     timeout_seconds: float
     acceptance: TaskAcceptance
-    answer: AnswerParameters | None
+    answer: bool
     wait_for_end: bool
     placed: PlacedReference | None = None
     carrier_conn_id: str | None = None
@@ -207,9 +206,9 @@ class CallWait:
         return self.placed.about if self.placed is not None else {}
 
     def _read(self) -> tuple[AnswerPlan | None, Any]:
-        if self.answer is None:
+        if not self.answer:
             return None, None
-        return read_answer(self.answer, self.task, wait_for_end=self.wait_for_end)
+        return read_answer(self.task, wait_for_end=self.wait_for_end)
 
     def _over_before(self, switchboard: SwitchboardClient) -> SwitchboardCall | None:
         from airflow_openai_realtime.inbound.own_calls import newest_accepted

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import read_call
-from airflow_openai_realtime.exceptions import CallGone, OpenAIRealtimeError
+from airflow_openai_realtime.exceptions import CallGone
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
 from airflow_openai_realtime.operators.call_task import CallTask
@@ -15,9 +16,6 @@ from airflow_openai_realtime.operators.given_call import IfGone, check_call, che
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_openai_realtime.calls.call import SwitchboardCall
-    from airflow_openai_realtime.inbound.ending_now import EndedNow
 
 #: The reason that the switchboard gets.
 HUNG_UP = "hung_up"
@@ -76,6 +74,9 @@ class HangupCallOperator(CallTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Hang up; see the class."""
+        from airflow_openai_realtime.calls.acceptance import run_steps
+        from airflow_openai_realtime.inbound.ending_now import ending_now
+
         self.check_given()
         reference = read_call(self.plain("call"), self.call_id)
         if reference is None:
@@ -83,44 +84,13 @@ class HangupCallOperator(CallTask):
                 "There is no call to hang up: the task that would have given it was skipped or returned none.", self.log
             )
         call_id = self.shown_call_id = reference.call_id
-        hook, by = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id), claimant_of(context["ti"])
-        row = self._intend(hook, call_id, by)
-        ended = self._end(hook, call_id, row)
-        told = self._tell_end(hook, call_id, by, ended) if row is None or not row.is_over else row
-        end_reason = told.end_reason if told is not None else None
-        if ended.gone:
-            settle_gone(self.if_gone, CallGone(f"call {call_id} is over", call_id=call_id), self.log)
-        return {"call_id": call_id, "gone": ended.gone, "declined": ended.declined, "end_reason": end_reason}
-
-    def _intend(self, hook: RealtimeHook, call_id: str, by: str) -> SwitchboardCall | None:
-        """Note who ends the call, before it is ended; ``None``: the switchboard does not know the call, or is away."""
-        from airflow_openai_realtime.switchboard.client.switchboard_requests import end_call
-
-        try:
-            with hook.switchboard() as switchboard:
-                return switchboard.send(end_call(call_id, reason=HUNG_UP, by=by, acting=True))
-        except OpenAIRealtimeError as error:
-            self.log.warning("Could not report to the switchboard that call %s is being ended: %s", call_id, error)
-            return None
-
-    def _end(self, hook: RealtimeHook, call_id: str, row: SwitchboardCall | None) -> EndedNow:
-        from airflow_openai_realtime.inbound.ending_now import EndedNow, end_now
-
-        if row is not None and row.is_over:
-            self.log.info("Call %s was over already.", call_id)
-            return EndedNow(gone=True)
-        with hook.calls() as calls:
-            ended = end_now(calls, call_id, row)
+        hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
+        ended = run_steps(ending_now(call_id, HUNG_UP, claimant_of(context["ti"]), self._warn), hook.send)
         what = "only rang: it is declined" if ended.declined else "was over already" if ended.gone else "is hung up"
         self.log.info("Call %s %s.", call_id, what)
-        return ended
+        if ended.gone:
+            settle_gone(self.if_gone, CallGone(f"call {call_id} is over", call_id=call_id), self.log)
+        return {"call_id": call_id, **asdict(ended)}
 
-    def _tell_end(self, hook: RealtimeHook, call_id: str, by: str, ended: EndedNow) -> SwitchboardCall | None:
-        from airflow_openai_realtime.inbound.ending_now import tell_ended_now
-
-        try:
-            with hook.switchboard() as switchboard:
-                return tell_ended_now(switchboard, call_id, ended, HUNG_UP, by)
-        except OpenAIRealtimeError as error:
-            self.log.warning("Could not report to the switchboard that call %s is over: %s", call_id, error)
-            return None
+    def _warn(self, line: str) -> None:
+        self.log.warning("%s", line)

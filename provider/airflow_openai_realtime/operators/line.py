@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_openai_realtime.calls.answer_parameters import (
+from airflow_openai_realtime.calls.answer_plan import (
     ANSWER_FIELDS,
     SESSION_FIELDS,
-    AnswerParameters,
+    check_answer,
+    read_plan,
     session_as_dict,
 )
+from airflow_openai_realtime.calls.matching import read_match
 from airflow_openai_realtime.calls.order_parameters import LIMITS, check_order_literals, read_greeting, read_limits
 from airflow_openai_realtime.calls.owner import claimant_of
-from airflow_openai_realtime.calls.parameters import is_literal, read_match
+from airflow_openai_realtime.calls.parameters import is_literal
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_task import CallTask
@@ -199,7 +201,7 @@ class OpenLineOperator(CallTask):
             self.ignore_shared(_FOR_ACCEPTED)
         if expires_at is not None and expires_in_seconds is not None and self.passed & _EXPIRY:
             self.ignore_shared(_EXPIRY)
-        self._answer_parameters().check_literals()
+        check_answer(vars(self))
         check_order_literals(name, (to, from_number, headers), self._limits(), self.greeting)
         if status_code is not None and is_literal(status_code):
             self._refuse_session()
@@ -231,16 +233,13 @@ class OpenLineOperator(CallTask):
         if declines:
             self._refuse_session()
             return {}
-        plan = self._answer_parameters().plan()
+        plan = read_plan(vars(self))
         return {
             "session": plan.session,
             "caller_fields": plan.caller_fields,
             "max_duration_seconds": plan.max_duration_seconds,
             "greeting": read_greeting(self.greeting),
         }
-
-    def _answer_parameters(self) -> AnswerParameters:
-        return AnswerParameters.of(vars(self))
 
     def _refuse_session(self) -> None:
         mine = vars(self)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_openai_realtime.calls.answer_parameters import (
+from airflow_openai_realtime.calls.answer_plan import (
     ANSWER_FIELDS,
     SESSION_FIELDS,
-    AnswerParameters,
+    check_answer,
     session_as_dict,
 )
 from airflow_openai_realtime.calls.owner import claimant_of
@@ -300,7 +300,7 @@ class PlaceCallOperator(CallTask):
         if not self.wait_for_end:
             return self._placed_result(self._place(context))
         # A mistake is to show before the phone rings.
-        plan, _ = read_answer(AnswerParameters.of(vars(self)), self, wait_for_end=True)
+        plan, _ = read_answer(self, wait_for_end=True)
         placement = self._place(context, plan.session.get("model"))
         self._placed_result(placement)
         wait = self._wait(context, placement.attempt)
@@ -431,7 +431,7 @@ class PlaceCallOperator(CallTask):
             match=CallMatch(headers={CORRELATION_HEADER: attempt.correlation_id}),
             timeout_seconds=self._parameters().read_ring_seconds() + COMING_IN_SECONDS,
             acceptance=self._acceptance,
-            answer=AnswerParameters.of(vars(self)),
+            answer=True,
             wait_for_end=True,
             placed=placed,
             carrier_conn_id=self.telephony_carrier_conn_id,
@@ -516,7 +516,7 @@ class PlaceCallOperator(CallTask):
                 field="if_not_answered",
             )
         offered = conversation.offered_tools() if self.wait_for_end else ()
-        AnswerParameters.of(vars(self)).check_literals(offered)
+        check_answer(vars(self), offered)
         self._parameters().check_literals(self.max_lateness_seconds)
 
     def _refuse_session(self) -> None:

@@ -9,8 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_openai_realtime.api.phone_numbers import mask_numbers
 from airflow_openai_realtime.api.sip import canonical_target_uri, check_target_uri
-from airflow_openai_realtime.calls.given import is_empty
-from airflow_openai_realtime.calls.parameters import is_literal
+from airflow_openai_realtime.calls.parameters import is_empty, is_literal
 from airflow_openai_realtime.calls.witnesses import TRANSFER_WANTED
 from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnknown, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook

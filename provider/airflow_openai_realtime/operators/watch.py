@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_openai_realtime.calls.matching import check_match_literals, read_match
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
-    check_match_literals,
     is_literal,
-    read_match,
     read_seconds,
 )
 from airflow_openai_realtime.conversation.given_conversation import (

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.calls.answer_parameters import (
+from airflow_openai_realtime.calls.answer_plan import (
     ANSWER_FIELDS,
     SESSION_FIELDS,
-    AnswerParameters,
+    check_answer,
     session_as_dict,
 )
+from airflow_openai_realtime.calls.matching import check_match_literals, read_match
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
-    check_match_literals,
-    read_mapping,
-    read_match,
     read_seconds,
 )
 from airflow_openai_realtime.conversation.given_conversation import SILENCE_SECONDS, TEMPLATED_CONVERSATION_FIELDS
@@ -39,10 +37,8 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
-    from airflow_openai_realtime.calls.matching import CallMatch
     from airflow_openai_realtime.operators.call_wait import CallWait, Found
     from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-    from airflow_openai_realtime.outbound.placed import PlacedReference
 
 #: What to do when the placed call is not answered.
 IfNotAnswered = Literal["skip", "fail"]
@@ -348,22 +344,16 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
         return CallWait(
             task=self,
             context=context,
-            match=self._match(placed),
+            match=read_match(
+                self.to, self.from_number, self.headers, placed.correlation_id if placed is not None else None
+            ),
             timeout_seconds=self.timeout,
             acceptance=self._acceptance,
-            answer=AnswerParameters.of(vars(self)) if self.answer else None,
+            answer=self.answer,
             wait_for_end=self.wait_for_end,
             placed=placed,
             carrier_conn_id=self.telephony_carrier_conn_id or (placed.carrier_conn_id if placed is not None else None),
         )
-
-    def _match(self, placed: PlacedReference | None) -> CallMatch:
-        headers = dict(read_mapping(self.headers, "headers") or {})
-        if placed is not None:
-            from airflow_openai_realtime.api.sip import CORRELATION_HEADER
-
-            headers[CORRELATION_HEADER] = placed.correlation_id
-        return read_match(self.to, self.from_number, headers)
 
     def _settle(self, wait: CallWait, found: Found) -> dict[str, Any] | None:
         if found.outcome is not None:
@@ -459,8 +449,7 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
         if self.deferrable and not self.reschedule:
             refuse_execution_timeout(self, "timeout, which limits the waiting,")
         if self.answer:
-            answer = AnswerParameters.of(vars(self))
-            answer.check_literals(conversation.offered_tools() if self.wait_for_end else ())
+            check_answer(vars(self), conversation.offered_tools() if self.wait_for_end else ())
 
     def _refuse_without_answer(self) -> None:
         self.ignore_shared(_FOR_ANSWER)

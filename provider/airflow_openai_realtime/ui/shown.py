@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number, mask_numbers
-from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
+from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall, instant_text
 from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.calls.recent import ConversationSummary
 from airflow_openai_realtime.calls.saved_conversation import Conversation

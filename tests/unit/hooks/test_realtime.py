@@ -183,3 +183,15 @@ async def test_async_clients_work_in_an_event_loop(world: World) -> None:
     async with await hook.acalls() as calls, await hook.aswitchboard() as switchboard:
         await calls.asend(check_key())
         assert (await switchboard.asend(get_status()))["line"] == CONN_ID
+
+
+def test_a_request_is_sent_to_where_it_is_for(world: World) -> None:
+    hook = RealtimeHook()
+    assert "version" in hook.send(get_status())
+    hook.send(check_key())
+    world.connect(switchboard_url="")
+    hook = RealtimeHook()
+    # What the switchboard's part lacks keeps no request from OpenAI.
+    hook.send(check_key())
+    with pytest.raises(ConfigurationError, match="switchboard_url is missing"):
+        hook.send(get_status())

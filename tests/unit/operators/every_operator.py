@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 
 import airflow_openai_realtime.operators
 import airflow_openai_realtime.sensors
-from airflow_openai_realtime.calls.answer_parameters import SESSION_FIELDS
+from airflow_openai_realtime.calls.answer_plan import SESSION_FIELDS
 from airflow_openai_realtime.conversation.given_conversation import CONVERSATION_FIELDS
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.operators.every_operator import KINDS, Kind
 
-from airflow_openai_realtime.calls.given import MAY_BE_EMPTY, check_not_emptied
+from airflow_openai_realtime.calls.parameters import MAY_BE_EMPTY, check_not_emptied
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.operators import (
     AcceptCallOperator,

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_openai_realtime.api.instants import instant_text, read_instant
 from airflow_openai_realtime.api.untrusted import DEEPEST_RECORD, is_deeper, tame
+from airflow_openai_realtime.calls.call import instant_text, read_instant
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import EntryKind
 

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from airflow_openai_realtime.api.error_text import json_object
-from airflow_openai_realtime.api.instants import instant_text
 from airflow_openai_realtime.api.request import ANY_TROUBLE, SWITCHBOARD, Answer, NoAnswer, Policy, Request, Requests
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
-from airflow_openai_realtime.calls.call import Announcement, Attempt, CallPage, Preflight, SwitchboardCall
+from airflow_openai_realtime.calls.call import Announcement, Attempt, CallPage, Preflight, SwitchboardCall, instant_text
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import claimant_of_order
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskReference, TaskState
