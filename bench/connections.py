@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from airflow_openai_realtime.api import client, tls
+from airflow_openai_realtime.api import client, network
 from airflow_openai_realtime.api.request import Answer, Policy, Request, Service
 from bench.figures import medians
 
@@ -109,9 +109,9 @@ def _cost_of_clients() -> dict[str, float]:
     """Milliseconds for the TLS settings of a process, and for a client that finds them made."""
     settings, made = [], []
     for _ in range(RUNS):
-        tls._tls_context.cache_clear()
+        network._tls_context.cache_clear()
         began = time.perf_counter()
-        tls.tls_context()
+        network.tls_context()
         settings.append((time.perf_counter() - began) * 1000)
         began = time.perf_counter()
         asyncio.run(_enter("https://127.0.0.1"))

@@ -19,8 +19,8 @@ FILES = sorted(
 
 #: Who may know the libraries that talk to the network, and why.
 NETWORK = {
-    "api/client.py": "sends every HTTP request",
-    "api/tls.py": "the certificates that httpx trusts",
+    "api/client.py": "the errors of httpx, and what they say about repeating",
+    "api/network.py": "sends every HTTP request",
     "api/sideband/socket.py": "opens sidebands",
     "api/sideband/connection.py": "reads and writes an open sideband",
 }

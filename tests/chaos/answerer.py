@@ -7,9 +7,8 @@ import sys
 import time
 
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.session.realtime_session import parse_session
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.inbound.accepting import Acceptance
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient

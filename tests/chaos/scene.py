@@ -16,8 +16,7 @@ from tests.chaos.waiting_side import NUMBER
 from tests.unit.switchboard.standalone import Standalone
 
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.simulator import PhoneScript, Simulator

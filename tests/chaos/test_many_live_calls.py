@@ -18,8 +18,7 @@ from tests.unit.switchboard.standalone import Standalone
 
 from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.conversation.rules.offered_tools import with_tools

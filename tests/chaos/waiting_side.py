@@ -8,9 +8,8 @@ import os
 import sys
 
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.session.realtime_session import parse_session
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError

@@ -12,9 +12,8 @@ from openai import OpenAI
 
 from airflow_openai_realtime.api.call_requests import accept_call, check_key, hang_up_call, refer_call, reject_call
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import REGIONS, endpoints_for
 from airflow_openai_realtime.api.session.realtime_session import parse_session
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import REGIONS, ApiSettings, endpoints_for
 
 Sent = tuple[str, str, Any, str | None]
 CALL_ID = "rtc_u1_a/b c?".replace(" ", "")

@@ -16,8 +16,7 @@ from tests.unit.simulator.support import CALLER, PERSON
 
 from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.api.sideband.commands import function_output, say, update_session
 from airflow_openai_realtime.api.sideband.connection import Sideband, attach
 from airflow_openai_realtime.api.sideband.events import (

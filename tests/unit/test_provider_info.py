@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 import airflow_openai_realtime
-from airflow_openai_realtime.api.endpoints import REGIONS
+from airflow_openai_realtime.api.settings import REGIONS
 from airflow_openai_realtime.outbound.carriers.carrier_settings import CARRIERS
 from airflow_openai_realtime.provider_info import get_provider_info
 from airflow_openai_realtime.switchboard.server.process.configuration import variable_of

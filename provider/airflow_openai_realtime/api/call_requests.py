@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from airflow_openai_realtime.api.error_text import json_object, quotable
 from airflow_openai_realtime.api.request import (
     ANY_TROUBLE,
     HARMLESS,
@@ -23,6 +22,8 @@ from airflow_openai_realtime.api.request import (
     Request,
     Requests,
     Trouble,
+    json_object,
+    quotable,
 )
 from airflow_openai_realtime.api.sip import (
     DEFAULT_REJECT_STATUS,

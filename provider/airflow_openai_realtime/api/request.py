@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import email.utils
 import enum
+import json
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, Union
 from urllib.parse import urlsplit
 
+from airflow_openai_realtime.api.phone_numbers import mask_numbers
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 
 T = TypeVar("T")
@@ -24,6 +26,9 @@ OPENAI, CARRIER, SWITCHBOARD = "openai", "carrier", "switchboard"
 
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 """Largest answer of OpenAI or a carrier that is read, in bytes; theirs have some kilobytes."""
+
+LONGEST_QUOTE = 500
+"""Most characters of other people's error text in a message of ours."""
 
 WEBSOCKET = "WEBSOCKET"
 """Method of a request that opens a WebSocket; its success is the answer 101."""
@@ -238,3 +243,31 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value >= 0 else None
+
+
+def quotable(text: str, hide: Sequence[str] = ()) -> str:
+    """
+    Return ``text`` on one line, without secrets and phone numbers, cut to 500 characters.
+
+    :param text: From a server or a library; untrusted.
+    :param hide: Secrets that must not appear; each is replaced by ``***``.
+    """
+    for secret in hide:
+        if secret:
+            text = text.replace(secret, "***")
+    one_line = " ".join("".join(char if char.isprintable() else " " for char in text[: 8 * LONGEST_QUOTE]).split())
+    masked = mask_numbers(one_line)
+    return masked if len(masked) <= LONGEST_QUOTE else masked[: LONGEST_QUOTE - 1] + "…"
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """
+    Return the JSON object in ``body``, or ``None`` when it is anything else; never raises.
+
+    :param body: Body of an answer, UTF-8.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

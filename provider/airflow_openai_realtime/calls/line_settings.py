@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_openai_realtime.api.endpoints import check_base_url, endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings, check_header_value
+from airflow_openai_realtime.api.settings import ApiSettings, check_header_value, check_server, settings_for
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import ConfigurationError
@@ -98,12 +97,13 @@ def api_settings_from_fields(*, password: str | None, host: str | None, extra: M
         timeout_seconds = float(timeout) if timeout else 10.0
     except ValueError:
         raise ConfigurationError("timeout_seconds must be a number above 0, for example 10") from None
-    return ApiSettings(
-        api_key=(password or "").strip(),
-        endpoints=endpoints_for(region=_text(extra, "region"), base_url=(host or "").strip() or None),
+    return settings_for(
+        (password or "").strip(),
+        region=_text(extra, "region"),
+        base_url=(host or "").strip() or None,
         organization=_text(extra, "organization"),
         project=_text(extra, "project"),
-        auth_style=_text(extra, "auth_style") or "bearer",  # type: ignore[arg-type]  # checked by ApiSettings
+        auth_style=_text(extra, "auth_style"),
         timeout_seconds=timeout_seconds,
     )
 
@@ -165,8 +165,7 @@ def check_address(url: str | None, token: str | None) -> str:
             "switchboard_token is missing: set it in the openai_realtime connection, or set webhook_secret; the token "
             "is then derived from it"
         )
-    check_header_value(token, "switchboard_token")
-    return check_base_url(url.strip(), "switchboard_url")
+    return check_server(url.strip(), token, url_field="switchboard_url", key_field="switchboard_token")
 
 
 def line_from_fields(name: str, password: str | None, host: str | None, extra: Mapping[str, Any]) -> Line:

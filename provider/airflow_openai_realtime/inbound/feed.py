@@ -23,7 +23,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
-from airflow_openai_realtime.api.sharing import SharedResources
+from airflow_openai_realtime.api.network import SharedResources
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.matching import Match

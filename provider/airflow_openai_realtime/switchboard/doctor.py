@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 
 from airflow_openai_realtime.api.call_requests import check_key
 from airflow_openai_realtime.api.client import CallsClient, Client
-from airflow_openai_realtime.api.endpoints import check_base_url
-from airflow_openai_realtime.api.error_text import json_object
-from airflow_openai_realtime.api.request import Answer, Policy, Request, Service
+from airflow_openai_realtime.api.request import Answer, Policy, Request, Service, json_object
+from airflow_openai_realtime.api.settings import check_base_url
 from airflow_openai_realtime.api.webhooks import sign_webhook, webhook_secret_problem
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused

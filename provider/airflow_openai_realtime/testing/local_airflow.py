@@ -175,8 +175,7 @@ def switchboard_app(
     :param task_states: Says how an Airflow task is, as in Airflow's API server.
     :param leave_result: Leaves the result of a killed task's call in Airflow, likewise.
     """
-    from airflow_openai_realtime.api.endpoints import endpoints_for
-    from airflow_openai_realtime.api.settings import ApiSettings
+    from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
     from airflow_openai_realtime.calls.lines import Line, StaticLines
     from airflow_openai_realtime.calls.tokens import derived_token
     from airflow_openai_realtime.switchboard.server.app import create_app

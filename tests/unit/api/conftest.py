@@ -6,9 +6,8 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from airflow_openai_realtime.api.client import Pace
-from airflow_openai_realtime.api.endpoints import Endpoints
 from airflow_openai_realtime.api.session import models as session_models
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, Endpoints
 
 # Examples are not timed: a busy machine is no failure.
 hypothesis_settings.register_profile("untimed", deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_openai_realtime import __version__
 from airflow_openai_realtime.api.call_requests import (
     HangUpResult,
     accept_call,
@@ -18,9 +20,8 @@ from airflow_openai_realtime.api.call_requests import (
     refer_call,
     reject_call,
 )
-from airflow_openai_realtime.api.client import CallsClient, Client
+from airflow_openai_realtime.api.client import CallsClient, Client, openai_service, signed_headers
 from airflow_openai_realtime.api.request import Request, Requests
-from airflow_openai_realtime.api.settings import openai_service
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
     CallAlreadyDecided,
@@ -357,3 +358,18 @@ async def test_cookies_of_one_client_do_not_go_with_the_requests_of_another(sett
         await one.asend(check_key())
         await other.asend(check_key())
     assert cookies == [None, None, None]
+
+
+def test_bearer_is_the_default_and_our_version_is_told(settings):
+    sent = signed_headers(settings)
+    assert sent["Authorization"] == f"Bearer {settings.api_key}"
+    assert __version__ in sent["User-Agent"]
+    assert not {"api-key", "OpenAI-Organization", "OpenAI-Project", "OpenAI-Beta"} & sent.keys()
+
+
+def test_azure_keys_and_scopes_have_their_own_headers(settings):
+    sent = signed_headers(dataclasses.replace(settings, auth_style="api-key", organization="org-1", project="proj_1"))
+    assert sent["api-key"] == settings.api_key
+    assert "Authorization" not in sent
+    assert sent["OpenAI-Organization"] == "org-1"
+    assert sent["OpenAI-Project"] == "proj_1"

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_openai_realtime.api.call_requests import accept_call, hang_up_call, refer_call
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.settings import endpoints_for
 from airflow_openai_realtime.exceptions import OutcomeUnknown, ServiceUnavailable
 
 Behave = Callable[[socket.socket], None]

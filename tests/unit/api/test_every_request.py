@@ -23,9 +23,8 @@ from airflow_openai_realtime.api.call_requests import (
     reject_call,
 )
 from airflow_openai_realtime.api.client import CallsClient, Client, Pace
-from airflow_openai_realtime.api.endpoints import endpoints_for
 from airflow_openai_realtime.api.request import Request
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
 from airflow_openai_realtime.calls.order import StandingOrder
 from airflow_openai_realtime.calls.saved_conversation import Conversation, Progress

@@ -22,6 +22,8 @@ from airflow_openai_realtime.api.request import (
     Request,
     Service,
     Trouble,
+    json_object,
+    quotable,
     retry_after_seconds,
     trouble_of_status,
 )
@@ -212,3 +214,22 @@ def test_retry_after_is_read_in_all_its_forms(headers, seconds):
 )
 def test_statuses_are_classified(status, trouble):
     assert trouble_of_status(status) is trouble
+
+
+def test_secrets_and_numbers_and_line_ends_do_not_pass():
+    text = quotable("key sk-1 refused\r\nfor +14155550123\x00\x1b[31m", hide=("sk-1", ""))
+    assert text == "key *** refused for +1***0123 [31m"
+
+
+def test_long_text_is_cut_to_500_characters_after_masking():
+    assert len(quotable("x" * 5_000)) == 500
+    assert "0123456" not in quotable("x" * 490 + "+101234567890")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"1", b"{", b"\xff", b"[" * 100_000, b'"x"', b"9" * 10_000])
+def test_what_is_no_json_object_is_nothing(body):
+    assert json_object(body) is None
+
+
+def test_a_json_object_is_read():
+    assert json_object(b'{"a": 1}') == {"a": 1}

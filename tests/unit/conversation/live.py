@@ -13,8 +13,7 @@ from airflow_world import CALLER, CONN_ID, World
 
 from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.saved_conversation import Conversation

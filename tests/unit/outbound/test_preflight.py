@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from airflow_openai_realtime.api.client import CallsClient, Pace
-from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.calls.call import Preflight
 from airflow_openai_realtime.exceptions import AuthenticationError, ConfigurationError, RequestRefused
 from airflow_openai_realtime.outbound.preflight import check_before_dialing, openai_check

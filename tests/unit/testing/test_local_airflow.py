@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.settings import endpoints_for
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.simulator.server import Simulator

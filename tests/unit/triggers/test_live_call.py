@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow_world import CALLER, CONN_ID, FakeTask, World, run_task, until
 
-from airflow_openai_realtime.api import client as api_client
+from airflow_openai_realtime.api import network
 from airflow_openai_realtime.conversation.rules import decisions as conversation_rules
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.run import following
@@ -61,7 +61,7 @@ async def test_it_fires_when_the_call_is_over_and_tells_no_more_than_that(world:
     assert await live == {"status": "over", "call_id": call_id}
     assert result_in(world, call_id)["outcome"] == "caller_hung_up"
     assert world.row(call_id).end_reason == "caller_hung_up"
-    assert api_client._HTTP.open_count() == 0
+    assert network._HTTP.open_count() == 0
 
 
 async def test_at_its_time_the_call_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

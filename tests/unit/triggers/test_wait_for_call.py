@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, World, until
 
-from airflow_openai_realtime.api import client as api_client
+from airflow_openai_realtime.api import network
 from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.api.session.realtime_session import parse_session
 from airflow_openai_realtime.calls.answer_plan import AnswerPlan
@@ -267,4 +267,4 @@ async def test_moved_to_another_triggerer_while_its_event_waits_it_fires_again_f
     await asyncio.to_thread(world.ring, "+14155550199")
     assert await fired(answering(world)) == {"status": "accepted", "call_id": call_id}
     assert world.count("openai.accepted") == 1
-    assert api_client._HTTP.open_count() == 0
+    assert network._HTTP.open_count() == 0

@@ -13,10 +13,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.call_requests import ATTACH_SECONDS, attach_call
-from airflow_openai_realtime.api.client import Pace, repeating
-from airflow_openai_realtime.api.error_text import json_object
-from airflow_openai_realtime.api.request import Answer
-from airflow_openai_realtime.api.settings import ApiSettings, openai_service
+from airflow_openai_realtime.api.client import Pace, openai_service, repeating
+from airflow_openai_realtime.api.request import Answer, json_object
+from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.api.sideband.socket import open_socket
 from airflow_openai_realtime.exceptions import CallGone
 

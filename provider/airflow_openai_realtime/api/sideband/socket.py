@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from airflow_openai_realtime.api.network import tls_context
 from airflow_openai_realtime.api.request import Answer, Request, Service
-from airflow_openai_realtime.api.tls import tls_context
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

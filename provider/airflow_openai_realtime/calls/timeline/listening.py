@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
-from airflow_openai_realtime.api.error_text import quotable
+from airflow_openai_realtime.api.request import quotable
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of, is_small, key_of
 from airflow_openai_realtime.states import EntryKind, Note

@@ -6,9 +6,8 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from airflow_openai_realtime.api.endpoints import DEFAULT_SIP_HOST, check_base_url, check_sip_host
 from airflow_openai_realtime.api.phone_numbers import to_e164
-from airflow_openai_realtime.api.settings import check_header_value
+from airflow_openai_realtime.api.settings import DEFAULT_SIP_HOST, check_server, check_sip_host
 from airflow_openai_realtime.api.sip import openai_sip_uri
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
 from airflow_openai_realtime.outbound.carriers.port import REFER_URL_SHAPE, is_https_url
@@ -60,8 +59,7 @@ class CarrierSettings:
             raise ConfigurationError("api_key must be the id of an API key, SK…; leave it out to use the auth token")
         if not self.token:
             raise ConfigurationError("the carrier's token is missing: set the password of the connection")
-        check_header_value(self.token, "the carrier's token")
-        object.__setattr__(self, "base_url", check_base_url(self.base_url))
+        object.__setattr__(self, "base_url", check_server(self.base_url, self.token, key_field="the carrier's token"))
         check_sip_host(self.sip_host, "openai_sip_host")
         if self.openai_project_id and not re.fullmatch(r"proj_[A-Za-z0-9_-]+", self.openai_project_id):
             raise ConfigurationError("openai_project_id must be like proj_abc: copy it from OpenAI's project settings")

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
-from airflow_openai_realtime.api.client import Pace, Transport
-from airflow_openai_realtime.api.error_text import json_object, quotable
+from airflow_openai_realtime.api.client import Pace
+from airflow_openai_realtime.api.network import Transport
 from airflow_openai_realtime.api.request import (
     ANY_TROUBLE,
     CARRIER,
@@ -21,6 +21,8 @@ from airflow_openai_realtime.api.request import (
     Request,
     Requests,
     Service,
+    json_object,
+    quotable,
 )
 from airflow_openai_realtime.api.settings import USER_AGENT
 from airflow_openai_realtime.exceptions import (

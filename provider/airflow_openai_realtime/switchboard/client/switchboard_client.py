@@ -7,7 +7,8 @@ What can be asked stands in the modules beside: ``switchboard_requests``,
 
 from __future__ import annotations
 
-from airflow_openai_realtime.api.client import Client, Pace, Transport
+from airflow_openai_realtime.api.client import Client, Pace
+from airflow_openai_realtime.api.network import Transport
 from airflow_openai_realtime.api.request import SWITCHBOARD, Service
 from airflow_openai_realtime.calls.call import Attempt
 from airflow_openai_realtime.calls.line_settings import SwitchboardAddress, check_address

@@ -16,8 +16,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from airflow_openai_realtime.api.error_text import json_object
-from airflow_openai_realtime.api.request import ANY_TROUBLE, SWITCHBOARD, Answer, NoAnswer, Policy, Request, Requests
+from airflow_openai_realtime.api.request import (
+    ANY_TROUBLE,
+    SWITCHBOARD,
+    Answer,
+    NoAnswer,
+    Policy,
+    Request,
+    Requests,
+    json_object,
+)
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
 from airflow_openai_realtime.calls.call import Announcement, Attempt, CallPage, Preflight, SwitchboardCall, instant_text
 from airflow_openai_realtime.calls.matching import CallMatch

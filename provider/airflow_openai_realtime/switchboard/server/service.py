@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timezone
 
-from airflow_openai_realtime.api import client as api_clients
+from airflow_openai_realtime.api import network
 from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.phone_numbers import load_number_rules, mask_number
 from airflow_openai_realtime.api.settings import ApiSettings
@@ -111,8 +111,8 @@ class Service:
         while not is_ready:
             await asyncio.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
             is_ready = await self._prepare()
-        await self.threads.run(api_clients.load)
-        await self._connections.enter_async_context(api_clients.holding_connections())
+        await self.threads.run(network.load)
+        await self._connections.enter_async_context(network.holding_connections())
         sweeps = (self.reaper.sweep, self.orders.sweep, *self.standby.sweeps, self.retention.sweep)
         await asyncio.gather(*(sweep.run() for sweep in sweeps))
 

@@ -15,10 +15,10 @@ import pytest
 from websockets.asyncio.server import serve
 from websockets.http11 import Response
 
-from airflow_openai_realtime.api import tls
+from airflow_openai_realtime.api import network
 from airflow_openai_realtime.api.call_requests import is_live
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.settings import endpoints_for
 from airflow_openai_realtime.api.sideband import socket as sideband_socket
 from airflow_openai_realtime.api.sideband.connection import attach
 from airflow_openai_realtime.exceptions import (
@@ -255,7 +255,7 @@ async def test_all_sockets_share_what_tls_needs(settings, monkeypatch):
     made = []
     real = ssl.create_default_context
     monkeypatch.setattr(ssl, "create_default_context", lambda **given: made.append(1) or real(**given))
-    tls._tls_context.cache_clear()
+    network._tls_context.cache_clear()
     sideband_socket.load()
     async with server(settings) as sockets:
         secure = sockets.settings.endpoints.rest_url.replace("http:", "https:")
@@ -265,4 +265,4 @@ async def test_all_sockets_share_what_tls_needs(settings, monkeypatch):
                 async with attach(plain, "rtc_1", retry_seconds=0):
                     pass
     assert len(made) == 1
-    tls._tls_context.cache_clear()
+    network._tls_context.cache_clear()

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.asked import Answers, ask_methods
 
-from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.witnesses import Account

@@ -8,8 +8,7 @@ import pytest
 
 from airflow_openai_realtime.api.call_requests import accept_call, hang_up_call
 from airflow_openai_realtime.api.client import CallsClient
-from airflow_openai_realtime.api.endpoints import endpoints_for
-from airflow_openai_realtime.api.settings import ApiSettings
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.simulator.server import Simulator
 from airflow_openai_realtime.switchboard.server.orders import greeting

@@ -32,7 +32,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from airflow_openai_realtime.api.error_text import quotable
+from airflow_openai_realtime.api.request import quotable
 from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
 
 _T = TypeVar("_T")

@@ -1,4 +1,8 @@
-"""No answer takes longer or is larger than it may be, whatever the peer does and whichever client asks."""
+"""
+How requests reach the network: no answer takes longer or is larger than it may be, and connections are shared.
+
+Whatever the peer does and whichever client asks.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -17,13 +22,12 @@ import httpx
 import pytest
 from tests.slow_peers import KINDS, SlowPeer
 
-from airflow_openai_realtime.api import background_loop
+from airflow_openai_realtime.api import network
 from airflow_openai_realtime.api.call_requests import check_key
 from airflow_openai_realtime.api.client import CallsClient, Client, trouble_of_error
-from airflow_openai_realtime.api.endpoints import endpoints_for
+from airflow_openai_realtime.api.network import SharedResources, is_tls_ready, tls_context
 from airflow_openai_realtime.api.request import Answer, NoAnswer, Policy, Request, Service, Trouble
-from airflow_openai_realtime.api.settings import ApiSettings
-from airflow_openai_realtime.api.tls import is_tls_ready, tls_context
+from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.exceptions import CarrierUnavailable, ServiceUnavailable, SwitchboardUnreachable
 from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
 from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
@@ -34,6 +38,7 @@ from airflow_openai_realtime.switchboard.client.switchboard_client import (
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
 
 LIMIT_SECONDS = 0.5
+WAIT_SECONDS = 30
 #: A request and all its repetitions are over long before; without a limit they never are.
 GENEROUS_SECONDS = 60.0
 
@@ -185,27 +190,46 @@ def test_an_exception_in_a_thread_that_waits_breaks_its_request_off() -> None:
     try:
         threading.Thread(target=interrupt_soon).start()
         with pytest.raises(Interrupt):
-            background_loop.run(work)
+            network.run(work)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert cancelled.wait(30)
 
 
+@pytest.fixture
+def keeps_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new background loop, whose connections are kept for longer than a test takes on any machine."""
+    monkeypatch.setattr(network, "KEEP_SECONDS", 600.0)
+    monkeypatch.setattr(network, "_loop", None)
+
+
+@pytest.mark.usefixtures("keeps_long")
 def test_a_forked_process_sends_with_a_loop_of_its_own() -> None:
     with PlainServer() as server:
-        with peer_at(server.url) as client:
-            assert client.send(get()).status_code == 204
-            child = os.fork()
-            if child == 0:
-                status = 1
-                try:
-                    status = 0 if client.send(get()).status_code == 204 else 2
-                    client.__exit__()
-                finally:
-                    os._exit(status)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-            assert client.send(get()).status_code == 204
+        client = peer_at(server.url)
+        assert client.send(get()).status_code == 204
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if client.send(get()).status_code == 204 else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert client.send(get()).status_code == 204
         assert server.connections == 2  # the child's is its own
+
+
+@pytest.mark.usefixtures("keeps_long")
+def test_blocking_code_shares_its_connections_whether_a_client_is_entered_or_not() -> None:
+    with PlainServer() as server:
+        peer_at(server.url).send(get())
+        with peer_at(server.url) as client:
+            client.send(get())
+        other = threading.Thread(target=peer_at(server.url).send, args=(get(),))
+        other.start()
+        other.join()
+        assert server.connections == 1
 
 
 async def test_clients_of_an_event_loop_share_their_connections_while_one_is_open() -> None:
@@ -221,7 +245,7 @@ async def test_clients_of_an_event_loop_share_their_connections_while_one_is_ope
 
 
 async def test_an_idle_connection_is_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_openai_realtime.api.client.KEEP_SECONDS", 0.05)
+    monkeypatch.setattr("airflow_openai_realtime.api.network.KEEP_SECONDS", 0.05)
     with PlainServer() as server:
         async with peer_at(server.url) as client:
             await client.asend(get())
@@ -243,10 +267,24 @@ async def test_plain_connections_load_no_certificates(monkeypatch: pytest.Monkey
     def loaded() -> None:
         pytest.fail("certificates were loaded")
 
-    monkeypatch.setattr("airflow_openai_realtime.api.tls.tls_context", loaded)
+    monkeypatch.setattr("airflow_openai_realtime.api.network.tls_context", loaded)
     with PlainServer() as server:
         async with peer_at(server.url) as client:
             assert (await client.asend(get())).status_code == 204
+
+
+def test_the_settings_verify_the_peer_and_its_name() -> None:
+    context = tls_context()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_they_are_ready_only_once_made_for_the_certificates_that_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tls_context()
+    assert is_tls_ready()
+    monkeypatch.setenv("SSL_CERT_DIR", "/nowhere/else")
+    assert not is_tls_ready()
 
 
 class PlainServer:
@@ -276,3 +314,128 @@ class PlainServer:
         with connection:
             while connection.recv(65536):
                 connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+async def where() -> tuple[int, asyncio.AbstractEventLoop]:
+    return threading.get_ident(), asyncio.get_running_loop()
+
+
+def test_all_threads_share_one_loop_in_a_thread_that_is_none_of_theirs() -> None:
+    found = [network.run(where)]
+    other = threading.Thread(target=lambda: found.append(network.run(where)))
+    other.start()
+    other.join()
+    assert found[0] == found[1]
+    assert found[0][0] != threading.get_ident()
+    assert found[0][1] is network.background_loop()
+
+
+def test_an_error_of_the_coroutine_is_raised_where_it_was_asked_for() -> None:
+    async def fails() -> None:
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        network.run(fails)
+    assert network.run(where)
+
+
+def test_an_error_before_the_coroutine_is_made_starts_nothing() -> None:
+    def cannot_make() -> None:
+        raise ValueError("no request")
+
+    with pytest.raises(ValueError, match="no request"):
+        network.run(cannot_make)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="a signal reaches the main thread"
+)
+def test_an_interrupt_while_waiting_cancels_the_coroutine() -> None:
+    cancelled = threading.Event()
+
+    async def waits() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        network.run(waits)
+    assert cancelled.wait(WAIT_SECONDS)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_makes_a_loop_of_its_own() -> None:
+    network.run(where)
+    child = os.fork()
+    if child == 0:  # the loop's thread does not exist here: without a new loop this waits without end
+        inherited = network.background_loop() is not None
+        works = threading.Event()
+        threading.Thread(target=lambda: network.run(where) and works.set(), daemon=True).start()
+        os._exit(0 if works.wait(10) and not inherited else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Opened:
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_users_of_a_key_get_the_same_and_the_last_closes_it() -> None:
+    shared = SharedResources(Opened.close)
+    async with shared.use("a", Opened) as first:
+        async with shared.use("a", Opened) as second, shared.use("b", Opened) as other:
+            assert first is second
+            assert other is not first
+            assert shared.open_count() == 2
+        assert other.closed
+        assert not first.closed
+    assert first.closed
+    assert shared.open_count() == 0
+
+
+async def test_a_newcomer_does_not_get_what_is_being_closed() -> None:
+    closing = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def close(opened: Opened) -> None:
+        closing.set()
+        await go_on.wait()
+        opened.closed = True
+
+    shared: SharedResources[Opened] = SharedResources(close)
+
+    async def use() -> Opened:
+        async with shared.use("a", Opened) as opened:
+            return opened
+
+    first = asyncio.create_task(use())
+    await closing.wait()
+    async with shared.use("a", Opened) as second:
+        go_on.set()
+        assert (await first) is not second
+        assert not second.closed
+
+
+async def test_a_user_that_fails_leaves_too() -> None:
+    shared = SharedResources(Opened.close)
+    try:
+        async with shared.use("a", Opened) as opened:
+            raise LookupError
+    except LookupError:
+        assert opened.closed
+
+
+def test_two_event_loops_share_nothing() -> None:
+    shared = SharedResources(Opened.close)
+
+    async def use() -> Opened:
+        async with shared.use("a", Opened) as opened:
+            return opened
+
+    assert asyncio.run(use()) is not asyncio.run(use())
