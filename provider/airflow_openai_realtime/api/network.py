@@ -19,7 +19,6 @@ import os
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping
-from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -314,13 +313,25 @@ def run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     :param make: Called in this thread.
     """
-    future: Future[T] | None = None
+    coroutine, loop = make(), _background_loop()
+    task: asyncio.Task[Any] | None = None
+    is_left = False
+
+    async def unless_left() -> T:
+        # An exception may come as soon as the loop knows of the coroutine, before this thread has the future.
+        nonlocal task
+        task = asyncio.current_task()
+        if is_left:
+            coroutine.close()
+            raise asyncio.CancelledError
+        return await coroutine
+
     try:
-        future = asyncio.run_coroutine_threadsafe(make(), _background_loop())
-        return future.result()
+        return asyncio.run_coroutine_threadsafe(unless_left(), loop).result()
     finally:
-        if future is not None:
-            future.cancel()  # does nothing when it is done
+        is_left = True
+        if task is not None and not task.done():
+            loop.call_soon_threadsafe(task.cancel)
 
 
 def background_loop() -> asyncio.AbstractEventLoop | None:

@@ -365,6 +365,45 @@ def test_an_interrupt_while_waiting_cancels_the_coroutine() -> None:
     assert cancelled.wait(WAIT_SECONDS)
 
 
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_an_interrupt_before_the_waiting_cancels_the_coroutine_too(
+    monkeypatch: pytest.MonkeyPatch, has_begun: bool
+) -> None:
+    begun, cancelled = threading.Event(), threading.Event()
+
+    async def waits() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    network.run(where)
+    loop = network.background_loop()
+    assert loop is not None
+
+    class InterruptedLoop:
+        """A loop that is given something to do, and at this moment comes a signal."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(loop, name)
+
+        def call_soon_threadsafe(self, callback: Callable[..., Any], *given: Any) -> None:
+            monkeypatch.undo()
+            if not has_begun:
+                loop.call_soon_threadsafe(time.sleep, 0.5)
+            loop.call_soon_threadsafe(callback, *given)
+            assert not has_begun or begun.wait(WAIT_SECONDS)
+            self.call_soon_threadsafe = loop.call_soon_threadsafe  # type: ignore[method-assign]
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(network, "_background_loop", InterruptedLoop)
+    with pytest.raises(KeyboardInterrupt):
+        network.run(waits)
+    assert network.run(where)  # what was under way before has had its turn
+    assert cancelled.wait(WAIT_SECONDS) if has_begun else not begun.is_set()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_makes_a_loop_of_its_own() -> None:
