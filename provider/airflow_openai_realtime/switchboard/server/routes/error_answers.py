@@ -19,7 +19,7 @@ from airflow_openai_realtime.exceptions import (
     TooManyLookups,
     UnknownCall,
 )
-from airflow_openai_realtime.switchboard.server.feed.polls import TooManyPolls
+from airflow_openai_realtime.switchboard.server.polls import TooManyPolls
 
 log = logging.getLogger(__name__)
 

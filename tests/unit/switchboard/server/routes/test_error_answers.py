@@ -19,7 +19,7 @@ from airflow_openai_realtime.exceptions import (
     StoreUnavailable,
     UnknownCall,
 )
-from airflow_openai_realtime.switchboard.server.feed.polls import TooManyPolls
+from airflow_openai_realtime.switchboard.server.polls import TooManyPolls
 from airflow_openai_realtime.switchboard.server.routes.error_answers import add_error_answers, error
 from airflow_openai_realtime.switchboard.server.store import Store
 

@@ -18,7 +18,7 @@ from airflow_openai_realtime.switchboard.client import switchboard_requests
 from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
 from airflow_openai_realtime.switchboard.server.feed import polls as module
 from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
-from airflow_openai_realtime.switchboard.server.feed.polls import Polls
+from airflow_openai_realtime.switchboard.server.polls import Polls
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import CallChanges, CallFilter, Store
 from airflow_openai_realtime.switchboard.server.store.call_rows import as_call
