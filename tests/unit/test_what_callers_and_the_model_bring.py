@@ -31,7 +31,7 @@ from airflow_openai_realtime.simulator.moves import Move
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.states import EntryKind
 from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation, open_conversation
-from airflow_openai_realtime.switchboard.server.intake.deliveries import new_call
+from airflow_openai_realtime.switchboard.server.routes.webhook_route import new_call
 
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 #: Names by which Airflow's serialisers recognise what is to become an object, or refuse a value.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from urllib.parse import unquote
 
 from airflow_openai_realtime.api.phone_numbers import canonical_number, mask_numbers, to_e164
@@ -79,17 +78,6 @@ def caller_in(header_value: str) -> str | None:
     """
     caller = number_in(header_value)
     return None if caller is not None and caller.removeprefix("+") in _HIDDEN_ON_KEYPAD else caller
-
-
-def header_values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
-    """
-    Return all values of a header in order; names are compared without regard to case.
-
-    :param headers: Pairs of name and value, as the webhook brings them.
-    :param name: Name of the header, in any case.
-    """
-    wanted = name.strip().lower()
-    return [value for key, value in headers if key.strip().lower() == wanted]
 
 
 def check_target_uri(uri: str) -> str:

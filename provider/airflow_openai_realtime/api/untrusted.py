@@ -88,14 +88,17 @@ def clean_text(text: str) -> str:
     return "".join(char for char in text if char in _LINE_BREAKS or char in _JOINERS or _shows(char))
 
 
-def header_name(name: str, longest: int) -> str:
+def clean_header(name: str, value: str, *, longest_name: int, longest_value: int) -> tuple[str, str]:
     """
-    Return a name of a SIP header that can be a key of a call's headers.
+    Return a SIP header such that its name can be a key of a call's headers, and its value is one line.
 
     :param name: Any text. Characters that no header name has become ``_``.
-    :param longest: Most characters of the answer.
+    :param value: Any text; see :func:`clean_line`.
+    :param longest_name: Most characters of the name.
+    :param longest_value: Most characters of the value.
     """
-    return safe_name(_NOT_A_TOKEN.sub("_", name.strip()[:longest]))
+    key = safe_name(_NOT_A_TOKEN.sub("_", name.strip()[:longest_name]))
+    return key, clean_line(value, longest_value)
 
 
 def safe_name(name: str) -> str:

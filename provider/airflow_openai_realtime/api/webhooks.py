@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.api.sip import PROJECT_PREFIX, caller_in, check_call_id, header_values, number_in
-from airflow_openai_realtime.api.untrusted import clean_line, header_name
+from airflow_openai_realtime.api.sip import PROJECT_PREFIX, caller_in, check_call_id, number_in
+from airflow_openai_realtime.api.untrusted import clean_header, clean_line
 from airflow_openai_realtime.exceptions import InvalidInput, WebhookVerificationError
 
 EVENT_TYPE = "realtime.call.incoming"
@@ -65,7 +65,8 @@ class IncomingCall:
 
         :param name: Name of the header, in any case.
         """
-        values = header_values(self.sip_headers, name)
+        wanted = name.strip().lower()
+        values = [value for key, value in self.sip_headers if key.strip().lower() == wanted]
         return ", ".join(values) if values else None
 
     @property
@@ -289,7 +290,7 @@ def _sip_headers(value: Any) -> tuple[tuple[str, str], ...]:
     left = MAX_HEADERS_LENGTH
     for name, text in pairs[:MAX_HEADERS]:
         if isinstance(name, str) and isinstance(text, str):
-            header = header_name(name, _MAX_NAME_LENGTH), clean_line(text, MAX_VALUE_LENGTH)
+            header = clean_header(name, text, longest_name=_MAX_NAME_LENGTH, longest_value=MAX_VALUE_LENGTH)
             left -= len(header[0]) + len(header[1])
             if left < 0:
                 break

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
 from typing import Any
 
 #: How long the application may take to start, in seconds.
@@ -39,15 +38,13 @@ class ServedApp:
         async def noticed(sockets: Any = None) -> None:
             try:
                 await startup(sockets=sockets)
+            except SystemExit:  # by which a failed start would end a process of its own
+                self._server.should_exit = True
             finally:
                 tried.set()
 
-        def run() -> None:
-            with suppress(SystemExit):  # a failed start would end a process of its own
-                self._server.run(sockets=[self._socket])
-
         self._server.startup = noticed  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
         self._thread.start()
         if not tried.wait(START_SECONDS):
             raise RuntimeError(f"the application did not start within {START_SECONDS:g} s; its log says why")

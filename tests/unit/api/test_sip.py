@@ -10,7 +10,6 @@ from airflow_openai_realtime.api.sip import (
     check_call_id,
     check_status_code,
     check_target_uri,
-    header_values,
     number_in,
     openai_sip_uri,
 )
@@ -81,12 +80,6 @@ def test_keypad_digits_are_a_number_when_they_were_dialed():
 def test_reading_any_header_never_fails_and_gives_printable_text(header):
     found = number_in(header)
     assert found is None or (0 < len(found) <= 128 and found.isprintable())
-
-
-def test_headers_are_found_in_any_case_and_repeats_are_kept():
-    headers = (("X-Id", "1"), ("x-id ", "2"), ("Other", "3"))
-    assert header_values(headers, "X-ID") == ["1", "2"]
-    assert header_values(headers, "missing") == []
 
 
 @pytest.mark.parametrize(

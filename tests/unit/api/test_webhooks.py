@@ -59,6 +59,13 @@ def test_header_names_may_have_any_case():
     assert verify_webhook(BODY, headers, [SECRET], NOW) == "wh_1"
 
 
+def test_headers_of_a_call_are_found_in_any_case_and_repeats_are_kept():
+    headers = (("X-Id", "1"), ("x-id ", "2"), ("Other", "3"))
+    call = IncomingCall("rtc_1", "evt_1", datetime.fromtimestamp(NOW, timezone.utc), headers)
+    assert call.header("X-ID ") == "1, 2"
+    assert call.header("missing") is None
+
+
 def test_while_a_secret_is_rotated_either_secret_and_either_signature_is_enough():
     other = "whsec_" + base64.b64encode(b"another").decode()
     assert verify_webhook(BODY, signed(secret=other), [SECRET, other], NOW) == "wh_1"

@@ -15,14 +15,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from airflow_openai_realtime.calls.call import CallPage
 from airflow_openai_realtime.exceptions import StoreUnavailable, SwitchboardUnreachable
-from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import CallChanges, CallFilter, Store
+from airflow_openai_realtime.switchboard.server.store.feed_rows import Cursor
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +89,7 @@ class Polls:
         :param limit: How many calls at most, the newest.
         :raises StoreUnavailable: The store does not answer.
         """
-        return await self._threads.run(self._store.calls.select_with_cursor, line, wanted, limit, self._now())
+        return await self._read(self._store.calls.select_with_cursor, line, wanted, limit)
 
     async def changes(self, line: str, wanted: CallFilter, cursor: Cursor, wait_seconds: float) -> CallPage:
         """
@@ -145,6 +148,9 @@ class Polls:
 
     # -- looking at the store -------------------------------------------------------------------------------------
 
+    async def _read(self, method: Callable[..., _T], *args: object) -> _T:
+        return await self._threads.run(method, *args, self._now())
+
     async def _look(self, line: str, wanted: CallFilter, cursor: Cursor) -> CallChanges:
         while True:
             found = await self._shared(line, wanted, cursor)
@@ -157,8 +163,7 @@ class Polls:
         read = _Read(line, str(cursor), wanted, self._generations[line])
         task = self._reads.get(read)
         if task is None:
-            work = self._threads.run(self._store.calls.changes, line, wanted, cursor, self._now())
-            task = asyncio.ensure_future(work)
+            task = asyncio.ensure_future(self._read(self._store.calls.changes, line, wanted, cursor))
             self._reads[read] = task
             task.add_done_callback(lambda _: self._reads.pop(read, None))
         return await asyncio.shield(task)
@@ -176,7 +181,7 @@ class Polls:
         try:
             async with self._starting:
                 if self._cursor is None:
-                    self._cursor = await self._threads.run(self._store.feed.end, self._now())
+                    self._cursor = await self._read(self._store.feed.end)
                 if self._watch is None or self._watch.done():
                     self._watch = asyncio.ensure_future(self._watch_feed())
             yield
@@ -202,7 +207,7 @@ class Polls:
                 self._cursor = None
                 return
             try:
-                page = await self._threads.run(self._store.feed.since, self._cursor or Cursor(), self._now())
+                page = await self._read(self._store.feed.since, self._cursor or Cursor())
             except StoreUnavailable as error:
                 if not is_away:
                     log.error(logs.line("feed.store_unavailable", error=error))

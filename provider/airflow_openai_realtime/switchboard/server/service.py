@@ -15,10 +15,10 @@ from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.lines import Lines
 from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
 from airflow_openai_realtime.exceptions import ConfigurationError, StoreUnavailable
-from airflow_openai_realtime.switchboard.server.polls import Polls
 from airflow_openai_realtime.switchboard.server.intake.intake import IntakeWriter
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.orders.dispatcher import OrderDispatcher
+from airflow_openai_realtime.switchboard.server.polls import Polls
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import Counters
 from airflow_openai_realtime.switchboard.server.process.executor import Executor

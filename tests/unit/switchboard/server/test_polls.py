@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from airflow_openai_realtime.switchboard.server import polls as module
 from tests.unit.switchboard.support import OTHER_SECRET, START, Clock, Switchboard, a_call, a_line, running, until
 
 from airflow_openai_realtime.calls.call import CallPage
@@ -16,13 +17,11 @@ from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.exceptions import StoreUnavailable, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.client import switchboard_requests
 from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
-from airflow_openai_realtime.switchboard.server.feed import polls as module
-from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.polls import Polls
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import CallChanges, CallFilter, Store
 from airflow_openai_realtime.switchboard.server.store.call_rows import as_call
-from airflow_openai_realtime.switchboard.server.store.feed_rows import FeedPage
+from airflow_openai_realtime.switchboard.server.store.feed_rows import Cursor, FeedPage
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
 
 POLL_SECONDS = 0.005

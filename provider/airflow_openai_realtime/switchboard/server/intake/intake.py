@@ -65,8 +65,7 @@ class IntakeWriter:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._write_all())
         # A timer of its own: wait_for makes a task for each delivery.
-        too_late = StoreUnavailable("the store does not answer in time", call_id=call.call_id)
-        timer = loop.call_later(self._settings.intake_timeout_seconds, _fail, [(call, stored)], too_late)
+        timer = loop.call_later(self._settings.intake_timeout_seconds, _give_up, call, stored)
         try:
             return await stored
         finally:
@@ -114,6 +113,10 @@ class IntakeWriter:
                 answered.set_result(is_new)
         if new:
             self._on_new(list(new.values()), stored)
+
+
+def _give_up(call: NewCall, stored: asyncio.Future[bool]) -> None:
+    _fail([(call, stored)], StoreUnavailable("the store does not answer in time", call_id=call.call_id))
 
 
 def _fail(batch: list[tuple[NewCall, asyncio.Future[bool]]], error: StoreUnavailable) -> None:

@@ -97,6 +97,25 @@ class LineDirectory:
         """
         return await self._find(name, is_own=False)
 
+    async def with_token(self, name: str | None, token: str) -> tuple[Line | None, bool]:
+        """
+        The line that a request from an untrusted client names, and whether the token that it brought is the line's.
+
+        A token that does not fit may be newer than what is remembered, so the line is read again for it.
+
+        :param name: Name from the request; ``None`` for the default line.
+        :param token: Token from the request.
+        :raises TooManyLookups: Too many names that are not known were asked for a moment ago.
+        :raises LinesUnavailable: It cannot be looked up now.
+        """
+        line = await self.find_asked(name)
+        if line is not None and not line.takes_token(token):
+            line = await self.reread(name) or line
+        fits = line is not None and line.takes_token(token)
+        if fits:
+            self.proved(name)
+        return line, fits
+
     def proved(self, name: str | None) -> None:
         """
         Note that a request for this name brought a good signature or token.

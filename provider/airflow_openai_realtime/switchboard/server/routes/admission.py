@@ -124,15 +124,12 @@ async def _line_for(request: Request) -> Line:
     :raises LinesUnavailable: The line cannot be looked up now.
     """
     service: Service = request.app.state.switchboard
-    directory, reason, known = service.lines, "no_token", NO_LINE
+    reason, known = "no_token", NO_LINE
     name = request.headers.get(LINE_HEADER)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
-        line = await directory.find_asked(name)
-        if line is not None and not line.takes_token(token.strip()):
-            line = await directory.reread(name) or line
-        if line is not None and line.takes_token(token.strip()):
-            directory.proved(name)
+        line, fits = await service.lines.with_token(name, token.strip())
+        if line is not None and fits:
             return line
         reason, known = ("wrong_token", line.name) if line is not None else ("unknown_line", NO_LINE)
         log.warning(logs.line("private.refused", line=logs.asked_for(name), reason=reason))

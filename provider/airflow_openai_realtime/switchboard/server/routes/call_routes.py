@@ -19,10 +19,10 @@ from airflow_openai_realtime.calls.transitions import Change
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, LONGEST_WAIT_SECONDS, CallState, Witness
-from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
-from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import Admitted, PrivateRequest, PrivateRoute
 from airflow_openai_realtime.switchboard.server.store import CallFilter, NewCall
 from airflow_openai_realtime.switchboard.server.store.call_rows import SoleCall
+from airflow_openai_realtime.switchboard.server.store.feed_rows import Cursor
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
@@ -210,8 +210,7 @@ async def list_calls(
 @router.get("/calls/{call_id:path}")
 async def one_call(request: PrivateRequest, call_id: CallId) -> Answer:
     """One call as it is now."""
-    service = request.service
-    return _answered(await service.threads.run(service.store.calls.find, request.line.name, call_id))
+    return await _answered(request, request.service.store.calls.find, call_id)
 
 
 @router.post("/calls/{call_id:path}/claim")
@@ -402,12 +401,14 @@ async def move_call(
     if register:  # so that it is watched like all others
         unknown = NewCall(line=line, call_id=call_id, received_at=request.now, expires_at=request.now)
     move = partial(service.store.calls.move, if_unknown=unknown, sole=sole)
-    call = await service.threads.run(move, line, call_id, rule, request.now)
+    answer = await _answered(request, move, call_id, rule, request.now)
     service.polls.wake(line)
-    return _answered(call)
+    return answer
 
 
-def _answered(call: SwitchboardCall) -> Answer:
+async def _answered(request: Admitted, method: Callable[..., SwitchboardCall], call_id: str, *args: object) -> Answer:
+    """The call that a method of the store returns."""
+    call = await request.service.threads.run(method, request.line.name, call_id, *args)
     return {"call": call.to_dict()}
 
 

@@ -5,6 +5,7 @@ process holds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -21,7 +22,7 @@ from airflow_openai_realtime.calls.saved_conversation import (
 from airflow_openai_realtime.calls.saved_conversation import Progress as ProgressRecord
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 from airflow_openai_realtime.exceptions import ConversationSuperseded, OpenAIRealtimeError, UnknownCall
-from airflow_openai_realtime.switchboard.server.routes.admission import PrivateRequest, PrivateRoute
+from airflow_openai_realtime.switchboard.server.routes.admission import Admitted, PrivateRequest, PrivateRoute
 from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, CallId, Claimant
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
@@ -147,24 +148,14 @@ class Progress(PrivateBody):
 @router.get("/calls/{call_id:path}/conversation")
 async def one_conversation(request: PrivateRequest, call_id: CallId) -> Answer:
     """The conversation of a call, with its timeline."""
-    service = request.service
-    found = await service.threads.run(service.store.conversations.find, request.line.name, call_id)
-    return _answered(found)
+    return await _answered(request, request.service.store.conversations.find, call_id)
 
 
 @router.post("/calls/{call_id:path}/conversation/open")
 async def open_conversation(request: PrivateRequest, call_id: CallId, body: Holder) -> Answer:
     """Open the conversation as its new owner; an earlier owner may write nothing more."""
-    service = request.service
-    opened = await service.threads.run(
-        service.store.conversations.open,
-        request.line.name,
-        call_id,
-        body.holder,
-        request.now,
-        process=body.process,
-    )
-    return _answered(opened)
+    opening = partial(request.service.store.conversations.open, process=body.process)
+    return await _answered(request, opening, call_id, body.holder, request.now)
 
 
 @router.post("/calls/{call_id:path}/conversation/append")
@@ -181,18 +172,9 @@ async def append(request: PrivateRequest, call_id: CallId, body: Append) -> Answ
 @router.post("/calls/{call_id:path}/conversation/finish")
 async def finish(request: PrivateRequest, call_id: CallId, body: Finish) -> Answer:
     """Write the outcome; the first one stays."""
-    service = request.service
-    finished = await service.threads.run(
-        service.store.conversations.finish,
-        request.line.name,
-        call_id,
-        body.generation,
-        body.outcome,
-        body.result,
-        [entry.record() for entry in body.entries],
-        request.now,
-    )
-    return _answered(finished)
+    entries = [entry.record() for entry in body.entries]
+    written = (body.generation, body.outcome, body.result, entries, request.now)
+    return await _answered(request, request.service.store.conversations.finish, call_id, *written)
 
 
 @router.post("/progress")
@@ -214,7 +196,9 @@ async def save_progress(request: PrivateRequest, body: Progress) -> Answer:
     }
 
 
-def _answered(conversation: Conversation) -> Answer:
+async def _answered(request: Admitted, method: Callable[..., Conversation], call_id: str, *args: object) -> Answer:
+    """The conversation that a method of the store returns."""
+    conversation = await request.service.threads.run(method, request.line.name, call_id, *args)
     return {"conversation": conversation.to_dict()}
 
 

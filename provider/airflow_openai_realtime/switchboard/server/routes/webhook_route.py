@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime, timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from airflow_openai_realtime.api.webhooks import parse_event, verify_webhook
+from airflow_openai_realtime.api.webhooks import IncomingCall, parse_event, verify_webhook
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.exceptions import StoreUnavailable, WebhookVerificationError
-from airflow_openai_realtime.switchboard.server.intake.deliveries import new_call
+from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.server.process import logs
 from airflow_openai_realtime.switchboard.server.process.counters import DELIVERIES, NO_LINE, REJECTIONS
 from airflow_openai_realtime.switchboard.server.service import Service
@@ -35,7 +36,8 @@ async def receive_webhook(request: Request) -> Response:
     service: Service = request.app.state.switchboard
     name: str | None = request.path_params.get("line")
     body = await _body(request, service.settings.body_seconds)
-    line, webhook_id = await _verified(service, name, request, body)
+    now = service.now()
+    line, webhook_id = await _verified(service, name, request, body, now)
     try:
         event = parse_event(body)
     except WebhookVerificationError as error:
@@ -52,7 +54,7 @@ async def receive_webhook(request: Request) -> Response:
         line=line.name,
         webhook_id=webhook_id,
         sent_at=float(request.headers["webhook-timestamp"]),
-        now=service.now(),
+        now=now,
         ring_seconds=service.settings.ring_seconds,
     )
     await _take(service, call)
@@ -84,7 +86,9 @@ async def _body(request: Request, seconds: float) -> bytes:
         raise HTTPException(400, "the request body is incomplete") from None
 
 
-async def _verified(service: Service, name: str | None, request: Request, body: bytes) -> tuple[Line, str]:
+async def _verified(
+    service: Service, name: str | None, request: Request, body: bytes, now: datetime
+) -> tuple[Line, str]:
     """
     The line that the delivery is signed for, and its webhook id.
 
@@ -95,7 +99,7 @@ async def _verified(service: Service, name: str | None, request: Request, body: 
     if line is None or name not in (None, line.name):
         raise _refused(service, name, NO_LINE, "unknown_line")
     try:
-        webhook_id = _webhook_id(service, line, request, body)
+        webhook_id = _webhook_id(line, request, body, now)
         service.lines.proved(name)
         return line, webhook_id
     except WebhookVerificationError as error:
@@ -106,18 +110,64 @@ async def _verified(service: Service, name: str | None, request: Request, body: 
     if reread is None or reread.webhook_secrets == line.webhook_secrets:
         raise _refused(service, name, line.name, "bad_signature")
     try:
-        webhook_id = _webhook_id(service, reread, request, body)
+        webhook_id = _webhook_id(reread, request, body, now)
         service.lines.proved(name)
         return reread, webhook_id
     except WebhookVerificationError as error:
         raise _refused(service, name, line.name, error.reason) from None
 
 
-def _webhook_id(service: Service, line: Line, request: Request, body: bytes) -> str:
-    return verify_webhook(body, request.headers, line.webhook_secrets, service.now().timestamp())
+def _webhook_id(line: Line, request: Request, body: bytes, now: datetime) -> str:
+    return verify_webhook(body, request.headers, line.webhook_secrets, now.timestamp())
 
 
 def _refused(service: Service, name: str | None, line: str, reason: str) -> HTTPException:
     log.warning(logs.line("webhook.refused", line=logs.asked_for(name), reason=reason))
     service.counters.add(REJECTIONS, reason, line)
     return HTTPException(401, "the delivery is not signed for this line")
+
+
+def new_call(
+    event: IncomingCall, *, line: str, webhook_id: str, sent_at: float, now: datetime, ring_seconds: float
+) -> NewCall:
+    """
+    The call that an event tells of.
+
+    OpenAI redelivers for days: when the event is older than a phone rings, the call is stored as missed. The age is
+    the difference of two times by OpenAI's clock, so that a wrong clock here misses no call.
+
+    :param event: The verified event.
+    :param line: Name of the line.
+    :param webhook_id: Id of the delivery.
+    :param sent_at: When this delivery was sent, from its signed timestamp, in seconds since 1970.
+    :param now: The time, aware.
+    :param ring_seconds: How long a call rings, counted from the event.
+    """
+    age_seconds = max(0.0, sent_at - event.created_at.timestamp())
+    is_late = age_seconds >= ring_seconds
+    return NewCall(
+        line=line,
+        call_id=event.call_id,
+        webhook_id=webhook_id,
+        state=CallState.MISSED if is_late else CallState.RINGING,
+        from_number=event.from_number,
+        to_number=event.to_number,
+        headers=joined_headers(event.sip_headers),
+        media_security=event.media_security,
+        received_at=now,
+        expires_at=now if is_late else now + timedelta(seconds=ring_seconds - age_seconds),
+        ended_at=now if is_late else None,
+    )
+
+
+def joined_headers(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """
+    Headers by lower-case name; the values of repeated ones joined by ``", "`` in their order.
+
+    :param pairs: Name and value of each header.
+    """
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.strip().lower()
+        joined[key] = f"{joined[key]}, {value}" if key in joined else value
+    return joined

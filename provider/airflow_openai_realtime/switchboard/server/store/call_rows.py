@@ -18,11 +18,10 @@ from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.transitions import Change
 from airflow_openai_realtime.exceptions import MoveRefused, StoreUnavailable, UnknownCall
 from airflow_openai_realtime.states import CallState, RefusalCode
-from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.store.attempt_rows import note_calls
 from airflow_openai_realtime.switchboard.server.store.call_ends import lock_conversation, settle
 from airflow_openai_realtime.switchboard.server.store.feed_rows import PAGE as MOST_CHANGES
-from airflow_openai_realtime.switchboard.server.store.feed_rows import append, feed_end, feed_since
+from airflow_openai_realtime.switchboard.server.store.feed_rows import Cursor, append, feed_end, feed_since
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
@@ -139,7 +138,7 @@ class Calls:
         :param call_id: OpenAI's id of the call.
         :raises UnknownCall: The line has never seen it.
         """
-        return _find(connection, line, call_id)[0]
+        return find_call(connection, line, call_id)[0]
 
     @reads
     def select(
@@ -198,8 +197,8 @@ class Calls:
                 return CallChanges((), end, is_full=False)
             call_ids, end = None, latest
         query = _matching(line, replace(wanted, call_ids=call_ids), now).order_by(calls.c.received_at)
-        found = connection.execute(query.limit(MOST_CHANGES)) if call_ids != () else ()
-        return CallChanges(tuple(read_call(row) for row in found), end, page.is_full)
+        found = _read_all(connection, query.limit(MOST_CHANGES)) if call_ids != () else []
+        return CallChanges(tuple(found), end, page.is_full)
 
     @reads
     def counts(self, connection: Connection, line: str) -> tuple[dict[str, int], datetime | None]:
@@ -260,12 +259,12 @@ class Calls:
         if sole is not None:
             _require_no_other(connection, line, call_id, sole)
         try:
-            call, version = _find(connection, line, call_id)
+            call, version = find_call(connection, line, call_id)
         except UnknownCall:
             if if_unknown is None:
                 raise
             _insert_new(connection, [_row(if_unknown)])
-            call, version = _find(connection, line, call_id)
+            call, version = find_call(connection, line, call_id)
         change = rule(call)
         after = replace(call, **change.values)
         is_end = after.is_over and bool(change.values)
@@ -338,7 +337,7 @@ def _complete(connection: Connection, late: NewCall) -> None:
     if connection.execute(calls.update().where(same).values({**values, "version": calls.c.version + 1})).rowcount != 1:
         return
     note_calls(connection, _correlated([late]))
-    call, _ = _find(connection, late.line, late.call_id)
+    call, _ = find_call(connection, late.line, late.call_id)
     append(connection, [(call.line, call.call_id, call.state)], late.received_at)
     if call.is_over:
         settle(connection, call, late.received_at)
@@ -350,7 +349,15 @@ def _correlated(new: Iterable[NewCall]) -> dict[str, tuple[str, str]]:
     return {text: (call.line, call.call_id) for text, call in given if _CORRELATION_ID.fullmatch(text)}
 
 
-def _find(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardCall, int]:
+def find_call(connection: Connection, line: str, call_id: str) -> tuple[SwitchboardCall, int]:
+    """
+    One call, and its version, which counts changes.
+
+    :param connection: A connection with an open transaction.
+    :param line: Name of the line.
+    :param call_id: OpenAI's id of the call.
+    :raises UnknownCall: The line has never seen it.
+    """
     query = select(*CALL_FIELDS, calls.c.version).where(calls.c.line == line, calls.c.call_id == call_id)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -402,7 +409,11 @@ def _matching(line: str, wanted: CallFilter, now: datetime) -> Select[Any]:
 
 def _newest(connection: Connection, line: str, wanted: CallFilter, limit: int, now: datetime) -> list[SwitchboardCall]:
     query = _matching(line, wanted, now).order_by(calls.c.received_at.desc(), calls.c.call_id.desc()).limit(limit)
-    return [read_call(row) for row in connection.execute(query)][::-1]
+    return _read_all(connection, query)[::-1]
+
+
+def _read_all(connection: Connection, query: Select[Any]) -> list[SwitchboardCall]:
+    return [read_call(row) for row in connection.execute(query)]
 
 
 def read_call(row: Any) -> SwitchboardCall:

@@ -26,7 +26,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.states import CallState, EntryKind, Note, RefusalCode
 from airflow_openai_realtime.switchboard.server.store.call_ends import read_conversation, restated_result
-from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
+from airflow_openai_realtime.switchboard.server.store.call_rows import find_call
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, upserts, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import NOBODY, calls, conversations, processes
 from airflow_openai_realtime.switchboard.server.store.timeline_rows import Addition, add, known_keys, locked_rows
@@ -283,8 +283,7 @@ def _read(connection: Connection, line: str, call_id: str) -> Conversation:
 
 def _as_it_stands(connection: Connection, line: str, call_id: str, result: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the changes of a result when a stronger witness than its writer has reported the call's end."""
-    same = (calls.c.line == line) & (calls.c.call_id == call_id)
-    call = read_call(connection.execute(select(*CALL_FIELDS).where(same)).one())
+    call, _ = find_call(connection, line, call_id)
     if result is None or not call.is_over:
         return {}
     told = restated_result(result, call)

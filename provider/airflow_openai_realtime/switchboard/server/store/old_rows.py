@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, or_, select, text, tuple_
 
 from airflow_openai_realtime.states import FINAL_CALL_STATES
-from airflow_openai_realtime.switchboard.server.feed.cursors import WIDEST_LOOK_BACK
+from airflow_openai_realtime.switchboard.server.store.feed_rows import WIDEST_LOOK_BACK
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database
 from airflow_openai_realtime.switchboard.server.store.schema.tables import (
     attempts,

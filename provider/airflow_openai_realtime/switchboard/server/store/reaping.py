@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState, EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.server.store.call_ends import lock_conversation, without_result, write_result
-from airflow_openai_realtime.switchboard.server.store.call_rows import CALL_FIELDS, read_call
+from airflow_openai_realtime.switchboard.server.store.call_rows import find_call
 from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import calls
 
@@ -144,8 +144,7 @@ class Reaping:
             row = lock_conversation(connection, line, call_id)
             if row is None or row.finished_at is not None:
                 return False
-            same = (calls.c.line == line) & (calls.c.call_id == call_id)
-            call = read_call(connection.execute(select(*CALL_FIELDS).where(same)).one())
+            call, _ = find_call(connection, line, call_id)
             write_result(connection, call, row, now)
             return True
 

@@ -13,8 +13,8 @@ from airflow_openai_realtime.api.sip import CORRELATION_HEADER
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.exceptions import MoveRefused, StoreUnavailable, UnknownCall
 from airflow_openai_realtime.states import CallState
-from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.store import CallFilter, NewCall, Store
+from airflow_openai_realtime.switchboard.server.store.feed_rows import Cursor
 
 RINGING = CallFilter(("ringing",))
 

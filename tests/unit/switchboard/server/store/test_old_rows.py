@@ -12,9 +12,9 @@ from tests.unit.switchboard.support import START, a_call
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.switchboard.server.feed.cursors import WIDEST_LOOK_BACK, Cursor
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
 from airflow_openai_realtime.switchboard.server.store import old_rows as module
+from airflow_openai_realtime.switchboard.server.store.feed_rows import WIDEST_LOOK_BACK, Cursor
 from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, conversations, feed, timeline
 
 LATER = START + timedelta(days=40)

@@ -19,8 +19,8 @@ from airflow_openai_realtime.calls.call import CallKey
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import OrderAnswer
 from airflow_openai_realtime.exceptions import MoveRefused
-from airflow_openai_realtime.switchboard.server.feed.cursors import Cursor
 from airflow_openai_realtime.switchboard.server.store import CallFilter, Store
+from airflow_openai_realtime.switchboard.server.store.feed_rows import Cursor
 from airflow_openai_realtime.switchboard.server.store.order_taking import Stored, TakenCall
 from airflow_openai_realtime.switchboard.server.store.schema.tables import orders
 
