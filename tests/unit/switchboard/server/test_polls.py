@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from airflow_openai_realtime.switchboard.server import polls as module
 from tests.unit.switchboard.support import OTHER_SECRET, START, Clock, Switchboard, a_call, a_line, running, until
 
 from airflow_openai_realtime.calls.call import CallPage
@@ -17,6 +16,7 @@ from airflow_openai_realtime.calls.lines import StaticLines
 from airflow_openai_realtime.exceptions import StoreUnavailable, SwitchboardUnreachable
 from airflow_openai_realtime.switchboard.client import switchboard_requests
 from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
+from airflow_openai_realtime.switchboard.server import polls as module
 from airflow_openai_realtime.switchboard.server.polls import Polls
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
 from airflow_openai_realtime.switchboard.server.store import CallChanges, CallFilter, Store
