@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from tests.unit.switchboard.routes import PUBLIC, as_url, every_route
 from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
@@ -10,6 +13,7 @@ from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
 
 PRIVATE = 35
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "switchboard.md"
 
 
 async def test_every_route_that_is_not_public_asks_for_a_token_before_anything_else(switchboard: Switchboard) -> None:
@@ -34,6 +38,17 @@ async def test_every_route_that_is_not_public_asks_for_a_token_before_anything_e
             assert answer.status_code == 401, (method, path, headers)
             answers.add(answer.text)
     assert answers == {'{"error":{"code":"unauthorized","message":"the token or the line is wrong"}}'}
+
+
+def test_every_route_is_on_the_switchboard_s_page(switchboard: Switchboard) -> None:
+    table = PAGE.read_text().split("\n## Routes\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    missing = []
+    for method, path in every_route(switchboard.app.routes):
+        parts = [method, *re.findall(r"/[a-z_0-9-]+", path)]
+        if not any(all(re.search(rf"{part}(?![\w-])", row) for part in parts) for row in rows):
+            missing.append(f"{method} {path}")
+    assert missing == []
 
 
 async def test_health_says_up_and_nothing_else(switchboard: Switchboard) -> None:
