@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -11,7 +13,16 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardE
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.carried_through import carry_through
 from airflow_openai_realtime.triggers.pacing import Settling
-from airflow_openai_realtime.triggers.running_call import error_payload, run_to_its_end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_openai_realtime.calls.call import SwitchboardCall
+    from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
+    from airflow_openai_realtime.hooks.realtime import LineSettings
+
+#: Status of the event when a call is over.
+OVER = "over"
 
 
 class LiveCallTrigger(BaseTrigger):
@@ -109,3 +120,40 @@ class LiveCallTrigger(BaseTrigger):
 
     def _report(self, line: str) -> None:
         self.log.warning("%s", line)
+
+
+async def run_to_its_end(
+    line: LineSettings,
+    wanted: WantedConversation,
+    call: SwitchboardCall,
+    holder: str,
+    report: Callable[[str], None],
+    opened: Callable[[int], None],
+) -> dict[str, Any]:
+    """
+    Run an accepted call until it is over, in whichever trigger has it.
+
+    :param line: The connection's settings.
+    :param wanted: What is to happen.
+    :param call: The accepted call.
+    :param holder: Stable name of the task.
+    :param report: Called with lines for the log.
+    :param opened: Called with the number of this holder of the call.
+    :return: What the trigger's event says: no more than that the call is over, since Airflow logs events.
+    :raises OpenAIRealtimeError: It cannot be run; the switchboard ends it at its time.
+    """
+    # Slow to load: not in the event loop, where other calls run.
+    await asyncio.to_thread(importlib.import_module, "airflow_openai_realtime.conversation.run.live_run")
+    from airflow_openai_realtime.conversation.run.live_run import run_live
+
+    await run_live(line.api, line.switchboard, wanted, call, holder, report, opened)
+    return {"status": OVER, "call_id": call.call_id}
+
+
+def error_payload(error: OpenAIRealtimeError) -> dict[str, Any]:
+    """
+    Return what the event says when a call cannot be run.
+
+    :param error: Why; its message holds nothing personal.
+    """
+    return {"status": "error", "message": str(error)}

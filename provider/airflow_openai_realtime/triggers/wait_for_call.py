@@ -15,8 +15,8 @@ from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
 from airflow_openai_realtime.triggers.carried_through import carry_through
+from airflow_openai_realtime.triggers.live_call import OVER, error_payload, run_to_its_end
 from airflow_openai_realtime.triggers.pacing import Settling
-from airflow_openai_realtime.triggers.running_call import OVER, error_payload, run_to_its_end
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import SwitchboardCall

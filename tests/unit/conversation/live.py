@@ -19,7 +19,7 @@ from airflow_openai_realtime.calls.result import CallResult
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.conversation.rules.offered_tools import with_tools
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.run.live_ports import live_ports
+from airflow_openai_realtime.conversation.run.live_run import live_ports
 from airflow_openai_realtime.conversation.run.ports import CallPorts
 from airflow_openai_realtime.conversation.run.progress import ProgressSender
 from airflow_openai_realtime.conversation.run.run_call import run_call

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ from airflow_world import CALLER, CONN_ID, FakeTask, World, run_task, until
 from airflow_openai_realtime.api import network
 from airflow_openai_realtime.conversation.rules import decisions as conversation_rules
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.run import following
+from airflow_openai_realtime.conversation.run import live_run
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
+from airflow_openai_realtime.exceptions import SwitchboardUnreachable
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation
 from airflow_openai_realtime.triggers import killing, pacing
-from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
+from airflow_openai_realtime.triggers.live_call import LiveCallTrigger, error_payload, run_to_its_end
 
 FOR_EVER = PhoneScript.talks_for_ever()
 HOLDER = "campaign/run/watch/-1"
@@ -104,7 +106,7 @@ async def test_it_begins_without_a_switchboard(world: World) -> None:
 async def test_when_another_task_takes_the_call_it_waits_for_the_result_of_that(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(live_run, "LOOK_SECONDS", 0.1)
     call_id = await asyncio.to_thread(accept, world)
     first = asyncio.create_task(fired(trigger(world, call_id, "first")))
     await until(world, lambda: world.attachments() == 1)
@@ -213,3 +215,24 @@ def test_it_is_made_again_from_json_and_shows_nothing_personal(world: World) -> 
 
 def test_the_constructor_never_raises() -> None:
     LiveCallTrigger(None, None, None, None)  # type: ignore[arg-type]
+
+
+# -- whichever trigger runs the call -----------------------------------------------------------------------------------
+
+
+async def test_the_event_says_that_the_call_is_over_and_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    async def run(*args: Any) -> None:
+        given.extend(args)
+
+    monkeypatch.setattr(live_run, "run_live", run)
+    line: Any = SimpleNamespace(api="api", switchboard="address")
+    wanted: Any = "wanted"
+    call: Any = SimpleNamespace(call_id="rtc_1", from_number="+14155550123")
+    assert await run_to_its_end(line, wanted, call, "me", print, len) == {"status": "over", "call_id": "rtc_1"}
+    assert given == ["api", "address", "wanted", call, "me", print, len]
+
+
+def test_an_error_is_told_as_a_text() -> None:
+    assert error_payload(SwitchboardUnreachable("no route")) == {"status": "error", "message": "no route"}

@@ -73,7 +73,7 @@ class Sideband:
 
 @contextlib.asynccontextmanager
 async def attach(
-    settings: ApiSettings, call_id: str, *, retry_seconds: float = ATTACH_SECONDS, pace: Pace | None = None
+    settings: ApiSettings, call_id: str, retry_seconds: float = ATTACH_SECONDS, *, pace: Pace | None = None
 ) -> AsyncIterator[Sideband]:
     """
     Open the sideband of an accepted call; leaving the block closes the socket, not the call.
