@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_openai_realtime.calls.call import SwitchboardCall, read_instant
-from airflow_openai_realtime.calls.timeline.prices import estimate
 from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.states import Outcome
 
@@ -110,7 +109,7 @@ def result_of(
     :param resumed: Whether another owner began the conversation.
     :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.prices.check_prices`.
     """
-    cost = estimate(summary.usage, summary.model, transcription_model=summary.transcription_model, prices=prices)
+    told = summary.to_result(prices)
     lived = summary.attachments > 0
     is_heard = lived or call.accepted_at is None
     # The end time of a call that was only found gone is not known.
@@ -123,20 +122,8 @@ def result_of(
         ended_at=ended_at,
         accepted_at=call.accepted_at,
         talk_seconds=_talked(call, ended_at) if is_timed else call.talk_seconds,
-        result=summary.result,
-        result_valid=summary.result_valid,
-        result_problems=summary.result_problems,
-        turns={"caller": summary.caller_turns, "agent": summary.agent_turns} if is_heard else _NOT_HEARD,
-        keys="".join(summary.pressed),
-        tools=tuple(
-            {"name": tool.name, "status": tool.status} for tool in (*summary.tools.values(), *summary.never_begun())
-        ),
-        transfer=summary.transfer,
-        usage=summary.usage.to_dict(),
-        cost=None if cost is None else cost.to_dict(),
-        errors=tuple(summary.errors),
         resumed=resumed or summary.attachments > 1,
-        gap_seconds=round(summary.gap_seconds, 3),
+        **(told if is_heard else {**told, "turns": _NOT_HEARD}),
     )
 
 

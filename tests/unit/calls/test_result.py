@@ -9,7 +9,7 @@ from tests.unit.conversation.talk import START, Talk, call
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.result import CallResult, result_of
+from airflow_openai_realtime.calls.result import CallResult, result_of, unanswered_result
 from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.states import Outcome
@@ -119,3 +119,24 @@ def test_the_outcomes_are_a_closed_list() -> None:
 def test_the_switchboard_counts_each_outcome_that_a_live_call_can_have_by_its_name() -> None:
     never_told = {Outcome.REJECTED, Outcome.NO_ANSWER, Outcome.BUSY}
     assert {outcome.value for outcome in set(Outcome) - never_told} <= set(REASONS)
+
+
+# -- test_unanswered_result --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("busy", "busy"),
+        ("no_answer", "no_answer"),
+        ("failed", "failed"),
+        ("canceled", "failed"),
+        ("gone", "gone"),
+        ("timeout", "unknown"),
+    ],
+)
+def test_a_phone_that_was_not_answered_has_a_result_like_a_call(said: str, outcome: str) -> None:
+    result = unanswered_result(said, "default")
+    assert (result["outcome"], result["reason"], result["call_id"], result["line"]) == (outcome, said, None, "default")
+    assert set(result) == set(CallResult.from_dict(result).to_dict())
+    assert json.loads(json.dumps(result)) == result

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_openai_realtime.calls.timeline.entries import UNKNOWN, TimelineEntry
+from airflow_openai_realtime.calls.timeline.prices import estimate
 from airflow_openai_realtime.calls.timeline.usage import Usage
 from airflow_openai_realtime.states import EntryKind, Note
 
@@ -221,6 +222,28 @@ class Summary:
     def last_heard_at(self) -> datetime | None:
         """Last time at which a process certainly listened."""
         return max((at for at in (self.last_at, self.gaps.heard_until) if at is not None), default=None)
+
+    def to_result(self, prices: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+        """
+        Return what the result of the call says of its timeline, by the names of ``CallResult``.
+
+        :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.prices.check_prices`.
+        """
+        cost = estimate(self.usage, self.model, transcription_model=self.transcription_model, prices=prices)
+        tools = (*self.tools.values(), *self.never_begun())
+        return {
+            "result": self.result,
+            "result_valid": self.result_valid,
+            "result_problems": self.result_problems,
+            "turns": {"caller": self.caller_turns, "agent": self.agent_turns},
+            "keys": "".join(self.pressed),
+            "tools": tuple({"name": tool.name, "status": tool.status} for tool in tools),
+            "transfer": self.transfer,
+            "usage": self.usage.to_dict(),
+            "cost": None if cost is None else cost.to_dict(),
+            "errors": tuple(self.errors),
+            "gap_seconds": round(self.gap_seconds, 3),
+        }
 
     def never_begun(self) -> list[ToolTrace]:
         """Return the tools that the model called and no process began."""

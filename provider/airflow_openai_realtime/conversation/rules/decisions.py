@@ -14,8 +14,7 @@ from typing import Any
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.api.sideband.commands import update_session
 from airflow_openai_realtime.calls.outcome import End
-from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.calls.timeline.listening import Listening
+from airflow_openai_realtime.calls.timeline.entries import Listening, TimelineEntry
 from airflow_openai_realtime.calls.timeline.summary import Summary
 from airflow_openai_realtime.conversation.rules import last_words
 from airflow_openai_realtime.conversation.rules.effects import Effect, ResyncTools, ToolAnswer

@@ -67,7 +67,7 @@ def finished_call(
     Retries: safe; the first result that was written stays.
     """
     kept = _kept(switchboard, call, sleep)
-    if kept is not None and kept.is_finished and kept.result is not None:
+    if kept is not None and kept.result is not None:
         return FinishedCall(dict(kept.result), kept.entries)
     result = result_without_end(call, kept, datetime.now(timezone.utc), prices)
     if call.accepted_at is not None:
@@ -78,7 +78,7 @@ def finished_call(
             )
         except SwitchboardError:
             pass  # The next try reports it again, from the same row.
-    written = kept.result if kept is not None and kept.is_finished else None
+    written = kept.result if kept is not None else None
     return FinishedCall(dict(written or result.to_dict()), kept.entries if kept is not None else ())
 
 

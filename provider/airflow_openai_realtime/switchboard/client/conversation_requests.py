@@ -61,8 +61,7 @@ def append_entries(call_id: str, generation: int, entries: Sequence[TimelineEntr
     Retries: up to 5 within 5 s for each request.
     """
     new: frozenset[str] = frozenset()
-    checked = [entry.check() for entry in entries]
-    for group in in_requests(checked) if checked else []:
+    for group in in_requests(entries) if entries else []:
         new |= yield _append(call_id, generation, group)
     return new
 
@@ -88,7 +87,7 @@ def finish_conversation(
 
     Retries: up to 5 within 5 s for each request.
     """
-    *before, last = in_requests([entry.check() for entry in entries])
+    *before, last = in_requests(entries)
     body = {
         "generation": generation,
         "outcome": outcome,

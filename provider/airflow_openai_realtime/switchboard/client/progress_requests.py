@@ -64,7 +64,7 @@ def _parts(conversations: Sequence[Progress], saved: dict[int, Saved]) -> list[_
     for place, each in enumerate(conversations):
         try:
             check_call_id(each.call_id)
-            parts += [(place, group) for group in in_requests([entry.check() for entry in each.entries])]
+            parts += [(place, group) for group in in_requests(each.entries)]
         except InvalidInput as error:
             saved[place] = error
     return parts

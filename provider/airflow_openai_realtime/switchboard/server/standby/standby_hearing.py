@@ -13,8 +13,7 @@ from typing import Any
 
 from airflow_openai_realtime.api.sideband import events
 from airflow_openai_realtime.api.sideband.events import nested, text_or_none
-from airflow_openai_realtime.calls.timeline.entries import TimelineEntry, entry_of, is_small, key_of
-from airflow_openai_realtime.calls.timeline.listening import Listening
+from airflow_openai_realtime.calls.timeline.entries import Listening, TimelineEntry, entry_of, is_small, key_of
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import EntryKind, Note
 

@@ -8,8 +8,7 @@ from typing import Any
 from tests.unit.switchboard.support import START
 
 from airflow_openai_realtime.api.sideband.events import read_event
-from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
-from airflow_openai_realtime.calls.timeline.listening import Listening
+from airflow_openai_realtime.calls.timeline.entries import Listening, TimelineEntry
 from airflow_openai_realtime.switchboard.server.standby import standby_hearing as module
 from airflow_openai_realtime.switchboard.server.standby.standby_hearing import StandbyHearing
 
