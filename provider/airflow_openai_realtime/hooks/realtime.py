@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,6 +50,21 @@ class LineSettings:
     connection_id: str
     api: ApiSettings
     switchboard: SwitchboardAddress
+
+
+@dataclass(frozen=True)
+class LineClients:
+    """
+    Clients for all that a connection leads to, open.
+
+    :param line: The connection's settings.
+    :param calls: Client of OpenAI's call endpoints.
+    :param switchboard: Client of the line at its switchboard.
+    """
+
+    line: LineSettings
+    calls: CallsClient
+    switchboard: SwitchboardClient
 
 
 class RealtimeHook(BaseHook):
@@ -130,6 +146,13 @@ class RealtimeHook(BaseHook):
         from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
         return SwitchboardClient.at(self._usable((await self._aread()).switchboard))
+
+    @contextmanager
+    def clients(self) -> Iterator[LineClients]:
+        """Open clients for both, OpenAI and the switchboard; see :meth:`line` for errors."""
+        line = self.line()
+        with self.calls() as calls, self.switchboard() as switchboard:
+            yield LineClients(line, calls, switchboard)
 
     def send(self, request: Request[T]) -> T:
         """

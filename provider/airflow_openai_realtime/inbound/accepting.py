@@ -11,7 +11,6 @@ from airflow_openai_realtime.api.request import OPENAI, Request
 from airflow_openai_realtime.calls.acceptance import (
     AcceptanceRules,
     run_steps,
-    telling_ended,
 )
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.owner import TaskIdentity, claimant_of, run_prefixes
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Acceptance", "accepting_claimant", "tell_ended"]
+__all__ = ["Acceptance", "accepting_claimant"]
 
 
 @dataclass
@@ -54,23 +53,12 @@ class Acceptance:
     is_stopped: Callable[[], bool] = lambda: False
     is_sole: bool = False
     sole_match: CallMatch | None = None
-    _rules: AcceptanceRules = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._rules = AcceptanceRules(
-            self.call_id,
-            self.claimant,
-            self.report,
-            switchboard_requests,
-            self.is_stopped,
-            self.is_sole,
-            self.sole_match,
-        )
+    _rules: AcceptanceRules | None = field(default=None, init=False, repr=False)
 
     @property
     def is_ours(self) -> bool:
         """Whether the owner has the call, so that it may be hung up."""
-        return self._rules.is_ours
+        return self._rules is not None and self._rules.is_ours
 
     def accept(
         self, session: RealtimeSession | Callable[[SwitchboardCall], Session], max_duration_seconds: float
@@ -90,6 +78,15 @@ class Acceptance:
         Retries: safe; a second attempt of the same owner does not accept the call again.
         """
         session_for = session if callable(session) else lambda _: session
+        self._rules = AcceptanceRules(
+            self.call_id,
+            self.claimant,
+            self.report,
+            switchboard_requests,
+            self.is_stopped,
+            self.is_sole,
+            self.sole_match,
+        )
         return run_steps(self._rules.accepting(session_for, max_duration_seconds), self._perform)
 
     def _perform(self, request: Request[T]) -> T:
@@ -114,18 +111,3 @@ def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard
     if claimed_by is not None and claimed_by.startswith(run_prefixes(task)):
         return claimed_by
     return claimant_of(task)
-
-
-def tell_ended(
-    switchboard: SwitchboardClient, call_id: str, reason: str, report: Callable[[str], None]
-) -> SwitchboardCall | None:
-    """
-    Report to the switchboard that a call is over, if it can be reached.
-
-    :param switchboard: Client of the switchboard.
-    :param call_id: The call.
-    :param reason: Why.
-    :param report: Called with a line for the log when the switchboard cannot be reached.
-    :return: The switchboard's row, or ``None`` when it has none or could not be reached.
-    """
-    return run_steps(telling_ended(switchboard_requests, call_id, reason, report), switchboard.send)

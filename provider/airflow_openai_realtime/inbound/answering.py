@@ -29,8 +29,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.inbound.accepting import Acceptance
 from airflow_openai_realtime.inbound.claiming import ringing_calls
-from airflow_openai_realtime.inbound.feed import Report
-from airflow_openai_realtime.inbound.own_calls import newest_own
+from airflow_openai_realtime.inbound.feed import Report, newest_own
 from airflow_openai_realtime.inbound.waiting import CLAIM_AGAIN_SECONDS, Sleep, taken_up
 from airflow_openai_realtime.states import CallState, RefusalCode
 from airflow_openai_realtime.switchboard.client import switchboard_requests

@@ -20,7 +20,7 @@ import contextvars
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 from airflow_openai_realtime.api.network import SharedResources
@@ -29,7 +29,6 @@ from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.matching import Match
 from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
-from airflow_openai_realtime.inbound.own_calls import newest_own
 from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
@@ -351,6 +350,17 @@ class Waiter(Observer):
                 self._was_given_one = True
                 return self.offer
             await self._changed.wait()
+
+
+def newest_own(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
+    """
+    Return the newest live call of an owner that matches.
+
+    :param calls: The claimant's calls.
+    :param match: What is asked for now. Calls of another contact, who stood in the task's place before, do not count.
+    """
+    alive = [call for call in calls if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and match.meets(call)]
+    return max(alive, key=lambda call: call.received_at, default=None)
 
 
 async def wait_at_most(event: asyncio.Event, seconds: float) -> None:

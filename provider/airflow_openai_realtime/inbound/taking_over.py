@@ -10,7 +10,7 @@ from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.calls.order import claimant_of_order
 from airflow_openai_realtime.exceptions import ClaimLost, UnknownCall
-from airflow_openai_realtime.inbound.own_calls import newest_own
+from airflow_openai_realtime.inbound.feed import newest_own
 from airflow_openai_realtime.inbound.waiting import Claiming, Sleep, taken_up
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient

@@ -8,7 +8,7 @@ to the process that made it: a waiter that starts again first looks for the call
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,8 +21,7 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.inbound.feed import CallFeed, Report, Waiter
-from airflow_openai_realtime.inbound.own_calls import newest_own
+from airflow_openai_realtime.inbound.feed import CallFeed, Report, Waiter, newest_own
 from airflow_openai_realtime.outbound import outcomes
 from airflow_openai_realtime.outbound.carriers.port import Dialer
 from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
@@ -32,6 +31,9 @@ from airflow_openai_realtime.switchboard.client.switchboard_requests import clai
 
 #: Pause between attempts to claim a call while the switchboard does not answer, in seconds; a ringing phone waits.
 CLAIM_AGAIN_SECONDS = 0.5
+#: Pauses while the switchboard is unreachable, in seconds: the first, and the longest.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
 
 TIMEOUT = "timeout"
 NOT_ANSWERED = "not_answered"
@@ -127,6 +129,49 @@ class Claiming:
 
     async def _ask(self, call_id: str) -> SwitchboardCall:
         return await self._client.asend(claim_call(call_id, self._claimant))
+
+
+def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
+    """
+    Return the newest accepted call of an owner that matches, live or over.
+
+    :param calls: The claimant's calls in any state.
+    :param match: What is looked for now: a cleared task may wait for a different call than before.
+    """
+    accepted = [call for call in calls if call.accepted_at is not None and match.meets(call)]
+    return max(accepted, key=lambda call: call.received_at, default=None)
+
+
+async def accepted_before(
+    switchboard: SwitchboardClient,
+    claimant: str,
+    match: Match,
+    *,
+    seconds: float,
+    sleep: Sleep = asyncio.sleep,
+) -> SwitchboardCall | None:
+    """
+    Find the call that an owner has accepted before, also one that is over by now.
+
+    Retries: with pauses of 0.5 to 5 s while the switchboard is unreachable.
+
+    :param switchboard: Client of the line at its switchboard.
+    :param claimant: Stable name of the task.
+    :param match: What is looked for.
+    :param seconds: How long to ask on, in seconds.
+    :param sleep: Waits; for tests.
+    :raises SwitchboardUnreachable: The switchboard did not answer in time.
+    """
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + seconds, FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return newest_accepted((await switchboard.asend(list_calls(claimed_by=claimant))).calls, match)
+        except SwitchboardUnreachable:
+            if loop.time() >= until:
+                raise
+        await sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
 def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> SwitchboardCall | None:

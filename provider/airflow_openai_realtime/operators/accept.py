@@ -28,7 +28,7 @@ from airflow_openai_realtime.operators.call_to_end import (
     read_answer,
     run_in_triggerer,
 )
-from airflow_openai_realtime.operators.given_call import IfGone, call_of, check_call, check_if_gone, settle_gone
+from airflow_openai_realtime.operators.given_call import IfGone, call_of, check_call, settle_gone
 from airflow_openai_realtime.operators.task_acceptance import TaskAcceptance
 
 if TYPE_CHECKING:
@@ -226,8 +226,7 @@ class AcceptCallOperator(CallTask):
         self.transcript_path = transcript_path
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self._acceptance = TaskAcceptance()
-        check_call(self)
-        check_if_gone(if_gone)
+        check_call(self, if_gone)
         conversation = check_conversation(self, wait_for_end)
         check_answer(vars(self), conversation.offered_tools() if wait_for_end else ())
         self.note_given()
@@ -290,13 +289,11 @@ class AcceptCallOperator(CallTask):
         from airflow_openai_realtime.calls.task_states import reference_to
         from airflow_openai_realtime.inbound.accepting import accepting_claimant
 
-        hook = self._hook()
-        line = hook.line()
-        with hook.calls() as calls, hook.switchboard() as switchboard:
+        with self._hook().clients() as at:
             try:
-                owner = accepting_claimant(reference, context["ti"], switchboard)
+                owner = accepting_claimant(reference, context["ti"], at.switchboard)
                 acceptance = self._acceptance.begin(
-                    line, calls, switchboard, reference.call_id, owner, reference_to(context["ti"]), self.log
+                    at.line, at.calls, at.switchboard, reference.call_id, owner, reference_to(context["ti"]), self.log
                 )
                 call = acceptance.accept(plan.session_for, plan.max_duration_seconds)
             except AcceptFailed as error:

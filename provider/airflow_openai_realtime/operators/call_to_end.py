@@ -14,6 +14,7 @@ from airflow_openai_realtime.conversation.given_conversation import (
     ConversationParameters,
 )
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
+from airflow_openai_realtime.hooks.airflow_connections import hand_over
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.limits import refuse_execution_timeout
 
@@ -105,7 +106,6 @@ def run_in_triggerer(task: CallTask, context: Context, wanted: WantedConversatio
     :param wanted: What is to happen.
     :param call: The call.
     """
-    from airflow_openai_realtime.hooks.airflow_connections import hand_over
     from airflow_openai_realtime.triggers.live_call import LiveCallTrigger
 
     hook = RealtimeHook(openai_realtime_conn_id=task.openai_realtime_conn_id)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardRefused
+from airflow_openai_realtime.hooks.airflow_connections import hand_over
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_to_end import OVER, finished, read_answer, run_in_triggerer
 from airflow_openai_realtime.states import AttemptOutcome, CallState
@@ -56,6 +58,8 @@ class CallWait:
     :param acceptance: The task's accepts.
     :param answer: Whether the call is accepted; ``False``: it is only claimed.
     :param wait_for_end: Whether the task stays with the call.
+    :param unanswered: Given this wait and why the placed call does not come in; returns what the task returns, or
+        raises.
     :param placed: The placed call that is waited for.
     :param carrier_conn_id: Connection of the carrier that placed it.
     """
@@ -67,19 +71,48 @@ class CallWait:
     acceptance: TaskAcceptance
     answer: bool
     wait_for_end: bool
+    unanswered: Callable[[CallWait, str], dict[str, Any]]
     placed: PlacedReference | None = None
     carrier_conn_id: str | None = None
 
-    def look(self) -> Found:
+    def begin(self) -> dict[str, Any]:
         """
-        Look once, from the worker: for the call that the task has had, else for one that rings; take it.
+        Look for a call now, and settle it; else wait on in the triggerer.
 
+        :return: What the task returns.
         :raises SwitchboardUnreachable: The switchboard did not answer.
         """
+        return self._settled(self._look())
+
+    def resume(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Settle what the trigger found; else wait on in the triggerer.
+
+        :param event: The trigger's; not that no call came.
+        :return: What the task returns.
+        :raises SwitchboardRefused: Waiting on cannot help.
+        """
+        return self._settled(self._woken(event))
+
+    def now(self) -> dict[str, Any] | None:
+        """
+        Look for a call now, and settle it.
+
+        :return: What the task returns; ``None``: there is no call yet.
+        :raises SwitchboardUnreachable: The switchboard did not answer.
+        """
+        return self._settle(self._look())
+
+    def _settled(self, found: Found) -> dict[str, Any]:
+        result = self._settle(found)
+        return result if result is not None else self._defer()
+
+    def _look(self) -> Found:
+        """Look once: for the call that the task has had, else for one that rings; take it."""
         from airflow_openai_realtime.outbound.placed import outcome_before
 
         plan, _ = self._read()
-        with self.hook.switchboard() as switchboard:
+        with self._switchboard() as switchboard:
             if self.wait_for_end:
                 over = self._over_before(switchboard)
                 if over is not None:
@@ -89,13 +122,8 @@ class CallWait:
                 return Found(call)
             return Found(outcome=None if self.placed is None else outcome_before(switchboard, self.placed))
 
-    def woken(self, event: Mapping[str, Any]) -> Found:
-        """
-        Take what the trigger found.
-
-        :param event: The trigger's; not that no call came.
-        :raises SwitchboardRefused: Waiting on cannot help.
-        """
+    def _woken(self, event: Mapping[str, Any]) -> Found:
+        """Take what the trigger found."""
         from airflow_openai_realtime.switchboard.client.switchboard_requests import (
             claim_call,
             get_call,
@@ -105,11 +133,11 @@ class CallWait:
         status = event.get("status")
         if status not in (CallState.CLAIMED, CallState.ACCEPTED, OVER):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
-        with self.hook.switchboard() as switchboard:
+        with self._switchboard() as switchboard:
             call: SwitchboardCall = switchboard.send(get_call(event["call_id"]))
             if not self.match.meets(call):
                 self.warn(f"Call {call.call_id} is not the one that this task waits for now; waiting for that.")
-                return self.look()
+                return self._look()
             if status == OVER:
                 return Found(call, is_over=True)
             if status == CallState.ACCEPTED and call.state == CallState.CLAIMED:
@@ -124,15 +152,13 @@ class CallWait:
                     self.warn(
                         f"Call {call.call_id} was claimed, but not accepted in time; waiting for another one. {error}"
                     )
-                    return self.look()
+                    return self._look()
             return Found(call)
 
-    def settle(self, found: Found) -> dict[str, Any] | None:
-        """
-        Return what the task returns for a call, or stay with the call; ``None``: there is none.
-
-        :param found: What was found; not that the placed call does not come in.
-        """
+    def _settle(self, found: Found) -> dict[str, Any] | None:
+        """Return what the task returns for a call, or stay with the call; ``None``: there is none."""
+        if found.outcome is not None:
+            return self.unanswered(self, found.outcome)
         if found.call is None:
             return None
         if found.is_over:
@@ -142,7 +168,7 @@ class CallWait:
             run_in_triggerer(self.task, self.context, wanted, found.call)
         return self._taken(found.call)
 
-    def defer(self) -> NoReturn:
+    def _defer(self) -> NoReturn:
         """Wait on in the triggerer; the task goes on in ``execute_complete``."""
         from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
@@ -179,7 +205,7 @@ class CallWait:
         from airflow_openai_realtime.outbound.placing import note_outcome
 
         if self.placed is not None:
-            with self.hook.switchboard() as switchboard:
+            with self._switchboard() as switchboard:
                 note_outcome(switchboard, self.placed.attempt_id, outcome, self.warn)
 
     def warn(self, line: str) -> None:
@@ -205,13 +231,19 @@ class CallWait:
         """What is known of the attempt from which the call is to come."""
         return self.placed.about if self.placed is not None else {}
 
+    @contextmanager
+    def _switchboard(self) -> Iterator[SwitchboardClient]:
+        """Open a client of the line at its switchboard."""
+        with self.hook.switchboard() as switchboard:
+            yield switchboard
+
     def _read(self) -> tuple[AnswerPlan | None, Any]:
         if not self.answer:
             return None, None
         return read_answer(self.task, wait_for_end=self.wait_for_end)
 
     def _over_before(self, switchboard: SwitchboardClient) -> SwitchboardCall | None:
-        from airflow_openai_realtime.inbound.own_calls import newest_accepted
+        from airflow_openai_realtime.inbound.waiting import newest_accepted
         from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
         before = newest_accepted(switchboard.send(list_calls(claimed_by=self.owner)).calls, self.match)
@@ -239,14 +271,15 @@ class CallWait:
 
     def _result(self, call: SwitchboardCall) -> dict[str, Any]:
         """Return the result of a call that this task has run."""
-        with self.hook.switchboard() as switchboard:
+        with self._switchboard() as switchboard:
             told = self._with_carriers_word(switchboard, call)
             self._note_answered(switchboard, told)
             return finished(self.task, self.context, switchboard, told, self.about)
 
     def _taken(self, call: SwitchboardCall) -> dict[str, Any]:
-        with self.hook.switchboard() as switchboard:
-            self._note_answered(switchboard, call)
+        if self.placed is not None:
+            with self._switchboard() as switchboard:
+                self._note_answered(switchboard, call)
         log = self.task.log
         if call.hangup_at is None:
             log.info("Call %s is claimed.", call.call_id)
@@ -274,7 +307,6 @@ class CallWait:
 
     def _connections(self) -> str | None:
         """Seal the connections that the trigger needs."""
-        from airflow_openai_realtime.hooks.airflow_connections import hand_over
         from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 
         carrier = self.carrier_conn_id

@@ -19,7 +19,7 @@ from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
 from airflow_openai_realtime.operators.call_task import CallTask
-from airflow_openai_realtime.operators.given_call import IfGone, call_of, check_call, check_if_gone, settle_gone
+from airflow_openai_realtime.operators.given_call import IfGone, call_of, check_call, settle_gone
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -175,8 +175,7 @@ class ClaimCallsOperator(CallTask):
 
     def _check_literals(self) -> None:
         """Reject at parse time what does not go together, and invalid literals."""
-        check_call(self)
-        check_if_gone(self.if_gone)
+        check_call(self, self.if_gone)
         if self.call is not None or self.call_id is not None:
             self._refuse(
                 (*_CONDITIONS, "trigger_dag_id", "conf"), "is for all calls that ring: leave out call, call_id"

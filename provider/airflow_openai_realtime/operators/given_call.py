@@ -43,13 +43,15 @@ class TaskWithCall(Protocol):
         """
 
 
-def check_call(task: TaskWithCall) -> None:
+def check_call(task: TaskWithCall, if_gone: object = "succeed") -> None:
     """
     Reject ``call`` and ``call_id`` together, and literals that name no call. One of the two may be from default_args.
 
     :param task: As it is made.
+    :param if_gone: Its parameter of that name, where it has one.
     :raises InvalidInput: Both are given, or a value that needs no rendering cannot be used.
     """
+    check_if_gone(if_gone)
     if task.call is not None and task.call_id is not None and task.passed & {"call", "call_id"}:
         task.ignore_shared(["call", "call_id"])
     if task.call is not None and task.call_id is not None:

@@ -12,7 +12,7 @@ from airflow_openai_realtime.exceptions import CallGone
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
 from airflow_openai_realtime.operators.call_task import CallTask
-from airflow_openai_realtime.operators.given_call import IfGone, check_call, check_if_gone, settle_gone, skip
+from airflow_openai_realtime.operators.given_call import IfGone, check_call, settle_gone, skip
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -68,8 +68,7 @@ class HangupCallOperator(CallTask):
         self.call_id = call_id
         self.if_gone = if_gone
         self.openai_realtime_conn_id = openai_realtime_conn_id
-        check_call(self)
-        check_if_gone(if_gone)
+        check_call(self, if_gone)
         self.note_given()
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
-    from airflow_openai_realtime.operators.call_wait import CallWait, Found
+    from airflow_openai_realtime.operators.call_wait import CallWait
     from airflow_openai_realtime.outbound.placing import Placement
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
@@ -303,9 +303,7 @@ class PlaceCallOperator(CallTask):
         plan, _ = read_answer(self, wait_for_end=True)
         placement = self._place(context, plan.session.get("model"))
         self._placed_result(placement)
-        wait = self._wait(context, placement.attempt)
-        found = self._settle(wait, placement.attempt, wait.look())
-        return found if found is not None else wait.defer()
+        return self._wait(context, placement.attempt).begin()
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
@@ -320,8 +318,7 @@ class PlaceCallOperator(CallTask):
         wait = self._wait(context, attempt)
         if event.get("status") in (TIMEOUT, NOT_ANSWERED):
             return self._unanswered(wait, attempt, str(event.get("outcome") or TIMEOUT))
-        found = self._settle(wait, attempt, wait.woken(event))
-        return found if found is not None else wait.defer()
+        return wait.resume(event)
 
     def on_kill(self) -> None:
         """End the call that is being accepted; a cleared task's call waits for the next try."""
@@ -433,14 +430,10 @@ class PlaceCallOperator(CallTask):
             acceptance=self._acceptance,
             answer=True,
             wait_for_end=True,
+            unanswered=lambda wait, outcome: self._unanswered(wait, attempt, outcome),
             placed=placed,
             carrier_conn_id=self.telephony_carrier_conn_id,
         )
-
-    def _settle(self, wait: CallWait, attempt: Attempt, found: Found) -> dict[str, Any] | None:
-        if found.outcome is not None:
-            return self._unanswered(wait, attempt, found.outcome)
-        return wait.settle(found)
 
     def _unanswered(self, wait: CallWait, attempt: Attempt, outcome: str) -> dict[str, Any]:
         """Return what came of an attempt whose call does not come in."""

@@ -19,7 +19,6 @@ from airflow_openai_realtime.operators.given_call import (
     IfGone,
     call_of,
     check_call,
-    check_if_gone,
     report_done,
     settle_gone,
 )
@@ -81,8 +80,7 @@ class ReferCallOperator(CallTask):
         self.call_id = call_id
         self.if_gone = if_gone
         self.openai_realtime_conn_id = openai_realtime_conn_id
-        check_call(self)
-        check_if_gone(if_gone)
+        check_call(self, if_gone)
         if target_uri and is_literal(target_uri):
             check_target_uri(target_uri)
         self.note_given()
@@ -103,8 +101,8 @@ class ReferCallOperator(CallTask):
         target_uri = canonical_target_uri(self.target_uri)
         result = {"call_id": call_id, "transfer": REQUESTED, "target": mask_numbers(target_uri)}
         hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
-        hook.line()
-        with hook.calls() as calls, hook.switchboard() as switchboard:
+        with hook.clients() as line:
+            calls, switchboard = line.calls, line.switchboard
             if self._was_requested(switchboard, call_id, target_uri):
                 self.log.info("The transfer of call %s was requested before; not again.", call_id)
                 return result

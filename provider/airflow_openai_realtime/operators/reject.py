@@ -23,7 +23,6 @@ from airflow_openai_realtime.operators.given_call import (
     IfGone,
     call_of,
     check_call,
-    check_if_gone,
     report_done,
     settle_gone,
 )
@@ -79,8 +78,7 @@ class RejectCallOperator(CallTask):
         self.status_code = status_code
         self.if_gone = if_gone
         self.openai_realtime_conn_id = openai_realtime_conn_id
-        check_call(self)
-        check_if_gone(if_gone)
+        check_call(self, if_gone)
         if is_literal(status_code):
             self._status_code()
         self.note_given()
@@ -91,8 +89,8 @@ class RejectCallOperator(CallTask):
         call_id = call_of(self).call_id
         status_code, by = self._status_code(), claimant_of(context["ti"])
         hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
-        hook.line()
-        with hook.calls() as calls, hook.switchboard() as switchboard:
+        with hook.clients() as line:
+            calls, switchboard = line.calls, line.switchboard
             is_gone = self._decline(calls, switchboard, call_id, status_code, by)
         return {"call_id": call_id, "status_code": status_code, "gone": is_gone}
 

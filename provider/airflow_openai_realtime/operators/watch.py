@@ -22,6 +22,7 @@ from airflow_openai_realtime.conversation.given_conversation import (
     ConversationParameters,
 )
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
+from airflow_openai_realtime.hooks.airflow_connections import hand_over
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
 from airflow_openai_realtime.operators.call_task import CallTask
@@ -226,8 +227,8 @@ class WatchCallOperator(CallTask):
 
     def _take_over(self, context: Context) -> dict[str, Any]:
         """Take over a call that was answered already, else wait for one in the triggerer."""
-        from airflow_openai_realtime.inbound.own_calls import newest_accepted
         from airflow_openai_realtime.inbound.taking_over import take_over_now
+        from airflow_openai_realtime.inbound.waiting import newest_accepted
         from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
         match, owner = self._match(), claimant_of(context["ti"])
@@ -254,7 +255,6 @@ class WatchCallOperator(CallTask):
         return run_in_triggerer(self, context, read_conversation(self), call)
 
     def _wait(self, match: AnsweredMatch, owner: str) -> NoReturn:
-        from airflow_openai_realtime.hooks.airflow_connections import hand_over
         from airflow_openai_realtime.triggers.take_call import TakeCallTrigger
 
         self.waits_for_call = True

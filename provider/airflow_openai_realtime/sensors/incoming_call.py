@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
-    from airflow_openai_realtime.operators.call_wait import CallWait, Found
+    from airflow_openai_realtime.operators.call_wait import CallWait
     from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
 
 #: What to do when the placed call is not answered.
@@ -293,8 +293,7 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
         wait = self._wait(context)
         if not self.deferrable or self.reschedule:
             return self._wait_in_worker(context, wait)
-        found = self._settle(wait, wait.look())
-        return found if found is not None else wait.defer()
+        return wait.begin()
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
@@ -314,18 +313,17 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
             raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
         if event.get("status") == NOT_ANSWERED:
             self._end_unanswered(wait, str(event.get("outcome")))
-        found = self._settle(wait, wait.woken(event))
-        return found if found is not None else wait.defer()
+        return wait.resume(event)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once, from the worker."""
         wait = self._wait(context)
-        found = self._settle(wait, wait.look())
+        found = wait.now()
         if found is None:
             outcome = self._carrier_outcome(wait)
             if outcome is not None:
                 # The call may have come in since the carrier's answer.
-                found = self._settle(wait, wait.look())
+                found = wait.now()
                 if found is None:
                     self._end_unanswered(wait, outcome)
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
@@ -351,14 +349,10 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
             acceptance=self._acceptance,
             answer=self.answer,
             wait_for_end=self.wait_for_end,
+            unanswered=self._end_unanswered,
             placed=placed,
             carrier_conn_id=self.telephony_carrier_conn_id or (placed.carrier_conn_id if placed is not None else None),
         )
-
-    def _settle(self, wait: CallWait, found: Found) -> dict[str, Any] | None:
-        if found.outcome is not None:
-            self._end_unanswered(wait, found.outcome)
-        return wait.settle(found)
 
     def _end_unanswered(self, wait: CallWait, outcome: str) -> NoReturn:
         """End the task, since the placed call does not come in."""

@@ -151,7 +151,7 @@ class WaitForCallTrigger(BaseTrigger):
         wanted = self._wanted(line)
         if wanted is not None:
             from airflow_openai_realtime.calls.matching import CallMatch
-            from airflow_openai_realtime.inbound.own_calls import accepted_before
+            from airflow_openai_realtime.inbound.waiting import accepted_before
             from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
             # It may begin again in the middle of the call, or after it.

@@ -14,7 +14,7 @@ from airflow_openai_realtime.calls.line_settings import line_from_fields
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import CallReference
 from airflow_openai_realtime.exceptions import CallGone, ClaimLost, MoveRefused
-from airflow_openai_realtime.inbound.accepting import Acceptance, accepting_claimant, tell_ended
+from airflow_openai_realtime.inbound.accepting import Acceptance, accepting_claimant
 from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call
 
 SESSION = RealtimeSession(instructions="Hi")
@@ -110,13 +110,3 @@ def test_who_accepts_is_who_claimed_it_for_this_run_else_the_task(world: World) 
         assert accepting_claimant(CallReference(call_id), other_run, client) == claimant_of(other_run)
         assert accepting_claimant(CallReference(call_id, claimed_by="told"), TASK, client) == "told"
         assert accepting_claimant(CallReference("rtc_unknown"), TASK, client) == claimant_of(TASK)
-
-
-def test_an_end_is_told_if_the_switchboard_can_be_reached(world: World) -> None:
-    call_id = world.ring()
-    said.clear()
-    with world.client() as client:
-        row = tell_ended(client, call_id, "hung_up", said.append)
-        assert row is not None
-        assert row.is_over
-        assert tell_ended(client, "rtc_unknown", "hung_up", said.append) is None

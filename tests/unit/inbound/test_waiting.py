@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -9,12 +10,19 @@ from airflow_world import CALLER, World
 from tests.unit.airflow_world import instead_of_asending
 
 from airflow_openai_realtime.api.request import Request
-from airflow_openai_realtime.calls.call import SwitchboardCall
+from airflow_openai_realtime.calls.call import CallPage, SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import CarrierUnavailable, ClaimLost, SwitchboardUnreachable
 from airflow_openai_realtime.inbound import waiting
 from airflow_openai_realtime.inbound.feed import CallFeed
-from airflow_openai_realtime.inbound.waiting import CarrierWatch, Waited, look_for_call, wait_for_call
+from airflow_openai_realtime.inbound.waiting import (
+    CarrierWatch,
+    Waited,
+    accepted_before,
+    look_for_call,
+    newest_accepted,
+    wait_for_call,
+)
 from airflow_openai_realtime.outbound.carriers.port import CarrierCall
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
@@ -206,3 +214,52 @@ def test_looking_finds_nothing_when_nothing_fits(world: World) -> None:
     world.ring(CALLER)
     with world.client() as client:
         assert look_for_call(client, CallMatch(from_number="+49*"), "me") is None
+
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
+ALL = CallMatch()
+
+
+def accepted_call(number: int, *, accepted: bool = True, state: str = "ended") -> SwitchboardCall:
+    at = NOW + timedelta(seconds=number)
+    return SwitchboardCall(f"rtc_{number}", "default", state, at, at, accepted_at=at if accepted else None)
+
+
+def test_the_newest_that_was_accepted_counts_live_or_over() -> None:
+    calls = [accepted_call(1), accepted_call(3, accepted=False, state="missed"), accepted_call(2, state="accepted")]
+    found = newest_accepted(calls, ALL)
+    assert found is not None
+    assert found.call_id == "rtc_2"
+    assert newest_accepted([accepted_call(1, accepted=False, state="claimed")], ALL) is None
+
+
+def test_a_task_that_wants_another_call_now_does_not_get_the_old_one() -> None:
+    assert newest_accepted([accepted_call(1)], CallMatch(headers={"X-Correlation-Id": "another"})) is None
+
+
+class Client:
+    """Is away for a while."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    async def asend(self, request: Request[CallPage]) -> CallPage:
+        assert (request.operation, request.params["claimed_by"]) == ("list_calls", "me")
+        self.failures -= 1
+        if self.failures >= 0:
+            raise SwitchboardUnreachable("away")
+        return CallPage((accepted_call(1),), "cursor")
+
+
+async def no_pause(_: float) -> None:
+    return None
+
+
+async def test_it_asks_on_while_the_switchboard_is_away() -> None:
+    found = await accepted_before(Client(3), "me", ALL, seconds=60, sleep=no_pause)  # type: ignore[arg-type]
+    assert found == accepted_call(1)
+
+
+async def test_it_gives_up_when_the_time_is_over() -> None:
+    with pytest.raises(SwitchboardUnreachable):
+        await accepted_before(Client(3), "me", ALL, seconds=0, sleep=no_pause)  # type: ignore[arg-type]
