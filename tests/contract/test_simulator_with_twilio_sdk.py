@@ -13,8 +13,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-from airflow_openai_realtime.outbound.carriers.port import DialRequest
+from airflow_openai_realtime.outbound.carriers.port import CarrierSettings, DialRequest
 from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.simulator import PhoneScript, Simulator
 

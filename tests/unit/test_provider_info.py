@@ -11,7 +11,7 @@ import pytest
 
 import airflow_openai_realtime
 from airflow_openai_realtime.api.settings import REGIONS
-from airflow_openai_realtime.outbound.carriers.carrier_settings import CARRIERS
+from airflow_openai_realtime.outbound.carriers.port import CARRIERS
 from airflow_openai_realtime.provider_info import get_provider_info
 from airflow_openai_realtime.switchboard.server.process.configuration import variable_of
 from airflow_openai_realtime.switchboard.server.switchboard_settings import CONFIGURABLE, SwitchboardSettings

@@ -17,8 +17,7 @@ from airflow_openai_realtime.hooks.airflow_connections import (
 )
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-    from airflow_openai_realtime.outbound.carriers.port import Dialer
+    from airflow_openai_realtime.outbound.carriers.port import CarrierSettings, Dialer
 
 
 class TelephonyCarrierHook(BaseHook):
@@ -83,13 +82,13 @@ class TelephonyCarrierHook(BaseHook):
 
     def dialer(self) -> Dialer:
         """Make a dialer for tasks; see :meth:`settings` for errors."""
-        from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
+        from airflow_openai_realtime.outbound.carriers.twilio import dialer_for
 
         return dialer_for(self.settings())
 
     async def async_dialer(self) -> Dialer:
         """Make a dialer for triggers; see :meth:`settings` for errors."""
-        from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
+        from airflow_openai_realtime.outbound.carriers.twilio import dialer_for
 
         return dialer_for(await self.asettings())
 
@@ -115,7 +114,7 @@ class TelephonyCarrierHook(BaseHook):
 
 
 def _settings_of(fields: ConnectionFields) -> CarrierSettings:
-    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+    from airflow_openai_realtime.outbound.carriers.port import CarrierSettings
 
     given: dict[str, Any] = {
         "api_key": _text(fields.extra.get("api_key")),

@@ -22,9 +22,8 @@ from airflow_openai_realtime.exceptions import (
     UnknownCall,
 )
 from airflow_openai_realtime.inbound.feed import CallFeed, Report, Waiter, newest_own
-from airflow_openai_realtime.outbound import outcomes
+from airflow_openai_realtime.outbound import placed
 from airflow_openai_realtime.outbound.carriers.port import Dialer
-from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
 from airflow_openai_realtime.states import AttemptOutcome, CallState, RefusalCode
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, list_calls
@@ -246,20 +245,20 @@ async def wait_for_call(
     waited = await _wait(feed, match, claimant, seconds, report, carrier, claimer, sleep)
     if waited.status != TIMEOUT or carrier is None:
         return waited
-    call = await take_back(carrier.dialer, carrier.carrier_call_id, report)
+    call = await placed.take_back(carrier.dialer, carrier.carrier_call_id, report)
     if call is None:
         return waited
     if call.status == "canceled":
-        return Waited(TIMEOUT, outcome=outcomes.outcome_of(call))
+        return Waited(TIMEOUT, outcome=placed.outcome_of(call))
     # The person has picked up, or the call is over, and its webhook may be under way.
     claimer.is_last = False
-    late = await _wait(feed, match, claimant, outcomes.LATE_WEBHOOK_SECONDS, report, None, claimer, sleep)
+    late = await _wait(feed, match, claimant, placed.LATE_WEBHOOK_SECONDS, report, None, claimer, sleep)
     if late.call is not None:
         return late
     if not call.final:
-        await end_picked_up(carrier.dialer, carrier.carrier_call_id, report)
+        await placed.end_picked_up(carrier.dialer, carrier.carrier_call_id, report)
         return Waited(NOT_ANSWERED, outcome=AttemptOutcome.GONE)
-    return Waited(NOT_ANSWERED, outcome=outcomes.outcome_of(call))
+    return Waited(NOT_ANSWERED, outcome=placed.outcome_of(call))
 
 
 async def _wait(
@@ -344,6 +343,6 @@ async def _not_answered(carrier: CarrierWatch, report: Report, sleep: Sleep) -> 
         else:
             if call.final:
                 if call.status == "completed":
-                    await sleep(outcomes.LATE_WEBHOOK_SECONDS)
-                return outcomes.outcome_of(call)
+                    await sleep(placed.LATE_WEBHOOK_SECONDS)
+                return placed.outcome_of(call)
         await sleep(carrier.poll_seconds)

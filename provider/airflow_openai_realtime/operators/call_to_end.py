@@ -57,6 +57,8 @@ def check_conversation(
     else:
         task.ignore_shared(CONVERSATION_FIELDS, vars(default))
     conversation = ConversationParameters.of(vars(task))
+    if conversation == default:
+        return conversation
     given = conversation.changed_from(default)
     if given and not wait_for_end:
         raise InvalidInput(

@@ -12,8 +12,8 @@ from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput,
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
 
 if TYPE_CHECKING:
-    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-    from airflow_openai_realtime.outbound.carriers.port import DialRequest
+    from airflow_openai_realtime.outbound.carriers.port import CarrierSettings
+    from airflow_openai_realtime.outbound.placing import PlaceOrder
 
 #: How long a phone may be let ring, in seconds; carriers take no more.
 LONGEST_RING_SECONDS = 600
@@ -65,18 +65,19 @@ class PlaceParameters:
             contact = to_e164(self.to, "to")
         return _key(self.campaign, "campaign"), contact, self._read_attempt()
 
-    def dial_request(self, settings: CarrierSettings, to: str, correlation_id: str) -> DialRequest:
+    def order(self, settings: CarrierSettings) -> PlaceOrder:
         """
-        Return what the carrier is asked.
+        Return whom to reach, and what the carrier is asked.
 
         :param settings: Those of the carrier's connection.
-        :param to: Number to ring, E.164.
-        :param correlation_id: Comes back in a header of the incoming call.
         :raises ConfigurationError: The connection lacks something.
+        :raises InvalidInput: A value cannot be used.
         """
         from airflow_openai_realtime.api.phone_numbers import to_e164
         from airflow_openai_realtime.outbound.carriers.port import DialRequest
+        from airflow_openai_realtime.outbound.placing import PlaceOrder
 
+        to = to_e164(self.to, "to")
         connection = f"connection {self.telephony_carrier_conn_id}"
         from_number = self.from_number or settings.caller_number
         if not from_number:
@@ -87,15 +88,16 @@ class PlaceParameters:
             sip_uri = settings.sip_uri
         except (ConfigurationError, InvalidPhoneNumber) as error:
             raise ConfigurationError(f"{connection}: {error}") from error
-        return DialRequest(
+        request = DialRequest(
             to=to,
             from_number=from_number,
             sip_uri=sip_uri,
-            correlation_id=correlation_id,
+            correlation_id="not-reserved-yet",
             ring_seconds=self.read_ring_seconds(),
             max_duration_seconds=self.read_carrier_limit(),
             refer_url=settings.refer_url,
         )
+        return PlaceOrder(*self.ledger_key(), request)
 
     def read_ring_seconds(self) -> float:
         """

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall
     from airflow_openai_realtime.operators.call_wait import CallWait
-    from airflow_openai_realtime.outbound.placing import Placement
+    from airflow_openai_realtime.outbound.placed import Placement
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: What to do when the phone is not answered.
@@ -332,26 +332,16 @@ class PlaceCallOperator(CallTask):
 
         :param model: The model that the call is accepted with, when this task accepts it.
         """
-        from airflow_openai_realtime.api.phone_numbers import to_e164
-        from airflow_openai_realtime.outbound.placing import Placing, may_dial
-        from airflow_openai_realtime.outbound.preflight import check_before_dialing, openai_check
-        from airflow_openai_realtime.switchboard.client.switchboard_requests import preflight, reserve_attempt
+        from airflow_openai_realtime.outbound.placing import Placing
 
-        given = self._parameters()
-        to = to_e164(given.to, "to")
-        campaign, contact, attempt = given.ledger_key()
         carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
-        settings = carrier.settings()
-        given.dial_request(settings, to, correlation_id="checked-before-anything-is-written")
+        order = self._parameters().order(carrier.settings())
         hook = self._hook()
         api = hook.line().api
-        with hook.switchboard() as switchboard:
-            known = switchboard.send(
-                preflight(
-                    [openai_check(api, model)],
-                    run=run_start(context["ti"], context["dag_run"], self.max_lateness_seconds),
-                )
-            )
+        with hook.switchboard() as switchboard, carrier.dialer() as dialer:
+            placing = Placing(switchboard, dialer, self._warn)
+            run = run_start(context["ti"], context["dag_run"], self.max_lateness_seconds)
+            known = placing.known_before(api, model, run)
             reason = reason_not_to_dial(
                 context["dag_run"],
                 known.first_started_at,
@@ -360,13 +350,7 @@ class PlaceCallOperator(CallTask):
             )
             if reason is not None:
                 return self._placed_before(switchboard, reason)
-            owner = claimant_of(context["ti"])
-            reserved = switchboard.send(reserve_attempt(campaign, contact, attempt, to, owner))
-            if may_dial(reserved, to):
-                check_before_dialing(known, switchboard, hook.calls, api, model, self._warn)
-            with carrier.dialer() as dialer:
-                request = given.dial_request(settings, to, reserved.correlation_id)
-                return Placing(switchboard, dialer, self._warn).place(reserved, request)
+            return placing.reach(order, claimant_of(context["ti"]), known, hook.calls, api, model)
 
     def _placed_result(self, placement: Placement) -> dict[str, Any]:
         result = placement.to_dict(self.telephony_carrier_conn_id)

@@ -1,4 +1,9 @@
-"""A call that was placed, from the side of who waits for it to come in."""
+"""
+A call that was placed: what is said of it, how it may have ended, and how it is taken back.
+
+A task that gives up waiting for a placed call cancels it at the carrier: a carrier may keep an order in its queue for
+hours, and ring when nothing waits for the call any more.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number
 from airflow_openai_realtime.calls.parameters import read_mapping
-from airflow_openai_realtime.exceptions import InvalidInput, UnknownCall
-from airflow_openai_realtime.outbound import outcomes
+from airflow_openai_realtime.exceptions import DialError, InvalidInput, UnknownCall
+from airflow_openai_realtime.outbound.carriers.port import CarrierCall, Dialer
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState, EndReason
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_attempt
 
@@ -127,5 +132,113 @@ def carrier_outcome(dialer: Dialer, placed: PlacedReference, sleep: Callable[[fl
     if not call.final:
         return None
     if call.status == "completed":
-        sleep(outcomes.LATE_WEBHOOK_SECONDS)
-    return outcomes.outcome_of(call)
+        sleep(LATE_WEBHOOK_SECONDS)
+    return outcome_of(call)
+
+
+ALREADY_PLACED = "already_placed"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """
+    An attempt whose call was placed.
+
+    :param attempt: The ledger's row.
+    :param status: ``placed`` now, or ``already_placed`` before.
+    """
+
+    attempt: Attempt
+    status: str
+
+    def to_dict(self, carrier_conn_id: str) -> dict[str, Any]:
+        """
+        Return it as JSON primitives. The shape of a placed call in XCom.
+
+        :param carrier_conn_id: Airflow connection of the carrier that has the call.
+        """
+        row = self.attempt
+        return {
+            **about_attempt(row),
+            "correlation_id": row.correlation_id,
+            "carrier_call_id": row.carrier_call_id,
+            "carrier_conn_id": carrier_conn_id,
+            "status": self.status,
+            "placed_at": row.updated_at.isoformat(),
+        }
+
+
+#: After the carrier says that an answered call is over: how long its webhook may still be under way, in seconds.
+LATE_WEBHOOK_SECONDS = 5.0
+
+_BY_STATUS = {
+    "busy": AttemptOutcome.BUSY,
+    "no-answer": AttemptOutcome.NO_ANSWER,
+    "failed": AttemptOutcome.FAILED,
+    "canceled": AttemptOutcome.CANCELED,
+    "completed": AttemptOutcome.GONE,
+}
+
+
+def outcome_of(call: CarrierCall) -> str:
+    """
+    Say what a carrier's final status means for an attempt whose call never came in.
+
+    :param call: The carrier's answer about a call.
+    :return: ``busy``, ``no_answer``, ``failed``, ``canceled`` or ``gone``.
+    """
+    return _BY_STATUS.get(call.status, AttemptOutcome.FAILED)
+
+
+async def take_back(dialer: Dialer, carrier_call_id: str, report: Callable[[str], None]) -> CarrierCall | None:
+    """
+    Cancel a call that is queued or rings.
+
+    :param dialer: The carrier's.
+    :param carrier_call_id: The carrier's id of the call.
+    :param report: Called with a line for the log when it cannot be canceled.
+    :return: The call as the carrier has it after that; ``in-progress``: the person picked up in this moment. ``None``:
+        the carrier did not say, and the phone may ring.
+    """
+    try:
+        return await dialer.asend(dialer.cancel(carrier_call_id))
+    except DialError as error:
+        report(_not_canceled(carrier_call_id, error))
+        return None
+
+
+def take_back_now(dialer: Dialer, carrier_call_id: str, report: Callable[[str], None]) -> CarrierCall | None:
+    """
+    Cancel a call that is queued or rings, from a task; one that was picked up in this moment is ended.
+
+    :param dialer: The carrier's.
+    :param carrier_call_id: The carrier's id of the call.
+    :param report: Called with a line for the log when it cannot be canceled.
+    :return: As for :func:`take_back`.
+    """
+    try:
+        call = dialer.send(dialer.cancel(carrier_call_id))
+        if not call.final:
+            dialer.send(dialer.end(carrier_call_id))
+    except DialError as error:
+        report(_not_canceled(carrier_call_id, error))
+        return None
+    return call
+
+
+async def end_picked_up(dialer: Dialer, carrier_call_id: str, report: Callable[[str], None]) -> None:
+    """
+    End a call that was picked up and that nothing will answer.
+
+    :param dialer: The carrier's.
+    :param carrier_call_id: The carrier's id of the call.
+    :param report: Called with a line for the log when it cannot be ended.
+    """
+    try:
+        await dialer.asend(dialer.end(carrier_call_id))
+    except DialError as error:
+        report(_not_canceled(carrier_call_id, error))
+
+
+def _not_canceled(carrier_call_id: str, error: DialError) -> str:
+    return f"The carrier's call {carrier_call_id} could not be canceled; the phone may still ring: {error}"

@@ -4,69 +4,77 @@ Dial a phone at most once, whatever is retried, cleared or run twice.
 The ledger's row for (campaign, contact, attempt) is moved to *dialing* and committed before the carrier is asked. Only
 one mover wins, and only the winner dials. When it is not certain that no phone rang, the row ends in *unknown*, from
 which nothing dials again by itself.
+
+Before that it is checked that an answered call can be taken. The check of the key costs a request to OpenAI. The
+switchboard remembers for some minutes that it passed, so that the tasks of a mapped campaign do not make it thousands
+of times.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timezone
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
+from airflow_openai_realtime.api.call_requests import check_key
 from airflow_openai_realtime.api.phone_numbers import mask_number, mask_numbers
-from airflow_openai_realtime.calls.call import Attempt
+from airflow_openai_realtime.calls.call import Attempt, Preflight
 from airflow_openai_realtime.exceptions import (
+    AuthenticationError,
     CarrierRefused,
     CarrierUnavailable,
+    ConfigurationError,
     DialError,
     InvalidInput,
     MoveRefused,
     NumberRefused,
+    OpenAIRealtimeError,
     PlacementUnknown,
+    RequestRefused,
+    ServiceUnavailable,
     SwitchboardError,
 )
 from airflow_openai_realtime.outbound.carriers.port import Dialer, DialRequest, PlacedCall
-from airflow_openai_realtime.outbound.placed import about_attempt
+from airflow_openai_realtime.outbound.placed import ALREADY_PLACED, Placement
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
-from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts, move_attempt
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    list_attempts,
+    move_attempt,
+    preflight,
+    report_checks_passed,
+    reserve_attempt,
+)
 
-ALREADY_PLACED = "already_placed"
+if TYPE_CHECKING:
+    from airflow_openai_realtime.api.client import CallsClient
+    from airflow_openai_realtime.api.settings import ApiSettings
+    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 
 @dataclass(frozen=True)
-class Placement:
+class PlaceOrder:
     """
-    An attempt whose call was placed.
+    Whom to reach, as it was asked for.
 
-    :param attempt: The ledger's row.
-    :param status: ``placed`` now, or ``already_placed`` before.
+    :param campaign: Name of the campaign; with contact and attempt the key of the ledger's row.
+    :param contact: Key of the contact within it, in its one spelling.
+    :param attempt: 1 or more.
+    :param request: What the carrier is asked; the correlation id stands in for the one that the ledger gives.
     """
 
-    attempt: Attempt
-    status: str
-
-    def to_dict(self, carrier_conn_id: str) -> dict[str, Any]:
-        """
-        Return it as JSON primitives. The shape of a placed call in XCom.
-
-        :param carrier_conn_id: Airflow connection of the carrier that has the call.
-        """
-        row = self.attempt
-        return {
-            **about_attempt(row),
-            "correlation_id": row.correlation_id,
-            "carrier_call_id": row.carrier_call_id,
-            "carrier_conn_id": carrier_conn_id,
-            "status": self.status,
-            "placed_at": row.updated_at.isoformat(),
-        }
+    campaign: str
+    contact: str
+    attempt: int
+    request: DialRequest
 
 
 @dataclass
 class Placing:
     """
-    Places the call of one attempt.
+    Reaches a person: one attempt, whose call is placed at most once.
 
     :param switchboard: Keeps the ledger.
     :param dialer: Rings the phone.
@@ -76,6 +84,49 @@ class Placing:
     switchboard: SwitchboardClient
     dialer: Dialer
     report: Callable[[str], None]
+
+    def known_before(
+        self, api: ApiSettings, model: str | None, run: tuple[str, str, datetime] | None = None
+    ) -> Preflight:
+        """
+        Ask the switchboard what it knows before a phone is dialed.
+
+        :param api: Key and address of OpenAI.
+        :param model: The model that calls are accepted with, when it is known.
+        :param run: DAG id, run id and start of a DAG run that may be late, aware.
+        :raises SwitchboardUnreachable: It did not answer.
+        """
+        return self.switchboard.send(preflight([openai_check(api, model)], run=run))
+
+    def reach(
+        self,
+        order: PlaceOrder,
+        owner: str,
+        known: Preflight,
+        open_calls: Callable[[], CallsClient],
+        api: ApiSettings,
+        model: str | None,
+    ) -> Placement:
+        """
+        Reserve an attempt, check that an answered call could be taken, and dial, unless the phone was dialed before.
+
+        :param order: Whom to reach; the correlation id is the ledger's.
+        :param owner: Stable name of the task that dials.
+        :param known: What :meth:`known_before` returned.
+        :param open_calls: Makes a client for OpenAI.
+        :param api: As for :meth:`known_before`.
+        :param model: As for :meth:`known_before`.
+        :raises OpenAIRealtimeError: See :func:`check_before_dialing` and :meth:`place`.
+
+        Retries: as :meth:`place`.
+        """
+        request = order.request
+        reserved = self.switchboard.send(
+            reserve_attempt(order.campaign, order.contact, order.attempt, request.to, owner)
+        )
+        if may_dial(reserved, request.to):
+            check_before_dialing(known, self.switchboard, open_calls, api, model, self.report)
+        return self.place(reserved, replace(request, correlation_id=reserved.correlation_id))
 
     def place(self, reserved: Attempt, request: DialRequest) -> Placement:
         """
@@ -96,9 +147,7 @@ class Placing:
         if before is not None:
             return before
         try:
-            dialing = self.switchboard.send(
-                move_attempt(reserved.attempt_id, from_state, AttemptState.DIALING, **changed)
-            )
+            dialing = self._moved(reserved, from_state, AttemptState.DIALING, **changed)
         except MoveRefused:
             # Another task of the same campaign, contact and attempt was faster.
             return self._placed_by_other(reserved)
@@ -131,9 +180,7 @@ class Placing:
             (AttemptState.ENDED, AttemptState.ENDED),
         ):
             try:
-                row = self.switchboard.send(
-                    move_attempt(dialing.attempt_id, from_state, to_state, carrier_call_id=placed.carrier_call_id)
-                )
+                row = self._moved(dialing, from_state, to_state, carrier_call_id=placed.carrier_call_id)
             except MoveRefused:
                 continue
             except SwitchboardError as error:
@@ -154,17 +201,13 @@ class Placing:
             raise unknown_placement(now)
         return before
 
+    def _moved(self, row: Attempt, from_state: str, to_state: str, **changes: str | None) -> Attempt:
+        """Move the ledger's row on; only one mover wins."""
+        return self.switchboard.send(move_attempt(row.attempt_id, from_state, to_state, **changes))
+
     def _move(self, dialing: Attempt, to_state: str, *, outcome: str | None = None, detail: str) -> None:
         try:
-            self.switchboard.send(
-                move_attempt(
-                    dialing.attempt_id,
-                    AttemptState.DIALING,
-                    to_state,
-                    outcome=outcome,
-                    detail=mask_numbers(detail)[:500],
-                )
-            )
+            self._moved(dialing, AttemptState.DIALING, to_state, outcome=outcome, detail=mask_numbers(detail)[:500])
         except SwitchboardError as error:
             self.report(
                 f"Could not write to the ledger that the attempt is '{to_state}'; it stays '{AttemptState.DIALING}', "
@@ -252,3 +295,85 @@ def note_outcome(
         return  # noted before, by an earlier try of the same task
     except (SwitchboardError, DialError) as error:
         report(f"The outcome {outcome!r} could not be written to the ledger: {error}")
+
+
+_NO_MODEL_CODE = "model_not_found"
+_MISSING_SCOPE = "missing scope"
+
+
+def openai_check(api: ApiSettings, model: str | None) -> str:
+    """
+    Name the check that a key works at an address and has a model. The name does not show the key.
+
+    :param api: Key and address.
+    :param model: The model that calls are accepted with, when it is known.
+    """
+    parts = (api.endpoints.rest_url, api.api_key, api.organization or "", api.project or "", model or "")
+    return f"openai-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:40]}"
+
+
+def check_before_dialing(
+    known: Preflight,
+    switchboard: SwitchboardClient,
+    open_calls: Callable[[], CallsClient],
+    api: ApiSettings,
+    model: str | None,
+    report: Callable[[str], None],
+) -> None:
+    """
+    Refuse to dial when it is known that an answered call could not be taken.
+
+    :param known: What the switchboard said.
+    :param switchboard: Remembers that the check passed.
+    :param open_calls: Makes a client for OpenAI.
+    :param api: Key and address of that client.
+    :param model: The model that calls are accepted with, when it is known.
+    :param report: Called with lines for the task's log.
+    :raises ConfigurationError: The switchboard could take no call.
+    :raises AuthenticationError: OpenAI refused the key.
+    :raises RequestRefused: The address is wrong, or the key's project has no such model.
+    :raises ServiceUnavailable: OpenAI does not answer.
+    """
+    if known.problems:
+        raise ConfigurationError(f"nothing was dialed: {'; '.join(known.problems)}")
+    check = openai_check(api, model)
+    if check in known.passed:
+        return
+    try:
+        with open_calls() as calls:
+            _check_openai(calls, None if api.auth_style == "api-key" else model, report)
+    except (AuthenticationError, RequestRefused, ServiceUnavailable) as error:
+        raise _not_dialed(error) from error
+    try:
+        switchboard.send(report_checks_passed([check]))
+    except SwitchboardError as error:
+        report(f"Could not report to the switchboard that the key works: {error}")
+
+
+def _check_openai(calls: CallsClient, model: str | None, report: Callable[[str], None]) -> None:
+    try:
+        calls.send(check_key(model))
+    except AuthenticationError as error:
+        # A restricted key may accept calls and not see the models.
+        if _MISSING_SCOPE not in str(error).lower():
+            raise
+        report(f"Whether the key may accept calls is not known: it may not see the models. {error}")
+    except ServiceUnavailable as error:
+        if error.status != 429:
+            raise
+        report(f"Whether the key works is not known: {error}")
+    except RequestRefused as error:
+        if model is None or error.code == _NO_MODEL_CODE:
+            raise
+        # A server in between that cannot show one model.
+        _check_openai(calls, None, report)
+
+
+def _not_dialed(error: AuthenticationError | RequestRefused | ServiceUnavailable) -> OpenAIRealtimeError:
+    return type(error)(
+        f"nothing was dialed: {error}",
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+        safe_to_retry=True,
+    )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
     from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
     from airflow_openai_realtime.operators.call_wait import CallWait
-    from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+    from airflow_openai_realtime.outbound.carriers.port import CarrierSettings
 
 #: What to do when the placed call is not answered.
 IfNotAnswered = Literal["skip", "fail"]
@@ -387,10 +387,9 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
 
     def _take_back(self, settings: CarrierSettings, timeout_seconds: float = 10.0) -> None:
         """Cancel the placed call at the carrier, or end it when it was picked up in this moment; note it."""
-        from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
-        from airflow_openai_realtime.outbound.outcomes import outcome_of
+        from airflow_openai_realtime.outbound.carriers.twilio import dialer_for
+        from airflow_openai_realtime.outbound.placed import outcome_of, take_back_now
         from airflow_openai_realtime.outbound.placing import note_outcome
-        from airflow_openai_realtime.outbound.taking_back import take_back_now
         from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
         order, self._order = self._order, None

@@ -31,9 +31,8 @@ from airflow_openai_realtime.exceptions import (
     SwitchboardUnreachable,
     UnknownCall,
 )
-from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
-from airflow_openai_realtime.outbound.outcomes import outcome_of
-from airflow_openai_realtime.outbound.taking_back import end_picked_up, take_back
+from airflow_openai_realtime.outbound.carriers.twilio import dialer_for
+from airflow_openai_realtime.outbound.placed import end_picked_up, outcome_of, take_back
 from airflow_openai_realtime.states import AttemptState, CallState, EndReason
 from airflow_openai_realtime.switchboard import MOUNTED_AT
 from airflow_openai_realtime.switchboard.client.conversation_requests import get_conversation

@@ -220,7 +220,7 @@ class WaitForCallTrigger(BaseTrigger):
         if not self.telephony_carrier_conn_id or not self.carrier_call_id:
             return None
         from airflow_openai_realtime.inbound.waiting import CarrierWatch
-        from airflow_openai_realtime.outbound.carriers.dialers import dialer_for
+        from airflow_openai_realtime.outbound.carriers.twilio import dialer_for
 
         settings = await self._carrier_hook().asettings()
         return CarrierWatch(await stack.enter_async_context(dialer_for(settings)), self.carrier_call_id)

@@ -31,8 +31,7 @@ from airflow_openai_realtime.calls.saved_conversation import Conversation, Progr
 from airflow_openai_realtime.calls.task_states import TaskReference
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
-from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-from airflow_openai_realtime.outbound.carriers.port import Dialer, DialRequest
+from airflow_openai_realtime.outbound.carriers.port import CarrierSettings, Dialer, DialRequest
 from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.switchboard.client import (
     conversation_requests,

@@ -29,7 +29,7 @@ from airflow_openai_realtime.api.network import SharedResources, is_tls_ready, t
 from airflow_openai_realtime.api.request import Answer, NoAnswer, Policy, Request, Service, Trouble
 from airflow_openai_realtime.api.settings import ApiSettings, endpoints_for
 from airflow_openai_realtime.exceptions import CarrierUnavailable, ServiceUnavailable, SwitchboardUnreachable
-from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
+from airflow_openai_realtime.outbound.carriers.port import CarrierSettings
 from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.switchboard.client.switchboard_client import (
     MOST_ANSWER_BYTES,

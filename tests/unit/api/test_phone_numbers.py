@@ -150,6 +150,6 @@ def test_no_e164_number_survives_in_any_text(before, number, after):
 
 def test_the_number_library_is_loaded_only_when_a_number_is_checked():
     code = "import sys, airflow_openai_realtime.api.phone_numbers"
-    code += "; import airflow_openai_realtime.outbound.carriers.carrier_settings"
+    code += "; import airflow_openai_realtime.outbound.carriers.port"
     code += "; sys.exit('phonenumbers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

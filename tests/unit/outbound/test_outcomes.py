@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_openai_realtime.outbound.carriers.port import FINAL_STATUSES, CarrierCall
-from airflow_openai_realtime.outbound.outcomes import outcome_of
+from airflow_openai_realtime.outbound.placed import outcome_of
 
 
 @pytest.mark.parametrize(

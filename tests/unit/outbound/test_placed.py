@@ -13,13 +13,14 @@ from tests.unit.asked import Answers, ask_methods
 from airflow_openai_realtime.calls.call import Attempt
 from airflow_openai_realtime.exceptions import CarrierUnavailable, InvalidInput, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.outbound import placed as under_test
-from airflow_openai_realtime.outbound.carriers.port import CarrierCall
+from airflow_openai_realtime.outbound.carriers.port import FINAL_STATUSES, CarrierCall
 from airflow_openai_realtime.outbound.placed import (
     PlacedReference,
     about_attempt,
     about_given,
     carrier_outcome,
     outcome_before,
+    outcome_of,
     read_placed,
 )
 
@@ -154,3 +155,22 @@ def test_without_the_carriers_id_it_is_not_asked_and_its_errors_are_raised() -> 
     assert carrier.asked == 0
     with pytest.raises(CarrierUnavailable):
         carrier_outcome(carrier, REFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("busy", "busy"),
+        ("no-answer", "no_answer"),
+        ("failed", "failed"),
+        ("canceled", "canceled"),
+        ("completed", "gone"),
+        ("lost", "failed"),
+    ],
+)
+def test_a_final_status_has_one_outcome(status: str, outcome: str) -> None:
+    assert outcome_of(CarrierCall("CA1", status)) == outcome  # type: ignore[arg-type]
+
+
+def test_a_call_that_was_picked_up_and_never_came_in_is_not_taken_for_answered() -> None:
+    assert {outcome_of(CarrierCall("CA1", status)) for status in FINAL_STATUSES}.isdisjoint({"answered", "completed"})  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from whole_calls import whole
 
 from airflow_openai_realtime.api.request import Request
 from airflow_openai_realtime.operators.place import PlaceCallOperator
-from airflow_openai_realtime.outbound import outcomes
+from airflow_openai_realtime.outbound import placed as placed_calls
 from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
@@ -140,7 +140,7 @@ async def test_who_picks_up_while_the_task_gives_up_is_spoken_to(world: World, m
 async def test_who_picks_up_while_the_task_gives_up_and_cannot_be_answered_is_hung_up_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "LATE_WEBHOOK_SECONDS", 0.2)
+    monkeypatch.setattr(placed_calls, "LATE_WEBHOOK_SECONDS", 0.2)
     world.simulator.webhooks.reset()
     world.simulator.phones.add(PHONE, FOR_EVER)
     placed = await asyncio.to_thread(place, PHONE)

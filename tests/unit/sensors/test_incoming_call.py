@@ -21,7 +21,7 @@ from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused,
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.place import PlaceCallOperator
-from airflow_openai_realtime.outbound import outcomes
+from airflow_openai_realtime.outbound import placed as placed_calls
 from airflow_openai_realtime.sensors.incoming_call import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client.switchboard_requests import list_attempts
@@ -269,7 +269,7 @@ async def test_a_phone_that_nobody_answers_skips_and_leaves_the_outcome(
 
 @UNHEARD
 async def test_an_answered_call_that_never_reaches_us_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcomes, "LATE_WEBHOOK_SECONDS", 0.1)
+    monkeypatch.setattr(placed_calls, "LATE_WEBHOOK_SECONDS", 0.1)
     world.simulator.webhooks.reset()
     placed = place(world, PhoneScript.answers(after_seconds=0.1, talks_for_seconds=0.1))
     with pytest.raises(AirflowSkipException, match="gone"):
@@ -281,7 +281,7 @@ async def test_an_answered_call_that_never_reaches_us_is_gone(world: World, monk
 async def test_an_answered_call_that_never_reaches_us_is_gone_in_the_worker_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "LATE_WEBHOOK_SECONDS", 0.1)
+    monkeypatch.setattr(placed_calls, "LATE_WEBHOOK_SECONDS", 0.1)
     world.simulator.webhooks.reset()
     placed = place(world, PhoneScript.answers(after_seconds=0.1, talks_for_seconds=0.1))
     with pytest.raises(AirflowSkipException, match="gone"):

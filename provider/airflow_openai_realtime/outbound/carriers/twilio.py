@@ -1,4 +1,8 @@
-"""Twilio: one method for each request, with how its answer is read and what may be repeated."""
+"""
+Twilio: one method for each request, with how its answer is read and what may be repeated.
+
+TwiML says what Twilio does with a call once the person has answered.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
 
 from airflow_openai_realtime.api.client import Pace
 from airflow_openai_realtime.api.network import Transport
@@ -33,16 +38,15 @@ from airflow_openai_realtime.exceptions import (
     NumberRefused,
     PlacementUnknown,
 )
-from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
 from airflow_openai_realtime.outbound.carriers.port import (
     STATUSES,
     CarrierCall,
+    CarrierSettings,
     CarrierStatus,
     Dialer,
     DialRequest,
     PlacedCall,
 )
-from airflow_openai_realtime.outbound.carriers.twiml import bridge
 
 log = logging.getLogger(__name__)
 
@@ -329,3 +333,45 @@ def _seconds(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+MAX_SIP_URI_LENGTH = 254
+# How long a person who has picked up hears ringback until a task accepts the call; Twilio's own default is 30.
+_BRIDGE_SECONDS = 60
+
+
+def bridge(request: DialRequest) -> str:
+    """
+    Return the TwiML that connects an answered call to OpenAI's SIP address.
+
+    ``answerOnBridge`` keeps the person hearing ringback until OpenAI answers, and with the model until the target of a
+    transfer answers; the time limit ends the bridged call. The correlation id travels as a header of the SIP call,
+    percent-encoded.
+
+    :param request: What was asked of the carrier.
+    :raises InvalidInput: The SIP address with its header is 255 characters or longer.
+
+    Source: https://www.twilio.com/docs/voice/twiml/sip and https://www.twilio.com/docs/voice/api/refer-to-twilio
+    """
+    joint = "&" if "?" in request.sip_uri else "?"
+    uri = f"{request.sip_uri}{joint}{request.header_name}={quote(request.correlation_id, safe='')}"
+    if len(uri) > MAX_SIP_URI_LENGTH:
+        raise InvalidInput(
+            f"sip_uri with its correlation header has {len(uri)} characters: Twilio takes at most {MAX_SIP_URI_LENGTH}",
+            field="sip_uri",
+        )
+    limit = math.ceil(request.max_duration_seconds)
+    refer = f" referUrl={quoteattr(request.refer_url)}" if request.refer_url else ""
+    return (
+        f'<Response><Dial answerOnBridge="true" timeout="{_BRIDGE_SECONDS}" timeLimit="{limit}"{refer}>'
+        f"<Sip>{escape(uri)}</Sip></Dial></Response>"
+    )
+
+
+def dialer_for(settings: CarrierSettings) -> Dialer:
+    """
+    Return the dialer of a carrier account, for blocking code and coroutines.
+
+    :param settings: The account; Twilio's, the only carrier so far.
+    """
+    return TwilioDialer(settings)

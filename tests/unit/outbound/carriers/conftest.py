@@ -6,8 +6,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from airflow_openai_realtime.api.client import Pace
-from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-from airflow_openai_realtime.outbound.carriers.port import DialRequest
+from airflow_openai_realtime.outbound.carriers.port import CarrierSettings, DialRequest
 
 # Examples are not timed: a busy machine is no failure.
 hypothesis_settings.register_profile("untimed", deadline=None)

@@ -19,10 +19,14 @@ from airflow_openai_realtime.exceptions import (
     NumberRefused,
     PlacementUnknown,
 )
-from airflow_openai_realtime.outbound.carriers.carrier_settings import CarrierSettings
-from airflow_openai_realtime.outbound.carriers.port import STATUSES, CarrierCall, DialRequest, PlacedCall
-from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer
-from airflow_openai_realtime.outbound.carriers.twiml import bridge
+from airflow_openai_realtime.outbound.carriers.port import (
+    STATUSES,
+    CarrierCall,
+    CarrierSettings,
+    DialRequest,
+    PlacedCall,
+)
+from airflow_openai_realtime.outbound.carriers.twilio import TwilioDialer, bridge
 
 T = TypeVar("T")
 
