@@ -95,4 +95,4 @@ def _postgres(url: str) -> Insert:
 
 if __name__ == "__main__":
     serve.APPLICATION = "bench.intake_floor:app"
-    sys.exit(serve.serve("127.0.0.1", 0, 1))
+    sys.exit(serve.serve("127.0.0.1", serve.listen("127.0.0.1", 0), 1))

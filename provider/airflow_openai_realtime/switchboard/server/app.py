@@ -7,10 +7,14 @@ Public are only ``POST /webhook``, ``POST /webhook/{line}`` and ``GET /health``;
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from functools import partial
+from types import FrameType
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -20,7 +24,6 @@ from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.settings import ApiSettings
 from airflow_openai_realtime.calls.lines import Lines
 from airflow_openai_realtime.calls.task_states import AskTaskState, LeaveResult
-from airflow_openai_realtime.switchboard.server.process.shutdown import on_termination
 from airflow_openai_realtime.switchboard.server.routes import (
     attempt_routes,
     call_routes,
@@ -102,3 +105,37 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _health(_: Request) -> Response:
     return JSONResponse({"status": "up"})
+
+
+@contextmanager
+def on_termination(tell: Callable[[], object]) -> Iterator[None]:
+    """
+    While entered, call ``tell`` on a signal to end the process, before the other handlers of that signal.
+
+    A web server waits for its open requests before it tells an application that it stops; a long poll would keep it
+    waiting. So its signal handlers are kept and called, only later. Does nothing outside the main thread.
+
+    :param tell: Called in a signal handler: it must only hand over to the event loop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former: dict[int, Any] = {}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        tell()
+        if callable(former[number]):
+            former[number](number, frame)
+        elif former[number] == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    for caught in (signal.SIGTERM, signal.SIGINT):
+        former[caught] = signal.getsignal(caught)
+        signal.signal(caught, heard)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            if signal.getsignal(number) is heard:
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)

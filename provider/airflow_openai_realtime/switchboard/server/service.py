@@ -20,8 +20,8 @@ from airflow_openai_realtime.switchboard.server.intake.line_directory import Lin
 from airflow_openai_realtime.switchboard.server.orders.dispatcher import OrderDispatcher
 from airflow_openai_realtime.switchboard.server.polls import Polls
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.counters import Counters
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
+from airflow_openai_realtime.switchboard.server.process.metrics import Counters
 from airflow_openai_realtime.switchboard.server.process.passed_checks import PassedChecks
 from airflow_openai_realtime.switchboard.server.standby.standby import Standby
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store

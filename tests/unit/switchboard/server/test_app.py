@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from tests.unit.switchboard.support import OTHER_SECRET, SECRET, Switchboard
 
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
+from airflow_openai_realtime.switchboard.server.app import on_termination
 
 PRIVATE = 35
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "switchboard.md"
@@ -77,3 +81,40 @@ async def test_status_tells_how_the_line_is(switchboard: Switchboard) -> None:
     assert status["calls"] == {"ringing": 1, "claimed": 0, "accepted": 0, "rejected": 0, "ended": 0, "missed": 0}
     assert status["oldest_ringing_seconds"] == 12
     assert status["store"] == "sqlite"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_heard_before_the_handler_that_was_there(number: int) -> None:
+    heard: list[str] = []
+    former = signal.signal(number, lambda *_: heard.append("former"))
+    try:
+        with on_termination(lambda: heard.append("ours")):
+            os.kill(os.getpid(), number)
+        assert heard == ["ours", "former"]
+        os.kill(os.getpid(), number)
+        assert heard == ["ours", "former", "former"]
+    finally:
+        signal.signal(number, former)
+
+
+def test_a_handler_that_somebody_else_has_set_meanwhile_stays() -> None:
+    before, later = signal.getsignal(signal.SIGTERM), lambda *_: None
+    try:
+        with on_termination(lambda: None):
+            signal.signal(signal.SIGTERM, later)
+        assert signal.getsignal(signal.SIGTERM) is later
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_outside_the_main_thread_nothing_is_touched() -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def work() -> None:
+        with on_termination(lambda: None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]

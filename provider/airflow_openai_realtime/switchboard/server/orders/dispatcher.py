@@ -25,8 +25,8 @@ from airflow_openai_realtime.exceptions import InvalidInput, LinesUnavailable, S
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.orders.order_answering import OrderAnswering, checked_session
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.counters import NO_LINE
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
+from airflow_openai_realtime.switchboard.server.process.metrics import NO_LINE
 from airflow_openai_realtime.switchboard.server.store import NewCall, Store
 from airflow_openai_realtime.switchboard.server.store.order_taking import Stored, TakenCall
 from airflow_openai_realtime.switchboard.server.sweeps.sweep import Sweep

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.states import LINE_HEADER
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.counters import NO_LINE, REFUSALS
+from airflow_openai_realtime.switchboard.server.process.metrics import NO_LINE, REFUSALS
 from airflow_openai_realtime.switchboard.server.routes.error_answers import error
 from airflow_openai_realtime.switchboard.server.service import Service
 

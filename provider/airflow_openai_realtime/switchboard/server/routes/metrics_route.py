@@ -9,18 +9,16 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from airflow_openai_realtime import __version__
-from airflow_openai_realtime.switchboard.server.process.counters import (
+from airflow_openai_realtime.switchboard.server.process.metrics import (
+    CONTENT_TYPE,
+    COUNTER,
     DELIVERIES,
+    GAUGE,
     NO_LINE,
     REAPER_ACTIONS,
     REFUSALS,
     REJECTIONS,
     STANDBY_ACTIONS,
-)
-from airflow_openai_realtime.switchboard.server.process.metrics import (
-    CONTENT_TYPE,
-    COUNTER,
-    GAUGE,
     Metric,
     metrics_of_line,
     rendered,

@@ -20,7 +20,7 @@ from airflow_openai_realtime.calls.lines import Line
 from airflow_openai_realtime.exceptions import StoreUnavailable, WebhookVerificationError
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.counters import DELIVERIES, NO_LINE, REJECTIONS
+from airflow_openai_realtime.switchboard.server.process.metrics import DELIVERIES, NO_LINE, REJECTIONS
 from airflow_openai_realtime.switchboard.server.service import Service
 from airflow_openai_realtime.switchboard.server.store import NewCall
 

@@ -24,8 +24,8 @@ from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE,
 from airflow_openai_realtime.exceptions import LinesUnavailable, StoreUnavailable
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.counters import STANDBY_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
+from airflow_openai_realtime.switchboard.server.process.metrics import STANDBY_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.standby.standby_call import Attach, SocketEnd, StandbyCall
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.store.standing_by import Heard, Lease, Leave, SilentCall, Standing

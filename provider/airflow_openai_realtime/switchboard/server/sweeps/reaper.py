@@ -34,8 +34,8 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS, CallState, EndedBy, EndReason, Witness
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
 from airflow_openai_realtime.switchboard.server.process import logs
-from airflow_openai_realtime.switchboard.server.process.counters import REAPER_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.process.executor import Executor
+from airflow_openai_realtime.switchboard.server.process.metrics import REAPER_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.store import OverdueCall, Store
 from airflow_openai_realtime.switchboard.server.store.statistics import OTHER, REASONS
 from airflow_openai_realtime.switchboard.server.sweeps.sweep import Sweep

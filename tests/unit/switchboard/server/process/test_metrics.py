@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_openai_realtime.switchboard.server.process.metrics import Metric, rendered
+from airflow_openai_realtime.switchboard.server.process.metrics import (
+    DELIVERIES,
+    REJECTIONS,
+    Counters,
+    Metric,
+    rendered,
+)
 
 
 def test_a_metric_says_what_it_is_and_has_its_values() -> None:
@@ -24,3 +30,12 @@ def test_a_metric_without_labels_or_values_is_well_formed() -> None:
 def test_a_label_cannot_break_out_of_its_quotes() -> None:
     text = rendered([Metric("a", "gauge", "A", [({"x": 'q"\\\n}'}, 1)])], {})
     assert 'openai_realtime_a{x="q\\"\\\\\\n}"} 1' in text
+
+
+def test_each_outcome_of_each_line_is_counted_by_itself() -> None:
+    counters = Counters()
+    for line, outcome in (("support", "new"), ("support", "new"), ("support", "duplicate"), ("sales", "new")):
+        counters.add(DELIVERIES, outcome, line)
+    assert counters.of(DELIVERIES, "support") == {"new": 2, "duplicate": 1}
+    assert counters.of(DELIVERIES, "sales") == {"new": 1}
+    assert counters.of(REJECTIONS, "support") == {}

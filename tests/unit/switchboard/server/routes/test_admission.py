@@ -18,7 +18,7 @@ from airflow_openai_realtime.calls.lines import Line, StaticLines
 from airflow_openai_realtime.calls.tokens import derived_token
 from airflow_openai_realtime.states import LINE_HEADER
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_status
-from airflow_openai_realtime.switchboard.server.process.counters import NO_LINE, REFUSALS
+from airflow_openai_realtime.switchboard.server.process.metrics import NO_LINE, REFUSALS
 from airflow_openai_realtime.switchboard.server.routes.admission import BodyLimit
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings

@@ -26,7 +26,7 @@ from airflow_openai_realtime.exceptions import StoreUnavailable
 from airflow_openai_realtime.simulator import Dialogue, Move, PhoneScript, Reply, Simulator
 from airflow_openai_realtime.states import EntryKind, Note
 from airflow_openai_realtime.switchboard.server.intake.line_directory import LineDirectory
-from airflow_openai_realtime.switchboard.server.process.counters import STANDBY_ACTIONS, Counters
+from airflow_openai_realtime.switchboard.server.process.metrics import STANDBY_ACTIONS, Counters
 from airflow_openai_realtime.switchboard.server.standby.standby import Standby
 from airflow_openai_realtime.switchboard.server.store import Store
 from airflow_openai_realtime.switchboard.server.switchboard_settings import SwitchboardSettings
