@@ -28,7 +28,7 @@ LIBRARIES = {"httpx", "httpcore", "websockets", "requests", "urllib3", "aiohttp"
 
 #: Who may read an attribute whose name is not written out, and why. None of them calls what it finds.
 NAMED_ATTRIBUTES = {
-    "api/session/problems.py": "the fields of a pydantic model that were set",
+    "api/session/session_part.py": "the fields of a pydantic model that were set",
     "calls/call.py": "the fields of a dataclass, for JSON",
     "calls/caller_fields.py": "the field of a call that a DAG names",
     "calls/order.py": "the fields of a dataclass, for JSON",

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
 
-from airflow_openai_realtime.api.session import models as session_models
-from airflow_openai_realtime.api.session.constraints import contradictions
-from airflow_openai_realtime.api.session.models import MODELS, TRANSCRIPTION_MODELS, VOICES, SessionPart
+from airflow_openai_realtime.api.session import constraints
+from airflow_openai_realtime.api.session.constraints import MODELS, TRANSCRIPTION_MODELS, VOICES, contradictions
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession, SessionWarning
+from airflow_openai_realtime.api.session.session_part import SessionPart
 
 # Strings that the models leave open; what OpenAI lists is known all the same.
 OPEN_STRINGS = {"model": MODELS, "audio.input.transcription.model": TRANSCRIPTION_MODELS, "audio.output.voice": VOICES}
@@ -194,7 +194,7 @@ def without_contradictions(body: dict[str, Any]) -> dict[str, Any]:
 def _before_all_shutdowns() -> Iterator[None]:
     """Which models live does not depend on the day on which the tests run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_models, "today", lambda: "2025-11-01")
+        patch.setattr(constraints, "today", lambda: "2025-11-01")
         yield
 
 

@@ -118,19 +118,9 @@ def accept_call(
     Retries: for ``retry_seconds``, with pauses up to 2 s, after a failure to connect, 429 and 5xx.
     Source: https://developers.openai.com/api/reference/resources/realtime/subresources/calls/methods/accept
     """
-    from airflow_openai_realtime.api.session.constraints import missing_tool
-    from airflow_openai_realtime.api.session.problems import session_error
-    from airflow_openai_realtime.api.session.realtime_session import (  # builds pydantic models: slow
-        RealtimeSession,
-        parse_session,
-    )
+    from airflow_openai_realtime.api.session.realtime_session import accept_body  # builds pydantic models: slow
 
-    # A session that was parsed once cannot have changed; but tools that were to be added may be missing.
-    parsed = session if isinstance(session, RealtimeSession) else parse_session(session)
-    body = parsed.to_body()
-    problems = missing_tool(body)
-    if problems:
-        raise session_error(problems)
+    body = accept_body(session)
     return _about("accept", call_id, check, replace(ACCEPT, total_seconds=retry_seconds), body)
 
 

@@ -19,6 +19,7 @@ import os
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -314,24 +315,33 @@ def run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     :param make: Called in this thread.
     """
     coroutine, loop = make(), _background_loop()
-    task: asyncio.Task[Any] | None = None
+    result: Future[T] = Future()
+    task: asyncio.Task[T] | None = None
     is_left = False
 
-    async def unless_left() -> T:
-        # An exception may come as soon as the loop knows of the coroutine, before this thread has the future.
+    def start() -> None:
         nonlocal task
-        task = asyncio.current_task()
-        if is_left:
-            coroutine.close()
-            raise asyncio.CancelledError
-        return await coroutine
+        task = loop.create_task(coroutine)
+        task.add_done_callback(functools.partial(_hand_over, result))
+        if is_left:  # an exception may come as soon as the loop is asked to start
+            task.cancel()
 
     try:
-        return asyncio.run_coroutine_threadsafe(unless_left(), loop).result()
+        loop.call_soon_threadsafe(start)
+        return result.result()
     finally:
         is_left = True
         if task is not None and not task.done():
             loop.call_soon_threadsafe(task.cancel)
+
+
+def _hand_over(result: Future[T], task: asyncio.Task[T]) -> None:
+    if task.cancelled():
+        result.cancel()
+    elif error := task.exception():
+        result.set_exception(error)
+    else:
+        result.set_result(task.result())
 
 
 def background_loop() -> asyncio.AbstractEventLoop | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from airflow_openai_realtime.api.client import Pace
-from airflow_openai_realtime.api.session import models as session_models
+from airflow_openai_realtime.api.session import constraints
 from airflow_openai_realtime.api.settings import ApiSettings, Endpoints
 
 # Examples are not timed: a busy machine is no failure.
@@ -19,7 +19,7 @@ KEY = "sk-proj-very-secret-key"
 @pytest.fixture(autouse=True)
 def _before_all_shutdowns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which models live does not depend on the day on which the tests run."""
-    monkeypatch.setattr(session_models, "today", lambda: "2025-11-01")
+    monkeypatch.setattr(constraints, "today", lambda: "2025-11-01")
 
 
 class FakeTime:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from airflow_openai_realtime.api.session.models import Float, Int, NonEmpty, SessionPart
+from airflow_openai_realtime.api.session.session_part import Float, Int, NonEmpty, SessionPart
 
 
 class AudioPCM(SessionPart):

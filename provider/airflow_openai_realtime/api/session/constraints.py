@@ -1,5 +1,5 @@
 """
-Contradictions between fields of a session, and warnings.
+Contradictions between fields of a session, warnings, and what is known about OpenAI's models and voices.
 
 Rules read the plain body, so that they run even if some field is invalid; values of an unexpected form are left to the
 models. A rule rejects only what OpenAI's documentation excludes.
@@ -14,27 +14,145 @@ import difflib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.api.session import models as session_models
-from airflow_openai_realtime.api.session.models import (
-    ENDED_FIELDS,
-    LANGUAGES,
-    MODELS,
-    REASONING_MODELS,
-    SHUTDOWNS,
-    TRANSCRIPTION_MODELS,
-    VOICES,
-    SessionWarning,
-    is_shut_down,
-    warn_of_shutdown,
+from airflow_openai_realtime.api.session.session_part import Problem
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+
+MODELS: tuple[str, ...] = (
+    "gpt-realtime",
+    "gpt-realtime-1.5",
+    "gpt-realtime-2",
+    "gpt-realtime-2.1",
+    "gpt-realtime-2.1-mini",
+    "gpt-realtime-2025-08-28",
+    "gpt-4o-realtime-preview",
+    "gpt-4o-realtime-preview-2024-10-01",
+    "gpt-4o-realtime-preview-2024-12-17",
+    "gpt-4o-realtime-preview-2025-06-03",
+    "gpt-4o-mini-realtime-preview",
+    "gpt-4o-mini-realtime-preview-2024-12-17",
+    "gpt-realtime-mini",
+    "gpt-realtime-mini-2025-10-06",
+    "gpt-realtime-mini-2025-12-15",
+    "gpt-audio-1.5",
+    "gpt-audio-mini",
+    "gpt-audio-mini-2025-10-06",
+    "gpt-audio-mini-2025-12-15",
 )
-from airflow_openai_realtime.api.session.problems import Problem
+"""Models in OpenAI's own list. Any other name is let through: Azure takes the name of a deployment."""
+
+REASONING_MODELS = frozenset({"gpt-realtime-2", "gpt-realtime-2.1", "gpt-realtime-2.1-mini"})
+
+VOICES: tuple[str, ...] = (
+    "alloy",
+    "ash",
+    "ballad",
+    "coral",
+    "echo",
+    "sage",
+    "shimmer",
+    "verse",
+    "marin",
+    "cedar",
+)
+
+TRANSCRIPTION_MODELS: tuple[str, ...] = (
+    "whisper-1",
+    "gpt-transcribe",
+    "gpt-live-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-12-15",
+    "gpt-4o-transcribe",
+    "gpt-4o-transcribe-diarize",
+    "gpt-realtime-whisper",
+)
+
+_REPLACEMENT = "gpt-realtime-2.1 or gpt-realtime-2.1-mini"
+_TRANSCRIPTION_REPLACEMENT = "gpt-transcribe or gpt-live-transcribe"
+
+SHUTDOWNS: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys([name for name in MODELS if name.startswith("gpt-4o-")], ("2026-05-07", _REPLACEMENT)),
+    "gpt-realtime-mini-2025-10-06": ("2026-07-23", _REPLACEMENT),
+    **dict.fromkeys(
+        ["gpt-realtime", "gpt-realtime-2025-08-28", "gpt-realtime-mini", "gpt-realtime-mini-2025-12-15"],
+        ("2027-01-20", _REPLACEMENT),
+    ),
+    **dict.fromkeys(["gpt-audio-mini", "gpt-audio-mini-2025-12-15"], ("2027-01-20", "gpt-audio-1.5")),
+    "gpt-4o-mini-transcribe-2025-03-20": ("2027-01-20", _TRANSCRIPTION_REPLACEMENT),
+    **dict.fromkeys(
+        [
+            "whisper-1",
+            "gpt-4o-transcribe",
+            "gpt-4o-mini-transcribe",
+            "gpt-4o-mini-transcribe-2025-12-15",
+            "gpt-4o-transcribe-diarize",
+        ],
+        ("2027-02-26", _TRANSCRIPTION_REPLACEMENT),
+    ),
+}
+"""
+Model → day of its announced shutdown, replacement. From that day on a session with the model is refused.
+
+Source: https://developers.openai.com/api/docs/deprecations, read 2026-11-22; a copy of 2026-10-28 has the same days.
+"""
+
+ENDED_FIELDS: Mapping[str, tuple[str, str]] = {
+    "prompt": ("2026-11-30", "reusable prompts: put the text into instructions"),
+}
+"""Field of a session → day on which OpenAI ended it, what it was and what to do. Source: as for :data:`SHUTDOWNS`."""
+
+_LANGUAGES = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz "
+    "ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik "
+    "io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml "
+    "mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd "
+    "se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi "
+    "vo wa wo xh yi yo za zh zu"
+)
+LANGUAGES = frozenset(_LANGUAGES.split())
+"""Codes of ISO 639-1."""
 
 _KEYWORD_MODELS = frozenset({"gpt-transcribe", "gpt-live-transcribe"})
 _NO_PROMPT_MODELS = frozenset({"gpt-realtime-whisper", "gpt-4o-transcribe-diarize"})
 _DELAY_MODELS = frozenset({"gpt-realtime-whisper"})
 _SERVER_FIELDS = ("server_url", "connector_id", "tunnel_id")
+
+
+def today() -> str:
+    """Return the day in UTC, ISO 8601."""
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def is_shut_down(model: object) -> bool:
+    """
+    Tell whether OpenAI has shut a model down, as far as this release knows.
+
+    :param model: Name of a model; anything but a known name is not shut down.
+    """
+    return isinstance(model, str) and model in SHUTDOWNS and SHUTDOWNS[model][0] <= today()
+
+
+class SessionWarning(UserWarning):
+    """A session configuration that OpenAI accepts, but that probably does not work as intended."""
+
+
+class DeprecatedModelWarning(SessionWarning):
+    """A model that OpenAI has announced to shut down."""
+
+
+def warn_of_shutdown(model: object) -> None:
+    """
+    Warn of a model's announced shutdown, with day and replacement.
+
+    :param model: Name of a model; other values are ignored.
+    """
+    if isinstance(model, str) and model in SHUTDOWNS and not is_shut_down(model):
+        day, replacement = SHUTDOWNS[model]
+        message = f"OpenAI shuts model {model} down on {day}: use {replacement}"
+        warnings.warn(message, DeprecatedModelWarning, stacklevel=2)
 
 
 def contradictions(body: Mapping[str, Any]) -> list[Problem]:
@@ -113,7 +231,7 @@ def _shut_down(body: Mapping[str, Any]) -> Iterator[Problem]:
                 "or did OpenAI keep it longer, then give it through extra_fields",
             )
     for name, (day, remedy) in ENDED_FIELDS.items():
-        if body.get(name) is not None and day <= session_models.today():
+        if body.get(name) is not None and day <= today():
             yield Problem(name, f"OpenAI ended it on {day}; {remedy}")
 
 

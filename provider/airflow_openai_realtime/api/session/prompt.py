@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from airflow_openai_realtime.api.session.models import Float, Int, JsonObject, NonEmpty, SessionPart
+from airflow_openai_realtime.api.session.session_part import Float, Int, JsonObject, NonEmpty, SessionPart
 
 
 class PromptCacheBreakpoint(SessionPart):

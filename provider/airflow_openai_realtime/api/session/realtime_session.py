@@ -8,11 +8,10 @@ reported at once, each with its path and a remedy.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
-from airflow_openai_realtime.api.session import constraints as session_rules
 from airflow_openai_realtime.api.session.audio import (
     Audio,
     AudioInput,
@@ -26,17 +25,14 @@ from airflow_openai_realtime.api.session.audio import (
     ServerVad,
     Transcription,
 )
-from airflow_openai_realtime.api.session.extra import extra_problems, merged
-from airflow_openai_realtime.api.session.models import (
+from airflow_openai_realtime.api.session.constraints import (
     DEFAULT_MODEL,
     DeprecatedModelWarning,
-    Int,
-    JsonObject,
-    NonEmpty,
-    SessionPart,
     SessionWarning,
+    contradictions,
+    missing_tool,
+    warn,
 )
-from airflow_openai_realtime.api.session.problems import Problem, as_plain, session_error
 from airflow_openai_realtime.api.session.prompt import (
     Prompt,
     Reasoning,
@@ -45,6 +41,15 @@ from airflow_openai_realtime.api.session.prompt import (
     Tracing,
     TracingConfiguration,
     Truncation,
+)
+from airflow_openai_realtime.api.session.session_part import (
+    Int,
+    JsonObject,
+    NonEmpty,
+    Problem,
+    SessionPart,
+    as_plain,
+    session_error,
 )
 from airflow_openai_realtime.api.session.tools import (
     FunctionTool,
@@ -171,15 +176,15 @@ class RealtimeSession(SessionPart):
         :param plain: Field values by name; without ``model`` the default one is assumed.
         """
         body = {"model": DEFAULT_MODEL, **plain}
-        return [*super().problems_in(plain), *session_rules.contradictions(body), *extra_problems(cls, plain)]
+        return [*super().problems_in(plain), *contradictions(body), *_extra_problems(cls, plain)]
 
     def _made(self) -> None:
-        session_rules.warn(self.to_body())
+        warn(self.to_body())
 
     def to_body(self) -> dict[str, Any]:
         """Return the JSON body of the accept request: only what was set, with ``type`` and ``model`` always."""
         body = self.model_dump(mode="json", exclude_unset=True, exclude={"extra_fields"})
-        return merged({**body, "type": self.type, "model": self.model}, self.extra_fields)
+        return _merged({**body, "type": self.type, "model": self.model}, self.extra_fields)
 
 
 def parse_session(
@@ -197,12 +202,27 @@ def parse_session(
     if session is not None and not isinstance(session, (RealtimeSession, Mapping)):
         raise session_error([Problem("", "must be a RealtimeSession or a mapping: {'instructions': …}")])
     body = as_plain(session or {})
-    problems = [problem for name, value in common.items() for problem in _put(body, name, as_plain(value))]
+    problems = [problem for name, value in as_plain(common).items() for problem in _put(body, name, value)]
     problems += [problem for problem in RealtimeSession.problems_in(body) if problem not in problems]
-    problems += [problem for problem in session_rules.missing_tool(body, offered) if problem not in problems]
+    problems += [problem for problem in missing_tool(body, offered) if problem not in problems]
     if problems:
         raise session_error(problems)
     return RealtimeSession(**body)
+
+
+def accept_body(session: RealtimeSession | Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the JSON body that a call is accepted with.
+
+    :param session: A session, or a mapping of the same shape, which is checked.
+    :raises InvalidSession: Any problem of the mapping, or a ``tool_choice`` of a tool that was to be added and is not.
+    """
+    # A session that was parsed once cannot have changed; but tools that were to be added may be missing.
+    body = (session if isinstance(session, RealtimeSession) else parse_session(session)).to_body()
+    problems = missing_tool(body)
+    if problems:
+        raise session_error(problems)
+    return body
 
 
 def _put(body: dict[str, Any], name: str, value: Any) -> list[Problem]:
@@ -229,3 +249,72 @@ def _put(body: dict[str, Any], name: str, value: Any) -> list[Problem]:
 def _given_twice(name: str) -> Problem:
     path = ".".join(COMMON_FIELDS[name])
     return Problem(path, f"{name} contradicts the session, which sets {path} too: give it once")
+
+
+# -- extra_fields: what OpenAI added after this release, merged without touching known fields --------------------------
+
+
+def _merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return ``body`` with ``extra`` added, object by object.
+
+    :param body: The object to add to; it is not changed.
+    :param extra: What to add; its values win, except that objects are merged.
+    """
+    result = dict(body)
+    for key, value in extra.items():
+        known = result.get(key)
+        both = isinstance(known, dict) and isinstance(value, Mapping)
+        result[key] = _merged(known, value) if both and isinstance(known, dict) else value
+    return result
+
+
+def _extra_problems(part: type[SessionPart], body: Mapping[str, Any]) -> list[Problem]:
+    """
+    Return the extra fields that are known fields, and must be set in their own place.
+
+    :param part: Model of the body.
+    :param body: A session as plain dicts and lists, with its ``extra_fields``.
+    """
+    extra = body.get("extra_fields")
+    problems = _collisions([part], extra, "") if isinstance(extra, Mapping) else []
+    return [problem for problem in problems if not _is_checked_name(problem, body)]
+
+
+#: Fields whose value this release may reject though OpenAI accepts it: a newer voice, a model that OpenAI kept longer.
+_CHECKED_NAMES = (("audio", "output", "voice"), ("model",), ("audio", "input", "transcription", "model"))
+
+
+def _is_checked_name(problem: Problem, body: Mapping[str, Any]) -> bool:
+    """Tell whether a name is given that would be refused in its own place, and is given here alone."""
+    for path in _CHECKED_NAMES:
+        if problem.path == ".".join(("extra_fields", *path)):
+            given: Any = body
+            for key in path:
+                given = given.get(key) if isinstance(given, Mapping) else None
+            return given is None
+    return False
+
+
+def _collisions(parts: list[type[SessionPart]], extra: Mapping[str, Any], above: str) -> list[Problem]:
+    problems: list[Problem] = []
+    for key, value in extra.items():
+        path = f"{above}.{key}" if above else str(key)
+        fields = [part.model_fields[key] for part in parts if key in part.model_fields]
+        if not fields:
+            continue
+        inner = [part for field in fields for part in _parts_in(field.annotation)]
+        if inner and isinstance(value, Mapping):
+            problems += _collisions(inner, value, path)
+        else:
+            problems.append(Problem(f"extra_fields.{path}", f"{path} is a known field: set it in the session itself"))
+    return problems
+
+
+def _parts_in(annotation: Any) -> list[type[SessionPart]]:
+    """Return the objects that a field may directly be; lists and maps are not entered."""
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, SessionPart) else []
+    if getattr(annotation, "__origin__", None) in (list, dict):
+        return []
+    return [part for argument in get_args(annotation) for part in _parts_in(argument)]

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import warnings
+from datetime import date
 
 import pytest
 
-from airflow_openai_realtime.api.session import models as session_models
-from airflow_openai_realtime.api.session.constraints import contradictions, missing_tool
-from airflow_openai_realtime.api.session.models import MODELS, REASONING_MODELS, SHUTDOWNS, TRANSCRIPTION_MODELS
+from airflow_openai_realtime.api.session import constraints
+from airflow_openai_realtime.api.session.constraints import (
+    DEFAULT_MODEL,
+    ENDED_FIELDS,
+    MODELS,
+    REASONING_MODELS,
+    SHUTDOWNS,
+    TRANSCRIPTION_MODELS,
+    contradictions,
+    is_shut_down,
+    missing_tool,
+    warn_of_shutdown,
+)
 from airflow_openai_realtime.api.session.realtime_session import DeprecatedModelWarning, SessionWarning, parse_session
 from airflow_openai_realtime.exceptions import InvalidSession
 
@@ -133,7 +144,7 @@ def test_a_model_is_refused_from_the_day_of_its_shutdown_on(model, monkeypatch):
     place = {"model": model} if is_voice else transcription(model=model)
     path = "model" if is_voice else "audio.input.transcription.model"
     day = SHUTDOWNS[model][0]
-    monkeypatch.setattr(session_models, "today", lambda: day)
+    monkeypatch.setattr(constraints, "today", lambda: day)
     with pytest.raises(InvalidSession, match=f"{path}: OpenAI shut model {model} down on {day}: use gpt-"):
         parse_session(place)
     kept = parse_session(extra_fields=place).to_body()
@@ -141,7 +152,7 @@ def test_a_model_is_refused_from_the_day_of_its_shutdown_on(model, monkeypatch):
 
 
 def test_a_reusable_prompt_is_refused_from_the_day_on_which_they_ended(monkeypatch):
-    monkeypatch.setattr(session_models, "today", lambda: "2026-11-30")
+    monkeypatch.setattr(constraints, "today", lambda: "2026-11-30")
     with pytest.raises(InvalidSession, match=r"prompt: OpenAI ended it on 2026-11-30; .*instructions"):
         parse_session({"prompt": {"id": "pmpt_1"}})
 
@@ -182,3 +193,51 @@ def test_every_model_with_an_end_gives_its_date_and_a_living_replacement(model):
     replacements = SHUTDOWNS[model][1].split(" or ")
     assert not set(replacements) & SHUTDOWNS.keys()
     assert set(replacements) <= {*MODELS, *TRANSCRIPTION_MODELS}
+
+
+# -- what is known about models ------------------------------------------------------------------------------------
+
+END = SHUTDOWNS["gpt-realtime"][0]
+
+
+def warned_of(model: object) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_shutdown(model)
+    assert all(each.category is DeprecatedModelWarning for each in caught)
+    return [str(each.message) for each in caught]
+
+
+@pytest.mark.parametrize(("today", "is_over"), [("2027-01-19", False), (END, True), ("2030-01-01", True)])
+def test_a_model_is_shut_down_from_its_day_on(monkeypatch: pytest.MonkeyPatch, today: str, is_over: bool) -> None:
+    monkeypatch.setattr(constraints, "today", lambda: today)
+    assert is_shut_down("gpt-realtime") is is_over
+    assert (warned_of("gpt-realtime") == []) is is_over
+
+
+@pytest.mark.parametrize("model", [DEFAULT_MODEL, "my-deployment", None, 7, ["gpt-realtime"]])
+def test_a_model_without_an_announced_end_goes_on_without_a_warning(model: object) -> None:
+    assert not is_shut_down(model)
+    assert warned_of(model) == []
+
+
+def test_a_warning_names_the_day_and_what_to_use() -> None:
+    assert warned_of("whisper-1") == [
+        f"OpenAI shuts model whisper-1 down on {SHUTDOWNS['whisper-1'][0]}: use gpt-transcribe or gpt-live-transcribe"
+    ]
+
+
+def test_every_day_is_one_and_every_replacement_outlives_what_it_replaces() -> None:
+    for day, advice in SHUTDOWNS.values():
+        assert date.fromisoformat(day).isoformat() == day
+        names = [word for word in advice.split() if word != "or"]
+        assert names
+        assert not set(names) & set(SHUTDOWNS)
+        assert set(names) <= {*MODELS, *TRANSCRIPTION_MODELS}
+    assert all(date.fromisoformat(day) for day, _ in ENDED_FIELDS.values())
+
+
+def test_the_model_of_a_session_that_names_none_reasons_and_has_no_end() -> None:
+    assert DEFAULT_MODEL in MODELS
+    assert DEFAULT_MODEL in REASONING_MODELS
+    assert DEFAULT_MODEL not in SHUTDOWNS

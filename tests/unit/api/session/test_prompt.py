@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.api.session.models import SessionPart
 from airflow_openai_realtime.api.session.prompt import (
     InputFile,
     InputImage,
@@ -20,6 +19,7 @@ from airflow_openai_realtime.api.session.prompt import (
     TracingConfiguration,
     Truncation,
 )
+from airflow_openai_realtime.api.session.session_part import SessionPart
 from airflow_openai_realtime.exceptions import InvalidSession
 
 

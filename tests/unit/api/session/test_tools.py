@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_openai_realtime.api.session.models import SessionPart
+from airflow_openai_realtime.api.session.session_part import SessionPart
 from airflow_openai_realtime.api.session.tools import (
     FunctionTool,
     McpApprovalFilter,

@@ -1,13 +1,18 @@
-"""Report all problems of a session in one error, each with path and remedy, without values: some are secret."""
+"""
+Base of the objects in a session configuration, and how all problems of a session are reported in one error.
+
+Each problem has its path and a remedy, and shows no values: some are secret.
+"""
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from airflow_openai_realtime.exceptions import InvalidSession
 
@@ -122,3 +127,94 @@ def _copy(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_copy(item) for item in value]
     return value
+
+
+class SessionPart(BaseModel):
+    """
+    Base of every object in a session configuration: unknown fields are refused, ``type`` is always sent.
+
+    ``None`` means "not set", except for fields where OpenAI accepts ``null`` (:attr:`nullable`): there it is sent, and
+    turns the feature off.
+
+    :raises InvalidSession: A field is unknown, contradictory or out of range; the message names all of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+    nullable: ClassVar[frozenset[str]] = frozenset()
+
+    if not TYPE_CHECKING:  # type checkers see the signature that the fields make
+
+        def __init__(self, /, **data: Any) -> None:
+            plain = as_plain(data)
+            problems = type(self).problems_in(plain)
+            if problems:
+                raise session_error(problems)
+            super().__init__(**plain)
+            self._made()
+
+        # Lets pydantic build nested parts without calling this, so that all problems come in one report.
+        __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def problems_in(cls, plain: Mapping[str, Any]) -> list[Problem]:
+        """
+        Return all problems of the fields, passed as plain dicts and lists.
+
+        :param plain: Field values by name.
+        """
+        try:
+            cls.model_validate(dict(plain))
+        except ValidationError as error:
+            return problems_of(error, _known_names())
+        return []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_none(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key in cls.nullable}
+
+    def _made(self) -> None:
+        """Run after a direct construction, but not when pydantic builds the object as part of another."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Mark ``type`` as set, so that it is sent."""
+        if getattr(self, "type", None) is not None:
+            self.model_fields_set.add("type")
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("bool_number", "must be a number, not true or false")
+    return value
+
+
+def _require_json(value: Any) -> Any:
+    try:
+        json.dumps(value, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError, RecursionError):
+        raise PydanticCustomError("not_json", "must be plain JSON: objects, lists, strings, numbers") from None
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_refuse_bool)]
+"""A whole number; ``True`` does not count as one."""
+
+Float = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
+"""A finite number; ``True`` does not count as one."""
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_require_json)]
+"""A JSON object of any content, for example a JSON Schema."""
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+"""A string that is not empty."""
+
+
+def _known_names() -> list[str]:
+    """Return the names of all fields of all parts; enough for a hint."""
+    names: set[str] = set()
+    for part in SessionPart.__subclasses__():
+        names.update(part.model_fields)
+    return sorted(names)

@@ -1,16 +1,101 @@
-"""Every problem of a session in one error, in words that say what to do."""
+"""The base of the session's objects, and every problem of a session in one error, in words that say what to do."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_openai_realtime.api.session.audio import AudioInput
-from airflow_openai_realtime.api.session.problems import Problem, as_plain, problems_of, session_error
+from airflow_openai_realtime.api.session.session_part import (
+    Float,
+    Int,
+    JsonObject,
+    NonEmpty,
+    Problem,
+    SessionPart,
+    as_plain,
+    problems_of,
+    session_error,
+)
 from airflow_openai_realtime.exceptions import InvalidSession
+
+
+class Inner(SessionPart):
+    size: Int | None = None
+
+
+class Part(SessionPart):
+    """A part as the session has them."""
+
+    nullable: ClassVar[frozenset[str]] = frozenset({"inner"})
+
+    type: str | None = None
+    name: NonEmpty | None = None
+    share: Float | None = None
+    schema_: JsonObject | None = None
+    inner: Inner | None = None
+    parts: list[Inner] | None = None
+
+
+def test_all_that_is_wrong_is_told_in_one_error_with_its_path() -> None:
+    with pytest.raises(InvalidSession) as refused:
+        Part(name="", share=float("nan"), inner={"size": True}, parts=[{"size": 1}, {"sise": 2}])
+    text = str(refused.value)
+    assert "4 problems" in text
+    for path in ("name:", "share:", "inner.size: must be a number, not true or false", "parts.1.sise: unknown field"):
+        assert path in text
+
+
+def test_none_is_not_given_unless_it_turns_something_off() -> None:
+    assert Part(name=None, inner=None).model_dump(exclude_unset=True) == {"inner": None}
+
+
+def test_a_type_counts_as_given_and_an_absent_one_does_not() -> None:
+    class Typed(SessionPart):
+        type: str = "typed"
+
+    assert Typed().model_fields_set == {"type"}
+    assert Part().model_fields_set == set()
+
+
+def test_a_part_cannot_be_changed() -> None:
+    part = Part(name="a")
+    with pytest.raises(Exception, match="frozen"):
+        part.name = "b"
+
+
+@pytest.mark.parametrize("value", [{"a": {1, 2}}, {"a": float("inf")}, {"a": object()}])
+def test_an_object_of_json_holds_nothing_else(value: Any) -> None:
+    with pytest.raises(InvalidSession, match="schema_: must be plain JSON"):
+        Part(schema_=value)
+
+
+def test_problems_can_be_asked_for_without_an_error() -> None:
+    assert Part.problems_in({"name": "a"}) == []
+    assert [problem.path for problem in Part.problems_in({"name": "", "x": 1})] == ["name", "x"]
+
+
+def test_what_is_done_when_a_part_is_made_is_not_done_for_parts_of_another() -> None:
+    made: list[str] = []
+
+    class Told(SessionPart):
+        def _made(self) -> None:
+            made.append(type(self).__name__)
+
+    class Holder(SessionPart):
+        told: Told | None = None
+
+        def _made(self) -> None:
+            made.append(type(self).__name__)
+
+    Holder(told={})
+    assert made == ["Holder"]
+
+
+# -- problems ------------------------------------------------------------------------------------------------------
 
 KNOWN = ("instructions", "audio", "model", "tools")
 
