@@ -27,7 +27,7 @@ def result_without_end(
     :param call: The call as stored by the switchboard.
     :param conversation: The saved conversation; ``None``: there is none.
     :param now: Current time, aware; the end of a call whose end was not recorded.
-    :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.prices.check_prices`.
+    :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.usage.check_prices`.
     """
     summary = _summary(conversation)
     result = result_of(

@@ -107,7 +107,7 @@ def result_of(
     :param outcome: How it ended, and the detailed reason.
     :param ended_at: When the end was noticed, aware.
     :param resumed: Whether another owner began the conversation.
-    :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.prices.check_prices`.
+    :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.usage.check_prices`.
     """
     told = summary.to_result(prices)
     lived = summary.attachments > 0

@@ -113,7 +113,7 @@ class ConversationParameters:
         given = read_mapping(self.prices, "prices")
         if given is None:
             return None
-        from airflow_openai_realtime.calls.timeline.prices import check_prices
+        from airflow_openai_realtime.calls.timeline.usage import check_prices
 
         return check_prices(given)
 

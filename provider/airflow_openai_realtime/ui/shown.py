@@ -11,8 +11,8 @@ from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall, instant
 from airflow_openai_realtime.calls.order import order_of_claimant
 from airflow_openai_realtime.calls.recent import ConversationSummary
 from airflow_openai_realtime.calls.saved_conversation import Conversation
-from airflow_openai_realtime.calls.timeline.prices import estimate
 from airflow_openai_realtime.calls.timeline.summary import Summary
+from airflow_openai_realtime.calls.timeline.usage import usage_and_cost
 from airflow_openai_realtime.calls.witnesses import witness_of
 from airflow_openai_realtime.states import CallState, Witness
 from airflow_openai_realtime.ui.access import SeenAttempt, SeenCall
@@ -228,8 +228,7 @@ def _usage(conversation: Conversation, result: Mapping[str, Any]) -> dict[str, A
     if isinstance(result.get("usage"), Mapping):
         return {"usage": result["usage"], "cost": result.get("cost")}
     summary = Summary.of(conversation.entries)
-    cost = estimate(summary.usage, summary.model, transcription_model=summary.transcription_model)
-    return {"usage": summary.usage.to_dict(), "cost": cost and cost.to_dict()}
+    return usage_and_cost(summary.usage, summary.model, transcription_model=summary.transcription_model)
 
 
 def _text(at: datetime | None) -> str | None:

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_openai_realtime.calls.timeline.entries import UNKNOWN, TimelineEntry
-from airflow_openai_realtime.calls.timeline.prices import estimate
-from airflow_openai_realtime.calls.timeline.usage import Usage
+from airflow_openai_realtime.calls.timeline.usage import Usage, usage_and_cost
 from airflow_openai_realtime.states import EntryKind, Note
 
 
@@ -227,9 +226,8 @@ class Summary:
         """
         Return what the result of the call says of its timeline, by the names of ``CallResult``.
 
-        :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.prices.check_prices`.
+        :param prices: Prices of the user, from :func:`~airflow_openai_realtime.calls.timeline.usage.check_prices`.
         """
-        cost = estimate(self.usage, self.model, transcription_model=self.transcription_model, prices=prices)
         tools = (*self.tools.values(), *self.never_begun())
         return {
             "result": self.result,
@@ -239,8 +237,7 @@ class Summary:
             "keys": "".join(self.pressed),
             "tools": tuple({"name": tool.name, "status": tool.status} for tool in tools),
             "transfer": self.transfer,
-            "usage": self.usage.to_dict(),
-            "cost": None if cost is None else cost.to_dict(),
+            **usage_and_cost(self.usage, self.model, transcription_model=self.transcription_model, prices=prices),
             "errors": tuple(self.errors),
             "gap_seconds": round(self.gap_seconds, 3),
         }

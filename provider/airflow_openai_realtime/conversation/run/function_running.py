@@ -3,17 +3,22 @@ Run functions of a DAG author for the model: in the triggerer, with a time limit
 
 An error is reported to the model in words, to the log in one line (function, type of error and place, without its text,
 which may quote the caller), and in full in the call's timeline.
+
+Synchronous code runs beside the event loop, but not in the loop's own thread pool: a function that never returns would
+occupy one of its few threads permanently, and the triggerer looks up host names in that pool.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import json
+import threading
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_openai_realtime.api.untrusted import tame
 from airflow_openai_realtime.calls.call import SwitchboardCall
@@ -21,8 +26,13 @@ from airflow_openai_realtime.calls.timeline.entries import LONGEST_TEXT
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import FunctionSpec
 from airflow_openai_realtime.conversation.rules.result_checking import load_object
-from airflow_openai_realtime.conversation.run.function_threads import run_in_thread
 
+T = TypeVar("T")
+
+#: Most threads at once; the limit is reached mainly by functions that never return.
+MOST_THREADS = 64
+
+_slots = threading.Semaphore(MOST_THREADS)
 LONGEST_OUTPUT = LONGEST_TEXT
 
 _FAILED = "This did not work. Tell the caller that it cannot be done at the moment, and do not try it again."
@@ -65,7 +75,7 @@ async def run_function(spec: FunctionSpec, arguments: str, call: SwitchboardCall
 
 
 async def _run(spec: FunctionSpec, given: Mapping[str, Any], call: SwitchboardCall) -> ToolAnswer:
-    prepared = await run_in_thread(lambda: _prepare(spec, given, call))
+    prepared = await run_in_thread(functools.partial(_prepare, spec, given, call))
     if isinstance(prepared, ToolAnswer):
         return prepared
     is_coroutine = inspect.iscoroutinefunction(inspect.unwrap(prepared.func))
@@ -126,3 +136,47 @@ def _forget(work: asyncio.Future[Any]) -> None:
     """Retrieve the result of work that is no longer awaited, so that asyncio logs no warning."""
     if not work.cancelled():
         work.exception()
+
+
+class TooManyThreads(RuntimeError):
+    """The limit of functions that run at once is reached."""
+
+
+async def run_in_thread(work: Callable[[], T]) -> T:
+    """
+    Run work in a thread of its own. When the await is cancelled, the thread goes on and its result is dropped.
+
+    :param work: Called without arguments, with the context variables of the caller.
+    :raises TooManyThreads: The limit is reached; the work was not begun.
+    """
+    if not _slots.acquire(blocking=False):
+        raise TooManyThreads(f"{MOST_THREADS} functions run already")
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = context.run(work)
+        except BaseException as raised:
+            # Errors that would end the program, or that a future rejects, become an ordinary failure.
+            is_plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+            error = raised if is_plain else RuntimeError(type(raised).__name__)
+        finally:
+            _slots.release()
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:  # the loop is closed, so the result is not awaited
+            return
+
+    threading.Thread(target=run, name="call-function", daemon=True).start()
+    return await done

@@ -62,7 +62,7 @@ class CallPorts:
     :param run_function: Runs a function of a DAG author; never raises.
     :param now: The time, aware.
     :param sleep: Waits, in seconds.
-    :param prices: Own prices for the estimate of the cost, checked; see ``calls/timeline/prices.py``.
+    :param prices: Own prices for the estimate of the cost, checked; see ``calls/timeline/usage.py``.
     """
 
     attach: Callable[[str, float], AbstractAsyncContextManager[Sideband]]

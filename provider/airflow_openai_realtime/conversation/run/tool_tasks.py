@@ -12,7 +12,7 @@ from airflow_openai_realtime.calls.timeline.entries import LONGEST_TEXT, key_of
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 from airflow_openai_realtime.conversation.rules.result_checking import check_result
-from airflow_openai_realtime.conversation.run.function_threads import TooManyThreads, run_in_thread
+from airflow_openai_realtime.conversation.run.function_running import TooManyThreads, run_in_thread
 from airflow_openai_realtime.conversation.run.ports import CallPorts, wait_for_any
 from airflow_openai_realtime.conversation.run.saving import Saving
 from airflow_openai_realtime.exceptions import CallError, OutcomeUnknown

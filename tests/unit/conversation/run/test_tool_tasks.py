@@ -13,7 +13,7 @@ from tests.unit.conversation.talk import LOOK_UP, PLAN
 
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
 from airflow_openai_realtime.conversation.run import tool_tasks
-from airflow_openai_realtime.conversation.run.function_threads import TooManyThreads
+from airflow_openai_realtime.conversation.run.function_running import TooManyThreads
 from airflow_openai_realtime.conversation.run.run_call import Tasks
 from airflow_openai_realtime.conversation.run.tool_tasks import ToolTasks
 from airflow_openai_realtime.exceptions import CallError, CallGone, OutcomeUnknown, RequestRefused
