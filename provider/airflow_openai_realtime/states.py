@@ -17,6 +17,9 @@ LINE_HEADER = "OpenAI-Realtime-Line"
 LONGEST_WAIT_SECONDS = 25.0
 """Longest delay of the switchboard's answer to a long poll, in seconds."""
 
+TRANSFER_CALL = "transfer_call"
+"""Name of the tool with which the model transfers a call."""
+
 
 class Word(str, enum.Enum):
     """A word of the vocabulary; ``str`` returns its value."""

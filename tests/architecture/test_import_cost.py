@@ -122,6 +122,25 @@ print([name for name in ("phonenumbers", "fastapi", "websockets") if name in sys
     assert out.splitlines()[-1] == "[]"
 
 
+def test_a_conversation_in_a_dag_loads_nothing_of_what_runs_it() -> None:
+    code = """
+import sys
+from airflow_openai_realtime import AcceptCallOperator
+AcceptCallOperator(
+    task_id="a",
+    call_id="rtc_1",
+    wait_for_end=True,
+    greeting="Hello.",
+    functions=["shop.look_up"],
+    transfer_to={"desk": "tel:+14155550123"},
+    transcript_path="s3://bucket/calls/",
+)
+print([name for name in sys.modules if "calls.timeline" in name or "api.sideband" in name or ".run." in name])
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize("name", ["AcceptCallOperator", "IncomingCallSensor", "RealtimeHook"])
 def test_a_name_from_the_top_loads_only_its_own_module(name: str) -> None:
     code = (

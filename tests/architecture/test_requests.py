@@ -36,7 +36,7 @@ NAMED_ATTRIBUTES = {
     "calls/result.py": "the fields of a dataclass, for JSON",
     "calls/saved_conversation.py": "the fields of a dataclass, for JSON",
     "calls/timeline/usage.py": "the counts of kinds of token",
-    "conversation/rules/result_checking.py": "the class that a DAG names for its result",
+    "conversation/author_functions.py": "what a DAG names by its path",
     "conversation/run/function_running.py": "the fields of a pydantic model that were set",
     "lazy.py": "the names that a package offers",
     "outbound/carriers/port.py": "the fields that are checked alike",

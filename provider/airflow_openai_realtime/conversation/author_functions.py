@@ -7,14 +7,15 @@ not in the DAG file.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from airflow_openai_realtime.calls.parameters import read_number
 from airflow_openai_realtime.conversation.rules.offered_tools import RESERVED_NAMES
 from airflow_openai_realtime.conversation.rules.plan import FUNCTION_SECONDS, FunctionSpec
-from airflow_openai_realtime.conversation.rules.result_checking import load_object
 from airflow_openai_realtime.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -54,6 +55,31 @@ def path_of(value: object, field: str) -> str:
             field=field,
         )
     return f"{module}.{name}"
+
+
+def load_object(path: str) -> Any:
+    """
+    Import an object by its path.
+
+    :param path: ``package.module.name``; the name may be nested in a class.
+    :raises ImportError: There is no such module or name.
+    """
+    parts = path.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:length])
+        try:
+            value: Any = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
+                raise
+            continue
+        try:
+            for name in parts[length:]:
+                value = getattr(value, name)
+        except AttributeError as error:
+            raise ImportError(f"{module_name} has no {'.'.join(parts[length:])}") from error
+        return value
+    raise ImportError(f"there is no module {parts[0]}")
 
 
 def is_in_dag_file(value: object) -> bool:
@@ -187,8 +213,6 @@ def _schema_of(function: Callable[..., Any], name: str, field: str) -> dict[str,
 
 
 def _read_seconds(value: object, field: str) -> float:
-    from airflow_openai_realtime.calls.parameters import read_number
-
     if value is None:
         return FUNCTION_SECONDS
     return read_number(value, f"{field}.timeout_seconds", above=0, at_most=LONGEST_FUNCTION_SECONDS)

@@ -13,12 +13,12 @@ from airflow_openai_realtime.conversation.author_functions import (
     function_name,
     inlined,
     is_in_dag_file,
+    load_object,
     path_of,
     read_function,
 )
 from airflow_openai_realtime.conversation.rules.offered_tools import RESERVED_NAMES
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, FunctionSpec, TransferTarget
-from airflow_openai_realtime.conversation.rules.result_checking import load_object
 from airflow_openai_realtime.exceptions import InvalidInput
 
 LONGEST_WORDS = 2_000
@@ -28,93 +28,60 @@ _NONE = (None, "", "None", "none", "null")
 _BOOLEANS = {"true": True, "false": False}
 
 
-def read_conversation_plan(
-    *,
-    greeting: object = None,
-    silence_seconds: object = 60.0,
-    end_call: object = True,
-    goodbye: object = None,
-    result_model: object = None,
-    functions: object = None,
-    transfer_to: object = None,
-) -> ConversationPlan:
+def read_conversation_plan(given: Mapping[str, Any]) -> ConversationPlan:
     """
     Read the rendered parameters of a conversation. Runs in a task: it imports functions and classes given by path.
 
-    :param greeting: What the model says first, at most 2,000 characters.
-    :param silence_seconds: Seconds of silence after which the call is hung up, above 0, at most 3,600; ``None``: no
-        limit.
-    :param end_call: Whether the model may end the call.
-    :param goodbye: What the model says shortly before the time is over, at most 2,000 characters.
-    :param result_model: A pydantic class, its import path, or a JSON schema. A class defined in the DAG file
-        provides only its schema: its own validators do not run.
-    :param functions: List of functions, import paths, or dicts of ``path``, ``name``, ``description`` and
-        ``timeout_seconds``.
-    :param transfer_to: ``tel:`` or ``sip:`` URI by name of the target, or a dict of ``target_uri`` and
-        ``description``.
+    Of a class defined in the DAG file only the schema is used: its own validators do not run.
+
+    :param given: Values by the names of ``ConversationParameters``, which says what they may be.
     :raises InvalidInput: A value is invalid; the message names the parameter and says what to do.
     """
-    schema, model = _read_result_model(result_model)
+    schema, model = _read_result_model(given["result_model"])
     plan = ConversationPlan(
-        greeting=_read_words(greeting, "greeting"),
-        silence_seconds=_read_silence(silence_seconds),
-        end_call=_read_bool(end_call, "end_call"),
-        goodbye=_read_words(goodbye, "goodbye"),
+        greeting=_read_words(given["greeting"], "greeting"),
+        silence_seconds=_read_silence(given["silence_seconds"]),
+        end_call=_read_bool(given["end_call"], "end_call"),
+        goodbye=_read_words(given["goodbye"], "goodbye"),
         result_schema=schema,
         result_model=model,
-        functions=tuple(read_function(value, field) for field, value in _functions_in(functions)),
-        transfer_targets=_read_targets(transfer_to, canonical_target_uri),
+        functions=tuple(read_function(value, field) for field, value in _functions_in(given["functions"])),
+        transfer_targets=_read_targets(given["transfer_to"], canonical_target_uri),
     )
     _check_names(plan.functions)
     return plan
 
 
-def check_conversation_literals(
-    *,
-    greeting: object = None,
-    silence_seconds: object = 60.0,
-    end_call: object = True,
-    goodbye: object = None,
-    result_model: object = None,
-    functions: object = None,
-    transfer_to: object = None,
-) -> None:
+def check_conversation_literals(given: Mapping[str, Any]) -> None:
     """
-    Reject invalid literals at parse time. Imports nothing and makes no schema.
+    Reject invalid literals at parse time. Imports nothing of the author's and makes no schema.
 
-    The parameters are those of :func:`read_conversation_plan`, perhaps with templates.
-
-    :param greeting: What the model says first.
-    :param silence_seconds: Seconds of silence after which the call is hung up.
-    :param end_call: Whether the model may end the call.
-    :param goodbye: What the model says shortly before the time is over.
-    :param result_model: A pydantic class, its import path, or a JSON schema.
-    :param functions: List of functions, import paths or dicts.
-    :param transfer_to: Transfer targets by name.
+    :param given: As for :func:`read_conversation_plan`, perhaps with templates.
     :raises InvalidInput: A literal value is invalid.
     """
-    for words, field in ((greeting, "greeting"), (goodbye, "goodbye")):
-        if is_literal(words):
-            _read_words(words, field)
-    if is_literal(silence_seconds):
-        _read_silence(silence_seconds)
-    if is_literal(end_call):
-        _read_bool(end_call, "end_call")
+    for field in ("greeting", "goodbye"):
+        if is_literal(given[field]):
+            _read_words(given[field], field)
+    if is_literal(given["silence_seconds"]):
+        _read_silence(given["silence_seconds"])
+    if is_literal(given["end_call"]):
+        _read_bool(given["end_call"], "end_call")
+    result_model = given["result_model"]
     if inspect.isclass(result_model) or is_literal(result_model):
         _check_result_model(result_model)
-    for field, value in _functions_in(functions):
+    for field, value in _functions_in(given["functions"]):
         if callable(value) or is_literal(value):
             path_of(value.get("path") if isinstance(value, Mapping) else value, field)
             function_name(value, field)
-    if is_literal(transfer_to):
-        _read_targets(transfer_to, check_target_uri)
+    if is_literal(given["transfer_to"]):
+        _read_targets(given["transfer_to"], check_target_uri)
 
 
 def offered_names(functions: object) -> tuple[str, ...]:
     """
     Return the names of all tools that a conversation may offer. Imports nothing.
 
-    :param functions: As for :func:`read_conversation_plan`.
+    :param functions: As in ``ConversationParameters``.
     :raises InvalidInput: The name of a function is not valid.
     """
     given = [(field, value) for field, value in _functions_in(functions) if callable(value) or is_literal(value)]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 60.0
 #: Fields that name code to import. A template would let any user who may trigger a run choose it.
 NAMES_OF_CODE = ("result_model", "functions")
-_FOR_FILE = ("prices", "transcript_path")
+TRANSCRIPT_SUFFIXES = (".json", ".txt")
+_NOWHERE = (None, "", "None")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class ConversationParameters:
                 )
         from airflow_openai_realtime.conversation.conversation_parameters import check_conversation_literals
 
-        check_conversation_literals(**self._in_call())
+        check_conversation_literals(mine)
         if is_literal(self.prices):
             self.price_table()
         if is_literal(self.transcript_path):
@@ -102,7 +103,7 @@ class ConversationParameters:
         from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 
         self.transcript_target()
-        return WantedConversation(read_conversation_plan(**self._in_call()), self.price_table())
+        return WantedConversation(read_conversation_plan(vars(self)), self.price_table())
 
     def price_table(self) -> Mapping[str, Mapping[str, Any]] | None:
         """
@@ -119,15 +120,20 @@ class ConversationParameters:
 
     def transcript_target(self) -> str | None:
         """
-        Read where the transcript goes; ``None``: nowhere.
+        Read where the transcript goes; ``None``, also as rendered text, or empty: nowhere.
 
-        :raises InvalidInput: The path cannot be used.
+        :raises InvalidInput: It is neither a folder (with ``/`` at its end) nor a ``.json`` or ``.txt`` file.
         """
-        if self.transcript_path is None:
+        if self.transcript_path in _NOWHERE:
             return None
-        from airflow_openai_realtime.conversation.run.transcript_file import check_transcript_path
-
-        return check_transcript_path(self.transcript_path)
+        path = str(self.transcript_path).strip()
+        if not path.endswith(("/", *TRANSCRIPT_SUFFIXES)):
+            raise InvalidInput(
+                f"transcript_path must end with {', '.join(TRANSCRIPT_SUFFIXES)} or, for a folder, with /; it is "
+                f"{path!r:.200}",
+                field="transcript_path",
+            )
+        return path
 
     def offered_tools(self) -> tuple[str, ...]:
         """
@@ -138,9 +144,6 @@ class ConversationParameters:
         from airflow_openai_realtime.conversation.conversation_parameters import offered_names
 
         return offered_names(self.functions)
-
-    def _in_call(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in _FOR_FILE}
 
 
 #: Names of all parameters of :class:`ConversationParameters`, and of those that may be templated.

@@ -25,7 +25,7 @@ def keep_transcript(path: str, result: Mapping[str, Any], entries: Iterable[Time
     """
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_openai_realtime.conversation.run.transcript_file import transcript_content, transcript_file
+    from airflow_openai_realtime.calls.timeline.transcript import transcript_content, transcript_file
 
     file = transcript_file(path, str(result["call_id"]))
     target = ObjectStoragePath(file)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.carried_through import carry_through
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_openai_realtime.calls.call import SwitchboardCall
-    from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
 
 #: Status of the event when a call is over.
@@ -104,8 +104,6 @@ class LiveCallTrigger(BaseTrigger):
         await carry_through(kill.carry_out())
 
     async def _run_call(self) -> dict[str, Any]:
-        from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
-
         line = await self._hook().aline()
         wanted = WantedConversation.unseal(self.conversation, line.api.api_key)
         if wanted.call is None:

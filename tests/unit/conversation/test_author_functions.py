@@ -15,6 +15,7 @@ from airflow_openai_realtime.conversation.author_functions import (
     function_name,
     inlined,
     is_in_dag_file,
+    load_object,
     path_of,
     read_function,
 )
@@ -22,10 +23,19 @@ from airflow_openai_realtime.conversation.conversation_parameters import (
     check_conversation_literals,
     read_conversation_plan,
 )
-from airflow_openai_realtime.conversation.rules.plan import FUNCTION_SECONDS, FunctionSpec
+from airflow_openai_realtime.conversation.given_conversation import ConversationParameters
+from airflow_openai_realtime.conversation.rules.plan import FUNCTION_SECONDS, ConversationPlan, FunctionSpec
 from airflow_openai_realtime.exceptions import InvalidInput
 
 PATH = "tests.unit.conversation.tool_samples."
+
+
+def plan_of(**given: Any) -> ConversationPlan:
+    return read_conversation_plan(vars(ConversationParameters(**given)))
+
+
+def check(**given: Any) -> None:
+    check_conversation_literals(vars(ConversationParameters(**given)))
 
 
 def in_dag_file(value: Any) -> Any:
@@ -34,7 +44,7 @@ def in_dag_file(value: Any) -> Any:
 
 
 def test_a_function_is_described_by_its_signature_and_docstring() -> None:
-    (spec,) = read_conversation_plan(functions=[tool_samples.look_up]).functions
+    (spec,) = plan_of(functions=[tool_samples.look_up]).functions
     assert spec == FunctionSpec(
         "look_up",
         PATH + "look_up",
@@ -53,24 +63,24 @@ def test_a_function_is_described_by_its_signature_and_docstring() -> None:
 
 def test_a_function_may_be_described_otherwise() -> None:
     given = {"path": PATH + "look_up", "name": "order", "description": "Finds.", "timeout_seconds": "3"}
-    (spec,) = read_conversation_plan(functions=[given]).functions
+    (spec,) = plan_of(functions=[given]).functions
     assert (spec.name, spec.description, spec.timeout_seconds) == ("order", "Finds.", 3.0)
 
 
 def test_the_parameter_call_is_ours_and_not_the_models() -> None:
-    (spec,) = read_conversation_plan(functions=[tool_samples.who_calls]).functions
+    (spec,) = plan_of(functions=[tool_samples.who_calls]).functions
     assert spec.wants_call
     assert spec.parameters["properties"] == {}
 
 
 def test_definitions_are_written_where_they_are_used() -> None:
-    (spec,) = read_conversation_plan(functions=[tool_samples.book]).functions
+    (spec,) = plan_of(functions=[tool_samples.book]).functions
     assert "$ref" not in json.dumps(spec.parameters)
     assert spec.parameters["properties"]["item"]["anyOf"][0]["properties"]["amount"]["minimum"] == 1
 
 
 def test_a_definition_that_holds_itself_stays_a_definition() -> None:
-    schema = read_conversation_plan(result_model=tool_samples.Tree).result_schema
+    schema = plan_of(result_model=tool_samples.Tree).result_schema
     assert schema is not None
     assert "Tree" in schema["$defs"]
 
@@ -95,7 +105,7 @@ def test_a_definition_that_holds_itself_stays_a_definition() -> None:
 )
 def test_a_function_that_cannot_be_used_is_refused(functions: Any, told: str) -> None:
     with pytest.raises(InvalidInput, match=told) as refusal:
-        read_conversation_plan(functions=functions)
+        plan_of(functions=functions)
     assert refusal.value.field is not None
     assert refusal.value.field.startswith("functions")
 
@@ -106,7 +116,7 @@ def test_a_function_of_the_dag_file_is_refused_when_it_is_parsed() -> None:
 
     book.__qualname__ = "book"
     with pytest.raises(InvalidInput, match=r"functions\[0\]: book cannot be imported by the triggerer.*DAG file"):
-        check_conversation_literals(functions=[in_dag_file(book)])
+        check(functions=[in_dag_file(book)])
 
 
 # -- the parts -----------------------------------------------------------------------------------------------------
@@ -235,3 +245,14 @@ def test_a_schema_without_definitions_is_copied_as_it_is() -> None:
     schema = {"type": "object"}
     assert inlined(schema) == schema
     assert inlined(schema) is not schema
+
+
+def test_what_a_path_names_is_imported() -> None:
+    assert load_object(f"{PATH}Agreement.Inner") is tool_samples.Agreement.Inner
+    assert load_object("os.path.join")("a", "b") == "a/b"
+
+
+@pytest.mark.parametrize("path", ["no_such_package.thing", "os.no_such_thing", f"{PATH}Agreement.Outer", "plain"])
+def test_what_is_not_there_cannot_be_imported(path: str) -> None:
+    with pytest.raises(ImportError):
+        load_object(path)

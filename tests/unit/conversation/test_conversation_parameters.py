@@ -12,6 +12,7 @@ from airflow_openai_realtime.conversation.conversation_parameters import (
     check_conversation_literals,
     read_conversation_plan,
 )
+from airflow_openai_realtime.conversation.given_conversation import ConversationParameters
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan, TransferTarget
 from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
 from airflow_openai_realtime.exceptions import ConfigurationError, InvalidInput
@@ -28,13 +29,21 @@ FULL: dict[str, Any] = {
 }
 
 
+def plan_of(**given: Any) -> ConversationPlan:
+    return read_conversation_plan(vars(ConversationParameters(**given)))
+
+
+def check(**given: Any) -> None:
+    check_conversation_literals(vars(ConversationParameters(**given)))
+
+
 def in_dag_file(value: Any) -> Any:
     value.__module__ = "unusual_prefix_0c2f_my_dag"
     return value
 
 
 def test_everything_is_read() -> None:
-    plan = read_conversation_plan(**FULL)
+    plan = plan_of(**FULL)
     assert (plan.greeting, plan.silence_seconds, plan.end_call, plan.goodbye) == (
         "Good morning.",
         20,
@@ -47,11 +56,11 @@ def test_everything_is_read() -> None:
 
 
 def test_without_anything_the_model_may_end_the_call_and_silence_does() -> None:
-    assert read_conversation_plan() == ConversationPlan(silence_seconds=60.0, end_call=True)
+    assert plan_of() == ConversationPlan(silence_seconds=60.0, end_call=True)
 
 
 def test_a_plan_travels_as_json_and_sealed() -> None:
-    plan = read_conversation_plan(**FULL)
+    plan = plan_of(**FULL)
     assert ConversationPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
     sealed = WantedConversation(plan).seal("sk-a-key")
     assert WantedConversation.unseal(sealed, "sk-a-key").plan == plan
@@ -61,7 +70,7 @@ def test_a_plan_travels_as_json_and_sealed() -> None:
 
 
 def test_text_that_templates_render_to_is_read() -> None:
-    plan = read_conversation_plan(
+    plan = plan_of(
         silence_seconds="12.5",
         end_call="False",
         goodbye="  ",
@@ -72,20 +81,20 @@ def test_text_that_templates_render_to_is_read() -> None:
 
 
 def test_it_may_be_silent_for_ever() -> None:
-    assert read_conversation_plan(silence_seconds=None).silence_seconds is None
-    assert read_conversation_plan(silence_seconds="None").silence_seconds is None
+    assert plan_of(silence_seconds=None).silence_seconds is None
+    assert plan_of(silence_seconds="None").silence_seconds is None
 
 
 # -- the result ----------------------------------------------------------------------------------------------------
 
 
 def test_a_schema_is_the_result_as_it_is() -> None:
-    plan = read_conversation_plan(result_model=SCHEMA)
+    plan = plan_of(result_model=SCHEMA)
     assert (plan.result_schema, plan.result_model) == (SCHEMA, None)
 
 
 def test_a_class_by_its_path() -> None:
-    plan = read_conversation_plan(result_model=PATH + "Agreement.Inner")
+    plan = plan_of(result_model=PATH + "Agreement.Inner")
     assert plan.result_model == PATH + "Agreement.Inner"
 
 
@@ -93,7 +102,7 @@ def test_a_class_of_the_dag_file_gives_its_schema_only() -> None:
     class Answer(BaseModel):
         x: int
 
-    plan = read_conversation_plan(result_model=in_dag_file(Answer))
+    plan = plan_of(result_model=in_dag_file(Answer))
     assert plan.result_model is None
     assert plan.result_schema is not None
     assert plan.result_schema["required"] == ["x"]
@@ -114,7 +123,7 @@ def test_a_class_of_the_dag_file_gives_its_schema_only() -> None:
 )
 def test_a_result_model_that_cannot_be_used_is_refused(result_model: Any, told: str) -> None:
     with pytest.raises(InvalidInput, match=told) as refusal:
-        read_conversation_plan(result_model=result_model)
+        plan_of(result_model=result_model)
     assert refusal.value.field == "result_model"
 
 
@@ -138,7 +147,7 @@ def test_a_result_model_that_cannot_be_used_is_refused(result_model: Any, told: 
     ],
 )
 def test_what_cannot_be_used_is_refused_when_the_dag_is_parsed(given: dict[str, Any], field: str) -> None:
-    for read in (check_conversation_literals, read_conversation_plan):
+    for read in (check, plan_of):
         with pytest.raises(InvalidInput) as refusal:
             read(**given)
         assert refusal.value.field == field
@@ -146,12 +155,12 @@ def test_what_cannot_be_used_is_refused_when_the_dag_is_parsed(given: dict[str, 
 
 
 def test_what_is_right_is_not_refused_when_the_dag_is_parsed() -> None:
-    check_conversation_literals(**FULL)
-    check_conversation_literals()
+    check(**FULL)
+    check()
 
 
 def test_templates_are_left_alone_until_they_are_rendered() -> None:
-    check_conversation_literals(
+    check(
         greeting="Hello {{ params.name }}",
         silence_seconds="{{ params.seconds }}",
         end_call="{{ params.may }}",
@@ -162,10 +171,10 @@ def test_templates_are_left_alone_until_they_are_rendered() -> None:
 
 
 def test_parsing_imports_nothing() -> None:
-    check_conversation_literals(functions=["no_such_package.book"], result_model="no_such_package.Answer")
+    check(functions=["no_such_package.book"], result_model="no_such_package.Answer")
 
 
 def test_a_result_model_with_a_field_that_airflow_would_read_is_refused_when_the_dag_is_parsed() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "object", "properties": {"__type": {"type": "string"}}}}}
     with pytest.raises(InvalidInput, match="__type begins with two underscores"):
-        check_conversation_literals(result_model=schema)
+        check(result_model=schema)

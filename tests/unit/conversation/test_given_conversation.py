@@ -92,3 +92,19 @@ def test_tools_are_offered_by_name_without_importing_them() -> None:
     assert {"record_result", "end_call"} <= set(offered)
     with pytest.raises(InvalidInput):
         ConversationParameters(functions=["no path"]).offered_tools()
+
+
+@pytest.mark.parametrize("path", ["s3://conn@bucket/calls/", "file:///tmp/call.txt", "gs://bucket/call.json"])
+def test_a_transcript_goes_to_a_folder_or_a_file_of_a_known_kind(path: str) -> None:
+    assert ConversationParameters(transcript_path=path).transcript_target() == path
+
+
+@pytest.mark.parametrize("path", [None, "", "None"])
+def test_a_transcript_without_a_path_goes_nowhere(path: Any) -> None:
+    assert ConversationParameters(transcript_path=path).transcript_target() is None
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/calls", "call.doc", 7])
+def test_a_transcript_goes_to_no_other_kind_of_file(path: Any) -> None:
+    with pytest.raises(InvalidInput, match="transcript_path must end with"):
+        ConversationParameters(transcript_path=path).transcript_target()

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_openai_realtime.calls.timeline.entries import UNKNOWN, TimelineEntry
 from airflow_openai_realtime.calls.timeline.usage import Usage, usage_and_cost
-from airflow_openai_realtime.states import EntryKind, Note
+from airflow_openai_realtime.states import TRANSFER_CALL, EntryKind, Note
 
 
 @dataclass
@@ -103,8 +103,6 @@ class Gaps:
 
 
 MOST_ERRORS = 10
-#: The tool with which the model transfers a call.
-TRANSFER_CALL = "transfer_call"
 #: Status of a tool that the model called and no process began.
 NOT_RUN = "not_run"
 

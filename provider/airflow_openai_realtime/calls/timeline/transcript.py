@@ -1,8 +1,9 @@
-"""The transcript of a call, as text and as JSON, from its timeline."""
+"""The transcript of a call, as text and as JSON, from its timeline; and the file that a task writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +43,30 @@ def transcript_text(entries: Iterable[TimelineEntry]) -> str:
         return ""
     began_at = datetime.fromisoformat(rows[0]["at"])
     return "".join(f"{_clock(began_at, row['at'])} {_line(row)}\n" for row in rows)
+
+
+def transcript_file(path: str, call_id: str) -> str:
+    """
+    Return the path of a call's transcript file.
+
+    :param path: A ``.json`` or ``.txt`` file, or a folder (ends with ``/``), in which the file is named after the call.
+    :param call_id: OpenAI's id of the call.
+    """
+    return f"{path}{call_id}.json" if path.endswith("/") else path
+
+
+def transcript_content(path: str, result: Mapping[str, Any], entries: Iterable[TimelineEntry]) -> str:
+    """
+    Return the content of the file: readable text, or JSON with the outcome.
+
+    :param path: Path of the file; its suffix selects the format.
+    :param result: Result of the call.
+    :param entries: Timeline of the call.
+    """
+    if path.endswith(".txt"):
+        return transcript_text(entries)
+    whole = {"call_id": result["call_id"], "outcome": result["outcome"], "transcript": transcript_json(entries)}
+    return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
 
 
 def _row(entry: TimelineEntry, interrupted: set[Any]) -> dict[str, Any] | None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_openai_realtime.api.sideband.commands import cancel_response, clear_audio
-from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL
 from airflow_openai_realtime.conversation.rules.effects import HangUp, Refer
 from airflow_openai_realtime.conversation.rules.state import ConversationState, LastWords
 from airflow_openai_realtime.conversation.rules.turn_taking import GOODBYE, Wanted
-from airflow_openai_realtime.states import EndReason, EntryKind, Note
+from airflow_openai_realtime.states import TRANSFER_CALL, EndReason, EntryKind, Note
 
 #: Longest wait for the end of the last words, in seconds.
 LAST_WORDS_SECONDS = 10.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
+from airflow_openai_realtime.states import TRANSFER_CALL
 
 END_CALL = "end_call"
 RECORD_RESULT = "record_result"

@@ -6,13 +6,13 @@ A problem names the field and the expected value, never the recorded value, whic
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_openai_realtime.api.untrusted import DEEPEST_RECORD, is_deeper, tame
 from airflow_openai_realtime.calls.timeline.entries import LONGEST_TEXT, is_small
+from airflow_openai_realtime.conversation.author_functions import load_object
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 
@@ -47,31 +47,6 @@ def check_result(plan: ConversationPlan, arguments: str) -> ToolAnswer:
     if problems:
         return _invalid(value, problems, log)
     return ToolAnswer("ok", _RECORDED, log, {"value": value, "valid": True, "problems": []})
-
-
-def load_object(path: str) -> Any:
-    """
-    Import an object by its path.
-
-    :param path: ``package.module.name``; the name may be nested in a class.
-    :raises ImportError: There is no such module or name.
-    """
-    parts = path.split(".")
-    for length in range(len(parts) - 1, 0, -1):
-        module_name = ".".join(parts[:length])
-        try:
-            value: Any = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
-                raise
-            continue
-        try:
-            for name in parts[length:]:
-                value = getattr(value, name)
-        except AttributeError as error:
-            raise ImportError(f"{module_name} has no {'.'.join(parts[length:])}") from error
-        return value
-    raise ImportError(f"there is no module {parts[0]}")
 
 
 def _checked(plan: ConversationPlan, value: Any) -> tuple[Any, list[str]]:

@@ -17,13 +17,13 @@ from typing import Any
 from airflow_openai_realtime.api.sideband.commands import function_output
 from airflow_openai_realtime.api.sideband.events import FunctionCall
 from airflow_openai_realtime.calls.timeline.entries import UNKNOWN
-from airflow_openai_realtime.calls.timeline.summary import TRANSFER_CALL, Summary, ToolTrace
+from airflow_openai_realtime.calls.timeline.summary import Summary, ToolTrace
 from airflow_openai_realtime.conversation.rules import last_words
 from airflow_openai_realtime.conversation.rules import offered_tools as tools
 from airflow_openai_realtime.conversation.rules.effects import CheckResult, Refer, RunFunction, ToolAnswer
 from airflow_openai_realtime.conversation.rules.state import ConversationState
 from airflow_openai_realtime.conversation.rules.turn_taking import RECORD, REPLY, Wanted
-from airflow_openai_realtime.states import EntryKind
+from airflow_openai_realtime.states import TRANSFER_CALL, EntryKind
 
 UNKNOWN_OUTPUT = (
     "It is not known whether this worked: the connection was lost meanwhile. Do not try it again. Tell the caller that "

@@ -20,12 +20,15 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
 from airflow_openai_realtime.api.untrusted import tame
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.timeline.entries import LONGEST_TEXT
+from airflow_openai_realtime.conversation.author_functions import CALL_PARAMETER, arguments_model, load_object
 from airflow_openai_realtime.conversation.rules.effects import ToolAnswer
 from airflow_openai_realtime.conversation.rules.plan import FunctionSpec
-from airflow_openai_realtime.conversation.rules.result_checking import load_object
 
 T = TypeVar("T")
 
@@ -93,10 +96,6 @@ def _prepare(
     spec: FunctionSpec, given: Mapping[str, Any], call: SwitchboardCall
 ) -> functools.partial[Any] | ToolAnswer:
     """Import the function and check its arguments."""
-    from pydantic import ValidationError
-
-    from airflow_openai_realtime.conversation.author_functions import CALL_PARAMETER, arguments_model
-
     function: Callable[..., Any] = load_object(spec.path)
     try:
         checked = arguments_model(function, spec.name).model_validate(given)
@@ -111,8 +110,6 @@ def _prepare(
 
 
 def _answer_of(value: Any) -> ToolAnswer:
-    from pydantic_core import PydanticSerializationError, to_json
-
     if isinstance(value, str):
         text = value
     else:

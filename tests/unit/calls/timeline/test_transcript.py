@@ -1,11 +1,18 @@
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta, timezone
 
 from tests.unit.conversation.talk import Talk, call
 
 from airflow_openai_realtime.api.sideband import events
-from airflow_openai_realtime.calls.timeline.transcript import transcript_json, transcript_text
+from airflow_openai_realtime.calls.timeline.entries import entry_of
+from airflow_openai_realtime.calls.timeline.transcript import (
+    transcript_content,
+    transcript_file,
+    transcript_json,
+    transcript_text,
+)
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
 
 
@@ -43,3 +50,22 @@ def test_as_json_it_has_the_times() -> None:
 
 def test_nothing_was_said() -> None:
     assert transcript_text(Talk().kept()) == ""
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=timezone.utc)
+RESULT = {"call_id": "rtc_1", "outcome": "completed"}
+ENTRIES = [entry_of("caller", NOW, "item_1", text="Grüezi"), entry_of("agent", NOW, "item_2", text="Hello.")]
+
+
+def test_in_a_folder_the_file_is_named_after_the_call() -> None:
+    assert transcript_file("s3://bucket/calls/", "rtc_1") == "s3://bucket/calls/rtc_1.json"
+    assert transcript_file("s3://bucket/a.txt", "rtc_1") == "s3://bucket/a.txt"
+
+
+def test_it_is_a_text_to_read_or_json() -> None:
+    assert transcript_content("a.txt", RESULT, ENTRIES) == "[00:00] Caller: Grüezi\n[00:00] Agent: Hello.\n"
+    written = json.loads(transcript_content("a.json", RESULT, ENTRIES))
+    assert (written["call_id"], [row["text"] for row in written["transcript"]]) == ("rtc_1", ["Grüezi", "Hello."])

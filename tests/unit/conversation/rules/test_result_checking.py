@@ -7,7 +7,7 @@ from tests.unit.conversation import tool_samples
 from tests.unit.conversation.talk import SCHEMA
 
 from airflow_openai_realtime.conversation.rules.plan import ConversationPlan
-from airflow_openai_realtime.conversation.rules.result_checking import check_result, load_object
+from airflow_openai_realtime.conversation.rules.result_checking import check_result
 
 PATH = "tests.unit.conversation.tool_samples."
 
@@ -73,14 +73,3 @@ def test_a_class_that_cannot_check_leaves_it_to_the_schema(model: str) -> None:
     assert "only with its schema" in answer.log
     assert "Meier" not in answer.log
     assert check_result(broken, "{}").status == "invalid"
-
-
-def test_what_a_path_names_is_imported() -> None:
-    assert load_object(f"{PATH}Agreement.Inner") is tool_samples.Agreement.Inner
-    assert load_object("os.path.join")("a", "b") == "a/b"
-
-
-@pytest.mark.parametrize("path", ["no_such_package.thing", "os.no_such_thing", f"{PATH}Agreement.Outer", "plain"])
-def test_what_is_not_there_cannot_be_imported(path: str) -> None:
-    with pytest.raises(ImportError):
-        load_object(path)
