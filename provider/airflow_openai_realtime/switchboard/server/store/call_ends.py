@@ -90,7 +90,7 @@ def restated_result(written: Mapping[str, Any], call: SwitchboardCall) -> dict[s
     A result corrected to the strongest witness. What is not a call's result, as API clients may write, stays.
 
     :param written: As it was written, of JSON values.
-    :param call: The call, over.
+    :param call: The call; while it is not over, there is no witness.
     """
     try:
         result = CallResult.from_dict(written)

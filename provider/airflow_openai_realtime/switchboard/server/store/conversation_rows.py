@@ -283,9 +283,9 @@ def _read(connection: Connection, line: str, call_id: str) -> Conversation:
 
 def _as_it_stands(connection: Connection, line: str, call_id: str, result: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the changes of a result when a stronger witness than its writer has reported the call's end."""
-    call, _ = find_call(connection, line, call_id)
-    if result is None or not call.is_over:
+    if result is None:
         return {}
+    call, _ = find_call(connection, line, call_id)
     told = restated_result(result, call)
     if told == result:
         return {}

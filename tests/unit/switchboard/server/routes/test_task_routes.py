@@ -65,6 +65,13 @@ def test_what_names_no_task_is_refused(world: World, path: str, wrong: dict[str,
     assert post(world, path, {**STOPPED, **wrong}).status_code in (400, 422)
 
 
+@pytest.mark.parametrize("call_id", ["rtc 1", "..", "rtc_é"])
+def test_an_id_that_no_call_has_is_refused(world: World, call_id: str) -> None:
+    world.task_state = FAILED
+    answer = post(world, "/v1/task-stopped", {**STOPPED, "call_id": call_id})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")
+
+
 def test_a_state_is_told_and_elsewhere_nothing(world: World) -> None:
     assert post(world, "/v1/task-state", TASK).json() == {"task": None}
     world.task_state = FAILED
