@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, tuple_
-from sqlalchemy.exc import IntegrityError
 
 from airflow_openai_realtime.api.phone_numbers import canonical_number
 from airflow_openai_realtime.calls.call import ATTEMPT_MOVES, Attempt
 from airflow_openai_realtime.exceptions import InvalidInput, MoveRefused, UnknownCall
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState, RefusalCode
-from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, writes
+from airflow_openai_realtime.switchboard.server.store.schema.database import Database, reads, upserts, writes
 from airflow_openai_realtime.switchboard.server.store.schema.tables import attempts, run_starts
 
 PAGE = 1000
@@ -35,8 +34,10 @@ class Attempts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @upserts
     def reserve(
         self,
+        connection: Connection,
         line: str,
         campaign: str,
         contact: str,
@@ -52,6 +53,7 @@ class Attempts:
         A row in state ``reserved`` passes to the task that requests it now, since that task dials; any other row stays
         unchanged.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param campaign: Name of the campaign.
         :param contact: Name of the contact.
@@ -60,43 +62,28 @@ class Attempts:
         :param now: The time, aware.
         :param claimant: Name of the task that dials.
         """
-        to_number = canonical_number(to_number)
         key = {
             "line": line,
             "campaign": stored_key(campaign),
             "contact": stored_key(canonical_number(contact)),
             "attempt": attempt,
         }
-        found = self._database.read(lambda connection: _by_key(connection, key))
+        found = _by_key(connection, key)
         if found is not None:
-            return self._handed_over(found, claimant)
+            return _handed_over(connection, found, claimant)
         row: dict[str, Any] = {
             **key,
             "attempt_id": str(uuid.uuid4()),
             "state": AttemptState.RESERVED,
             "correlation_id": secrets.token_hex(16),
-            "to_number": to_number,
+            "to_number": canonical_number(to_number),
             "claimant": claimant,
             "created_at": now,
             "updated_at": now,
         }
-        try:
-            self._database.write(lambda connection: connection.execute(attempts.insert().inline(), row))
-        except IntegrityError:
-            found = self._database.read(lambda connection: _by_key(connection, key))
-            if found is None:
-                raise
-            return self._handed_over(found, claimant)
+        connection.execute(attempts.insert().inline(), row)
         stored: dict[str, Any] = {name: row.get(name) for name in _STORED}
         return Attempt(**stored, created=True)
-
-    def _handed_over(self, found: Attempt, claimant: str | None) -> Attempt:
-        if claimant is None or found.state != AttemptState.RESERVED or found.claimant == claimant:
-            return found
-        same = (attempts.c.attempt_id == found.attempt_id) & (attempts.c.state == AttemptState.RESERVED)
-        update = attempts.update().where(same).values(claimant=claimant)
-        self._database.write(lambda connection: connection.execute(update))
-        return replace(found, claimant=claimant)
 
     @reads
     def find(self, connection: Connection, line: str, attempt_id: str) -> Attempt:
@@ -156,10 +143,14 @@ class Attempts:
             code=RefusalCode.ATTEMPT_MOVED,
         )
 
-    def first_start(self, line: str, dag_id: str, run_id: str, started_at: datetime) -> datetime:
+    @upserts
+    def first_start(
+        self, connection: Connection, line: str, dag_id: str, run_id: str, started_at: datetime
+    ) -> datetime:
         """
         Return when a DAG run first started; the first report is kept. Airflow forgets it when a run is cleared.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: The line that it places calls on.
         :param dag_id: The run's DAG.
         :param run_id: The run.
@@ -167,21 +158,19 @@ class Attempts:
         """
         key = {"line": line, "dag_id": dag_id, "run_id": run_id}
         query = select(run_starts.c.first_started_at).filter_by(**key)
-        found: datetime | None = self._database.read(lambda connection: connection.execute(query).scalar())
-        if found is not None:
-            return found
-        row = {**key, "first_started_at": started_at}
-        try:
-            self._database.write(lambda connection: connection.execute(run_starts.insert(), row))
-        except IntegrityError:
-            # Another task of the run reported it at the same moment.
-            found = self._database.read(lambda connection: connection.execute(query).scalar())
-        return started_at if found is None else found
+        found: datetime | None = connection.execute(query).scalar()
+        if found is None:
+            connection.execute(run_starts.insert(), {**key, "first_started_at": started_at})
+        return found or started_at
 
-    def page(self, line: str, campaign: str, contact: str | None, after: int) -> tuple[list[Attempt], int | None]:
+    @reads
+    def page(
+        self, connection: Connection, line: str, campaign: str, contact: str | None, after: int
+    ) -> tuple[list[Attempt], int | None]:
         """
         Attempts of a campaign in the order they were reserved.
 
+        :param connection: A connection with an open transaction; given by the decorator.
         :param line: Name of the line.
         :param campaign: Name of the campaign.
         :param contact: Only this contact's.
@@ -192,8 +181,16 @@ class Attempts:
         if contact is not None:
             wanted &= attempts.c.contact == stored_key(canonical_number(contact))
         query = select(attempts).where(wanted).order_by(attempts.c.seq).limit(PAGE)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
+        rows = connection.execute(query).all()
         return [read_attempt(row) for row in rows], rows[-1].seq if len(rows) == PAGE else None
+
+
+def _handed_over(connection: Connection, found: Attempt, claimant: str | None) -> Attempt:
+    if claimant is None or found.state != AttemptState.RESERVED or found.claimant == claimant:
+        return found
+    same = (attempts.c.attempt_id == found.attempt_id) & (attempts.c.state == AttemptState.RESERVED)
+    connection.execute(attempts.update().where(same).values(claimant=claimant))
+    return replace(found, claimant=claimant)
 
 
 def note_calls(connection: Connection, correlated: Mapping[str, tuple[str, str]]) -> None:
