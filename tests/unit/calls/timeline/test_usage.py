@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_openai_realtime.calls.timeline.usage import MODEL_PRICES, Usage, check_prices, estimate
+from airflow_openai_realtime.calls.timeline.usage import MODEL_PRICES, Usage, check_prices, estimate, usage_and_cost
 from airflow_openai_realtime.exceptions import InvalidInput
 
 SENT = {
@@ -119,6 +119,14 @@ def test_tokens_that_are_not_told_apart_are_not_guessed() -> None:
     assert estimate(used(input_token_details={}), MODEL) is None
     cached = {**SENT["input_token_details"], "cached_tokens_details": {}}  # type: ignore[dict-item]
     assert estimate(used(input_token_details=cached), MODEL) is None
+
+
+def test_what_was_used_is_shown_with_its_cost_or_without_one() -> None:
+    known = usage_and_cost(used(), MODEL)
+    cost = estimate(used(), MODEL)
+    assert cost is not None
+    assert known == {"usage": used().to_dict(), "cost": cost.to_dict()}
+    assert usage_and_cost(used(), None) == {"usage": used().to_dict(), "cost": None}
 
 
 def test_the_caller_is_transcribed_by_the_minute() -> None:

@@ -49,6 +49,13 @@ def test_an_entry_is_kept_once(state: ConversationState) -> None:
     assert state.summary.caller_turns == 1
 
 
+def test_an_entry_is_recorded_under_its_key_once(state: ConversationState) -> None:
+    assert state.record("note", NOW, "greeted", at_once=True, what="greeted") == "note:greeted"
+    assert state.record("note", NOW, "greeted", at_once=True, what="greeted") is None
+    assert state.take_effects() == [Keep(entry_of("note", NOW, "greeted", what="greeted"), at_once=True)]
+    assert state.summary.is_greeted
+
+
 def test_of_a_very_long_call_words_are_counted_and_not_kept_while_errors_are(state: ConversationState) -> None:
     for number in range(MOST_KEPT_ENTRIES):
         state.keep(said(number))
