@@ -13,7 +13,7 @@ from airflow_openai_realtime.conversation.wanted_conversation import WantedConve
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.carried_through import carry_through
-from airflow_openai_realtime.triggers.pacing import Settling
+from airflow_openai_realtime.triggers.pacing import settling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,12 +80,11 @@ class LiveCallTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run the call, and fire once."""
-        settling = Settling()
-        try:
-            payload = await self._run_call()
-        except OpenAIRealtimeError as error:
-            payload = error_payload(error)
-        await settling.wait()
+        async with settling():
+            try:
+                payload = await self._run_call()
+            except OpenAIRealtimeError as error:
+                payload = error_payload(error)
         yield TriggerEvent(payload)
 
     async def on_kill(self) -> None:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 #: The event of a trigger that fires at once can cross the executor's report about the deferral; the task then fails.
 #: Source: https://github.com/apache/airflow/issues/72716
 SETTLE_SECONDS = 1.0
 
 
-class Settling:
+@asynccontextmanager
+async def settling(
+    now: Callable[[], float] | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> AsyncIterator[None]:
     """
-    Starts counting when created; create it at the start of a trigger's ``run``.
+    Leave no sooner than a second after entering; an error leaves at once.
+
+    Enter it at the start of a trigger's ``run``, and fire after it.
 
     :param now: Seconds of a clock that only goes forward; the event loop's when not given.
     :param sleep: Waits this many seconds.
     """
-
-    def __init__(
-        self,
-        now: Callable[[], float] | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._now = now or asyncio.get_running_loop().time
-        self._sleep = sleep
-        self._started = self._now()
-
-    async def wait(self) -> None:
-        """Wait until at least a second has passed since creation."""
-        left = self._started + SETTLE_SECONDS - self._now()
-        if left > 0:
-            await self._sleep(left)
+    clock = now or asyncio.get_running_loop().time
+    started = clock()
+    yield
+    left = started + SETTLE_SECONDS - clock()
+    if left > 0:
+        await sleep(left)

@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.carried_through import carry_through
-from airflow_openai_realtime.triggers.pacing import Settling
+from airflow_openai_realtime.triggers.pacing import settling
 
 
 class TakeCallTrigger(BaseTrigger):
@@ -71,12 +71,11 @@ class TakeCallTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
-        settling = Settling()
-        try:
-            payload = await self._wait()
-        except OpenAIRealtimeError as error:
-            payload = {"status": "error", "message": str(error)}
-        await settling.wait()
+        async with settling():
+            try:
+                payload = await self._wait()
+            except OpenAIRealtimeError as error:
+                payload = {"status": "error", "message": str(error)}
         yield TriggerEvent(payload)
 
     async def on_kill(self) -> None:

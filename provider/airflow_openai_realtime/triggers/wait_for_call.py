@@ -16,7 +16,7 @@ from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
 from airflow_openai_realtime.triggers.carried_through import carry_through
 from airflow_openai_realtime.triggers.live_call import OVER, error_payload, run_to_its_end
-from airflow_openai_realtime.triggers.pacing import Settling
+from airflow_openai_realtime.triggers.pacing import settling
 
 if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import SwitchboardCall
@@ -112,13 +112,12 @@ class WaitForCallTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
-        settling = Settling()
-        try:
-            payload = await self._wait_and_run()
-        except OpenAIRealtimeError as error:
-            payload = error_payload(error)
-        # Only the event waits; the call is accepted by now.
-        await settling.wait()
+        async with settling():
+            # Only the event waits; the call is accepted by now.
+            try:
+                payload = await self._wait_and_run()
+            except OpenAIRealtimeError as error:
+                payload = error_payload(error)
         yield TriggerEvent(payload)
 
     async def on_kill(self) -> None:

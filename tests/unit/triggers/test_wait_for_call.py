@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from airflow_openai_realtime.simulator.phones import PhoneScript
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.testing.local_airflow import CARRIER_CONN_ID
 from airflow_openai_realtime.triggers import pacing
+from airflow_openai_realtime.triggers import wait_for_call as under_test
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
 
@@ -203,11 +206,13 @@ async def test_the_call_is_accepted_at_once_and_only_the_event_waits(
 ) -> None:
     settling, settled = asyncio.Event(), asyncio.Event()
 
-    async def wait(_: pacing.Settling) -> None:
+    @asynccontextmanager
+    async def until_settled() -> AsyncIterator[None]:
+        yield
         settling.set()
         await settled.wait()
 
-    monkeypatch.setattr(pacing.Settling, "wait", wait)
+    monkeypatch.setattr(under_test, "settling", until_settled)
     call_id = await asyncio.to_thread(ring, world)
     running = asyncio.create_task(fired(answering(world, seconds=90)))
     await asyncio.wait_for(settling.wait(), 30)
