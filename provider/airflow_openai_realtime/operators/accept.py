@@ -20,7 +20,7 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
-from airflow_openai_realtime.operators.call_task import CallTask
+from airflow_openai_realtime.operators.call_task import CallTask, IfGone, call_of, check_call, settle_gone
 from airflow_openai_realtime.operators.call_to_end import (
     call_that_is_over,
     check_conversation,
@@ -28,7 +28,6 @@ from airflow_openai_realtime.operators.call_to_end import (
     read_answer,
     run_in_triggerer,
 )
-from airflow_openai_realtime.operators.given_call import IfGone, call_of, check_call, settle_gone
 from airflow_openai_realtime.operators.task_acceptance import TaskAcceptance
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from airflow_openai_realtime.calls.parameters import (
 from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
-from airflow_openai_realtime.operators.call_task import CallTask
-from airflow_openai_realtime.operators.given_call import IfGone, call_of, check_call, settle_gone
+from airflow_openai_realtime.operators.call_task import CallTask, IfGone, call_of, check_call, settle_gone
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,8 +11,7 @@ from airflow_openai_realtime.calls.parameters import read_call
 from airflow_openai_realtime.exceptions import CallGone
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
-from airflow_openai_realtime.operators.call_task import CallTask
-from airflow_openai_realtime.operators.given_call import IfGone, check_call, settle_gone, skip
+from airflow_openai_realtime.operators.call_task import CallTask, IfGone, check_call, settle_gone, skip
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -18,8 +18,8 @@ from airflow_openai_realtime.exceptions import (
 )
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
-from airflow_openai_realtime.operators.call_task import CallTask
-from airflow_openai_realtime.operators.given_call import (
+from airflow_openai_realtime.operators.call_task import (
+    CallTask,
     IfGone,
     call_of,
     check_call,

@@ -25,7 +25,7 @@ from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.hooks.airflow_connections import hand_over
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
-from airflow_openai_realtime.operators.call_task import CallTask
+from airflow_openai_realtime.operators.call_task import CallTask, call_of, check_call
 from airflow_openai_realtime.operators.call_to_end import (
     OVER,
     call_that_is_over,
@@ -34,7 +34,6 @@ from airflow_openai_realtime.operators.call_to_end import (
     read_conversation,
     run_in_triggerer,
 )
-from airflow_openai_realtime.operators.given_call import call_of, check_call
 from airflow_openai_realtime.operators.limits import refuse_execution_timeout
 
 if TYPE_CHECKING:

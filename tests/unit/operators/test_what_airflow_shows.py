@@ -22,7 +22,7 @@ from airflow_openai_realtime.operators import (
     PlaceCallOperator,
     WatchCallOperator,
 )
-from airflow_openai_realtime.operators.given_call import call_of
+from airflow_openai_realtime.operators.call_task import call_of
 from airflow_openai_realtime.operators.place import PlaceCallOperator as Place
 from airflow_openai_realtime.sensors import IncomingCallSensor
 from airflow_openai_realtime.simulator.phones import PhoneScript

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_openai_realtime.exceptions import CallGone, InvalidInput, SwitchboardUnreachable
-from airflow_openai_realtime.operators.given_call import (
+from airflow_openai_realtime.operators.call_task import (
     call_of,
     check_call,
     check_if_gone,
