@@ -7,10 +7,12 @@ One exchange, its limits and the connections are in :mod:`airflow_openai_realtim
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import functools
+import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -31,7 +33,6 @@ from airflow_openai_realtime.api.request import (
     Service,
     Trouble,
     quotable,
-    retry_after_seconds,
 )
 from airflow_openai_realtime.api.settings import USER_AGENT, ApiSettings
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
@@ -259,6 +260,35 @@ async def repeating(
         reraise=True,
     )
     return await attempts(once)
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """
+    Read how long a server asks to wait.
+
+    :param headers: ``retry-after-ms`` (milliseconds) wins over ``retry-after`` (seconds or an HTTP date).
+    :param now: Unix time, for a date.
+    :returns: Seconds, 0 or more, or ``None`` when nothing usable is said.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is not None or not text:
+        return seconds
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
 
 
 def _pause_seconds(policy: Policy, attempt: int, asked_seconds: float | None, pace: Pace) -> float:

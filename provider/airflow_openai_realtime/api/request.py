@@ -7,10 +7,8 @@ effect on a phone, so every request says after which troubles it may be sent aga
 
 from __future__ import annotations
 
-import email.utils
 import enum
 import json
-import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, Union
@@ -214,35 +212,6 @@ def trouble_of_status(status: int) -> Trouble:
     if status == 429:
         return Trouble.RATE_LIMITED
     return Trouble.SERVER_ERROR if status >= 500 or status == 408 else Trouble.FINAL
-
-
-def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
-    """
-    Read how long a server asks to wait.
-
-    :param headers: ``retry-after-ms`` (milliseconds) wins over ``retry-after`` (seconds or an HTTP date).
-    :param now: Unix time, for a date.
-    :returns: Seconds, 0 or more, or ``None`` when nothing usable is said.
-    """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    text = headers.get("retry-after")
-    seconds = _number(text)
-    if seconds is not None or not text:
-        return seconds
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError, TypeError, IndexError):
-        return None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
 
 
 def quotable(text: str, hide: Sequence[str] = ()) -> str:

@@ -17,7 +17,7 @@ import asyncio
 import json
 from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook
@@ -27,6 +27,9 @@ from airflow.sdk.log import mask_secret
 
 from airflow_openai_realtime.exceptions import ConfigurationError
 from airflow_openai_realtime.version_compat import async_connections_are_safe, mask_in_this_process
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.calls.line_settings import ConnectionSettings
 
 SHARED_SECONDS = 5.0
 """Seconds for which a look-up is reused for the same connection in the same event loop."""
@@ -121,6 +124,41 @@ async def _find_connection_async(connection_id: str, conn_type: str) -> Connecti
     except AirflowNotFoundException as error:
         raise _missing(connection_id, conn_type) from error
     return _fields(connection, connection_id, conn_type)
+
+
+def find_line(connection_id: str, conn_type: str) -> tuple[ConnectionFields, ConnectionSettings]:
+    """
+    Look up the connection of a line, read it, and hide its secrets, from synchronous code.
+
+    :param connection_id: As for :func:`find_connection`.
+    :param conn_type: As for :func:`find_connection`.
+    :raises ConfigurationError: See :func:`find_connection`.
+    """
+    from airflow_openai_realtime.calls.line_settings import read_connection
+
+    fields = find_connection(connection_id, conn_type)
+    settings = read_connection(fields.connection_id, fields.password, fields.host, fields.extra)
+    hide(*settings.secrets)
+    return fields, settings
+
+
+async def find_line_async(
+    connection_id: str, conn_type: str, connections: str | None = None
+) -> tuple[ConnectionFields, ConnectionSettings]:
+    """
+    Look up the connection of a line, read it, and hide its secrets, from within an event loop.
+
+    :param connection_id: As for :func:`find_connection`.
+    :param conn_type: As for :func:`find_connection`.
+    :param connections: As for :func:`find_connection_async`.
+    :raises ConfigurationError: See :func:`find_connection`.
+    """
+    from airflow_openai_realtime.calls.line_settings import read_connection
+
+    fields = await find_connection_async(connection_id, conn_type, connections)
+    settings = read_connection(fields.connection_id, fields.password, fields.host, fields.extra)
+    await hide_async(*settings.secrets)
+    return fields, settings
 
 
 def hand_over(*connections: ConnectionFields) -> str | None:

@@ -12,10 +12,8 @@ from airflow.sdk import BaseHook
 from airflow_openai_realtime.exceptions import ConfigurationError, OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.hooks.airflow_connections import (
     ConnectionFields,
-    find_connection,
-    find_connection_async,
-    hide,
-    hide_async,
+    find_line,
+    find_line_async,
     is_test_id,
     without_test_id,
 )
@@ -171,18 +169,12 @@ class RealtimeHook(BaseHook):
 
     def _read(self) -> tuple[ConnectionFields, ConnectionSettings]:
         if self._known is None:
-            fields = find_connection(self.openai_realtime_conn_id, self.conn_type)
-            settings = _settings_of(fields)
-            hide(*settings.secrets)
-            self._known = fields, settings
+            self._known = find_line(self.openai_realtime_conn_id, self.conn_type)
         return self._known
 
     async def _aread(self) -> ConnectionSettings:
         if self._known is None:
-            fields = await find_connection_async(self.openai_realtime_conn_id, self.conn_type, self._connections)
-            settings = _settings_of(fields)
-            await hide_async(*settings.secrets)
-            self._known = fields, settings
+            self._known = await find_line_async(self.openai_realtime_conn_id, self.conn_type, self._connections)
         return self._known[1]
 
     def _line_of(self, settings: ConnectionSettings) -> LineSettings:
@@ -251,9 +243,3 @@ class RealtimeHook(BaseHook):
         named = "" if is_test_id(str(line)) else f"line {line}, "
         taken = ", takes deliveries signed with the webhook secret" if secrets else ""
         return f"reached, {named}version {status.get('version')}{taken}"
-
-
-def _settings_of(fields: ConnectionFields) -> ConnectionSettings:
-    from airflow_openai_realtime.calls.line_settings import read_connection
-
-    return read_connection(fields.connection_id, fields.password, fields.host, fields.extra)

@@ -209,7 +209,7 @@ class CallFeed:
         if order_of_claimant(call.claimed_by) is not None:
             if call.state == CallState.ACCEPTED:
                 self._answered[call.call_id] = call
-        elif call.claimed_by is not None and not call.is_over:
+        elif call.claimed_by is not None and call.state in OPEN_CALL_STATES:
             self._taken.setdefault(call.claimed_by, {})[call.call_id] = call
             self._taker_of[call.call_id] = call.claimed_by
 

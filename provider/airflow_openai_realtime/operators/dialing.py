@@ -1,10 +1,8 @@
-"""What a task dials, as a DAG author gave it, and when it does not dial."""
+"""What a task dials, as a DAG author gave it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
@@ -143,45 +141,6 @@ class PlaceParameters:
         return read_integer(self.attempt, "attempt", at_least=1)
 
 
-def run_start(ti: Any, dag_run: Any, max_lateness_seconds: float | None) -> tuple[str, str, datetime] | None:
-    """
-    Return DAG, run and start of a run that may be late; ``None`` for one that may not.
-
-    :param ti: The task instance.
-    :param dag_run: Its run.
-    :param max_lateness_seconds: The operator's parameter of that name.
-    """
-    if _run_type(dag_run) != "scheduled" or max_lateness_seconds is None:
-        return None
-    return ti.dag_id, ti.run_id, _started_at(dag_run)
-
-
-def reason_not_to_dial(
-    dag_run: Any, first_started_at: datetime | None, *, dial_in_backfill: bool, max_lateness_seconds: float | None
-) -> str | None:
-    """
-    Return why a run does not dial; ``None``: it does.
-
-    :param dag_run: The run.
-    :param first_started_at: When it first started, as the switchboard knows it.
-    :param dial_in_backfill: The operator's parameter of that name.
-    :param max_lateness_seconds: Likewise.
-    """
-    run_type = _run_type(dag_run)
-    if run_type == "backfill":
-        return None if dial_in_backfill else "this is a backfill; to ring all the same: dial_in_backfill=True"
-    if run_type != "scheduled" or max_lateness_seconds is None:
-        return None
-    late: float = ((first_started_at or _started_at(dag_run)) - dag_run.run_after).total_seconds()
-    if late <= max_lateness_seconds:
-        return None
-    return (
-        f"this run started {late:.0f} s after its time, more than max_lateness_seconds "
-        f"({max_lateness_seconds:g}), as after the DAG was unpaused. To call now, trigger the DAG by hand; to "
-        "let late runs call, give a larger number, or None"
-    )
-
-
 def check_number_shape(value: object, field: str) -> None:
     """
     Reject what cannot be an E.164 number by its shape alone; whether its country has such numbers is checked later.
@@ -207,12 +166,3 @@ def _key(value: object, field: str) -> str:
     if not text:
         raise InvalidInput(f"{field} must be a non-empty text that stays the same between runs", field=field)
     return text
-
-
-def _run_type(dag_run: Any) -> str:
-    return str(dag_run.run_type.value if isinstance(dag_run.run_type, Enum) else dag_run.run_type)
-
-
-def _started_at(dag_run: Any) -> datetime:
-    """Return when the run started; Airflow forgets it when the run is cleared."""
-    return dag_run.start_date or datetime.now(timezone.utc)

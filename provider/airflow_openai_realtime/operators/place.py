@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -31,7 +32,7 @@ from airflow_openai_realtime.operators.call_to_end import (
     read_answer,
     report_result,
 )
-from airflow_openai_realtime.operators.dialing import PlaceParameters, reason_not_to_dial, run_start
+from airflow_openai_realtime.operators.dialing import PlaceParameters
 from airflow_openai_realtime.operators.task_acceptance import TaskAcceptance
 from airflow_openai_realtime.states import AttemptOutcome, CallState, EndReason
 
@@ -332,25 +333,28 @@ class PlaceCallOperator(CallTask):
 
         :param model: The model that the call is accepted with, when this task accepts it.
         """
-        from airflow_openai_realtime.outbound.placing import Placing
+        from airflow_openai_realtime.outbound.placing import DialingRun, Placing
 
         carrier = TelephonyCarrierHook(telephony_carrier_conn_id=self.telephony_carrier_conn_id)
-        order = self._parameters().order(carrier.settings())
-        hook = self._hook()
-        api = hook.line().api
-        with hook.switchboard() as switchboard, carrier.dialer() as dialer:
-            placing = Placing(switchboard, dialer, self._warn)
-            run = run_start(context["ti"], context["dag_run"], self.max_lateness_seconds)
-            known = placing.known_before(api, model, run)
-            reason = reason_not_to_dial(
-                context["dag_run"],
-                known.first_started_at,
-                dial_in_backfill=self.dial_in_backfill,
-                max_lateness_seconds=self.max_lateness_seconds,
-            )
-            if reason is not None:
-                return self._placed_before(switchboard, reason)
-            return placing.reach(order, claimant_of(context["ti"]), known, hook.calls, api, model)
+        ti, dag_run, hook = context["ti"], context["dag_run"], self._hook()
+        run = DialingRun(
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            run_type=str(dag_run.run_type.value if isinstance(dag_run.run_type, Enum) else dag_run.run_type),
+            due_at=dag_run.run_after,
+            started_at=dag_run.start_date,
+            dial_in_backfill=self.dial_in_backfill,
+            max_lateness_seconds=self.max_lateness_seconds,
+        )
+        with carrier.dialer() as dialer:
+            order = self._parameters().order(dialer.account)
+            api = hook.line().api
+            with hook.switchboard() as switchboard:
+                placing = Placing(switchboard, dialer, self._warn)
+                placement = placing.reach(order, claimant_of(ti), run, hook.calls, api, model)
+                if isinstance(placement, str):
+                    return self._placed_before(switchboard, placement)
+                return placement
 
     def _placed_result(self, placement: Placement) -> dict[str, Any]:
         result = placement.to_dict(self.telephony_carrier_conn_id)

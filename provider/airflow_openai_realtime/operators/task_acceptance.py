@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 KILL_REQUEST_SECONDS = 2.0
 
 
+@dataclass
 class TaskAcceptance:
     """The accepts of one task, one at a time. Killed during one, the task hangs the call up."""
 
-    def __init__(self) -> None:
-        self._log: Any = None
-        self._is_stopped = False
-        self._line: LineSettings | None = None
-        self._under_way: Acceptance | None = None
-        self._task: TaskReference | None = None
+    _log: Any = field(default=None, init=False, repr=False)
+    _is_stopped: bool = field(default=False, init=False)
+    _line: LineSettings | None = field(default=None, init=False, repr=False)
+    _under_way: Acceptance | None = field(default=None, init=False, repr=False)
+    _task: TaskReference | None = field(default=None, init=False)
 
     def begin(
         self,

@@ -71,6 +71,56 @@ class PlaceOrder:
     request: DialRequest
 
 
+@dataclass(frozen=True)
+class DialingRun:
+    """
+    A DAG run that dials, as far as it decides whether it does.
+
+    :param dag_id: The DAG.
+    :param run_id: The run.
+    :param run_type: Airflow's: ``scheduled``, ``manual``, ``backfill``, ``asset_triggered`` and others.
+    :param due_at: Its time, ``run_after``; aware.
+    :param started_at: When it started; ``None``: Airflow has forgotten, as for a run that was cleared.
+    :param dial_in_backfill: Whether a backfill dials.
+    :param max_lateness_seconds: How late a scheduled run may start and still dial, in seconds, 0 or more; ``None``: no
+        limit.
+    """
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    due_at: datetime
+    started_at: datetime | None
+    dial_in_backfill: bool
+    max_lateness_seconds: float | None
+
+    def that_may_be_late(self) -> tuple[str, str, datetime] | None:
+        """Return DAG, run and start of a run that may be late; ``None`` for one that may not."""
+        if self.run_type != "scheduled" or self.max_lateness_seconds is None:
+            return None
+        return self.dag_id, self.run_id, self.started_at or datetime.now(timezone.utc)
+
+    def reason_not_to_dial(self, first_started_at: datetime | None) -> str | None:
+        """
+        Return why the run does not dial; ``None``: it does.
+
+        :param first_started_at: When it first started, as the switchboard knows it.
+        """
+        if self.run_type == "backfill":
+            return None if self.dial_in_backfill else "this is a backfill; to ring all the same: dial_in_backfill=True"
+        may_be_late = self.that_may_be_late()
+        if may_be_late is None or self.max_lateness_seconds is None:
+            return None
+        late = ((first_started_at or may_be_late[-1]) - self.due_at).total_seconds()
+        if late <= self.max_lateness_seconds:
+            return None
+        return (
+            f"this run started {late:.0f} s after its time, more than max_lateness_seconds "
+            f"({self.max_lateness_seconds:g}), as after the DAG was unpaused. To call now, trigger the DAG by hand; to "
+            "let late runs call, give a larger number, or None"
+        )
+
+
 @dataclass
 class Placing:
     """
@@ -85,42 +135,34 @@ class Placing:
     dialer: Dialer
     report: Callable[[str], None]
 
-    def known_before(
-        self, api: ApiSettings, model: str | None, run: tuple[str, str, datetime] | None = None
-    ) -> Preflight:
-        """
-        Ask the switchboard what it knows before a phone is dialed.
-
-        :param api: Key and address of OpenAI.
-        :param model: The model that calls are accepted with, when it is known.
-        :param run: DAG id, run id and start of a DAG run that may be late, aware.
-        :raises SwitchboardUnreachable: It did not answer.
-        """
-        return self.switchboard.send(preflight([openai_check(api, model)], run=run))
-
     def reach(
         self,
         order: PlaceOrder,
         owner: str,
-        known: Preflight,
+        run: DialingRun,
         open_calls: Callable[[], CallsClient],
         api: ApiSettings,
         model: str | None,
-    ) -> Placement:
+    ) -> Placement | str:
         """
         Reserve an attempt, check that an answered call could be taken, and dial, unless the phone was dialed before.
 
         :param order: Whom to reach; the correlation id is the ledger's.
         :param owner: Stable name of the task that dials.
-        :param known: What :meth:`known_before` returned.
+        :param run: The DAG run that dials.
         :param open_calls: Makes a client for OpenAI.
-        :param api: As for :meth:`known_before`.
-        :param model: As for :meth:`known_before`.
+        :param api: Key and address of OpenAI.
+        :param model: The model that calls are accepted with, when it is known.
+        :return: The placed call, or why the run does not dial; then nothing is reserved.
         :raises OpenAIRealtimeError: See :func:`check_before_dialing` and :meth:`place`.
 
         Retries: as :meth:`place`.
         """
         request = order.request
+        known = self.switchboard.send(preflight([openai_check(api, model)], run=run.that_may_be_late()))
+        reason = run.reason_not_to_dial(known.first_started_at)
+        if reason is not None:
+            return reason
         reserved = self.switchboard.send(
             reserve_attempt(order.campaign, order.contact, order.attempt, request.to, owner)
         )

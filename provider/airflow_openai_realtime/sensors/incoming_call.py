@@ -336,9 +336,12 @@ class IncomingCallSensor(CallTask, BaseSensorOperator):
 
     def _wait(self, context: Context) -> CallWait:
         from airflow_openai_realtime.operators.call_wait import CallWait
-        from airflow_openai_realtime.outbound.placed import read_placed
 
-        placed = read_placed(self.placed)
+        placed = None
+        if self.placed is not None:
+            from airflow_openai_realtime.outbound.placed import read_placed
+
+            placed = read_placed(self.placed)
         return CallWait(
             task=self,
             context=context,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import email.utils
 import json
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,7 @@ from airflow_openai_realtime.api.call_requests import (
     refer_call,
     reject_call,
 )
-from airflow_openai_realtime.api.client import CallsClient, Client, openai_service, signed_headers
+from airflow_openai_realtime.api.client import CallsClient, Client, openai_service, retry_after_seconds, signed_headers
 from airflow_openai_realtime.api.request import Request, Requests
 from airflow_openai_realtime.exceptions import (
     AuthenticationError,
@@ -373,3 +374,29 @@ def test_azure_keys_and_scopes_have_their_own_headers(settings):
     assert "Authorization" not in sent
     assert sent["OpenAI-Organization"] == "org-1"
     assert sent["OpenAI-Project"] == "proj_1"
+
+
+NOW = 1_763_900_000.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
+        ({"retry-after-ms": "x", "retry-after": "7"}, 7),
+        ({"retry-after": email.utils.formatdate(NOW + 30, usegmt=True)}, 30),
+        ({"retry-after": email.utils.formatdate(NOW - 30, usegmt=True)}, 0),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Mon, 99 Foo 2026 99:99:99 GMT"}, None),
+        ({"retry-after": "Mon, 01 Jan 0001 00:00:00 +2359"}, 0),
+        ({"retry-after": "9" * 400}, None),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms(headers, seconds):
+    assert retry_after_seconds(headers, NOW) == seconds

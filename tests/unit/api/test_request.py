@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import email.utils
 from typing import Any
 
 import httpx
@@ -24,7 +23,6 @@ from airflow_openai_realtime.api.request import (
     Trouble,
     json_object,
     quotable,
-    retry_after_seconds,
     trouble_of_status,
 )
 from airflow_openai_realtime.exceptions import CallError, CallGone
@@ -175,29 +173,6 @@ def test_no_value_shows_a_secret():
         "openai", "test", "POST", "/", read, no_answer, EVERYTHING, body={"a": "sk-secret"}, form={"b": "sk-secret"}
     )
     assert "sk-secret" not in repr(service) + repr(request) + repr(Answer(200, {}, b"", service))
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
-        ({"retry-after-ms": "x", "retry-after": "7"}, 7),
-        ({"retry-after": email.utils.formatdate(NOW + 30, usegmt=True)}, 30),
-        ({"retry-after": email.utils.formatdate(NOW - 30, usegmt=True)}, 0),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "Mon, 99 Foo 2026 99:99:99 GMT"}, None),
-        ({"retry-after": "Mon, 01 Jan 0001 00:00:00 +2359"}, 0),
-        ({"retry-after": "9" * 400}, None),
-    ],
-)
-def test_retry_after_is_read_in_all_its_forms(headers, seconds):
-    assert retry_after_seconds(headers, NOW) == seconds
 
 
 @pytest.mark.parametrize(

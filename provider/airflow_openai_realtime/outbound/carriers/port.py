@@ -136,6 +136,9 @@ class Dialer(Client, ABC):
     blocking code, ``await dialer.asend(dialer.look(id))`` from a coroutine.
     """
 
+    #: The account with which the carrier is asked.
+    account: CarrierSettings
+
     @abstractmethod
     def place(self, request: DialRequest) -> Request[PlacedCall]:
         """

@@ -120,6 +120,7 @@ class TwilioDialer(Dialer):
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Authorization": f"Basic {signed}"}
         service = Service(CARRIER, settings.base_url, headers, (settings.token, signed), settings.timeout_seconds)
         super().__init__(service, transport=transport, pace=pace)
+        self.account = settings
         self._path = f"/2010-04-01/Accounts/{quote(settings.account, safe='')}"
         self._by_key = settings.api_key is not None
 
