@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.caller_fields import check_caller_fields, fill_in
 from airflow_openai_realtime.calls.parameters import is_literal, read_mapping, read_number, read_rendered
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.states import LONGEST_CALL_SECONDS
@@ -61,6 +60,8 @@ class AnswerPlan:
                     "{caller_number}.'",
                     field="caller_fields",
                 )
+            from airflow_openai_realtime.calls.caller_fields import check_caller_fields
+
             check_caller_fields(caller_fields, session.instructions)
         plain = session.model_dump(mode="json", exclude_unset=True)
         return cls(plain, max_duration_seconds, dict(caller_fields) if caller_fields is not None else None)
@@ -73,6 +74,8 @@ class AnswerPlan:
         """
         if self.caller_fields is None:
             return self.session
+        from airflow_openai_realtime.calls.caller_fields import fill_in
+
         return {**self.session, "instructions": fill_in(self.session["instructions"], self.caller_fields, call)}
 
     def seal(self, api_key: str) -> str:
@@ -195,6 +198,8 @@ class AnswerParameters:
         if others and is_literal(others):
             _read_session(others, offered)
         if self.caller_fields is not None and is_literal(self.caller_fields):
+            from airflow_openai_realtime.calls.caller_fields import check_caller_fields
+
             sources = read_mapping(self.caller_fields, "caller_fields")
             if sources is not None:
                 instructions = _instructions_in(given)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from airflow_openai_realtime.api.phone_numbers import canonical_pattern, number_with_plus
 from airflow_openai_realtime.api.sip import CORRELATION_HEADER
-from airflow_openai_realtime.calls.parameters import is_literal, read_mapping
 from airflow_openai_realtime.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -126,41 +125,6 @@ class CallMatch:
                 f"unknown condition {', '.join(sorted(unknown))}; use to, from_number or headers", field="match"
             )
         return cls(to=value.get("to"), from_number=value.get("from_number"), headers=value.get("headers") or {})
-
-
-def read_match(
-    to: str | None,
-    from_number: str | None,
-    headers: Mapping[str, str] | str | None,
-    correlation_id: str | None = None,
-) -> CallMatch:
-    """
-    Read the conditions on calls; without any, every call matches.
-
-    :param to: Pattern for the number that was called.
-    :param from_number: Pattern for the caller's number.
-    :param headers: Patterns for SIP headers by name.
-    :param correlation_id: That of the one placed call that is meant.
-    :raises InvalidInput: A pattern is invalid.
-    """
-    by_name = dict(read_mapping(headers, "headers") or {})
-    if correlation_id is not None:
-        by_name[CORRELATION_HEADER] = correlation_id
-    return CallMatch(to=to or None, from_number=from_number or None, headers=by_name)
-
-
-def check_match_literals(to: object, from_number: object, headers: object) -> None:
-    """
-    Reject invalid literals at parse time.
-
-    :param to: As for :func:`read_match`, or a template.
-    :param from_number: As for :func:`read_match`, or a template.
-    :param headers: As for :func:`read_match`, perhaps with templates.
-    :raises InvalidInput: A literal pattern is invalid or empty.
-    """
-    if all(is_literal(value) for value in (to, from_number, headers)):
-        # Not read_match: empty text matches every call only when it comes from a template.
-        CallMatch(to=to, from_number=from_number, headers=read_mapping(headers, "headers") or {})  # type: ignore[arg-type]
 
 
 def fits(pattern: str, text: str) -> bool:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_openai_realtime.calls.matching import check_match_literals
-from airflow_openai_realtime.calls.parameters import is_literal, read_integer, read_number
+from airflow_openai_realtime.calls.parameters import check_match_literals, is_literal, read_integer, read_number
 from airflow_openai_realtime.exceptions import InvalidInput
 
 _NOTHING = (None, "", "None", "none", "null")

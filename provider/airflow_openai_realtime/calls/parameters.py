@@ -12,10 +12,13 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.api.sip import check_call_id
+from airflow_openai_realtime.api.sip import CORRELATION_HEADER, check_call_id
 from airflow_openai_realtime.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from airflow_openai_realtime.calls.matching import CallMatch
 
 #: Default retries of a task that only waits. A retry loses no call, and is needed: when the trigger fires soon, a busy
 #: scheduler mistakes the end of the deferral for the end of the task.
@@ -160,6 +163,45 @@ def read_mapping(value: object, field: str) -> Mapping[str, Any] | None:
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{field} must be a dict; it is a {type(value).__name__}", field=field)
     return value or None
+
+
+def read_match(
+    to: str | None,
+    from_number: str | None,
+    headers: Mapping[str, str] | str | None,
+    correlation_id: str | None = None,
+) -> CallMatch:
+    """
+    Read the conditions on calls; without any, every call matches.
+
+    :param to: Pattern for the number that was called.
+    :param from_number: Pattern for the caller's number.
+    :param headers: Patterns for SIP headers by name.
+    :param correlation_id: That of the one placed call that is meant.
+    :raises InvalidInput: A pattern is invalid.
+    """
+    from airflow_openai_realtime.calls.matching import CallMatch
+
+    by_name = dict(read_mapping(headers, "headers") or {})
+    if correlation_id is not None:
+        by_name[CORRELATION_HEADER] = correlation_id
+    return CallMatch(to=to or None, from_number=from_number or None, headers=by_name)
+
+
+def check_match_literals(to: object, from_number: object, headers: object) -> None:
+    """
+    Reject invalid literals at parse time.
+
+    :param to: As for :func:`read_match`, or a template.
+    :param from_number: As for :func:`read_match`, or a template.
+    :param headers: As for :func:`read_match`, perhaps with templates.
+    :raises InvalidInput: A literal pattern is invalid or empty.
+    """
+    if all(is_literal(value) for value in (to, from_number, headers)):
+        from airflow_openai_realtime.calls.matching import CallMatch
+
+        # Not read_match: empty text matches every call only when it comes from a template.
+        CallMatch(to=to, from_number=from_number, headers=read_mapping(headers, "headers") or {})  # type: ignore[arg-type]
 
 
 def read_rendered(value: object, field: str) -> Any:

@@ -1,4 +1,8 @@
-"""Staying with a call until it is over: what is to happen in it, the deferral, and the result."""
+"""
+Staying with a call until it is over: what is to happen in it, the deferral, and the result.
+
+The result is kept as a transcript, told to Airflow's assets, and returned.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,15 @@ from airflow_openai_realtime.conversation.given_conversation import (
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
 from airflow_openai_realtime.hooks.airflow_connections import hand_over
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
-from airflow_openai_realtime.operators.limits import refuse_execution_timeout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow.sdk import Context
 
     from airflow_openai_realtime.calls.answer_plan import AnswerPlan
     from airflow_openai_realtime.calls.call import SwitchboardCall
+    from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.operators.call_task import CallTask
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
@@ -159,8 +165,6 @@ def finished(
     result = over.result
     path = conversation.transcript_target()
     if path is not None:
-        from airflow_openai_realtime.operators.finishing import keep_transcript
-
         result = {**result, "transcript_path": keep_transcript(path, result, over.entries)}
     return report_result(task, context, result, about)
 
@@ -176,8 +180,6 @@ def report_result(
     :param result: What came of the call.
     :param about: As for :func:`finished`.
     """
-    from airflow_openai_realtime.operators.finishing import tell_assets
-
     whole = {**result, **about}
     task.shown_call_id = whole.get("call_id")
     seconds = whole["talk_seconds"]
@@ -190,3 +192,65 @@ def report_result(
     )
     tell_assets(task.outlets, context.get("outlet_events"), whole)
     return whole
+
+
+def keep_transcript(path: str, result: Mapping[str, Any], entries: Iterable[TimelineEntry]) -> str:
+    """
+    Write the transcript of a call.
+
+    :param path: Where to, checked: for example ``s3://aws_default@bucket/calls/``.
+    :param result: What came of the call.
+    :param entries: What happened in it.
+    :return: The file.
+
+    Retries: the same file is written again.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_openai_realtime.calls.timeline.transcript import transcript_content, transcript_file
+
+    file = transcript_file(path, str(result["call_id"]))
+    target = ObjectStoragePath(file)
+    if target.protocol in ("", "file"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as stream:
+        stream.write(transcript_content(file, result, entries).encode())
+    return file
+
+
+def tell_assets(outlets: Iterable[Any], outlet_events: Any, result: Mapping[str, Any]) -> None:
+    """
+    Say on the event of each asset among a task's outlets which call is over and how; nothing personal.
+
+    :param outlets: The task's outlets.
+    :param outlet_events: The context's; ``None`` where there is none.
+    :param result: What came of the call.
+    """
+    from airflow.sdk import Asset
+
+    if outlet_events is None:
+        return
+    about = {name: result.get(name) for name in ("call_id", "line", "outcome")}
+    for outlet in outlets:
+        if isinstance(outlet, Asset):
+            outlet_events[outlet].extra = about
+
+
+def refuse_execution_timeout(operator: Any, instead: str) -> None:
+    """
+    Refuse ``execution_timeout`` for a task that waits in the triggerer.
+
+    Airflow counts it in a worker, anew for each part of the task there; a deferred task outlives it unnoticed (Airflow
+    3.3.2, ``task_runner._execute_task``).
+
+    :param operator: The operator, just made.
+    :param instead: The parameter of ours that limits the task.
+    :raises InvalidInput: It is given, to the operator or in ``default_args``.
+    """
+    if operator.execution_timeout is not None:
+        raise InvalidInput(
+            "execution_timeout does not limit this task: Airflow counts it only in a worker, and the task waits in the "
+            f"triggerer. Give {instead} instead; where default_args set it for all tasks, give execution_timeout=None "
+            "to this one",
+            field="execution_timeout",
+        )

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.matching import check_match_literals, read_match
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
+    check_match_literals,
     is_literal,
     read_integer,
     read_mapping,
+    read_match,
 )
 from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook

@@ -15,10 +15,9 @@ from airflow_openai_realtime.calls.answer_plan import (
     read_plan,
     session_as_dict,
 )
-from airflow_openai_realtime.calls.matching import read_match
 from airflow_openai_realtime.calls.order_parameters import LIMITS, check_order_literals, read_greeting, read_limits
 from airflow_openai_realtime.calls.owner import claimant_of
-from airflow_openai_realtime.calls.parameters import is_literal
+from airflow_openai_realtime.calls.parameters import is_literal, read_match
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_task import CallTask

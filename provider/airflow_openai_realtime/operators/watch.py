@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.calls.matching import check_match_literals, read_match
 from airflow_openai_realtime.calls.owner import claimant_of
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
+    check_match_literals,
     is_literal,
+    read_match,
     read_seconds,
 )
 from airflow_openai_realtime.conversation.given_conversation import (
@@ -32,9 +33,9 @@ from airflow_openai_realtime.operators.call_to_end import (
     check_conversation,
     finished,
     read_conversation,
+    refuse_execution_timeout,
     run_in_triggerer,
 )
-from airflow_openai_realtime.operators.limits import refuse_execution_timeout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

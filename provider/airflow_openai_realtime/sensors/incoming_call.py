@@ -16,10 +16,11 @@ from airflow_openai_realtime.calls.answer_plan import (
     check_answer,
     session_as_dict,
 )
-from airflow_openai_realtime.calls.matching import check_match_literals, read_match
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
+    check_match_literals,
+    read_match,
     read_seconds,
 )
 from airflow_openai_realtime.conversation.given_conversation import SILENCE_SECONDS, TEMPLATED_CONVERSATION_FIELDS
@@ -27,8 +28,13 @@ from airflow_openai_realtime.exceptions import DialError, InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.call_link import LABEL
 from airflow_openai_realtime.operators.call_task import CallTask
-from airflow_openai_realtime.operators.call_to_end import NOT_ANSWERED, OUTCOME_KEY, TIMEOUT, check_conversation
-from airflow_openai_realtime.operators.limits import refuse_execution_timeout
+from airflow_openai_realtime.operators.call_to_end import (
+    NOT_ANSWERED,
+    OUTCOME_KEY,
+    TIMEOUT,
+    check_conversation,
+    refuse_execution_timeout,
+)
 from airflow_openai_realtime.operators.task_acceptance import KILL_REQUEST_SECONDS, TaskAcceptance
 from airflow_openai_realtime.states import AttemptOutcome
 

@@ -135,8 +135,7 @@ class IncomingCallTrigger(BaseEventTrigger):
                 yield _event(call)
 
     def _checked(self) -> tuple[CallMatch, float]:
-        from airflow_openai_realtime.calls.matching import read_match
-        from airflow_openai_realtime.calls.parameters import read_number
+        from airflow_openai_realtime.calls.parameters import read_match, read_number
         from airflow_openai_realtime.inbound.notifier import LEAST_RING_AGAIN_SECONDS
 
         seconds = read_number(self.ring_again_seconds, "ring_again_seconds", at_least=LEAST_RING_AGAIN_SECONDS)
