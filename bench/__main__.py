@@ -20,6 +20,7 @@ from rich.table import Table
 MEASUREMENTS = {
     "import_cost": "bench.import_cost:measure",
     "connections": "bench.connections:measure",
+    "transactions": "bench.transactions:measure",
     "order_latency": "bench.order_latency:measure",
     "intake_sqlite": "bench.intake:measure_sqlite",
     "intake_postgres": "bench.intake:measure_postgres",
