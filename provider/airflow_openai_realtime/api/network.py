@@ -46,6 +46,14 @@ Far shorter than servers wait, five seconds and more, so that no server closes i
 would not be known whether the call was accepted. Measured in ``docs/design/measurements.md``.
 """
 
+POOL_REQUESTS = 3
+"""
+Requests that are under way at a time in one pool of connections; further ones use another pool.
+
+httpcore looks at every connection of a pool whenever a request begins or ends, with several system calls for each that
+is kept: with twenty of them that costs more than new connections. Measured in ``docs/design/measurements.md``.
+"""
+
 
 class AnswerTooLong(httpx.ReadError):
     """An answer has more bytes than it may have; the rest was not read."""
@@ -66,7 +74,7 @@ async def exchange(service: Service, request: Request[Any], transport: Transport
     """
     limit = service.timeout_seconds + request.wait_seconds
     progress = _Progress()
-    async with connections(service.base_url, transport) as http:
+    async with connections(service.base_url, transport) as shared, shared.pool() as http:
         asking = asyncio.ensure_future(
             progress.closing(functools.partial(_read_answer, http, service, request, limit, progress))
         )
@@ -208,11 +216,51 @@ class SharedResources(Generic[Resource]):
 
 # -- connections -------------------------------------------------------------------------------------------------------
 
-_HTTP: SharedResources[httpx.AsyncClient] = SharedResources(httpx.AsyncClient.aclose)
+
+@dataclass
+class _Pool:
+    http: httpx.AsyncClient
+    under_way: int = 0
+
+
+class _Pools:
+    """
+    Connections of an event loop, in pools for a few requests each; all but the first close when they are not needed.
+
+    :param create: Makes a pool.
+    """
+
+    def __init__(self, create: Callable[[], httpx.AsyncClient]) -> None:
+        self._create = create
+        self._pools = [_Pool(create())]
+
+    @asynccontextmanager
+    async def pool(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Use the first pool that has room for a request."""
+        pool = next((each for each in self._pools if each.under_way < POOL_REQUESTS), None)
+        if pool is None:
+            pool = _Pool(self._create())
+            self._pools.append(pool)
+        pool.under_way += 1
+        try:
+            yield pool.http
+        finally:
+            pool.under_way -= 1
+            if pool.under_way == 0 and pool is not self._pools[0]:
+                self._pools.remove(pool)
+                await pool.http.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for pool in self._pools:
+            await pool.http.aclose()
+
+
+_HTTP: SharedResources[_Pools] = SharedResources(_Pools.aclose)
 
 
 @asynccontextmanager
-async def connections(url: str, transport: Transport | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def connections(url: str, transport: Transport | None = None) -> AsyncIterator[_Pools]:
     """
     Use the connections of the running event loop, which keeps them while anything uses them.
 
@@ -226,8 +274,8 @@ async def connections(url: str, transport: Transport | None = None) -> AsyncIter
         await asyncio.to_thread(tls_context)
     is_kept = transport is None and asyncio.get_running_loop() is _loop
     create = functools.partial(_new_http, transport, is_tls)
-    async with _HTTP.use(transport or is_tls, create, is_kept=is_kept) as http:
-        yield http
+    async with _HTTP.use(transport or is_tls, lambda: _Pools(create), is_kept=is_kept) as pools:
+        yield pools
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -242,6 +243,40 @@ async def test_clients_of_an_event_loop_share_their_connections_while_one_is_ope
         assert server.connections == 2  # of the background loop
         await peer_at(server.url).asend(get())
         assert server.connections == 3  # none was open, so none was kept
+
+
+async def test_many_requests_at_a_time_use_several_pools_of_which_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "KEEP_SECONDS", 600.0)
+    count, surplus = 2 * network.POOL_REQUESTS + 1, network.POOL_REQUESTS + 1
+    opened, left = 0, 0
+    all_there, surplus_left, all_left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened, left
+        opened += 1
+        if opened == count:
+            all_there.set()
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await all_there.wait()
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        left += 1
+        if left == surplus:
+            surplus_left.set()
+        if left == opened:
+            all_left.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        client = peer_at(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_seconds=600)
+        async with client:
+            await asyncio.wait_for(asyncio.gather(*(client.asend(get()) for _ in range(count))), GENEROUS_SECONDS)
+            await asyncio.wait_for(surplus_left.wait(), GENEROUS_SECONDS)
+            await client.asend(get())
+            assert (opened, left) == (count, surplus)
+        await asyncio.wait_for(all_left.wait(), GENEROUS_SECONDS)
 
 
 async def test_an_idle_connection_is_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
