@@ -31,6 +31,7 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.outbound import placing as under_test
 from airflow_openai_realtime.outbound.carriers.port import DialRequest, PlacedCall
 from airflow_openai_realtime.outbound.placing import (
+    DialingRun,
     Placing,
     check_before_dialing,
     may_dial,
@@ -368,3 +369,48 @@ def test_a_switchboard_of_an_older_version_knows_nothing() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(404, json={"detail": "Not Found"}))
     with SwitchboardClient("http://board", "token-1", transport=transport) as switchboard:
         assert switchboard.send(preflight(["a"])) == Preflight()
+
+
+# -- when a run dials ------------------------------------------------------------------------------------------------
+
+RUN = DialingRun("dag", "run", "scheduled", NOW, NOW, dial_in_backfill=False, max_lateness_seconds=300.0)
+
+
+def late(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("seconds", "dials"), [(0, True), (300, True), (300.1, False), (86_400, False)])
+def test_a_scheduled_run_dials_when_it_started_at_its_time(seconds: float, dials: bool) -> None:
+    reason = replace(RUN, started_at=late(seconds)).reason_not_to_dial(None)
+    assert (reason is None) is dials
+    assert dials or "more than max_lateness_seconds (300)" in str(reason)
+
+
+def test_when_it_first_started_counts_and_not_when_it_was_cleared() -> None:
+    assert replace(RUN, started_at=late(86_400)).reason_not_to_dial(late(5)) is None
+    assert replace(RUN, started_at=None).reason_not_to_dial(late(5)) is None
+    # Of a run whose start nothing knows any more, it is now.
+    assert replace(RUN, started_at=None).reason_not_to_dial(None) is not None
+
+
+@pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
+def test_a_run_that_has_no_time_is_never_late(run_type: str) -> None:
+    run = replace(RUN, run_type=run_type, started_at=late(86_400))
+    assert run.reason_not_to_dial(None) is None
+    assert run.that_may_be_late() is None
+
+
+def test_without_a_limit_a_scheduled_run_is_never_late_either() -> None:
+    run = replace(RUN, max_lateness_seconds=None, started_at=late(86_400))
+    assert (run.reason_not_to_dial(None), run.that_may_be_late()) == (None, None)
+
+
+def test_a_backfill_dials_only_when_it_is_told_to() -> None:
+    backfill = replace(RUN, run_type="backfill")
+    assert "dial_in_backfill=True" in str(backfill.reason_not_to_dial(None))
+    assert replace(backfill, dial_in_backfill=True).reason_not_to_dial(None) is None
+
+
+def test_the_start_of_a_run_that_may_be_late_is_told_so_that_the_first_is_remembered() -> None:
+    assert RUN.that_may_be_late() == ("dag", "run", NOW)
