@@ -10,11 +10,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.task_states import reference_to
 from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardRefused
 from airflow_openai_realtime.hooks.airflow_connections import hand_over
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
+from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
+from airflow_openai_realtime.inbound.waiting import look_for_call, newest_accepted
 from airflow_openai_realtime.operators.call_to_end import OVER, finished, read_answer, run_in_triggerer
 from airflow_openai_realtime.states import AttemptOutcome, CallState
+from airflow_openai_realtime.switchboard.client.switchboard_requests import (
+    claim_call,
+    get_call,
+    list_calls,
+    report_accepted,
+)
+from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -124,12 +134,6 @@ class CallWait:
 
     def _woken(self, event: Mapping[str, Any]) -> Found:
         """Take what the trigger found."""
-        from airflow_openai_realtime.switchboard.client.switchboard_requests import (
-            claim_call,
-            get_call,
-            report_accepted,
-        )
-
         status = event.get("status")
         if status not in (CallState.CLAIMED, CallState.ACCEPTED, OVER):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
@@ -170,8 +174,6 @@ class CallWait:
 
     def _defer(self) -> NoReturn:
         """Wait on in the triggerer; the task goes on in ``execute_complete``."""
-        from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
-
         self.task.waits_for_call = True
         plan, wanted = self._read()
         key = self.hook.api().api_key if plan is not None else ""
@@ -243,18 +245,12 @@ class CallWait:
         return read_answer(self.task, wait_for_end=self.wait_for_end)
 
     def _over_before(self, switchboard: SwitchboardClient) -> SwitchboardCall | None:
-        from airflow_openai_realtime.inbound.waiting import newest_accepted
-        from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
-
         before = newest_accepted(switchboard.send(list_calls(claimed_by=self.owner)).calls, self.match)
         return before if before is not None and before.is_over else None
 
     def _take_now(self, switchboard: SwitchboardClient, plan: AnswerPlan | None) -> SwitchboardCall | None:
         if plan is None:
-            from airflow_openai_realtime.inbound.waiting import look_for_call
-
             return look_for_call(switchboard, self.match, self.owner)
-        from airflow_openai_realtime.calls.task_states import reference_to
         from airflow_openai_realtime.inbound.answering import answer_now
 
         hook, owner, match = self.hook, self.owner, self.match
@@ -293,7 +289,6 @@ class CallWait:
         carrier_call_id = self.placed.carrier_call_id if self.placed is not None else None
         if carrier_call_id is None or self.carrier_conn_id is None or not call.is_over:
             return call
-        from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
         from airflow_openai_realtime.outbound.carrier_status import carriers_word
 
         hook = TelephonyCarrierHook(telephony_carrier_conn_id=self.carrier_conn_id)
@@ -307,8 +302,6 @@ class CallWait:
 
     def _connections(self) -> str | None:
         """Seal the connections that the trigger needs."""
-        from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-
         carrier = self.carrier_conn_id
         placed_at = () if carrier is None else (TelephonyCarrierHook(carrier).connection(),)
         return hand_over(self.hook.connection(), *placed_at)

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.triggers.carried_through import carry_through
@@ -80,7 +81,6 @@ class TakeCallTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """End a call that was taken over by now, or leave it to the next try; see ``triggers/killing.py``."""
-        from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.triggers.killing import Kill
 
         match = CallMatch.from_dict(self.match)
@@ -88,7 +88,6 @@ class TakeCallTrigger(BaseTrigger):
         await carry_through(kill.carry_out())
 
     async def _wait(self) -> dict[str, Any]:
-        from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.inbound.feed import shared_feed
         from airflow_openai_realtime.inbound.taking_over import AnsweredMatch, TakingOver
         from airflow_openai_realtime.inbound.waiting import wait_for_call

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_openai_realtime.calls.answer_plan import AnswerPlan
+from airflow_openai_realtime.calls.matching import CallMatch
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.hooks.session_secrets import hide_session_secrets_async
+from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
 from airflow_openai_realtime.triggers.carried_through import carry_through
 from airflow_openai_realtime.triggers.live_call import OVER, error_payload, run_to_its_end
 from airflow_openai_realtime.triggers.pacing import settling
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.call import SwitchboardCall
     from airflow_openai_realtime.conversation.wanted_conversation import WantedConversation
     from airflow_openai_realtime.hooks.realtime import LineSettings
-    from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
     from airflow_openai_realtime.inbound.answering import Answering
     from airflow_openai_realtime.inbound.waiting import CarrierWatch, Waited
     from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
@@ -126,7 +128,6 @@ class WaitForCallTrigger(BaseTrigger):
 
         See ``triggers/killing.py``.
         """
-        from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.triggers.killing import Kill, Order
 
         order = None
@@ -149,7 +150,6 @@ class WaitForCallTrigger(BaseTrigger):
         line = await self._hook().aline()
         wanted = self._wanted(line)
         if wanted is not None:
-            from airflow_openai_realtime.calls.matching import CallMatch
             from airflow_openai_realtime.inbound.waiting import accepted_before
             from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
@@ -181,7 +181,6 @@ class WaitForCallTrigger(BaseTrigger):
         return WantedConversation.unseal(self.conversation, line.api.api_key)
 
     async def _wait(self, line: LineSettings) -> Waited:
-        from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.inbound.feed import shared_feed
         from airflow_openai_realtime.inbound.waiting import wait_for_call
 
@@ -203,8 +202,6 @@ class WaitForCallTrigger(BaseTrigger):
         if self.answer is None:
             return None
         from airflow_openai_realtime.api.client import CallsClient
-        from airflow_openai_realtime.calls.answer_plan import AnswerPlan
-        from airflow_openai_realtime.calls.matching import CallMatch
         from airflow_openai_realtime.inbound.answering import Answering
 
         plan = AnswerPlan.unseal(self.answer, line.api.api_key)
@@ -225,8 +222,6 @@ class WaitForCallTrigger(BaseTrigger):
         return CarrierWatch(await stack.enter_async_context(dialer_for(settings)), self.carrier_call_id)
 
     def _carrier_hook(self) -> TelephonyCarrierHook:
-        from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-
         return TelephonyCarrierHook(str(self.telephony_carrier_conn_id), self.connections)
 
     def _note_opened(self, generation: int) -> None:

@@ -185,7 +185,7 @@ def test_a_task_that_stays_has_the_tools_of_the_conversation_in_the_session() ->
 # -- the deferral, and its end ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("seconds", "left"), [(300.0, 300.0), (-5.0, 0.0), (None, 0.0)])
+@pytest.mark.parametrize(("seconds", "left"), [(300.0, 300.0), (-300.0, 0.0), (None, 0.0)])
 def test_the_deferral_outlives_the_call_by_minutes(
     monkeypatch: pytest.MonkeyPatch, seconds: float | None, left: float
 ) -> None:
