@@ -40,6 +40,7 @@ TARGETS = {
     "answer_trigger_p99_ms": ("≤", 250),
     "answer_trigger_unanswered": ("≤", 0),
     "answer_trigger_speedup": ("≥", 30),
+    "import_share_of_openai_provider": ("≤", 0.05),
     "intake_share_of_floor_sqlite": ("≥", 0.6),
     "intake_share_of_floor_postgres": ("≥", 0.6),
     "intake_vs_inbound_webhooks": ("≥", 4),

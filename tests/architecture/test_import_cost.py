@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -54,9 +55,9 @@ HEAVY_FOR_DAGS = (
     "airflow_openai_realtime.calls.task_states",
 )
 
-#: The promise is 40 ms on a quiet machine, which ``make bench`` measures, and where ``airflow.sdk`` takes 1.7 s; this
-#: is for machines of any speed that run tests besides, as a share of what ``airflow.sdk`` takes there.
-LIMIT_SHARE = 0.045
+#: The promise is a share of what Airflow's OpenAI provider takes, which ``make bench`` measures; this is a share of
+#: what ``airflow.sdk`` takes, for machines of any speed that run tests besides. Found: 1.5 to 2 %.
+LIMIT_SHARE = 0.03
 
 
 def loaded_by(*modules: str) -> tuple[set[str], float]:
@@ -70,7 +71,9 @@ started = time.process_time()
 import {", ".join(modules)}
 print(json.dumps([sorted(set(sys.modules) - before), (time.process_time() - started) / (started - begun)]))
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    # Bytecode is written, as an installed package has it; the first run may find none.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
     loaded, share = json.loads(out.splitlines()[-1])
     return set(loaded), share
 
