@@ -98,8 +98,8 @@ if __name__ == "__main__":
 
     def own(map_index: int, first: Mapping[str, Any]) -> dict[str, Any]:
         """What differs for the task that waits for another number."""
-        claimant = f"{given['dag_id']}/{given['run_id']}/{TASK_ID}/{map_index}"
-        return {"match": {**first["match"], "to": wanted[map_index]}, "claimant": claimant}
+        owner = f"{given['dag_id']}/{given['run_id']}/{TASK_ID}/{map_index}"
+        return {"match": {**first["match"], "to": wanted[map_index]}, "claimant": owner}
 
     defer_others(**given, count=len(wanted), own=own)
     wait_until_taken(**given, count=len(wanted))

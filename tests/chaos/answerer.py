@@ -24,8 +24,8 @@ def main(switchboard_url: str, openai_url: str, name: str) -> None:
         while True:
             try:
                 for call in switchboard.send(list_calls()).calls:
-                    claimant = f"{name}/{call.call_id}"
-                    Acceptance(calls, switchboard, call.call_id, claimant, lambda line: None).accept(body, 2.0)
+                    owner = f"{name}/{call.call_id}"
+                    Acceptance(calls, switchboard, call.call_id, owner, lambda line: None).accept(body, 2.0)
             except OpenAIRealtimeError:
                 time.sleep(0.02)
 

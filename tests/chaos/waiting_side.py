@@ -28,23 +28,23 @@ def say(line: str) -> None:
 
 
 async def answer(feed: CallFeed, calls: CallsClient, name: str, max_duration_seconds: float) -> None:
-    """Answer one call after the other; after an error the same claimant tries again, as a task that is retried does."""
+    """Answer one call after the other; after an error the same owner tries again, as a task that is retried does."""
     plan = AnswerPlan.of(parse_session(instructions="Answer briefly."), max_duration_seconds)
     for turn in itertools.count():
-        claimant = f"{name}/{turn}"
+        owner = f"{name}/{turn}"
         taken = None
         while taken is None:
-            claimer = Answering(plan, calls, feed.client, claimant, say)
+            claimer = Answering(plan, calls, feed.client, owner, say)
             try:
                 waited = await wait_for_call(
-                    feed, match=CallMatch(to=NUMBER), claimant=claimant, seconds=3600, report=say, claimer=claimer
+                    feed, match=CallMatch(to=NUMBER), owner=owner, seconds=3600, report=say, claimer=claimer
                 )
             except OpenAIRealtimeError as error:
-                say(f"{claimant}: {error!r}")
+                say(f"{owner}: {error!r}")
                 await asyncio.sleep(0.1)
             else:
                 taken = waited.call
-        say(f"answered {taken.call_id} {claimant}")
+        say(f"answered {taken.call_id} {owner}")
 
 
 async def main(switchboard_url: str, openai_url: str, name: str, amount: int, max_duration_seconds: float) -> None:

@@ -118,7 +118,7 @@ def airflow(airflow_app: Any, simulator: Simulator) -> Iterator[Airflow]:
     now = datetime.now(timezone.utc)
     store.calls.add([a_call(name, line=LINE, at=now) for name in ("dag", "order", "rings")])
     for name, who in (("dag", TASK), ("order", "order:day")):
-        rule = partial(moves.accepted, claimant=who, now=now, default_duration_seconds=600)
+        rule = partial(moves.accepted, owner=who, now=now, default_duration_seconds=600)
         store.calls.move(LINE, f"rtc_{name}", rule, now)
     yield made
     made.http.close()
@@ -196,7 +196,7 @@ def test_a_user_who_may_change_the_dag_hangs_up_and_airflow_s_audit_log_says_so(
         openai.send(accept_call(call_id, {"instructions": "Hello"}))
     now = datetime.now(timezone.utc)
     airflow.store.calls.add([a_call("real", line=LINE, at=now, call_id=call_id)])
-    rule = partial(moves.accepted, claimant=TASK, now=now, default_duration_seconds=600)
+    rule = partial(moves.accepted, owner=TASK, now=now, default_duration_seconds=600)
     airflow.store.calls.move(LINE, call_id, rule, now)
     answer = airflow.hang_up(call_id, "uma")
     assert (answer.status_code, answer.json()) == (200, {"gone": False})

@@ -67,13 +67,13 @@ def call_id(stage: Stage, run_id: str) -> Iterator[str]:
 def a_live_call(stage: Stage, run_id: str) -> str:
     simulator = stage.simulator
     call_id = simulator.call_in(CALLER, OUR_NUMBER, script=PhoneScript.answers(talks_for_seconds=600))
-    claimant = f"{DAG_ID}/{run_id}/answer/-1"
+    owner = f"{DAG_ID}/{run_id}/answer/-1"
     settings = api_settings_from_fields(password=simulator.api_key, host=simulator.openai_base_url, extra={})
     with stage.switchboard() as switchboard, CallsClient(settings) as openai:
-        switchboard.send(announce_accept(call_id, claimant, 600))
+        switchboard.send(announce_accept(call_id, owner, 600))
         openai.send(accept_call(call_id, {"instructions": "Be kind."}))
-        switchboard.send(report_accepted(call_id, claimant))
-        generation = switchboard.send(open_conversation(call_id, claimant)).generation
+        switchboard.send(report_accepted(call_id, owner))
+        generation = switchboard.send(open_conversation(call_id, owner)).generation
         switchboard.send(append_entries(call_id, generation, [*told()]))
     return call_id
 

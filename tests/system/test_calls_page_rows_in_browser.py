@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse
 from tests.system import browser as chromium
 from tests.system.browser import Browser
 from tests.unit.switchboard.support import Clock
-from tests.unit.ui.support import ALL, DIALED, PREFIX, PageWorld, User, claimant
+from tests.unit.ui.support import ALL, DIALED, PREFIX, PageWorld, User, owner
 
 from airflow_openai_realtime.calls.timeline.entries import TimelineEntry
 from airflow_openai_realtime.calls.witnesses import Account
@@ -120,7 +120,7 @@ def a_busy_morning(world: PageWorld) -> None:
     world.talk(1, None, "Good morning.")
     world.clock.move(75)
     world.end(1, "hung_up")
-    world.store.attempts.reserve("support", "spring", "zoe", 1, DIALED, world.clock(), claimant())
+    world.store.attempts.reserve("support", "spring", "zoe", 1, DIALED, world.clock(), owner())
     world.clock.move(60)
     world.ring(2)
     world.clock.move(8)
@@ -232,7 +232,7 @@ def test_what_is_said_from_right_to_left_reads_from_right_to_left(
 def test_talking_stops_when_the_triggerer_is_gone(browser: Browser, world: PageWorld, site: str) -> None:
     world.ring(1)
     world.accept(1)
-    world.store.conversations.open("support", "rtc_1", claimant(), world.clock(), process="triggerer-1")
+    world.store.conversations.open("support", "rtc_1", owner(), world.clock(), process="triggerer-1")
     world.clock.move(42)
     world.store.conversations.save_progress("support", "triggerer-1", [], world.clock())
     world.clock.move(300)

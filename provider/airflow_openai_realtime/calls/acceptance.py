@@ -84,7 +84,7 @@ class SwitchboardSteps(Protocol):
     def announce_accept(
         self,
         call_id: str,
-        claimant: str,
+        owner: str,
         max_duration_seconds: float,
         is_sole: bool = ...,
         sole_match: CallMatch | None = ...,
@@ -94,34 +94,34 @@ class SwitchboardSteps(Protocol):
         Say by when the call must be over. Comes to an ``Announcement``.
 
         :param call_id: The call.
-        :param claimant: Who accepts it.
+        :param owner: Who accepts it.
         :param max_duration_seconds: From now, in seconds, above 0.
-        :param is_sole: Whether the claimant must have no other open call.
+        :param is_sole: Whether the owner must have no other open call.
         :param sole_match: Which other calls count for that; ``None``: all.
         """
 
-    def report_accepted(self, call_id: str, claimant: str, /) -> Any:
+    def report_accepted(self, call_id: str, owner: str, /) -> Any:
         """
         Say that OpenAI has accepted the call. Comes to the call.
 
         :param call_id: The call.
-        :param claimant: Who had it accepted.
+        :param owner: Who had it accepted.
         """
 
-    def report_accept_in_doubt(self, call_id: str, claimant: str, /) -> Any:
+    def report_accept_in_doubt(self, call_id: str, owner: str, /) -> Any:
         """
         Say that an accept got no clear answer. Comes to the call.
 
         :param call_id: The call.
-        :param claimant: Who has claimed it.
+        :param owner: Who has claimed it.
         """
 
-    def release_call(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str, /) -> Any:
+    def release_call(self, call_id: str, owner: str, claimed_at: datetime | None, reason: str, /) -> Any:
         """
         Give a claim back. Comes to the call.
 
         :param call_id: The call.
-        :param claimant: Who has claimed it.
+        :param owner: Who has claimed it.
         :param claimed_at: When, as the announced call says.
         :param reason: Why.
         """
@@ -193,7 +193,7 @@ class AcceptanceRules:
     One attempt to accept one call.
 
     :param call_id: The call.
-    :param claimant: Name of the accepting owner: the one that has claimed the call, if any has.
+    :param owner: Name of the accepting owner: the one that has claimed the call, if any has.
     :param report: Called with lines for the task's log.
     :param switchboard: Makes the steps that ask and tell the switchboard.
     :param is_stopped: Asked before and after the request: whether the task should stop.
@@ -203,7 +203,7 @@ class AcceptanceRules:
     """
 
     call_id: str
-    claimant: str
+    owner: str
     report: Callable[[str], None]
     switchboard: SwitchboardSteps
     is_stopped: Callable[[], bool] = lambda: False
@@ -255,7 +255,7 @@ class AcceptanceRules:
     def _announce(self, max_duration_seconds: float) -> Steps[Announcement]:
         try:
             announced: Announcement = yield self.switchboard.announce_accept(
-                self.call_id, self.claimant, max_duration_seconds, self.is_sole, self.sole_match
+                self.call_id, self.owner, max_duration_seconds, self.is_sole, self.sole_match
             )
         except MoveRefused as error:
             if error.code in (RefusalCode.CLAIMED_BY_OTHER, RefusalCode.HAS_ANOTHER):
@@ -331,7 +331,7 @@ class AcceptanceRules:
             self.is_ours = False
             yield from self._giving_back(announced, EndReason.ACCEPT_FAILED)
         else:
-            yield from self._telling(self.switchboard.report_accept_in_doubt(self.call_id, self.claimant))
+            yield from self._telling(self.switchboard.report_accept_in_doubt(self.call_id, self.owner))
 
     def _stop(self, announced: Announcement) -> Steps[None]:
         """Handle a stop before the request to OpenAI."""
@@ -344,7 +344,7 @@ class AcceptanceRules:
 
     def _giving_back(self, announced: Announcement, reason: str) -> Steps[None]:
         at = announced.call.claimed_at
-        return self._telling(self.switchboard.release_call(self.call_id, self.claimant, at, reason))
+        return self._telling(self.switchboard.release_call(self.call_id, self.owner, at, reason))
 
     def _telling(self, step: Any) -> Steps[None]:
         """Report a call that is kept for others or for a retry to the switchboard, if it can be reached."""
@@ -391,14 +391,14 @@ class AcceptanceRules:
         except SwitchboardError:
             return None
         # An accept announced after ours has changed claimed_at.
-        return row.claimed_by == self.claimant and (
+        return row.claimed_by == self.owner and (
             row.state == CallState.ACCEPTED
             or (row.state == CallState.CLAIMED and row.claimed_at != announced.call.claimed_at)
         )
 
     def _settle(self, announced: SwitchboardCall) -> Steps[SwitchboardCall]:
         try:
-            accepted: SwitchboardCall = yield self.switchboard.report_accepted(self.call_id, self.claimant)
+            accepted: SwitchboardCall = yield self.switchboard.report_accepted(self.call_id, self.owner)
         except MoveRefused as error:
             yield from self.undoing(EndReason.GONE)
             raise CallGone(f"call {self.call_id} was ended meanwhile: {error}", call_id=self.call_id) from error

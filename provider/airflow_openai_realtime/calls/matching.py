@@ -41,12 +41,12 @@ class Match(Protocol):
 
     def meets(self, call: SwitchboardCall, /) -> bool:
         """
-        Tell whether a call that the claimant has already is the one that is asked for.
+        Tell whether a call that the owner has already is the one that is asked for.
 
-        A claimant is named by the place of its task, and another contact may stand there by now: a mapped task whose
+        An owner is named by the place of its task, and another contact may stand there by now: a mapped task whose
         list was read again.
 
-        :param call: The claimant's.
+        :param call: The owner's.
         """
 
 

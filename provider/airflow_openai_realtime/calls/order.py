@@ -38,7 +38,7 @@ HIGHEST_PRIORITY = 1_000_000
 MOST_USES = 1_000_000_000
 LONGEST_UNCLAIMED_SECONDS = 600.0
 
-CLAIMANT_PREFIX = "order:"
+OWNER_PREFIX = "order:"
 ORDER_NAME = r"[A-Za-z0-9_.\-]{1,100}"
 
 
@@ -54,23 +54,23 @@ def check_order_name(name: object) -> str:
     return name
 
 
-def claimant_of_order(name: str) -> str:
+def owner_of_order(name: str) -> str:
     """
     Return the owner name of calls that an order answers: ``order:NAME``.
 
     :param name: Name of the order.
     """
-    return CLAIMANT_PREFIX + name
+    return OWNER_PREFIX + name
 
 
-def order_of_claimant(claimant: str | None) -> str | None:
+def order_of_owner(owner: str | None) -> str | None:
     """
     Return the name of the order that owns a call.
 
-    :param claimant: Name of the call's owner; ``None``: it has none.
+    :param owner: Name of the call's owner; ``None``: it has none.
     :return: ``None`` when the call has no owner, or a task owns it.
     """
-    return claimant[len(CLAIMANT_PREFIX) :] if claimant is not None and claimant.startswith(CLAIMANT_PREFIX) else None
+    return owner[len(OWNER_PREFIX) :] if owner is not None and owner.startswith(OWNER_PREFIX) else None
 
 
 @dataclass(frozen=True)

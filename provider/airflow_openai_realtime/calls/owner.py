@@ -20,7 +20,7 @@ class TaskIdentity(Protocol):
     map_index: int | None
 
 
-def claimant_of(task: TaskIdentity) -> str:
+def owner_name(task: TaskIdentity) -> str:
     """
     Return the owner name of a task instance: ``dag/run/task/map_index``.
 

@@ -53,25 +53,25 @@ class Change:
 NOTHING = Change()
 
 
-def claim(call: SwitchboardCall, claimant: str, now: datetime) -> Change:
+def claim(call: SwitchboardCall, owner: str, now: datetime) -> Change:
     """
     Claim a ringing call. Claiming it again as the same owner changes nothing.
 
     :param call: The call as stored.
-    :param claimant: Name of the new owner.
+    :param owner: Name of the new owner.
     :param now: Current time, aware.
     :raises MoveRefused: Another owner has the call, or it has stopped ringing.
     """
     if call.state in (CallState.CLAIMED, CallState.ACCEPTED):
-        _require_claimant(call, claimant)
+        _require_owner(call, owner)
         return Change(_taken_up(call, now))
     _require_not_ending(call, now)
     if call.expires_at <= now:
         raise _refused(call, RefusalCode.NOT_RINGING, "has stopped ringing")
-    return _claimed(claimant, now)
+    return _claimed(owner, now)
 
 
-def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, reason: str) -> Change:
+def release(call: SwitchboardCall, owner: str, claimed_at: datetime | None, reason: str) -> Change:
     """
     Give back a claimed call that was certainly not accepted. It keeps ringing, and others may claim it.
 
@@ -79,11 +79,11 @@ def release(call: SwitchboardCall, claimant: str, claimed_at: datetime | None, r
     about to accept the call and needs its ``hangup_at``. Releasing another claim changes nothing.
 
     :param call: The call as stored.
-    :param claimant: Name of the owner.
+    :param owner: Name of the owner.
     :param claimed_at: Time of the claim to give back.
     :param reason: Why it is given back; kept as ``end_reason`` in case no other owner answers the call.
     """
-    if call.state != CallState.CLAIMED or call.claimed_by != claimant or call.claimed_at != claimed_at:
+    if call.state != CallState.CLAIMED or call.claimed_by != owner or call.claimed_at != claimed_at:
         return NOTHING
     no_holder = END_WANTED if call.end_is_delayed else ()
     given_back = dict.fromkeys(("claimed_by", "claimed_at", "hangup_at", *no_holder))
@@ -114,38 +114,38 @@ def lapse(call: SwitchboardCall, now: datetime, claim_seconds: float) -> Change:
     return Change({"state": CallState.RINGING, "claimed_by": None, "claimed_at": None}, CallState.RINGING)
 
 
-def accept_in_doubt(call: SwitchboardCall, claimant: str) -> Change:
+def accept_in_doubt(call: SwitchboardCall, owner: str) -> Change:
     """
     Record that our accept request got no clear answer. The claim and its ``hangup_at`` stay: the call may be live.
 
     :param call: The call as stored.
-    :param claimant: Name of the owner; another owner's note changes nothing.
+    :param owner: Name of the owner; another owner's note changes nothing.
     """
-    if call.state != CallState.CLAIMED or call.claimed_by != claimant:
+    if call.state != CallState.CLAIMED or call.claimed_by != owner:
         return NOTHING
     return Change({"end_reason": EndReason.ACCEPT_FAILED})
 
 
-def take_over(call: SwitchboardCall, claimant: str, from_claimant: str, now: datetime) -> Change:
+def take_over(call: SwitchboardCall, owner: str, from_owner: str, now: datetime) -> Change:
     """
     Take over a live call from the standing order that accepted it. Doing so twice changes nothing.
 
     :param call: The call as stored.
-    :param claimant: Name of the new owner.
-    :param from_claimant: Name of the owner so far: ``order:NAME``.
+    :param owner: Name of the new owner.
+    :param from_owner: Name of the owner so far: ``order:NAME``.
     :param now: Current time, aware.
     :raises MoveRefused: The call is not accepted yet, is over, or has another owner.
     """
-    if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and call.claimed_by == claimant:
+    if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and call.claimed_by == owner:
         return Change(_taken_up(call, now))
     _require_not_ending(call, now)
     if call.state != CallState.ACCEPTED:
         raise _refused(call, RefusalCode.NOT_ACCEPTED, "was not accepted yet, so it cannot be taken over")
-    _require_claimant(call, from_claimant)
-    return Change({"claimed_by": claimant, "claimed_at": now, **_taken_up(call, now)}, CallState.CLAIMED)
+    _require_owner(call, from_owner)
+    return Change({"claimed_by": owner, "claimed_at": now, **_taken_up(call, now)}, CallState.CLAIMED)
 
 
-def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_seconds: float) -> Change:
+def accepting(call: SwitchboardCall, owner: str, now: datetime, max_duration_seconds: float) -> Change:
     """
     Set ``hangup_at`` before OpenAI is asked to accept the call; claim the call if it has no owner.
 
@@ -153,7 +153,7 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
     is accepted, ``claimed_at`` is renewed.
 
     :param call: The call as stored.
-    :param claimant: Name of the owner.
+    :param owner: Name of the owner.
     :param now: Current time, aware.
     :param max_duration_seconds: Longest call in seconds from now, above 0.
     :raises MoveRefused: Another owner has the call, or it is over.
@@ -161,9 +161,9 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
     _require_not_ending(call, now)
     hangup_at = now + timedelta(seconds=max_duration_seconds)
     if call.state == CallState.RINGING:
-        taken = _claimed(claimant, now)
+        taken = _claimed(owner, now)
         return Change({**taken.values, "hangup_at": hangup_at}, taken.kind)
-    _require_claimant(call, claimant)
+    _require_owner(call, owner)
     values = _taken_up(call, now)
     if call.hangup_at is None or call.hangup_at > hangup_at:
         values["hangup_at"] = hangup_at
@@ -173,26 +173,26 @@ def accepting(call: SwitchboardCall, claimant: str, now: datetime, max_duration_
     return Change(values)
 
 
-def accepted(call: SwitchboardCall, claimant: str, now: datetime, default_duration_seconds: float) -> Change:
+def accepted(call: SwitchboardCall, owner: str, now: datetime, default_duration_seconds: float) -> Change:
     """
     Record that OpenAI accepted the call. A call without ``hangup_at`` gets one.
 
     :param call: The call as stored.
-    :param claimant: Name of the owner.
+    :param owner: Name of the owner.
     :param now: Current time, aware.
     :param default_duration_seconds: Longest call in seconds from now, above 0, when none was announced.
     :raises MoveRefused: The call is over (hung up meanwhile), or another owner has it.
     """
     _require_not_over(call)
     if call.state != CallState.RINGING:
-        _require_claimant(call, claimant)
+        _require_owner(call, owner)
     if call.state == CallState.ACCEPTED:
         return Change(_taken_up(call, now))
     on = _rings_on() if call.end_wanted == EndReason.REJECTED else Change(_taken_up(call, now))
     # An accept that failed while the call rang no longer matters.
     values: dict[str, Any] = {"state": CallState.ACCEPTED, "accepted_at": now, "end_reason": None, **on.values}
     if call.state == CallState.RINGING:
-        values |= {"claimed_by": claimant, "claimed_at": now}
+        values |= {"claimed_by": owner, "claimed_at": now}
     if call.hangup_at is None:
         values["hangup_at"] = now + timedelta(seconds=default_duration_seconds)
     return Change(values, CallState.ACCEPTED, on.columns)
@@ -420,12 +420,12 @@ def _taken_up(call: SwitchboardCall, now: datetime) -> dict[str, Any]:
     return dict.fromkeys(END_WANTED)
 
 
-def _claimed(claimant: str, now: datetime) -> Change:
-    return Change({"state": CallState.CLAIMED, "claimed_by": claimant, "claimed_at": now}, CallState.CLAIMED)
+def _claimed(owner: str, now: datetime) -> Change:
+    return Change({"state": CallState.CLAIMED, "claimed_by": owner, "claimed_at": now}, CallState.CLAIMED)
 
 
-def _require_claimant(call: SwitchboardCall, claimant: str) -> None:
-    if call.claimed_by != claimant:
+def _require_owner(call: SwitchboardCall, owner: str) -> None:
+    if call.claimed_by != owner:
         raise _refused(call, RefusalCode.CLAIMED_BY_OTHER, "has another owner")
 
 

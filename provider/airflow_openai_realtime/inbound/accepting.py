@@ -13,7 +13,7 @@ from airflow_openai_realtime.calls.acceptance import (
     run_steps,
 )
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.owner import TaskIdentity, claimant_of, run_prefixes
+from airflow_openai_realtime.calls.owner import TaskIdentity, owner_name, run_prefixes
 from airflow_openai_realtime.calls.parameters import CallReference
 from airflow_openai_realtime.exceptions import UnknownCall
 from airflow_openai_realtime.switchboard.client import switchboard_requests
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Acceptance", "accepting_claimant"]
+__all__ = ["Acceptance", "accepting_owner"]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Acceptance:
     :param calls: Client of OpenAI's call endpoints.
     :param switchboard: Client of the switchboard.
     :param call_id: The call.
-    :param claimant: Name of the accepting owner: the one that has claimed the call, if any has.
+    :param owner: Name of the accepting owner: the one that has claimed the call, if any has.
     :param report: Called with lines for the task's log.
     :param is_stopped: Asked before and after the request: whether the task should stop.
     :param is_sole: Whether the owner must have no other open call.
@@ -48,7 +48,7 @@ class Acceptance:
     calls: CallsClient
     switchboard: SwitchboardClient
     call_id: str
-    claimant: str
+    owner: str
     report: Callable[[str], None]
     is_stopped: Callable[[], bool] = lambda: False
     is_sole: bool = False
@@ -80,7 +80,7 @@ class Acceptance:
         session_for = session if callable(session) else lambda _: session
         self._rules = AcceptanceRules(
             self.call_id,
-            self.claimant,
+            self.owner,
             self.report,
             switchboard_requests,
             self.is_stopped,
@@ -93,7 +93,7 @@ class Acceptance:
         return (self.calls if request.to == OPENAI else self.switchboard).send(request)
 
 
-def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard: SwitchboardClient) -> str:
+def accepting_owner(reference: CallReference, task: TaskIdentity, switchboard: SwitchboardClient) -> str:
     """
     Return the accepting owner of a call: the task of this DAG run that has claimed it, else the task itself.
 
@@ -110,4 +110,4 @@ def accepting_claimant(reference: CallReference, task: TaskIdentity, switchboard
         claimed_by = None
     if claimed_by is not None and claimed_by.startswith(run_prefixes(task)):
         return claimed_by
-    return claimant_of(task)
+    return owner_name(task)

@@ -53,7 +53,7 @@ class Answering:
     :param plan: What a call is accepted with.
     :param calls: Client of OpenAI's call endpoints.
     :param switchboard: Client of the line at its switchboard.
-    :param claimant: Stable name of the waiting owner.
+    :param owner: Stable name of the waiting owner.
     :param report: Called with lines for the owner's log.
     :param sleep: Waits between attempts; for tests.
     :param match: Condition; the owner has one matching call at a time. ``None``: one call of any kind.
@@ -62,7 +62,7 @@ class Answering:
     plan: AnswerPlan
     calls: CallsClient
     switchboard: SwitchboardClient
-    claimant: str
+    owner: str
     report: Report
     sleep: Sleep = asyncio.sleep
     match: CallMatch | None = None
@@ -74,12 +74,12 @@ class Answering:
         """
         Accept a call, unless that was done before.
 
-        :param call: On offer, or the claimant's own.
+        :param call: On offer, or the owner's own.
         :return: The accepted call, or ``None`` when it cannot be had.
-        :raises MoveRefused: ``has_another``: the claimant has another call.
+        :raises MoveRefused: ``has_another``: the owner has another call.
         :raises CallError: It was not accepted and rings on, or that is not known and it is kept for a retry.
         """
-        is_own = call.claimed_by == self.claimant
+        is_own = call.claimed_by == self.owner
         if is_own and call.state == CallState.ACCEPTED:
             # Ask again: the feed's state may be older than the clear of the task.
             return await self._take_up(call)
@@ -92,7 +92,7 @@ class Answering:
     async def _take_up(self, call: SwitchboardCall) -> SwitchboardCall | None:
         """Continue a call of an earlier try of the task, which cancels its delayed end."""
         try:
-            return await self.switchboard.asend(claim_call(call.call_id, self.claimant))
+            return await self.switchboard.asend(claim_call(call.call_id, self.owner))
         except ClaimLost:
             return None
 
@@ -101,7 +101,7 @@ class Answering:
         while True:
             rules = AcceptanceRules(
                 call_id,
-                self.claimant,
+                self.owner,
                 self.report,
                 switchboard_requests,
                 is_sole=is_sole,
@@ -131,7 +131,7 @@ class Answering:
 def answer_now(
     switchboard: SwitchboardClient,
     match: Match,
-    claimant: str,
+    owner: str,
     plan: AnswerPlan,
     begin: Callable[[str, bool], Acceptance],
     report: Report,
@@ -141,17 +141,17 @@ def answer_now(
 
     :param switchboard: Client of the line at its switchboard.
     :param match: What is looked for.
-    :param claimant: Stable name of who looks.
+    :param owner: Stable name of who looks.
     :param plan: What a call is accepted with.
-    :param begin: Makes an attempt to accept a call, given its id and whether the claimant must have no other.
+    :param begin: Makes an attempt to accept a call, given its id and whether the owner must have no other.
     :param report: Called with lines for the task's log.
     :return: The accepted call, or ``None`` when none can be had now.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     :raises CallError: A call was not accepted and rings on, or that is not known and it is kept for a retry.
     """
-    own = newest_own(switchboard.send(list_calls(claimed_by=claimant)).calls, match)
+    own = newest_own(switchboard.send(list_calls(claimed_by=owner)).calls, match)
     if own is not None and own.state == CallState.ACCEPTED:
-        own = taken_up(switchboard, own, claimant)
+        own = taken_up(switchboard, own, owner)
         if own is not None:
             return own
     for call in [*([own] if own is not None else []), *ringing_calls(switchboard, match)]:

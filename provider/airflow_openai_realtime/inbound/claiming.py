@@ -28,21 +28,21 @@ def ringing_calls(client: SwitchboardClient, match: Match) -> list[SwitchboardCa
 
 
 def claim_ringing(
-    client: SwitchboardClient, match: Match, claimant: str, report: Report, *, most: int
+    client: SwitchboardClient, match: Match, owner: str, report: Report, *, most: int
 ) -> list[SwitchboardCall]:
     """
-    Claim the calls that ring, are unclaimed, and match. Calls that the claimant has already come first.
+    Claim the calls that ring, are unclaimed, and match. Calls that the owner has already come first.
 
     If the switchboard stops answering in between, return the calls that were claimed so far: no other task gets them.
 
     :param client: Client of the line at its switchboard.
     :param match: Which calls are wanted.
-    :param claimant: Stable name of who claims.
+    :param owner: Stable name of who claims.
     :param report: Called with lines for the log of who claims.
     :param most: How many calls to have at most; the others go on ringing.
     :raises SwitchboardUnreachable: The switchboard did not answer, and nothing is claimed.
     """
-    own = client.send(list_calls(claimed_by=claimant)).calls
+    own = client.send(list_calls(claimed_by=owner)).calls
     claimed = [call for call in own if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and match.meets(call)]
     try:
         for call in ringing_calls(client, match):
@@ -50,7 +50,7 @@ def claim_ringing(
                 report(f"{most} calls are claimed; the others go on ringing.")
                 break
             try:
-                claimed.append(client.send(claim_call(call.call_id, claimant)))
+                claimed.append(client.send(claim_call(call.call_id, owner)))
             except (ClaimLost, UnknownCall) as error:
                 report(f"Call {call.call_id} is not claimed: {error}")
     except SwitchboardUnreachable as error:

@@ -27,7 +27,7 @@ from airflow_openai_realtime.api.network import SharedResources
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.matching import Match
-from airflow_openai_realtime.calls.order import order_of_claimant
+from airflow_openai_realtime.calls.order import order_of_owner
 from airflow_openai_realtime.exceptions import OpenAIRealtimeError, SwitchboardRefused
 from airflow_openai_realtime.states import OPEN_CALL_STATES, CallState
 from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
@@ -75,7 +75,7 @@ class CallFeed:
         self._sleep = sleep
         self._ringing: dict[str, SwitchboardCall] = {}
         self._answered: dict[str, SwitchboardCall] = {}  # by standing orders, and not taken over
-        self._taken: dict[str, dict[str, SwitchboardCall]] = {}  # by claimant, then by call id
+        self._taken: dict[str, dict[str, SwitchboardCall]] = {}  # by owner, then by call id
         self._taker_of: dict[str, str] = {}
         self._offered: dict[str, Waiter] = {}
         self._waiters: dict[Waiter, None] = {}
@@ -83,7 +83,7 @@ class CallFeed:
         self._poll: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def waiter(self, match: Match, claimant: str, report: Report) -> AsyncIterator[Waiter]:
+    async def waiter(self, match: Match, owner: str, report: Report) -> AsyncIterator[Waiter]:
         """
         Wait for calls. The first waiter starts the poll.
 
@@ -91,10 +91,10 @@ class CallFeed:
         was taken.
 
         :param match: What is looked for.
-        :param claimant: Stable name of who waits.
+        :param owner: Stable name of who waits.
         :param report: Called in the waiter's task with lines for its log.
         """
-        waiter = Waiter(self, match, claimant, report)
+        waiter = Waiter(self, match, owner, report)
         self._waiters[waiter] = None
         self._start()
         self._match_all()
@@ -206,7 +206,7 @@ class CallFeed:
             return
         self._ringing.pop(call.call_id, None)
         self._answered.pop(call.call_id, None)
-        if order_of_claimant(call.claimed_by) is not None:
+        if order_of_owner(call.claimed_by) is not None:
             if call.state == CallState.ACCEPTED:
                 self._answered[call.call_id] = call
         elif call.claimed_by is not None and call.state in OPEN_CALL_STATES:
@@ -214,18 +214,18 @@ class CallFeed:
             self._taker_of[call.call_id] = call.claimed_by
 
     def _forget_taken(self, call_id: str) -> None:
-        claimant = self._taker_of.pop(call_id, None)
-        if claimant is not None:
-            del self._taken[claimant][call_id]
-            if not self._taken[claimant]:
-                del self._taken[claimant]
+        owner = self._taker_of.pop(call_id, None)
+        if owner is not None:
+            del self._taken[owner][call_id]
+            if not self._taken[owner]:
+                del self._taken[owner]
 
     # -- offers ---------------------------------------------------------------------------------------------------
 
     def _match_all(self) -> None:
         idle = [waiter for waiter in self._waiters if waiter.offer is None]
         for waiter in list(idle):
-            own = newest_own(self._taken.get(waiter.claimant, {}).values(), waiter.match)
+            own = newest_own(self._taken.get(waiter.owner, {}).values(), waiter.match)
             if own is not None:
                 self._offer(own, waiter, idle)
         self._match(self._ringing, [waiter for waiter in idle if not waiter.takes_answered])
@@ -318,14 +318,14 @@ class Waiter(Observer):
 
     :param feed: The feed.
     :param match: What it looks for: ringing calls, or with ``takes_answered`` those that standing orders have answered.
-    :param claimant: Stable name of who waits.
+    :param owner: Stable name of who waits.
     :param report: Called in the waiter's own task with a line for its log.
     """
 
-    def __init__(self, feed: CallFeed, match: Match, claimant: str, report: Report) -> None:
+    def __init__(self, feed: CallFeed, match: Match, owner: str, report: Report) -> None:
         super().__init__(feed, report)
         self.match = match
-        self.claimant = claimant
+        self.owner = owner
         self.offer: SwitchboardCall | None = None
         #: Whether it looks for calls that a standing order has answered, not for those that ring.
         self.takes_answered = match.takes_answered
@@ -356,7 +356,7 @@ def newest_own(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCal
     """
     Return the newest live call of an owner that matches.
 
-    :param calls: The claimant's calls.
+    :param calls: The owner's calls.
     :param match: What is asked for now. Calls of another contact, who stood in the task's place before, do not count.
     """
     alive = [call for call in calls if call.state in (CallState.CLAIMED, CallState.ACCEPTED) and match.meets(call)]

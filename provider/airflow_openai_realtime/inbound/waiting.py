@@ -83,11 +83,11 @@ class Claimer(Protocol):
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
         """
-        Take a call that is on offer, or that the claimant has already.
+        Take a call that is on offer, or that the owner has already.
 
         :param call: The call.
         :return: The call, or ``None`` when it cannot be had.
-        :raises MoveRefused: ``has_another``: the claimant has a call already, and takes that.
+        :raises MoveRefused: ``has_another``: the owner has a call already, and takes that.
         """
 
 
@@ -96,17 +96,17 @@ class Claiming:
     Claims calls, and leaves them ringing.
 
     :param client: Client of the line at its switchboard.
-    :param claimant: Stable name of who waits.
+    :param owner: Stable name of who waits.
     :param sleep: Waits between attempts; for tests.
     """
 
     status: str = CallState.CLAIMED
     is_busy = False
 
-    def __init__(self, client: SwitchboardClient, claimant: str, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, client: SwitchboardClient, owner: str, sleep: Sleep = asyncio.sleep) -> None:
         self.is_last = False
         self._client = client
-        self._claimant = claimant
+        self._owner = owner
         self._sleep = sleep
 
     async def take(self, call: SwitchboardCall, /) -> SwitchboardCall | None:
@@ -115,7 +115,7 @@ class Claiming:
 
         :param call: The call.
         """
-        if call.claimed_by == self._claimant and call.state == CallState.CLAIMED:
+        if call.claimed_by == self._owner and call.state == CallState.CLAIMED:
             return call
         while True:
             try:
@@ -127,14 +127,14 @@ class Claiming:
                 await self._sleep(CLAIM_AGAIN_SECONDS)
 
     async def _ask(self, call_id: str) -> SwitchboardCall:
-        return await self._client.asend(claim_call(call_id, self._claimant))
+        return await self._client.asend(claim_call(call_id, self._owner))
 
 
 def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> SwitchboardCall | None:
     """
     Return the newest accepted call of an owner that matches, live or over.
 
-    :param calls: The claimant's calls in any state.
+    :param calls: The owner's calls in any state.
     :param match: What is looked for now: a cleared task may wait for a different call than before.
     """
     accepted = [call for call in calls if call.accepted_at is not None and match.meets(call)]
@@ -143,7 +143,7 @@ def newest_accepted(calls: Iterable[SwitchboardCall], match: Match) -> Switchboa
 
 async def accepted_before(
     switchboard: SwitchboardClient,
-    claimant: str,
+    owner: str,
     match: Match,
     *,
     seconds: float,
@@ -155,7 +155,7 @@ async def accepted_before(
     Retries: with pauses of 0.5 to 5 s while the switchboard is unreachable.
 
     :param switchboard: Client of the line at its switchboard.
-    :param claimant: Stable name of the task.
+    :param owner: Stable name of the task.
     :param match: What is looked for.
     :param seconds: How long to ask on, in seconds.
     :param sleep: Waits; for tests.
@@ -165,7 +165,7 @@ async def accepted_before(
     until, pause = loop.time() + seconds, FIRST_PAUSE_SECONDS
     while True:
         try:
-            return newest_accepted((await switchboard.asend(list_calls(claimed_by=claimant))).calls, match)
+            return newest_accepted((await switchboard.asend(list_calls(claimed_by=owner))).calls, match)
         except SwitchboardUnreachable:
             if loop.time() >= until:
                 raise
@@ -173,42 +173,42 @@ async def accepted_before(
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def look_for_call(client: SwitchboardClient, match: Match, claimant: str) -> SwitchboardCall | None:
+def look_for_call(client: SwitchboardClient, match: Match, owner: str) -> SwitchboardCall | None:
     """
-    Look once: the call the claimant already has, else claim the first ringing call that matches.
+    Look once: the call the owner already has, else claim the first ringing call that matches.
 
     :param client: Client of the line at its switchboard.
     :param match: What is looked for.
-    :param claimant: Stable name of who looks.
+    :param owner: Stable name of who looks.
     :return: The claimed call, or None when none rings that is wanted.
     :raises SwitchboardUnreachable: The switchboard did not answer.
     """
-    own = newest_own(client.send(list_calls(claimed_by=claimant)).calls, match)
-    own = own and taken_up(client, own, claimant)
+    own = newest_own(client.send(list_calls(claimed_by=owner)).calls, match)
+    own = own and taken_up(client, own, owner)
     if own is not None:
         return own
     for call in client.send(list_calls(state=CallState.RINGING)).calls:
         if match.matches(call):
             try:
-                return client.send(claim_call(call.call_id, claimant))
+                return client.send(claim_call(call.call_id, owner))
             except (ClaimLost, UnknownCall):
                 continue
     return None
 
 
-def taken_up(client: SwitchboardClient, own: SwitchboardCall, claimant: str) -> SwitchboardCall | None:
+def taken_up(client: SwitchboardClient, own: SwitchboardCall, owner: str) -> SwitchboardCall | None:
     """
     Go on with a call that an earlier try of the task has left behind, so that it does not end.
 
     :param client: Client of the line at its switchboard.
-    :param own: The claimant's call.
-    :param claimant: Stable name of the task.
+    :param own: The owner's call.
+    :param owner: Stable name of the task.
     :return: The call; ``None``: it ends nevertheless.
     """
     if not own.end_is_delayed:
         return own
     try:
-        return client.send(claim_call(own.call_id, claimant))
+        return client.send(claim_call(own.call_id, owner))
     except (ClaimLost, UnknownCall):
         return None
 
@@ -217,7 +217,7 @@ async def wait_for_call(
     feed: CallFeed,
     *,
     match: Match,
-    claimant: str,
+    owner: str,
     seconds: float,
     report: Report,
     carrier: CarrierWatch | None = None,
@@ -232,7 +232,7 @@ async def wait_for_call(
 
     :param feed: Feed of the line; all waiters of a process share one.
     :param match: What is looked for.
-    :param claimant: Stable name of who waits.
+    :param owner: Stable name of who waits.
     :param seconds: How long to wait, in seconds; 0 or less looks once.
     :param report: Called with lines for the log of who waits.
     :param carrier: The placed call to ask after, for outbound calls.
@@ -241,8 +241,8 @@ async def wait_for_call(
     :raises SwitchboardRefused: The switchboard refused the token.
     :raises CallError: The claimer failed, and not because the call is gone.
     """
-    claimer = claimer or Claiming(feed.client, claimant, sleep)
-    waited = await _wait(feed, match, claimant, seconds, report, carrier, claimer, sleep)
+    claimer = claimer or Claiming(feed.client, owner, sleep)
+    waited = await _wait(feed, match, owner, seconds, report, carrier, claimer, sleep)
     if waited.status != TIMEOUT or carrier is None:
         return waited
     call = await placed.take_back(carrier.dialer, carrier.carrier_call_id, report)
@@ -252,7 +252,7 @@ async def wait_for_call(
         return Waited(TIMEOUT, outcome=placed.outcome_of(call))
     # The person has picked up, or the call is over, and its webhook may be under way.
     claimer.is_last = False
-    late = await _wait(feed, match, claimant, placed.LATE_WEBHOOK_SECONDS, report, None, claimer, sleep)
+    late = await _wait(feed, match, owner, placed.LATE_WEBHOOK_SECONDS, report, None, claimer, sleep)
     if late.call is not None:
         return late
     if not call.final:
@@ -264,14 +264,14 @@ async def wait_for_call(
 async def _wait(
     feed: CallFeed,
     match: Match,
-    claimant: str,
+    owner: str,
     seconds: float,
     report: Report,
     carrier: CarrierWatch | None,
     claimer: Claimer,
     sleep: Sleep,
 ) -> Waited:
-    taking = asyncio.create_task(_take_one(feed, match, claimant, report, claimer, sleep))
+    taking = asyncio.create_task(_take_one(feed, match, owner, report, claimer, sleep))
     asking = asyncio.create_task(_not_answered(carrier, report, sleep)) if carrier is not None else None
     tasks = [task for task in (taking, asking) if task is not None]
     taken, outcome = None, None
@@ -290,7 +290,7 @@ async def _wait(
         await asyncio.gather(*tasks, return_exceptions=True)
     if taken is None:
         # A claim may have been under way when the waiting ended; then the call is ours after all.
-        own = await _own_call(feed.client, claimant, match)
+        own = await _own_call(feed.client, owner, match)
         taken = await claimer.take(own) if own is not None else None
     if taken is not None:
         return Waited(claimer.status, call=taken)
@@ -298,18 +298,18 @@ async def _wait(
 
 
 async def _take_one(
-    feed: CallFeed, match: Match, claimant: str, report: Report, claimer: Claimer, sleep: Sleep
+    feed: CallFeed, match: Match, owner: str, report: Report, claimer: Claimer, sleep: Sleep
 ) -> SwitchboardCall | None:
     """Return the call that was taken, or ``None`` when the time is over and what the claimer was at came to nothing."""
     while True:
         try:
-            async with feed.waiter(match, claimant, report) as waiter:
+            async with feed.waiter(match, owner, report) as waiter:
                 return await _take_offered(waiter, claimer)
         except MoveRefused as error:
             # Raised out of the waiter, so that the offered call goes to another waiter here.
             if error.code != RefusalCode.HAS_ANOTHER:
                 raise
-        own = await _own_call(feed.client, claimant, match)
+        own = await _own_call(feed.client, owner, match)
         taken = await claimer.take(own) if own is not None else None
         if taken is not None or claimer.is_last:
             return taken
@@ -323,9 +323,9 @@ async def _take_offered(waiter: Waiter, claimer: Claimer) -> SwitchboardCall | N
             return taken
 
 
-async def _own_call(client: SwitchboardClient, claimant: str, match: Match) -> SwitchboardCall | None:
+async def _own_call(client: SwitchboardClient, owner: str, match: Match) -> SwitchboardCall | None:
     try:
-        return newest_own((await client.asend(list_calls(claimed_by=claimant))).calls, match)
+        return newest_own((await client.asend(list_calls(claimed_by=owner))).calls, match)
     except SwitchboardUnreachable:
         return None
 

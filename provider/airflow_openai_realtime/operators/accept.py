@@ -286,11 +286,11 @@ class AcceptCallOperator(CallTask):
 
     def _accept(self, context: Context, reference: CallReference, plan: AnswerPlan) -> SwitchboardCall:
         from airflow_openai_realtime.calls.task_states import reference_to
-        from airflow_openai_realtime.inbound.accepting import accepting_claimant
+        from airflow_openai_realtime.inbound.accepting import accepting_owner
 
         with self._hook().clients() as at:
             try:
-                owner = accepting_claimant(reference, context["ti"], at.switchboard)
+                owner = accepting_owner(reference, context["ti"], at.switchboard)
                 acceptance = self._acceptance.begin(
                     at.line, at.calls, at.switchboard, reference.call_id, owner, reference_to(context["ti"]), self.log
                 )

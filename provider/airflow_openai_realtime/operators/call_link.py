@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
 
 from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_numbers
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.ui import path_of_attempt, path_of_call, path_of_claimed
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class CallLink(BaseOperatorLink):
         elif task.shown_attempt_id:
             path = path_of_attempt(conn_id, task.shown_attempt_id)
         elif task.waits_for_call:
-            path = path_of_claimed(conn_id, claimant_of(ti_key))
+            path = path_of_claimed(conn_id, owner_name(ti_key))
         else:
             return ""
         return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + path

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_openai_realtime.calls.answer_plan import read_plan
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.conversation.given_conversation import (
     CONVERSATION_FIELDS,
     NAMES_OF_CODE,
@@ -124,7 +124,7 @@ def run_in_triggerer(task: CallTask, context: Context, wanted: WantedConversatio
         trigger=LiveCallTrigger(
             openai_realtime_conn_id=task.openai_realtime_conn_id,
             call_id=call.call_id,
-            holder=claimant_of(context["ti"]),
+            holder=owner_name(context["ti"]),
             conversation=wanted.of(call).seal(hook.api().api_key),
             connections=hand_over(hook.connection()),
         ),
@@ -161,7 +161,7 @@ def finished(
     from airflow_openai_realtime.conversation.run.finished_call import finished_call
 
     conversation = ConversationParameters.of(vars(task))
-    over = finished_call(switchboard, call, claimant_of(context["ti"]), conversation.price_table())
+    over = finished_call(switchboard, call, owner_name(context["ti"]), conversation.price_table())
     result = over.result
     path = conversation.transcript_target()
     if path is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.task_states import reference_to
 from airflow_openai_realtime.exceptions import ClaimLost, SwitchboardRefused
 from airflow_openai_realtime.hooks.airflow_connections import hand_over
@@ -226,7 +226,7 @@ class CallWait:
     @property
     def owner(self) -> str:
         """Stable name of the task."""
-        return claimant_of(self.context["ti"])
+        return owner_name(self.context["ti"])
 
     @property
     def about(self) -> Mapping[str, Any]:

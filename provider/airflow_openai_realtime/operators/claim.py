@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
@@ -128,10 +128,10 @@ class ClaimCallsOperator(CallTask):
         self.check_given()
         with RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id).switchboard() as switchboard:
             if self.was_given(*_ONE_CALL):
-                return self._claim_one(switchboard, claimant_of(context["ti"]))
+                return self._claim_one(switchboard, owner_name(context["ti"]))
             if self.trigger_dag_id is not None:
                 return self._start_runs(switchboard, self.trigger_dag_id)
-            return self._claim_all(switchboard, claimant_of(context["ti"]))
+            return self._claim_all(switchboard, owner_name(context["ti"]))
 
     def _claim_one(self, switchboard: SwitchboardClient, owner: str) -> dict[str, Any]:
         from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, get_call

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.parameters import read_call
 from airflow_openai_realtime.exceptions import CallGone
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
@@ -83,7 +83,7 @@ class HangupCallOperator(CallTask):
             )
         call_id = self.shown_call_id = reference.call_id
         hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
-        ended = run_steps(ending_now(call_id, HUNG_UP, claimant_of(context["ti"]), self._warn), hook.send)
+        ended = run_steps(ending_now(call_id, HUNG_UP, owner_name(context["ti"]), self._warn), hook.send)
         what = "only rang: it is declined" if ended.declined else "was over already" if ended.gone else "is hung up"
         self.log.info("Call %s %s.", call_id, what)
         if ended.gone:

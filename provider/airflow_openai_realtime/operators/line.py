@@ -16,7 +16,7 @@ from airflow_openai_realtime.calls.answer_plan import (
     session_as_dict,
 )
 from airflow_openai_realtime.calls.order_parameters import LIMITS, check_order_literals, read_greeting, read_limits
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.parameters import is_literal, read_match
 from airflow_openai_realtime.exceptions import InvalidInput
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
@@ -220,7 +220,7 @@ class OpenLineOperator(CallTask):
                 put_order(
                     self.name,
                     match=read_match(self.to, self.from_number, self.headers),
-                    edition=claimant_of(context["ti"]),
+                    edition=owner_name(context["ti"]),
                     **limits,
                     **self._answer(declines="status_code" in limits),
                 )

@@ -15,7 +15,7 @@ from airflow_openai_realtime.calls.answer_plan import (
     check_answer,
     session_as_dict,
 )
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.parameters import SAFE_RETRIES, SAFE_RETRY_DELAY
 from airflow_openai_realtime.conversation.given_conversation import SILENCE_SECONDS, TEMPLATED_CONVERSATION_FIELDS
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
@@ -351,7 +351,7 @@ class PlaceCallOperator(CallTask):
             api = hook.line().api
             with hook.switchboard() as switchboard:
                 placing = Placing(switchboard, dialer, self._warn)
-                placement = placing.reach(order, claimant_of(ti), run, hook.calls, api, model)
+                placement = placing.reach(order, owner_name(ti), run, hook.calls, api, model)
                 if isinstance(placement, str):
                     return self._placed_before(switchboard, placement)
                 return placement

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.parameters import is_literal, read_integer
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import (
@@ -87,7 +87,7 @@ class RejectCallOperator(CallTask):
         """Decline the call; see the class."""
         self.check_given()
         call_id = call_of(self).call_id
-        status_code, by = self._status_code(), claimant_of(context["ti"])
+        status_code, by = self._status_code(), owner_name(context["ti"])
         hook = RealtimeHook(openai_realtime_conn_id=self.openai_realtime_conn_id)
         with hook.clients() as line:
             calls, switchboard = line.calls, line.switchboard

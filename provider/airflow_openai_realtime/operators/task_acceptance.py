@@ -64,7 +64,7 @@ class TaskAcceptance:
             calls=calls,
             switchboard=switchboard,
             call_id=call_id,
-            claimant=owner,
+            owner=owner,
             report=self.report,
             is_stopped=lambda: self._is_stopped,
             is_sole=is_sole,
@@ -90,7 +90,7 @@ class TaskAcceptance:
         if self._under_way is None or self._line is None or not self._under_way.is_ours:
             self._is_stopped = True
             return
-        call_id, owner = self._under_way.call_id, self._under_way.claimant
+        call_id, owner = self._under_way.call_id, self._under_way.owner
         is_cleared = _end_or_leave(self._line, call_id, owner, self._task, self.report)
         self._is_stopped = not is_cleared
         if is_cleared:

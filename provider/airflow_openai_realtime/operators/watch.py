@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.parameters import (
     SAFE_RETRIES,
     SAFE_RETRY_DELAY,
@@ -231,7 +231,7 @@ class WatchCallOperator(CallTask):
         from airflow_openai_realtime.inbound.waiting import newest_accepted
         from airflow_openai_realtime.switchboard.client.switchboard_requests import list_calls
 
-        match, owner = self._match(), claimant_of(context["ti"])
+        match, owner = self._match(), owner_name(context["ti"])
         if self.wait_for_end:
             read_conversation(self)  # a mistake shows before a call is taken
         with self._hook().switchboard() as switchboard:

@@ -1,6 +1,6 @@
 """
 The switchboard: an always-on service that takes OpenAI's webhooks, keeps every call in a durable store, lets exactly
-one claimant have each call, and hangs up what has gone on too long. And the client to talk to it.
+one owner have each call, and hangs up what has gone on too long. And the client to talk to it.
 
 Nothing here imports Airflow, except ``mounted.py``.
 """

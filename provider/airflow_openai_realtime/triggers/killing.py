@@ -92,7 +92,7 @@ class Kill:
 
     :param hook: The line's connection.
     :param task: The trigger's task instance, as Airflow sets it.
-    :param claimant: Stable name of the task.
+    :param owner: Stable name of the task.
     :param report: Called with lines for the log.
     :param call_id: The call that the trigger runs; ``None``: it waits for one, and may have it by now.
     :param generation: Number of the trigger as a holder of the call; 0: it was none.
@@ -104,7 +104,7 @@ class Kill:
 
     hook: RealtimeHook
     task: Any
-    claimant: str
+    owner: str
     report: Callable[[str], None]
     call_id: str | None = None
     generation: int = 0
@@ -163,7 +163,7 @@ class Kill:
                 continue
             with suppress(UnknownCall):
                 self._state = await switchboard.asend(
-                    report_task_stopped(reference, call_id, by=self.claimant, generation=self.generation)
+                    report_task_stopped(reference, call_id, by=self.owner, generation=self.generation)
                 )
                 self._note_stopped(call_id)
         if reference is not None and not call_ids:
@@ -181,7 +181,7 @@ class Kill:
     async def _withdraw(self, switchboard: SwitchboardClient) -> None:
         for call_id in await self._call_ids(switchboard):
             try:
-                await switchboard.asend(claim_call(call_id, self.claimant))
+                await switchboard.asend(claim_call(call_id, self.owner))
             except (MoveRefused, UnknownCall):
                 continue  # it is over, or another task's
             except SwitchboardError as error:
@@ -232,7 +232,7 @@ class Kill:
     async def _want_end(self, switchboard: SwitchboardClient, call_id: str, after_seconds: float = 0.0) -> None:
         with suppress(UnknownCall):
             await switchboard.asend(
-                end_call(call_id, reason=EndReason.KILLED, by=self.claimant, after_seconds=after_seconds)
+                end_call(call_id, reason=EndReason.KILLED, by=self.owner, after_seconds=after_seconds)
             )
 
     async def _hang_up(self, line: LineSettings, call_id: str) -> bool:
@@ -292,7 +292,7 @@ class Kill:
 
     async def _own_calls(self, switchboard: SwitchboardClient) -> list[SwitchboardCall]:
         try:
-            calls = (await switchboard.asend(list_calls(claimed_by=self.claimant))).calls
+            calls = (await switchboard.asend(list_calls(claimed_by=self.owner))).calls
         except SwitchboardError as error:
             self.report(f"The switchboard cannot say whether the task has a call: {error}")
             return []

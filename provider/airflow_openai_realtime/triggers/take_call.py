@@ -29,7 +29,7 @@ class TakeCallTrigger(BaseTrigger):
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
     :param order: Name of the order.
     :param match: What else must hold, as ``CallMatch.to_dict`` writes it.
-    :param claimant: Stable name of the task.
+    :param claimant: Stable name of the task, the call's owner.
     :param deadline: When to give up, in seconds since 1970.
     :param connections: The connections, sealed by ``hand_over``; without them they are looked up.
     """
@@ -48,7 +48,7 @@ class TakeCallTrigger(BaseTrigger):
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.order = order
         self.match = match
-        self.claimant = claimant
+        self.owner = claimant
         self.deadline = deadline
         self.connections = connections
 
@@ -60,7 +60,7 @@ class TakeCallTrigger(BaseTrigger):
                 "openai_realtime_conn_id": self.openai_realtime_conn_id,
                 "order": self.order,
                 "match": self.match,
-                "claimant": self.claimant,
+                "claimant": self.owner,
                 "deadline": self.deadline,
                 "connections": self.connections,
             },
@@ -84,7 +84,7 @@ class TakeCallTrigger(BaseTrigger):
         from airflow_openai_realtime.triggers.killing import Kill
 
         match = CallMatch.from_dict(self.match)
-        kill = Kill(self._hook(), self.task_instance, self.claimant, self._report, match=match)
+        kill = Kill(self._hook(), self.task_instance, self.owner, self._report, match=match)
         await carry_through(kill.carry_out())
 
     async def _wait(self) -> dict[str, Any]:
@@ -97,10 +97,10 @@ class TakeCallTrigger(BaseTrigger):
             waited = await wait_for_call(
                 feed,
                 match=AnsweredMatch(self.order, CallMatch.from_dict(self.match)),
-                claimant=self.claimant,
+                owner=self.owner,
                 seconds=self.deadline - time.time(),
                 report=self._report,
-                claimer=TakingOver(feed.client, self.claimant, self.order),
+                claimer=TakingOver(feed.client, self.owner, self.order),
             )
         return {"status": waited.status, "call_id": waited.call and waited.call.call_id}
 

@@ -50,7 +50,7 @@ class WaitForCallTrigger(BaseTrigger):
 
     :param openai_realtime_conn_id: Connection of type ``openai_realtime``.
     :param match: What to look for, as ``CallMatch.to_dict`` writes it.
-    :param claimant: Stable name of the task.
+    :param claimant: Stable name of the task, the call's owner.
     :param deadline: When to give up, in seconds since 1970.
     :param telephony_carrier_conn_id: Connection of the carrier that placed the call, for outbound calls.
     :param carrier_call_id: The carrier's id of the placed call.
@@ -78,7 +78,7 @@ class WaitForCallTrigger(BaseTrigger):
         # No checks: whatever a constructor raises ends the whole triggerer. The task has checked all of it.
         self.openai_realtime_conn_id = openai_realtime_conn_id
         self.match = match
-        self.claimant = claimant
+        self.owner = claimant
         self.deadline = deadline
         self.telephony_carrier_conn_id = telephony_carrier_conn_id
         self.carrier_call_id = carrier_call_id
@@ -96,7 +96,7 @@ class WaitForCallTrigger(BaseTrigger):
             {
                 "openai_realtime_conn_id": self.openai_realtime_conn_id,
                 "match": self.match,
-                "claimant": self.claimant,
+                "claimant": self.owner,
                 "deadline": self.deadline,
                 "telephony_carrier_conn_id": self.telephony_carrier_conn_id,
                 "carrier_call_id": self.carrier_call_id,
@@ -136,7 +136,7 @@ class WaitForCallTrigger(BaseTrigger):
         kill = Kill(
             self._hook(),
             self.task_instance,
-            self.claimant,
+            self.owner,
             self._report,
             call_id=self._live_call_id,
             generation=self._generation,
@@ -157,7 +157,7 @@ class WaitForCallTrigger(BaseTrigger):
             seconds = max(self.deadline - time.time(), PATIENCE_SECONDS)
             async with SwitchboardClient.at(line.switchboard) as switchboard:
                 match = CallMatch.from_dict(self.match)
-                call = await accepted_before(switchboard, self.claimant, match, seconds=seconds)
+                call = await accepted_before(switchboard, self.owner, match, seconds=seconds)
             if call is not None and call.is_over:
                 return {"status": OVER, "call_id": call.call_id}
             if call is not None:
@@ -171,7 +171,7 @@ class WaitForCallTrigger(BaseTrigger):
 
     async def _run_call(self, line: LineSettings, wanted: WantedConversation, call: SwitchboardCall) -> dict[str, Any]:
         self._live_call_id = call.call_id
-        return await run_to_its_end(line, wanted, call, self.claimant, self._report, self._note_opened)
+        return await run_to_its_end(line, wanted, call, self.owner, self._report, self._note_opened)
 
     def _wanted(self, line: LineSettings) -> WantedConversation | None:
         if self.conversation is None:
@@ -189,7 +189,7 @@ class WaitForCallTrigger(BaseTrigger):
             return await wait_for_call(
                 feed,
                 match=CallMatch.from_dict(self.match),
-                claimant=self.claimant,
+                owner=self.owner,
                 seconds=self.deadline - time.time(),
                 report=self._report,
                 carrier=await self._carrier_watch(stack),
@@ -210,7 +210,7 @@ class WaitForCallTrigger(BaseTrigger):
         await asyncio.to_thread(importlib.import_module, "airflow_openai_realtime.api.session.realtime_session")
         calls = await stack.enter_async_context(CallsClient(line.api))
         match = CallMatch.from_dict(self.match)
-        return Answering(plan, calls, switchboard, self.claimant, self._report, match=match)
+        return Answering(plan, calls, switchboard, self.owner, self._report, match=match)
 
     async def _carrier_watch(self, stack: AsyncExitStack) -> CarrierWatch | None:
         if not self.telephony_carrier_conn_id or not self.carrier_call_id:

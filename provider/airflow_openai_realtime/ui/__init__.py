@@ -36,14 +36,14 @@ def path_of_attempt(conn_id: str, attempt_id: str) -> str:
     return _path("attempt", conn_id, attempt_id)
 
 
-def path_of_claimed(conn_id: str, claimant: str) -> str:
+def path_of_claimed(conn_id: str, owner: str) -> str:
     """
     Return the path in Airflow's UI for a task that waits for a call. It shows the call as soon as there is one.
 
     :param conn_id: The ``openai_realtime`` connection on which the task waits.
-    :param claimant: Stable name of the task, ``dag/run/task/map_index``.
+    :param owner: Stable name of the task, ``dag/run/task/map_index``.
     """
-    return _path("task", conn_id, claimant)
+    return _path("task", conn_id, owner)
 
 
 def _path(*parts: str) -> str:

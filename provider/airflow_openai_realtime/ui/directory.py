@@ -196,16 +196,16 @@ class CallDirectory:
         """
         return self._first_of(conn_id, lambda source: source.find(conn_id, call_id))
 
-    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+    def find_claimed(self, conn_id: str, owner: str) -> str | None:
         """
         Find the id of the newest call of an owner.
 
         :param conn_id: Id of the connection.
-        :param claimant: Name of the owner.
+        :param owner: Name of the owner.
         :return: ``None`` when no source has one.
         :raises OpenAIRealtimeError: No source that answered has one, and one did not answer.
         """
-        found = self._first_of(conn_id, lambda source: source.find_claimed(conn_id, claimant))
+        found = self._first_of(conn_id, lambda source: source.find_claimed(conn_id, owner))
         return None if found is None else found[1]
 
     def find_attempt(self, conn_id: str, attempt_id: str) -> UnreachedAttempt | None:

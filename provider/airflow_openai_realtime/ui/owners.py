@@ -29,14 +29,14 @@ class OwningTask:
         return asdict(self)
 
 
-def task_named(claimant: str | None) -> OwningTask | None:
+def task_named(owner: str | None) -> OwningTask | None:
     """
     Read the owner name of a task: ``dag/run/task/map_index``.
 
-    :param claimant: Name of an owner, or ``None``.
+    :param owner: Name of an owner, or ``None``.
     :returns: ``None`` when it is not the name of a task, for example of a standing order.
     """
-    parts = (claimant or "").split("/")
+    parts = (owner or "").split("/")
     if len(parts) != 4 or not all(parts):
         return None
     try:

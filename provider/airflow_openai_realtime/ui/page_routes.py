@@ -43,7 +43,7 @@ User = Annotated[Permissions, Depends(signed_in_user)]
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # text that every database accepts in a query
 ConnId = Annotated[str, Query(max_length=250, pattern=PRINTABLE)]
 CallId = Annotated[str, Query(max_length=255, pattern=PRINTABLE)]
-Claimant = Annotated[str, Query(max_length=800, pattern=PRINTABLE)]
+OwnerName = Annotated[str, Query(max_length=800, pattern=PRINTABLE)]
 Answer = dict[str, Any]
 
 
@@ -131,14 +131,14 @@ def _attempt(page: CallsPage, user: Permissions, conn_id: str, attempt_id: str) 
 
 
 @router.get("/claimed")
-async def claimed(request: Request, user: User, conn_id: ConnId, claimant: Claimant) -> Answer:
+async def claimed(request: Request, user: User, conn_id: ConnId, claimant: OwnerName) -> Answer:
     """Return the newest call of a waiting task; ``null`` when there is none yet, or the user may not see it."""
     page = page_of(request)
     return await page.work.run(user.user_name, _claimed, page, user, conn_id, claimant)
 
 
-def _claimed(page: CallsPage, user: Permissions, conn_id: str, claimant: str) -> Answer:
-    call_id = page.directory.find_claimed(conn_id, claimant)
+def _claimed(page: CallsPage, user: Permissions, conn_id: str, owner: str) -> Answer:
+    call_id = page.directory.find_claimed(conn_id, owner)
     located = None if call_id is None else page.directory.find(conn_id, call_id)
     seen = visible([located[1].recent], user) if located is not None else []
     now = page.now()

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number, mask_numbers
 from airflow_openai_realtime.calls.call import Attempt, SwitchboardCall, instant_text
-from airflow_openai_realtime.calls.order import order_of_claimant
+from airflow_openai_realtime.calls.order import order_of_owner
 from airflow_openai_realtime.calls.recent import ConversationSummary
 from airflow_openai_realtime.calls.saved_conversation import Conversation
 from airflow_openai_realtime.calls.timeline.summary import Summary
@@ -57,7 +57,7 @@ def shown_call(seen: SeenCall, now: datetime) -> dict[str, Any]:
         "status_code": call.status_code,
         "target": call.target_uri and mask_numbers(call.target_uri),
         "task": seen.owner and seen.owner.to_dict(),
-        "order": order_of_claimant(call.claimed_by),
+        "order": order_of_owner(call.claimed_by),
         "has_conversation": conversation is not None,
         "may_hang_up": seen.may_hang_up and call.state == CallState.ACCEPTED,
     }
@@ -188,7 +188,7 @@ def ended_by(call: SwitchboardCall, owner: OwningTask | None) -> str | None:
     :return: ``None`` when that is not known.
     """
     by = call.ended_by if call.is_over else call.end_wanted_by
-    order = order_of_claimant(by)
+    order = order_of_owner(by)
     if order is not None:
         return f"standing order {order}"
     task = task_named(by)

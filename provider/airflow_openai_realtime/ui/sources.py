@@ -92,12 +92,12 @@ class Source(Protocol):
         """
         ...  # pragma: no cover
 
-    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+    def find_claimed(self, conn_id: str, owner: str) -> str | None:
         """
-        Id of the newest call of a claimant; ``None`` when it has none here.
+        Id of the newest call of an owner; ``None`` when it has none here.
 
         :param conn_id: Id of the connection.
-        :param claimant: Name of the claimant.
+        :param owner: Name of the owner.
         """
         ...  # pragma: no cover
 
@@ -173,14 +173,14 @@ class StoreSource:
         except UnknownCall:
             return None
 
-    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+    def find_claimed(self, conn_id: str, owner: str) -> str | None:
         """
-        Id of the newest call of a claimant.
+        Id of the newest call of an owner.
 
         :param conn_id: Id of the connection.
-        :param claimant: Name of the claimant.
+        :param owner: Name of the owner.
         """
-        wanted = CallFilter(claimed_by=claimant)
+        wanted = CallFilter(claimed_by=owner)
         found = self._prepared().calls.select(conn_id, wanted, 1, self._now())
         return found[-1].call_id if found else None
 
@@ -281,17 +281,17 @@ class ClientSource:
                 return None
         return UnreachedAttempt.of(self.conn_id, attempt, datetime.now(timezone.utc))
 
-    def find_claimed(self, conn_id: str, claimant: str) -> str | None:
+    def find_claimed(self, conn_id: str, owner: str) -> str | None:
         """
-        Id of the newest call of a claimant.
+        Id of the newest call of an owner.
 
         :param conn_id: Id of the connection.
-        :param claimant: Name of the claimant.
+        :param owner: Name of the owner.
         """
         if conn_id != self.conn_id:
             return None
         with self._client() as client:
-            found = client.send(list_calls(state="all", claimed_by=claimant, limit=1)).calls
+            found = client.send(list_calls(state="all", claimed_by=owner, limit=1)).calls
         return found[-1].call_id if found else None
 
     def end(self, conn_id: str, call_id: str, reason: str, by: str) -> None:

@@ -123,13 +123,13 @@ class World:
         return self.row
 
     def _announce_accept(
-        self, call_id: str, claimant: str, seconds: float, is_sole: bool, sole_match: object = None
+        self, call_id: str, owner: str, seconds: float, is_sole: bool, sole_match: object = None
     ) -> Announcement:
         asked_before = self.row.hangup_at is not None
-        return Announcement(self._move(moves.accepting, claimant, self.now, seconds), asked_before)
+        return Announcement(self._move(moves.accepting, owner, self.now, seconds), asked_before)
 
-    def _report_accepted(self, call_id: str, claimant: str) -> SwitchboardCall:
-        return self._move(moves.accepted, claimant, self.now, SECONDS)
+    def _report_accepted(self, call_id: str, owner: str) -> SwitchboardCall:
+        return self._move(moves.accepted, owner, self.now, SECONDS)
 
     def _report_ended(self, call_id: str, reason: str) -> SwitchboardCall:
         return self._move(moves.ended, self.now, reason)
@@ -137,11 +137,11 @@ class World:
     def _get_call(self, call_id: str) -> SwitchboardCall:
         return self.row
 
-    def _release_call(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
-        return self._move(moves.release, claimant, claimed_at, reason)
+    def _release_call(self, call_id: str, owner: str, claimed_at: datetime | None, reason: str) -> SwitchboardCall:
+        return self._move(moves.release, owner, claimed_at, reason)
 
-    def _report_accept_in_doubt(self, call_id: str, claimant: str) -> SwitchboardCall:
-        return self._move(moves.accept_in_doubt, claimant)
+    def _report_accept_in_doubt(self, call_id: str, owner: str) -> SwitchboardCall:
+        return self._move(moves.accept_in_doubt, owner)
 
     def _attach(self) -> None:
         if self.at_openai not in ("ours", "somebody else's"):
@@ -160,13 +160,13 @@ class World:
         return HangUpResult(gone=gone)
 
 
-def rules(claimant: str = "me", **kwargs: Any) -> AcceptanceRules:
+def rules(owner: str = "me", **kwargs: Any) -> AcceptanceRules:
     kwargs.setdefault("now", lambda: START + timedelta(seconds=1))
-    return AcceptanceRules("rtc_1", claimant, lambda line: None, SwitchboardSteps(), **kwargs)
+    return AcceptanceRules("rtc_1", owner, lambda line: None, SwitchboardSteps(), **kwargs)
 
 
-def accepting(claimant: str = "me", **kwargs: Any) -> Steps[SwitchboardCall]:
-    return rules(claimant, **kwargs).accepting(lambda call: {}, SECONDS)
+def accepting(owner: str = "me", **kwargs: Any) -> Steps[SwitchboardCall]:
+    return rules(owner, **kwargs).accepting(lambda call: {}, SECONDS)
 
 
 class Performer:
@@ -281,7 +281,7 @@ def test_from_a_task_too_whatever_ends_the_process_is_told_to_the_rules(faults: 
 
 @settings(max_examples=400, deadline=None)
 @given(turns=st.lists(st.sampled_from([0, 1]), min_size=30, max_size=60), caller_leaves_at=st.integers(0, 40))
-def test_two_of_the_same_claimant_at_once_accept_one_call_and_agree(turns: list[int], caller_leaves_at: int) -> None:
+def test_two_of_the_same_owner_at_once_accept_one_call_and_agree(turns: list[int], caller_leaves_at: int) -> None:
     world = World()
     both: list[Steps[SwitchboardCall]] = [accepting(), accepting()]
     pending: list[Step | None] = [next(each) for each in both]
@@ -389,7 +389,7 @@ def test_of_a_call_that_was_asked_for_before_gone_is_made_sure() -> None:
     assert world.row.end_reason == "gone"
 
 
-def test_a_call_of_another_claimant_is_not_touched() -> None:
+def test_a_call_of_another_owner_is_not_touched() -> None:
     world = World()
     run_steps(accepting("you"), world.perform)
     world.done.clear()

@@ -17,8 +17,8 @@ from airflow_openai_realtime.calls.order import (
     StandingOrder,
     check_order_name,
     choose,
-    claimant_of_order,
-    order_of_claimant,
+    order_of_owner,
+    owner_of_order,
 )
 from airflow_openai_realtime.exceptions import InvalidInput, InvalidSession
 
@@ -113,10 +113,10 @@ def test_an_order_travels_as_json_without_losing_anything() -> None:
         StandingOrder.from_dict({"name": "day"})
 
 
-def test_claimant_and_order_name_each_other() -> None:
-    assert order_of_claimant(claimant_of_order("day")) == "day"
-    assert order_of_claimant("dag/run/task/-1") is None
-    assert order_of_claimant(None) is None
+def test_owner_and_order_name_each_other() -> None:
+    assert order_of_owner(owner_of_order("day")) == "day"
+    assert order_of_owner("dag/run/task/-1") is None
+    assert order_of_owner(None) is None
 
 
 @pytest.mark.parametrize("name", ["day", "a.b-c_9", "x" * 100])

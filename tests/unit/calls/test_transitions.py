@@ -43,7 +43,7 @@ def test_a_ringing_call_is_claimed() -> None:
 
 
 @pytest.mark.parametrize("state", ["claimed", "accepted"])
-def test_a_claimant_has_its_call_already(state: str) -> None:
+def test_an_owner_has_its_call_already(state: str) -> None:
     assert moves.claim(call(state), "me", START) == moves.NOTHING
 
 
@@ -68,9 +68,9 @@ def test_a_claim_is_given_back_and_the_call_rings_for_others() -> None:
     ],
 )
 def test_what_is_not_that_claim_any_more_is_not_given_back(
-    before: SwitchboardCall, claimant: str, claimed_at: Any
+    before: SwitchboardCall, owner: str, claimed_at: Any
 ) -> None:
-    assert moves.release(before, claimant, claimed_at, "accept_failed") == moves.NOTHING
+    assert moves.release(before, owner, claimed_at, "accept_failed") == moves.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_only_a_claim_that_nobody_acts_on_lapses(before: SwitchboardCall) -> Non
 
 
 @pytest.mark.parametrize("state", ["claimed", "accepted"])
-def test_a_claimed_call_is_not_another_claimants(state: str) -> None:
+def test_a_claimed_call_is_not_another_owners(state: str) -> None:
     for move in (
         lambda: moves.claim(call(state), "you", START),
         lambda: moves.accepting(call(state), "you", START, 60),
@@ -213,7 +213,7 @@ EVERY_MOVE = {
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(EVERY_MOVE)), st.integers(0, 100)), max_size=12))
 def test_whatever_happens_in_whatever_order(history: list[tuple[str, int]]) -> None:
-    """One claimant, one end, an end for every accepted call, never later; and asking twice ends where once does."""
+    """One owner, one end, an end for every accepted call, never later; and asking twice ends where once does."""
     now, current = START, call()
     for name, seconds in history:
         now += timedelta(seconds=seconds)

@@ -11,10 +11,10 @@ from airflow_openai_realtime.api.client import CallsClient
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.line_settings import line_from_fields
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.parameters import CallReference
 from airflow_openai_realtime.exceptions import CallGone, ClaimLost, MoveRefused
-from airflow_openai_realtime.inbound.accepting import Acceptance, accepting_claimant
+from airflow_openai_realtime.inbound.accepting import Acceptance, accepting_owner
 from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call
 
 SESSION = RealtimeSession(instructions="Hi")
@@ -46,7 +46,7 @@ def begin(world: World, calls: CallsClient) -> Iterator[Begin]:
 said: list[str] = []
 
 
-def test_an_accepted_call_is_the_claimant_s_and_has_its_end(world: World, begin: Begin) -> None:
+def test_an_accepted_call_is_the_owner_s_and_has_its_end(world: World, begin: Begin) -> None:
     call_id = world.ring()
     acceptance = begin(call_id)
     call = acceptance.accept(SESSION, 60)
@@ -55,7 +55,7 @@ def test_an_accepted_call_is_the_claimant_s_and_has_its_end(world: World, begin:
     assert world.is_open(call_id)
 
 
-def test_the_same_claimant_accepts_nothing_twice(world: World, begin: Begin) -> None:
+def test_the_same_owner_accepts_nothing_twice(world: World, begin: Begin) -> None:
     call_id = world.ring()
     for _ in range(2):
         assert begin(call_id).accept(SESSION, 60).state == "accepted"
@@ -73,7 +73,7 @@ def test_the_session_can_be_made_for_the_call(world: World, begin: Begin) -> Non
     assert made_for == [CALLER]
 
 
-def test_another_claimant_s_call_is_not_accepted(world: World, begin: Begin) -> None:
+def test_another_owner_s_call_is_not_accepted(world: World, begin: Begin) -> None:
     call_id = world.ring()
     with world.client() as client:
         client.send(claim_call(call_id, "somebody else"))
@@ -83,7 +83,7 @@ def test_another_claimant_s_call_is_not_accepted(world: World, begin: Begin) -> 
     assert (acceptance.is_ours, world.count("openai.accept")) == (False, 0)
 
 
-def test_a_claimant_that_may_have_one_call_gets_no_second(world: World, begin: Begin) -> None:
+def test_an_owner_that_may_have_one_call_gets_no_second(world: World, begin: Begin) -> None:
     first, second = world.ring(), world.ring()
     begin(first, is_sole=True).accept(SESSION, 60)
     with pytest.raises(MoveRefused):
@@ -102,11 +102,11 @@ def test_a_caller_who_has_left_is_told_so(world: World, begin: Begin) -> None:
 def test_who_accepts_is_who_claimed_it_for_this_run_else_the_task(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        assert accepting_claimant(CallReference(call_id), TASK, client) == claimant_of(TASK)
-        waiting = claimant_of(FakeTask("campaign", "run", "wait"))
+        assert accepting_owner(CallReference(call_id), TASK, client) == owner_name(TASK)
+        waiting = owner_name(FakeTask("campaign", "run", "wait"))
         client.send(claim_call(call_id, waiting))
-        assert accepting_claimant(CallReference(call_id), TASK, client) == waiting
+        assert accepting_owner(CallReference(call_id), TASK, client) == waiting
         other_run = FakeTask("campaign", "another run", "accept")
-        assert accepting_claimant(CallReference(call_id), other_run, client) == claimant_of(other_run)
-        assert accepting_claimant(CallReference(call_id, claimed_by="told"), TASK, client) == "told"
-        assert accepting_claimant(CallReference("rtc_unknown"), TASK, client) == claimant_of(TASK)
+        assert accepting_owner(CallReference(call_id), other_run, client) == owner_name(other_run)
+        assert accepting_owner(CallReference(call_id, claimed_by="told"), TASK, client) == "told"
+        assert accepting_owner(CallReference("rtc_unknown"), TASK, client) == owner_name(TASK)

@@ -38,19 +38,19 @@ class Triggerer:
         self.calls = calls
         self.said: list[str] = []
 
-    def answering(self, claimant: str = "me", plan: AnswerPlan = PLAN) -> Answering:
-        return Answering(plan, self.calls, self.feed.client, claimant, self.said.append)
+    def answering(self, owner: str = "me", plan: AnswerPlan = PLAN) -> Answering:
+        return Answering(plan, self.calls, self.feed.client, owner, self.said.append)
 
     async def answer(
-        self, claimant: str = "me", *, seconds: float = 60, plan: AnswerPlan = PLAN, match: CallMatch | None = None
+        self, owner: str = "me", *, seconds: float = 60, plan: AnswerPlan = PLAN, match: CallMatch | None = None
     ) -> Waited:
         return await wait_for_call(
             self.feed,
             match=match or CallMatch(),
-            claimant=claimant,
+            owner=owner,
             seconds=seconds,
             report=self.said.append,
-            claimer=self.answering(claimant, plan),
+            claimer=self.answering(owner, plan),
         )
 
 
@@ -241,7 +241,7 @@ async def test_a_lost_answer_of_the_switchboard_costs_nothing(
     assert world.record(call_id).accepted == 1
 
 
-# -- the same claimant again ------------------------------------------------------------------------------------------
+# -- the same owner again ------------------------------------------------------------------------------------------
 
 
 async def test_moved_to_another_triggerer_it_returns_the_call_that_it_has_accepted(
@@ -310,7 +310,7 @@ async def test_a_call_that_one_must_not_take_goes_to_the_next_who_waits_here(
         waiting_on = asyncio.create_task(triggerer.answer("me"))
         next_one = asyncio.create_task(triggerer.answer("you"))
         own = await ring(world)
-        # Behind the back of the first triggerer's feed the same claimant takes another call.
+        # Behind the back of the first triggerer's feed the same owner takes another call.
         assert (await other.answer("me")).call is not None
         call_id = await ring(world, "+14155550199")
         assert (await next_one).call.call_id == call_id  # type: ignore[union-attr]
@@ -445,14 +445,14 @@ async def test_a_call_that_came_while_the_switchboard_was_away_is_answered_after
 # -- from a task ------------------------------------------------------------------------------------------------------
 
 
-def answer_from_task(world: World, claimant: str = "me") -> Any:
+def answer_from_task(world: World, owner: str = "me") -> Any:
     hook = RealtimeHook()
     with hook.calls() as calls, hook.switchboard() as switchboard:
 
         def begin(call_id: str, is_sole: bool) -> Acceptance:
-            return Acceptance(calls, switchboard, call_id, claimant, print, is_sole=is_sole)
+            return Acceptance(calls, switchboard, call_id, owner, print, is_sole=is_sole)
 
-        return answer_now(switchboard, CallMatch(), claimant, PLAN, begin, print)
+        return answer_now(switchboard, CallMatch(), owner, PLAN, begin, print)
 
 
 def test_a_call_that_rings_already_is_accepted_in_the_task(world: World) -> None:

@@ -14,10 +14,10 @@ from airflow_openai_realtime.switchboard.client.switchboard_requests import clai
 OTHER = "+14155550177"
 
 
-def claim(world: World, match: CallMatch | None = None, *, claimant: str = "me", most: int = 100) -> list[str]:
+def claim(world: World, match: CallMatch | None = None, *, owner: str = "me", most: int = 100) -> list[str]:
     with world.client() as client:
-        calls = claim_ringing(client, match or CallMatch(), claimant, said.append, most=most)
-    assert all(call.claimed_by == claimant for call in calls)
+        calls = claim_ringing(client, match or CallMatch(), owner, said.append, most=most)
+    assert all(call.claimed_by == owner for call in calls)
     return [call.call_id for call in calls]
 
 
@@ -51,14 +51,14 @@ def test_a_call_of_a_campaign_is_left_to_it(world: World) -> None:
     assert world.row(call_id).state == "ringing"
 
 
-def test_two_claimants_never_have_the_same_call(world: World) -> None:
+def test_two_owners_never_have_the_same_call(world: World) -> None:
     first = world.ring()
-    assert claim(world, claimant="one") == [first]
+    assert claim(world, owner="one") == [first]
     second = world.ring()
-    assert claim(world, claimant="other") == [second]
+    assert claim(world, owner="other") == [second]
 
 
-def test_the_same_claimant_gets_its_calls_again_and_what_rings_meanwhile(world: World) -> None:
+def test_the_same_owner_gets_its_calls_again_and_what_rings_meanwhile(world: World) -> None:
     first = world.ring()
     claim(world)
     second = world.ring()

@@ -86,8 +86,8 @@ def ignore(_: str) -> None:
     pass
 
 
-async def got(feed: CallFeed, claimant: str = "me", match: Match | None = None) -> str:
-    async with feed.waiter(match or CallMatch(), claimant, ignore) as waiter:
+async def got(feed: CallFeed, owner: str = "me", match: Match | None = None) -> str:
+    async with feed.waiter(match or CallMatch(), owner, ignore) as waiter:
         return (await asyncio.wait_for(waiter.next_call(), 30)).call_id
 
 
@@ -222,7 +222,7 @@ async def test_a_call_that_rings_no_more_is_not_offered() -> None:
         assert await got(feed) == "rtc_2"
 
 
-async def test_a_call_that_the_claimant_has_already_comes_first() -> None:
+async def test_a_call_that_the_owner_has_already_comes_first() -> None:
     mine = call("rtc_1", "claimed", claimed_by="me")
     async with feed_of(Switchboard(mine, call("rtc_2"))) as feed:
         assert await got(feed) == "rtc_1"
@@ -237,7 +237,7 @@ async def test_a_claim_that_shows_up_later_is_found_too() -> None:
         assert await waiting == "rtc_1"
 
 
-async def test_a_call_of_the_claimant_that_is_over_does_not_count() -> None:
+async def test_a_call_of_the_owner_that_is_over_does_not_count() -> None:
     switchboard = Switchboard(call("rtc_1", "claimed", claimed_by="me"))
     async with feed_of(switchboard) as feed, feed.waiter(CallMatch(to="+9"), "other", ignore):
         switchboard.changes.put_nowait([call("rtc_1", "ended", claimed_by="me"), call("rtc_2")])

@@ -82,7 +82,7 @@ async def take(switchboard: Switchboard, wanted: SwitchboardCall) -> tuple[Switc
     return await taking.take(wanted), slept
 
 
-async def test_while_the_switchboard_is_away_it_is_asked_again_as_the_same_claimant() -> None:
+async def test_while_the_switchboard_is_away_it_is_asked_again_as_the_same_owner() -> None:
     mine = call(1, claimed_by="me")
     switchboard = Switchboard(SwitchboardUnreachable("away"), SwitchboardUnreachable("away"), mine)
     assert await take(switchboard, call(1)) == (mine, [CLAIM_AGAIN_SECONDS] * 2)
@@ -94,7 +94,7 @@ async def test_a_call_that_somebody_else_has_is_let_go(error: Exception) -> None
     assert await take(Switchboard(error), call(1)) == (None, [])
 
 
-async def test_what_the_claimant_has_already_is_asked_for_anew_since_it_may_be_about_to_end() -> None:
+async def test_what_the_owner_has_already_is_asked_for_anew_since_it_may_be_about_to_end() -> None:
     mine = call(1, claimed_by="me")
     switchboard = Switchboard(mine)
     assert await take(switchboard, mine) == (mine, [])
@@ -109,7 +109,7 @@ def test_looking_once_takes_the_first_that_matches_and_can_be_had() -> None:
     assert take_over_now(Switchboard(TAKEN, TAKEN), DAY, "me") is None  # type: ignore[arg-type]
 
 
-def test_looking_once_finds_what_the_claimant_has() -> None:
+def test_looking_once_finds_what_the_owner_has() -> None:
     mine = call(9, claimed_by="me")
     assert take_over_now(Switchboard(mine=mine), DAY, "me") == mine  # type: ignore[arg-type]
     over = call(9, "ended", claimed_by="me")

@@ -43,11 +43,11 @@ async def feed(world: World) -> AsyncIterator[CallFeed]:
     await feed.close()
 
 
-async def wait(feed: CallFeed, *, claimant: str = "me", seconds: float = 60, **kwargs: object) -> Waited:
+async def wait(feed: CallFeed, *, owner: str = "me", seconds: float = 60, **kwargs: object) -> Waited:
     return await wait_for_call(
         feed,
         match=ANY,
-        claimant=claimant,
+        owner=owner,
         seconds=seconds,
         report=print,
         **kwargs,  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ async def test_a_call_that_was_left_for_the_next_try_goes_on_once_that_has_it(wo
 
 
 async def test_twenty_waiters_and_twenty_calls_get_one_each(world: World, feed: CallFeed) -> None:
-    tasks = [asyncio.create_task(wait(feed, claimant=f"task{number}", seconds=60)) for number in range(20)]
+    tasks = [asyncio.create_task(wait(feed, owner=f"task{number}", seconds=60)) for number in range(20)]
     calls = {await asyncio.to_thread(world.ring, f"+141555502{number:02}") for number in range(20)}
     got = [waited.call.call_id for waited in await asyncio.gather(*tasks) if waited.call is not None]
     assert sorted(got) == sorted(calls)
@@ -82,7 +82,7 @@ async def test_twenty_waiters_and_twenty_calls_get_one_each(world: World, feed: 
 
 async def test_waiters_of_two_processes_get_different_calls(world: World, feed: CallFeed) -> None:
     other = CallFeed(SwitchboardClient(world.url, world.token))
-    tasks = [asyncio.create_task(wait(each, claimant=f"{id(each)}")) for each in (feed, other)]
+    tasks = [asyncio.create_task(wait(each, owner=f"{id(each)}")) for each in (feed, other)]
     calls = {await asyncio.to_thread(world.ring, f"+141555502{number:02}") for number in range(2)}
     assert {waited.call.call_id for waited in await asyncio.gather(*tasks) if waited.call} == calls
     await other.close()
@@ -188,7 +188,7 @@ async def test_a_carrier_that_cannot_say_is_reported_once_and_asked_on(world: Wo
 
     carrier = CarrierWatch(Carrier(CarrierUnavailable("500"), CarrierUnavailable("500"), "busy"), "CA1")  # type: ignore[arg-type]
     waited = await wait_for_call(
-        feed, match=ANY, claimant="me", seconds=60, report=said.append, carrier=carrier, sleep=no_pause
+        feed, match=ANY, owner="me", seconds=60, report=said.append, carrier=carrier, sleep=no_pause
     )
     assert waited.outcome == "busy"
     assert len(said) == 1

@@ -21,7 +21,7 @@ from tests.unit.airflow_world import instead_of_sending
 from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession, parse_session
 from airflow_openai_realtime.api.sideband.connection import attach
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.exceptions import (
     CallAlreadyDecided,
     CallError,
@@ -75,7 +75,7 @@ def test_the_result_is_json(world: World) -> None:
     assert json.loads(json.dumps(result)) == result
 
 
-def test_a_call_of_the_sensor_keeps_its_claimant(world: World) -> None:
+def test_a_call_of_the_sensor_keeps_its_owner(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
         call = client.send(claim_call(call_id, "campaign/run/wait/-1")).to_dict()
@@ -93,14 +93,14 @@ def test_an_id_uses_the_claim_of_a_task_of_the_same_run(world: World) -> None:
     call_id = world.ring()
     task = FakeTask(task_id="accept")
     with world.client() as client:
-        client.send(claim_call(call_id, claimant_of(FakeTask(task_id="wait"))))
+        client.send(claim_call(call_id, owner_name(FakeTask(task_id="wait"))))
     assert run_task(accepting(call_id=call_id), context(task))["state"] == "accepted"
 
 
 def test_an_id_does_not_take_the_call_of_another_run(world: World) -> None:
     call_id = world.ring()
     with world.client() as client:
-        client.send(claim_call(call_id, claimant_of(FakeTask(run_id="other"))))
+        client.send(claim_call(call_id, owner_name(FakeTask(run_id="other"))))
     with pytest.raises(ClaimLost):
         run_task(accepting(call_id=call_id))
     assert world.count("openai.accepted") == 0
@@ -138,7 +138,7 @@ def test_an_earlier_try_that_died_after_asking_counts_as_accepted(world: World) 
     task = FakeTask(task_id="accept")
     hook_free_client = world.client()
     with hook_free_client as client:
-        client.send(announce_accept(call_id, claimant_of(task), 60))
+        client.send(announce_accept(call_id, owner_name(task), 60))
     with RealtimeHook().calls() as calls:
         calls.send(accept_call(call_id, {}))
     assert run_task(accepting(call_id=call_id), context(task))["state"] == "accepted"

@@ -14,7 +14,7 @@ from airflow_world import FakeTask
 
 from airflow_openai_realtime.calls.answer_plan import AnswerParameters
 from airflow_openai_realtime.calls.call import SwitchboardCall
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.calls.timeline.entries import entry_of
 from airflow_openai_realtime.conversation.given_conversation import ConversationParameters
 from airflow_openai_realtime.exceptions import CallError, InvalidInput
@@ -203,7 +203,7 @@ def test_the_deferral_outlives_the_call_by_minutes(
     assert AFTER_CALL_SECONDS + left - 60 < timeout.total_seconds() <= AFTER_CALL_SECONDS + left
     assert deferred.value.method_name == "execute_complete"
     _, kwargs = deferred.value.trigger.serialize()
-    assert (kwargs["call_id"], kwargs["holder"]) == ("rtc_1", claimant_of(FakeTask()))
+    assert (kwargs["call_id"], kwargs["holder"]) == ("rtc_1", owner_name(FakeTask()))
     assert task.shown_call_id == "rtc_1"
     assert "sk-1" not in json.dumps(kwargs)
 

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_world import CALLER, FakeTask, World, context, run_task
 
 from airflow_openai_realtime.calls.matching import CallMatch
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.exceptions import SwitchboardRefused
 from airflow_openai_realtime.operators.call_wait import BACKSTOP_SECONDS, CallWait
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
@@ -26,7 +26,7 @@ from airflow_openai_realtime.switchboard.client.switchboard_requests import (
     reserve_attempt,
 )
 
-ME = claimant_of(FakeTask())
+ME = owner_name(FakeTask())
 OTHER_CALLER = "+14155550177"
 
 

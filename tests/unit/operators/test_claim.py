@@ -10,7 +10,7 @@ from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task
 from tests.unit.operators.every_operator import KINDS
 from tests.unit.operators.test_template_fields import Result, rendered
 
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.exceptions import ClaimLost, InvalidInput, SwitchboardUnreachable, UnknownCall
 from airflow_openai_realtime.operators import AcceptCallOperator, ClaimCallsOperator
 from airflow_openai_realtime.switchboard.client.switchboard_requests import claim_call, report_rejected
@@ -28,7 +28,7 @@ def test_all_that_ring_are_returned_as_calls_that_can_be_accepted(world: World) 
     ids = [world.ring() for _ in range(3)]
     calls = claim()
     assert [call["call_id"] for call in calls] == ids
-    assert {call["claimed_by"] for call in calls} == {claimant_of(FakeTask(task_id="claim"))}
+    assert {call["claimed_by"] for call in calls} == {owner_name(FakeTask(task_id="claim"))}
     assert json.loads(json.dumps(calls)) == calls
     for index, call in enumerate(calls):
         accepted = run_task(AcceptCallOperator(task_id="accept", call=call), context(FakeTask(map_index=index)))

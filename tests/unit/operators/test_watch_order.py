@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 from airflow_world import CALLER, OUR_NUMBER, FakeTask, World, context, run_task, until
 from whole_calls import completed
 
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
 from airflow_openai_realtime.operators.line import OpenLineOperator
@@ -67,7 +67,7 @@ def test_a_call_that_was_answered_already_is_taken_over_at_once(world: World) ->
     call_id = call_in(world)
     taken = run_task(taking())
     assert (taken["call_id"], taken["state"]) == (call_id, "accepted")
-    assert taken["claimed_by"] == world.row(call_id).claimed_by == claimant_of(FakeTask())
+    assert taken["claimed_by"] == world.row(call_id).claimed_by == owner_name(FakeTask())
     assert taken["hangup_at"] is not None
     assert world.is_open(call_id)
     assert run_task(taking()) == taken
@@ -81,7 +81,7 @@ async def test_a_call_that_is_answered_later_is_taken_over_in_the_triggerer(worl
     deferral = await asyncio.to_thread(deferral_of, task)
     event = await fired(deferral, lambda: world.simulator.call_in(CALLER, OUR_NUMBER, script=FOR_EVER))
     taken = await asyncio.to_thread(run_task, task, None, "execute_complete", event=event)
-    assert taken["claimed_by"] == claimant_of(FakeTask())
+    assert taken["claimed_by"] == owner_name(FakeTask())
     assert world.is_open(taken["call_id"])
 
 
@@ -166,7 +166,7 @@ def test_a_call_that_was_answered_already_is_run_in_the_triggerer_at_once(world:
     call_id = call_in(world)
     watching = deferral_of(staying())
     assert watching.trigger.call_id == call_id  # type: ignore[attr-defined]
-    assert world.row(call_id).claimed_by == claimant_of(FakeTask())
+    assert world.row(call_id).claimed_by == owner_name(FakeTask())
 
 
 def test_a_mistake_shows_before_a_call_is_taken_over(world: World) -> None:

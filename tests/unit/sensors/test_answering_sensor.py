@@ -17,7 +17,7 @@ from whole_calls import SCHEMA, satisfied, whole
 from airflow_openai_realtime.api.call_requests import accept_call
 from airflow_openai_realtime.api.session.realtime_session import RealtimeSession
 from airflow_openai_realtime.api.sideband.connection import attach
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.exceptions import CallError, InvalidInput, InvalidSession, SwitchboardRefused
 from airflow_openai_realtime.hooks.realtime import RealtimeHook
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
@@ -91,7 +91,7 @@ def test_a_call_that_rings_already_is_accepted_in_the_task(world: World, make: M
     call_id = world.ring(script=FOR_EVER)
     call = run_task(make(max_duration_seconds="60"))
     assert (call["call_id"], call["state"], call["from_number"]) == (call_id, "accepted", CALLER)
-    assert call["claimed_by"] == claimant_of(FakeTask())
+    assert call["claimed_by"] == owner_name(FakeTask())
     assert call["accepted_at"] <= call["hangup_at"]
     assert json.loads(json.dumps(call)) == call
     assert session_of(call_id)["instructions"] == "Say hello."
@@ -174,7 +174,7 @@ def test_what_the_trigger_could_not_tell_the_switchboard_the_task_tells(world: W
     call_id = world.ring(script=FOR_EVER)
     task = FakeTask()
     with world.client() as client, RealtimeHook().calls() as calls:
-        client.send(announce_accept(call_id, claimant_of(task), 60))
+        client.send(announce_accept(call_id, owner_name(task), 60))
         calls.send(accept_call(call_id, {}))
     call = run_task(make(), context(task), "execute_complete", event={"status": "accepted", "call_id": call_id})
     assert call["state"] == world.row(call_id).state == "accepted"

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import (
 )
 from airflow_world import CALLER, CONN_ID, OUR_NUMBER, FakeTask, World, context, run_task
 
-from airflow_openai_realtime.calls.owner import claimant_of
+from airflow_openai_realtime.calls.owner import owner_name
 from airflow_openai_realtime.exceptions import InvalidInput, SwitchboardRefused, SwitchboardUnreachable
 from airflow_openai_realtime.operators.accept import AcceptCallOperator
 from airflow_openai_realtime.operators.hang_up import HangupCallOperator
@@ -66,7 +66,7 @@ def test_a_call_that_came_shortly_before_is_found_without_waiting(world: World) 
     call_id = world.ring()
     call = run_task(waiting())
     assert (call["call_id"], call["state"], call["from_number"]) == (call_id, "claimed", CALLER)
-    assert call["claimed_by"] == claimant_of(FakeTask())
+    assert call["claimed_by"] == owner_name(FakeTask())
     assert json.loads(json.dumps(call)) == call
 
 
@@ -113,7 +113,7 @@ def test_two_sensors_never_get_the_same_call(world: World) -> None:
         run_task(waiting(), context(FakeTask(task_id="other")))
 
 
-def test_mapped_sensors_are_different_claimants(world: World) -> None:
+def test_mapped_sensors_are_different_owners(world: World) -> None:
     calls = {world.ring(), world.ring()}
     got = {run_task(waiting(), context(FakeTask(map_index=index)))["call_id"] for index in range(2)}
     assert got == calls

@@ -102,7 +102,7 @@ async def test_a_kill_that_is_cancelled_again_and_again_ends_the_call_and_tells_
     await carried_out()
     assert not world.is_open(call_id)
     row = world.row(call_id)
-    assert (row.end_reason, row.end_witness, row.ended_by) == ("killed", "api", trigger.claimant)
+    assert (row.end_reason, row.end_witness, row.ended_by) == ("killed", "api", trigger.owner)
     assert kept(world, call_id).outcome == "killed"
     assert [result["outcome"] for result in xcom] == ["killed"]
 
@@ -179,9 +179,9 @@ async def test_a_call_that_was_only_accepted_is_taken_up_by_the_next_try(world: 
     operator = IncomingCallSensor(answer=True, task_id="wait", to=OUR_NUMBER)
     call_id = await asyncio.to_thread(world.ring, script=FOR_EVER)
     assert (await asyncio.to_thread(run_task, operator))["call_id"] == call_id
-    claimant = world.row(call_id).claimed_by
+    owner = world.row(call_id).claimed_by
     with world.client() as client:
-        client.send(end_call(call_id, reason="killed", by=claimant, after_seconds=60))
+        client.send(end_call(call_id, reason="killed", by=owner, after_seconds=60))
     assert (await asyncio.to_thread(run_task, operator))["call_id"] == call_id
     assert world.row(call_id).end_wanted is None
 
@@ -294,7 +294,7 @@ async def test_a_killed_sensor_declines_the_call_that_it_has_claimed(world: Worl
     trigger.task_instance = FakeTask()  # type: ignore[attr-defined]
     call_id = await asyncio.to_thread(world.ring)
     with world.client() as client:
-        client.send(claim_call(call_id, trigger.claimant))  # type: ignore[attr-defined]
+        client.send(claim_call(call_id, trigger.owner))  # type: ignore[attr-defined]
     world.task_state = FAILED
     await trigger.on_kill()
     await carried_out()
@@ -313,7 +313,7 @@ async def test_a_claim_that_arrives_only_after_the_kill_is_found_and_the_call_de
 
     def claim() -> None:
         with world.client() as client:
-            client.send(claim_call(call_id, trigger.claimant))  # type: ignore[attr-defined]
+            client.send(claim_call(call_id, trigger.owner))  # type: ignore[attr-defined]
 
     async def claimed_meanwhile(self: SwitchboardClient, what: Any) -> Any:
         answer = await asend(self, what)
@@ -376,7 +376,7 @@ async def test_a_killed_task_leaves_the_call_that_was_taken_over_for_another_con
     await trigger.on_kill()
     await carried_out()
     row = world.row(call_id)
-    assert (row.claimed_by, row.end_wanted, world.is_open(call_id)) == (trigger.claimant, None, True)  # type: ignore[attr-defined]
+    assert (row.claimed_by, row.end_wanted, world.is_open(call_id)) == (trigger.owner, None, True)  # type: ignore[attr-defined]
 
 
 async def queued(world: World) -> Any:

@@ -123,8 +123,8 @@ async def test_killed_it_ends_a_call_of_its_own_only(monkeypatch: pytest.MonkeyP
     kills: list[tuple[Any, ...]] = []
 
     class Kill:
-        def __init__(self, hook: Any, task: Any, claimant: str, report: Any, *, match: Any) -> None:
-            kills.append((hook.openai_realtime_conn_id, claimant, match))
+        def __init__(self, hook: Any, task: Any, owner: str, report: Any, *, match: Any) -> None:
+            kills.append((hook.openai_realtime_conn_id, owner, match))
 
         async def carry_out(self) -> None:
             kills.append(("carried out",))

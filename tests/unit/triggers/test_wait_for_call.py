@@ -23,9 +23,9 @@ from airflow_openai_realtime.triggers import wait_for_call as under_test
 from airflow_openai_realtime.triggers.wait_for_call import WaitForCallTrigger
 
 
-def trigger(*, seconds: float = 60, claimant: str = "me", **kwargs: Any) -> WaitForCallTrigger:
+def trigger(*, seconds: float = 60, owner: str = "me", **kwargs: Any) -> WaitForCallTrigger:
     return WaitForCallTrigger(
-        **{"openai_realtime_conn_id": CONN_ID, "match": {}, "claimant": claimant, "deadline": time.time() + seconds}
+        **{"openai_realtime_conn_id": CONN_ID, "match": {}, "claimant": owner, "deadline": time.time() + seconds}
         | kwargs
     )
 
@@ -117,7 +117,7 @@ async def test_fifty_triggers_share_one_poll_and_close_it(world: World, monkeypa
             at_once -= is_poll
 
     monkeypatch.setattr(SwitchboardClient, "asend", counted)
-    waiting = [asyncio.create_task(fired(trigger(seconds=5, claimant=f"task{number}"))) for number in range(50)]
+    waiting = [asyncio.create_task(fired(trigger(seconds=5, owner=f"task{number}"))) for number in range(50)]
     await until(world, lambda: at_once)
     assert feeds._FEEDS.open_count() == 1
     events = await asyncio.gather(*waiting)
@@ -128,8 +128,8 @@ async def test_fifty_triggers_share_one_poll_and_close_it(world: World, monkeypa
 
 @pytest.mark.usefixtures("_no_settling")
 async def test_a_cancelled_trigger_leaves_nothing_open_and_its_call_to_others(world: World) -> None:
-    first = asyncio.create_task(fired(trigger(claimant="first")))
-    second = asyncio.create_task(fired(trigger(claimant="second")))
+    first = asyncio.create_task(fired(trigger(owner="first")))
+    second = asyncio.create_task(fired(trigger(owner="second")))
     await asyncio.sleep(0.2)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)

@@ -32,7 +32,7 @@ CSRF = {"X-OpenAI-Realtime-Calls": "1"}
 PREFIX = "/openai-realtime-calls"
 
 
-def claimant(dag_id: str = "campaign", task_id: str = "talk", map_index: int = -1) -> str:
+def owner(dag_id: str = "campaign", task_id: str = "talk", map_index: int = -1) -> str:
     return f"{dag_id}/{RUN}/{task_id}/{map_index}"
 
 
@@ -121,7 +121,7 @@ class PageWorld:
     def dial(self, contact: str = "ann", *, by: str | None = None, attempt: int = 1, line: str = "support") -> Attempt:
         """An attempt that the carrier has taken; the phone rings."""
         ledger, now = self.store.attempts, self.clock()
-        row = ledger.reserve(line, "spring", contact, attempt, DIALED, now, by or claimant())
+        row = ledger.reserve(line, "spring", contact, attempt, DIALED, now, by or owner())
         ledger.move(line, row.attempt_id, "reserved", "dialing", "a", {}, now)
         return ledger.move(line, row.attempt_id, "dialing", "placed", "b", {"carrier_call_id": "CA1"}, now)
 
@@ -141,10 +141,10 @@ class PageWorld:
         self.store.calls.add([a_call(number, line=line, webhook_id=f"{line}{number}", at=at)])
 
     def accept(self, number: int = 1, by: str | None = None, line: str = "support") -> None:
-        now, who = self.clock(), by or claimant()
+        now, who = self.clock(), by or owner()
         for rule in (
-            partial(moves.accepting, claimant=who, now=now, max_duration_seconds=600),
-            partial(moves.accepted, claimant=who, now=now, default_duration_seconds=600),
+            partial(moves.accepting, owner=who, now=now, max_duration_seconds=600),
+            partial(moves.accepted, owner=who, now=now, default_duration_seconds=600),
         ):
             self.store.calls.move(line, f"rtc_{number}", rule, now)  # type: ignore[arg-type]
 
@@ -154,7 +154,7 @@ class PageWorld:
 
     def talk(self, number: int = 1, holder: str | None = None, *texts: str, line: str = "support") -> int:
         call_id = f"rtc_{number}"
-        opened = self.store.conversations.open(line, call_id, holder or claimant(), self.clock())
+        opened = self.store.conversations.open(line, call_id, holder or owner(), self.clock())
         have = len(opened.entries)
         said = [
             TimelineEntry(f"caller:{have + place}", "caller", self.clock(), {"text": text})
@@ -164,4 +164,4 @@ class PageWorld:
         return opened.generation
 
 
-__all__ = ["ALL", "CSRF", "DIALED", "PREFIX", "RUN", "START", "FakeBackend", "PageWorld", "User", "claimant"]
+__all__ = ["ALL", "CSRF", "DIALED", "PREFIX", "RUN", "START", "FakeBackend", "PageWorld", "User", "owner"]

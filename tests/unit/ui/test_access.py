@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.switchboard.routes import every_route
-from tests.unit.ui.support import ALL, PREFIX, PageWorld, User, claimant
+from tests.unit.ui.support import ALL, PREFIX, PageWorld, User, owner
 
 from airflow_openai_realtime.ui.access import HANG_UP, READ_CALLS
 
@@ -31,9 +31,9 @@ def test_whoever_opens_the_page_without_a_login_is_led_to_airflow_s(page: PageWo
 
 def test_only_those_who_may_read_the_dag_see_its_calls(page: PageWorld) -> None:
     page.ring(1, seconds_ago=9)
-    page.accept(1, claimant("campaign"))
+    page.accept(1, owner("campaign"))
     page.ring(2, seconds_ago=8)
-    page.accept(2, claimant("other"))
+    page.accept(2, owner("other"))
     page.user = User({"campaign": ALL})
     assert page.ids() == ["rtc_1"]
     assert page.call(1).status_code == 200

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from tests.unit.ui.support import ALL, CSRF, PREFIX, RUN, START, PageWorld, User, claimant
+from tests.unit.ui.support import ALL, CSRF, PREFIX, RUN, START, PageWorld, User, owner
 from tests.unit.ui.test_directory import FakeSource
 
 from airflow_openai_realtime.calls.recent import Place
@@ -27,7 +27,7 @@ def _logged_in(page: PageWorld) -> None:
 
 def test_a_live_call_as_the_list_shows_it(page: PageWorld) -> None:
     page.ring(seconds_ago=7)
-    page.accept(by=claimant(map_index=3))
+    page.accept(by=owner(map_index=3))
     (call,) = page.calls()["calls"]
     assert call == {
         "conn_id": "support",
@@ -140,7 +140,7 @@ def test_calls_that_a_user_may_not_see_are_stepped_over_in_search_of_others(
     monkeypatch.setattr(routes, "PAGE_SIZE", 2)
     for number in range(20):
         page.ring(number, seconds_ago=number)
-        page.accept(number, claimant("campaign" if number == 7 else "other"))
+        page.accept(number, owner("campaign" if number == 7 else "other"))
         page.end(number)
     first = page.calls()
     assert [call["call_id"] for call in first["calls"]] == ["rtc_7"]
@@ -314,9 +314,9 @@ def test_what_is_odd_is_refused_in_a_sentence(page: PageWorld, path: str, status
         ("agent", "agent"),
         ("ann", "ann"),
         (None, None),
-        (claimant(task_id="hang_up"), "task hang_up"),
-        (claimant(task_id="talk", map_index=7), "task talk [7]"),
-        (claimant("secret_dag"), "another task"),
+        (owner(task_id="hang_up"), "task hang_up"),
+        (owner(task_id="talk", map_index=7), "task talk [7]"),
+        (owner("secret_dag"), "another task"),
         ("order:day", "standing order day"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.unit.switchboard.support import a_call
-from tests.unit.ui.support import ALL, DIALED, PageWorld, User, claimant
+from tests.unit.ui.support import ALL, DIALED, PageWorld, User, owner
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_calls_and_attempts_stand_in_one_order_and_none_is_left_out_between_page
 
 
 def test_only_those_who_may_read_the_dag_that_dials_see_its_attempts(page: PageWorld) -> None:
-    mine, other = page.dial("ann"), page.dial("bob", by=claimant("other"))
+    mine, other = page.dial("ann"), page.dial("bob", by=owner("other"))
     nobodys = page.store.attempts.reserve("support", "spring", "eve", 1, DIALED, page.clock())
     assert [row["contact"] for row in shown(page)] == ["ann"]
     assert page.attempt(mine.attempt_id).status_code == 200
@@ -142,13 +142,13 @@ def test_a_link_to_a_task_that_waits_leads_to_its_call_once_it_has_one(page: Pag
         assert answer.status_code == 200
         return answer.json()["call"]
 
-    assert claimed(claimant()) is None
+    assert claimed(owner()) is None
     for number in (1, 2):
         page.clock.move(1)
         page.ring(number)
         page.accept(number)
         page.end(number)
-    assert claimed(claimant())["call_id"] == "rtc_2"
+    assert claimed(owner())["call_id"] == "rtc_2"
     page.ring(3)
-    page.accept(3, claimant("other"))
-    assert claimed(claimant("other")) is None  # the user may not read that DAG: the page hides that there is a call
+    page.accept(3, owner("other"))
+    assert claimed(owner("other")) is None  # the user may not read that DAG: the page hides that there is a call

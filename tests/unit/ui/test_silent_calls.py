@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.ui.support import ALL, PageWorld, User, claimant
+from tests.unit.ui.support import ALL, PageWorld, User, owner
 
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.states import Witness
@@ -25,7 +25,7 @@ def shown(page: PageWorld) -> Any:
 
 
 def test_while_the_triggerer_shows_signs_of_life_a_quiet_call_goes_on(page: PageWorld) -> None:
-    page.store.conversations.open("support", "rtc_1", claimant(), page.clock(), process="triggerer-1")
+    page.store.conversations.open("support", "rtc_1", owner(), page.clock(), process="triggerer-1")
     for _ in range(5):
         page.clock.move(15)
         page.store.conversations.save_progress("support", "triggerer-1", [], page.clock())
@@ -33,7 +33,7 @@ def test_while_the_triggerer_shows_signs_of_life_a_quiet_call_goes_on(page: Page
 
 
 def test_talking_stops_when_the_triggerer_is_gone_and_nobody_listens_in_its_place(page: PageWorld) -> None:
-    page.store.conversations.open("support", "rtc_1", claimant(), page.clock(), process="triggerer-1")
+    page.store.conversations.open("support", "rtc_1", owner(), page.clock(), process="triggerer-1")
     page.clock.move(12)
     page.store.conversations.save_progress("support", "triggerer-1", [], page.clock())
     last = page.clock().isoformat()
@@ -70,7 +70,7 @@ def test_a_call_that_no_holder_attaches_to_is_heard_of_last_when_it_is_accepted(
 def test_a_holder_that_never_attached_is_not_trusted(page: PageWorld) -> None:
     accepted_at = page.clock().isoformat()
     page.clock.move(5)
-    page.store.conversations.open("support", "rtc_1", claimant(), page.clock())
+    page.store.conversations.open("support", "rtc_1", owner(), page.clock())
     page.clock.move(14)
     assert shown(page)["silent_since"] is None
     page.clock.move(1)

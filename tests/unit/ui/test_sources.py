@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from airflow_world import ServedApp
 from tests.unit.switchboard.support import SECRET, Clock, a_line
-from tests.unit.ui.support import START, PageWorld, User, claimant
+from tests.unit.ui.support import START, PageWorld, User, owner
 
 from airflow_openai_realtime.calls.line_settings import SwitchboardAddress
 from airflow_openai_realtime.calls.lines import StaticLines
@@ -39,7 +39,7 @@ def test_calls_of_a_standalone_switchboard_go_by_the_name_of_the_connection(
     there, source = elsewhere
     there.ring(1)
     there.accept(1, "order:day")
-    generation = there.talk(1, claimant("watcher"), "Hello")
+    generation = there.talk(1, owner("watcher"), "Hello")
     page = source.page(None, 10)
     assert [(each.call.line, each.call.call_id) for each in page.calls] == [("berlin", "rtc_1")]
     found = source.find("berlin", "rtc_1")

@@ -61,7 +61,7 @@ async def run_live(
     :param address: The line at its switchboard.
     :param wanted: What is to happen.
     :param call: The accepted call.
-    :param holder: Stable name of who runs the call: the claimant's.
+    :param holder: Stable name of who runs the call: the owner's.
     :param report: Called with lines for the log of who runs it.
     :param opened: Called with the number of this holder each time that it becomes the holder of a call.
     :raises AuthenticationError: The key was refused; the switchboard ends the call at its time.
@@ -93,7 +93,7 @@ def live_ports(
     :param calls: Client of OpenAI's call endpoints.
     :param switchboard: Client of the line at its switchboard.
     :param progress: What saves the progress of all conversations of this process on the line.
-    :param holder: Stable name of who runs the call: the claimant's.
+    :param holder: Stable name of who runs the call: the owner's.
     :param report: Called with lines for the log of who runs it.
     :param prices: Own prices, checked.
     :param opened: Called with the number of this holder each time that it becomes the holder of a call.

@@ -23,7 +23,7 @@ def open_conversation(call_id: str, holder: str, process: str | None = None) -> 
     Become the holder of a call's conversation; an earlier holder may add nothing more from now on.
 
     :param call_id: A call that the switchboard knows.
-    :param holder: Who runs it: the claimant's name.
+    :param holder: Who runs it: the owner's name.
     :param process: Name of the process, 1 to 64 characters, if it says by :func:`save_progress` twice a second that it
         is alive. While it does not, the switchboard listens in its place. ``None``: it does not listen.
     :returns: The conversation with the generation to write with, and what is on its timeline already. One that is

@@ -29,7 +29,7 @@ from airflow_openai_realtime.api.request import (
 from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
 from airflow_openai_realtime.calls.call import Announcement, Attempt, CallPage, Preflight, SwitchboardCall, instant_text
 from airflow_openai_realtime.calls.matching import CallMatch
-from airflow_openai_realtime.calls.order import claimant_of_order
+from airflow_openai_realtime.calls.order import owner_of_order
 from airflow_openai_realtime.calls.task_states import CLEARED_SECONDS, TaskReference, TaskState
 from airflow_openai_realtime.exceptions import (
     ConversationSuperseded,
@@ -68,7 +68,7 @@ def list_calls(
     :param after: Cursor of an earlier page.
     :param wait_seconds: 0 to 25, in seconds; only with ``after``.
     :param state: Only calls in this state; several separated by commas; ``all`` for every state.
-    :param claimed_by: Only calls of this claimant; without ``state`` in any state.
+    :param claimed_by: Only calls of this owner; without ``state`` in any state.
     :param limit: 1 to 1,000; the newest ones when there are more.
     :raises InvalidInput: ``wait_seconds`` is out of range.
     """
@@ -100,37 +100,37 @@ def get_call(call_id: str) -> Request[SwitchboardCall]:
     return switchboard_request("get_call", "GET", f"/v1/calls/{quoted(call_id)}", _read_call, call_id=call_id)
 
 
-def claim_call(call_id: str, claimant: str) -> Request[SwitchboardCall]:
+def claim_call(call_id: str, owner: str) -> Request[SwitchboardCall]:
     """
-    Take a ringing call. Only one claimant gets it; the same one asking again gets it again.
+    Take a ringing call. Only one owner gets it; the same one asking again gets it again.
 
     :param call_id: The call.
-    :param claimant: A stable name, for example of the task instance, so that a retried task gets its own call.
+    :param owner: A stable name, for example of the task instance, so that a retried task gets its own call.
 
-    Sending it raises ``MoveRefused``, a ``ClaimLost`` (another claimant has it, or it rings no more), and
+    Sending it raises ``MoveRefused``, a ``ClaimLost`` (another owner has it, or it rings no more), and
     ``UnknownCall``.
     """
-    return _move(call_id, "claim", claimant=claimant)
+    return _move(call_id, "claim", claimant=owner)
 
 
-def take_over_call(call_id: str, claimant: str, order: str) -> Request[SwitchboardCall]:
+def take_over_call(call_id: str, owner: str, order: str) -> Request[SwitchboardCall]:
     """
-    Take over a live call from the standing order that has accepted it. Only one claimant gets it; the same one asking
+    Take over a live call from the standing order that has accepted it. Only one owner gets it; the same one asking
     again gets it again. For the caller nothing changes.
 
     :param call_id: The call.
-    :param claimant: A stable name, for example of the task instance.
+    :param owner: A stable name, for example of the task instance.
     :param order: Name of the order.
 
     Sending it raises ``MoveRefused`` (``not_accepted``: it is not accepted yet; ``claimed_by_other``; ``ended``) and
     ``UnknownCall``.
     """
-    return _move(call_id, "claim", claimant=claimant, from_claimant=claimant_of_order(order))
+    return _move(call_id, "claim", claimant=owner, from_claimant=owner_of_order(order))
 
 
 def announce_accept(
     call_id: str,
-    claimant: str,
+    owner: str,
     max_duration_seconds: float,
     is_sole: bool = False,
     sole_match: CallMatch | None = None,
@@ -142,15 +142,15 @@ def announce_accept(
     the switchboard's clock, and is never moved later by asking again.
 
     :param call_id: The call.
-    :param claimant: Who accepts it.
+    :param owner: Who accepts it.
     :param max_duration_seconds: Above 0, at most 3,600, in seconds.
-    :param is_sole: Whether the claimant must have no other open call; then it is refused as ``has_another``.
+    :param is_sole: Whether the owner must have no other open call; then it is refused as ``has_another``.
     :param sole_match: Which other calls count for that; ``None``: all.
     :return: The call, and whether OpenAI may have been asked before.
 
-    Sending it raises ``MoveRefused``: another claimant has it, or it is over; do not accept it.
+    Sending it raises ``MoveRefused``: another owner has it, or it is over; do not accept it.
     """
-    body: dict[str, Any] = {"claimant": claimant, "max_duration_seconds": max_duration_seconds}
+    body: dict[str, Any] = {"claimant": owner, "max_duration_seconds": max_duration_seconds}
     if is_sole:
         body["sole"] = True
         if sole_match is not None:
@@ -165,38 +165,38 @@ def announce_accept(
     )
 
 
-def report_accepted(call_id: str, claimant: str) -> Request[SwitchboardCall]:
+def report_accepted(call_id: str, owner: str) -> Request[SwitchboardCall]:
     """
     Say that OpenAI has accepted the call.
 
     :param call_id: The call.
-    :param claimant: Who had it accepted.
+    :param owner: Who had it accepted.
 
     Sending it raises ``MoveRefused``: ``ended``: it was hung up meanwhile; ``claimed_by_other``.
     """
-    return _move(call_id, "accepted", claimant=claimant)
+    return _move(call_id, "accepted", claimant=owner)
 
 
-def report_accept_in_doubt(call_id: str, claimant: str) -> Request[SwitchboardCall]:
+def report_accept_in_doubt(call_id: str, owner: str) -> Request[SwitchboardCall]:
     """
     Note that an accept failed without a clear answer. The claim and the announced end stay.
 
     :param call_id: The call.
-    :param claimant: Who has claimed it.
+    :param owner: Who has claimed it.
 
     Sending it raises ``UnknownCall``.
     """
-    return _move(call_id, "accept_in_doubt", claimant=claimant)
+    return _move(call_id, "accept_in_doubt", claimant=owner)
 
 
-def release_call(call_id: str, claimant: str, claimed_at: datetime | None, reason: str) -> Request[SwitchboardCall]:
+def release_call(call_id: str, owner: str, claimed_at: datetime | None, reason: str) -> Request[SwitchboardCall]:
     """
     Give a claim back, when OpenAI has certainly not accepted the call: it rings on, and any task may claim it.
 
-    Nothing happens when the claimant does not have the call any more, or has claimed it again in between.
+    Nothing happens when the owner does not have the call any more, or has claimed it again in between.
 
     :param call_id: The call.
-    :param claimant: Who has claimed it.
+    :param owner: Who has claimed it.
     :param claimed_at: When, as the call says that was announced or claimed.
     :param reason: Why, for example ``accept_failed``, up to 200 characters; the call's ``end_reason`` if no other task
         answers it.
@@ -204,7 +204,7 @@ def release_call(call_id: str, claimant: str, claimed_at: datetime | None, reaso
     Sending it raises ``UnknownCall``.
     """
     at = None if claimed_at is None else instant_text(claimed_at)
-    return _move(call_id, "release", claimant=claimant, claimed_at=at, reason=reason)
+    return _move(call_id, "release", claimant=owner, claimed_at=at, reason=reason)
 
 
 def want_decline(
@@ -307,7 +307,7 @@ def report_ended(
 
 
 def reserve_attempt(
-    campaign: str, contact: str, attempt: int, to_number: str, claimant: str | None = None
+    campaign: str, contact: str, attempt: int, to_number: str, owner: str | None = None
 ) -> Request[Attempt]:
     """
     The ledger's row for an attempt; made and committed if it is not there, else returned as it is.
@@ -316,12 +316,12 @@ def reserve_attempt(
     :param contact: Key of the contact within it.
     :param attempt: 1 or more.
     :param to_number: E.164; kept as it was when the row is there already, until a move gives another.
-    :param claimant: Stable name of the task that dials; users who may read its DAG see the attempt on the Calls page.
+    :param owner: Stable name of the task that dials; users who may read its DAG see the attempt on the Calls page.
         ``None``: only users who may read the connection do.
     """
     body: dict[str, Any] = {"campaign": campaign, "contact": contact, "attempt": attempt, "to_number": to_number}
-    if claimant is not None:
-        body["claimant"] = claimant
+    if owner is not None:
+        body["claimant"] = owner
     return switchboard_request("reserve_attempt", "POST", "/v1/attempts", _read_attempt, body=body)
 
 
@@ -440,7 +440,7 @@ def report_task_stopped(
 
     :param task: The try that was stopped.
     :param call_id: Its call.
-    :param by: Its claimant, 1 to 2,000 characters.
+    :param by: Its owner, 1 to 2,000 characters.
     :param generation: Its number as a holder of the conversation; 0: it was none.
     :param unknown_after_seconds: When the call ends, 0 to 3,600, unless a holder goes on with it, where the switchboard
         does not run in Airflow's API server and so does not know how the task is.

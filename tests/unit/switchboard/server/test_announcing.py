@@ -1,4 +1,4 @@
-"""Announcing an accept: who is first, and one call at a time for a claimant."""
+"""Announcing an accept: who is first, and one call at a time for an owner."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_second_announcement_renews_the_time_of_the_claim(switchboard: S
     assert row.hangup_at == first.call.hangup_at
 
 
-async def test_a_sole_claimant_gets_no_second_call_while_its_first_is_open(switchboard: Switchboard) -> None:
+async def test_a_sole_owner_gets_no_second_call_while_its_first_is_open(switchboard: Switchboard) -> None:
     for number in (1, 2):
         await switchboard.deliver(number)
     async with switchboard.client() as client:
@@ -87,10 +87,10 @@ async def test_an_unknown_call_is_not_even_registered_for_who_has_another(switch
         assert [call.call_id for call in (await client.asend(list_calls(state="all"))).calls] == ["rtc_1"]
 
 
-def test_of_many_at_once_with_the_same_claimant_one_gets_a_call(store: Store) -> None:
+def test_of_many_at_once_with_the_same_owner_one_gets_a_call(store: Store) -> None:
     numbers = range(8)
     store.calls.add([a_call(number) for number in numbers])
-    rule = partial(moves.accepting, claimant="me", now=AT, max_duration_seconds=60)
+    rule = partial(moves.accepting, owner="me", now=AT, max_duration_seconds=60)
     start, got, refused = threading.Barrier(len(numbers)), [], []
 
     def announce(number: int) -> None:

@@ -78,7 +78,7 @@ async def test_nothing_that_was_started_goes_on_after_the_stop(sqlite_store: Sto
 
 async def test_a_hang_up_that_hangs_does_not_keep_the_process_from_stopping(sqlite_store: Store, clock: Clock) -> None:
     sqlite_store.calls.add([a_call()])
-    accept = partial(moves.accepted, claimant="me", now=START, default_duration_seconds=60)
+    accept = partial(moves.accepted, owner="me", now=START, default_duration_seconds=60)
     sqlite_store.calls.move("support", "rtc_1", accept, START)
     service = a_service(sqlite_store, clock)
     await service.start()

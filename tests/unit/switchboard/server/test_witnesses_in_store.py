@@ -97,8 +97,8 @@ def live(store: Store) -> None:
     for before, after in (("reserved", "dialing"), ("dialing", "placed")):
         store.attempts.move("support", attempt.attempt_id, before, after, f"me-{after}", {}, START)
     store.calls.add([a_call(1, headers={"x-correlation-id": attempt.correlation_id})])
-    move(store, partial(moves.accepting, claimant="me", now=START, max_duration_seconds=600))
-    move(store, partial(moves.accepted, claimant="me", now=START, default_duration_seconds=600))
+    move(store, partial(moves.accepting, owner="me", now=START, max_duration_seconds=600))
+    move(store, partial(moves.accepted, owner="me", now=START, default_duration_seconds=600))
     store.conversations.open("support", "rtc_1", "me", START)
 
 

@@ -113,17 +113,17 @@ class OrderExecution:
         :raises StoreUnavailable: What became of the call could not be stored.
         """
         now, seconds = self.now(), moves.ACTING_SECONDS
-        wanted = partial(moves.want_decline, now=now, by=self._claimant, status_code=status_code)
+        wanted = partial(moves.want_decline, now=now, by=self._owner, status_code=status_code)
         await self._move(partial(wanted, acting_seconds=seconds))
         try:
             await self.client.asend(reject_call(self.call.call_id, status_code))
         except CallGone as error:
             may_be_ours = self.is_resumed or error.may_have_happened
-            await self._ended(EndReason.GONE, too_late_for=None if may_be_ours else self._claimant)
+            await self._ended(EndReason.GONE, too_late_for=None if may_be_ours else self._owner)
         except CallAlreadyDecided:
             # From then on the reaper may have declined it.
             if not self.is_resumed and self.now() < now + timedelta(seconds=seconds):
-                await self._ended(EndReason.DECIDED_ELSEWHERE, too_late_for=self._claimant)
+                await self._ended(EndReason.DECIDED_ELSEWHERE, too_late_for=self._owner)
                 raise
             await self._rejected(status_code)
         except CallError as error:
@@ -134,11 +134,11 @@ class OrderExecution:
             await self._rejected(status_code)
 
     @property
-    def _claimant(self) -> str:
+    def _owner(self) -> str:
         return self.call.claimed_by or ""
 
     def _rules(self) -> AcceptanceRules:
-        return AcceptanceRules(self.call.call_id, self._claimant, self._report, self, now=self.now)
+        return AcceptanceRules(self.call.call_id, self._owner, self._report, self, now=self.now)
 
     async def _perform(self, step: Request[Any] | Awaitable[Any]) -> Any:
         if not isinstance(step, Request):
@@ -152,7 +152,7 @@ class OrderExecution:
     async def announce_accept(
         self,
         call_id: str,
-        claimant: str,
+        owner: str,
         max_duration_seconds: float,
         is_sole: bool = False,
         sole_match: CallMatch | None = None,
@@ -162,37 +162,37 @@ class OrderExecution:
         Was done when the order took the call.
 
         :param call_id: The call; it is the one that is being answered.
-        :param claimant: The order's name as a claimant.
+        :param owner: The order's name as an owner.
         :param max_duration_seconds: As the order says, in seconds.
         :param is_sole: Not asked of orders.
         :param sole_match: Not asked of orders.
         """
         return Announcement(self.call, asked_before=self.is_resumed)
 
-    async def report_accepted(self, call_id: str, claimant: str, /) -> SwitchboardCall:
+    async def report_accepted(self, call_id: str, owner: str, /) -> SwitchboardCall:
         """
         Store that the call is accepted.
 
         :param call_id: The call; it is the one that is being answered.
-        :param claimant: The order's name as a claimant.
+        :param owner: The order's name as an owner.
         """
         return await self._move(self._accepting_rule)
 
-    async def report_accept_in_doubt(self, call_id: str, claimant: str, /) -> SwitchboardCall:
+    async def report_accept_in_doubt(self, call_id: str, owner: str, /) -> SwitchboardCall:
         """
         Store that an accept failed without a clear answer.
 
         :param call_id: The call; it is the one that is being answered.
-        :param claimant: The order's name as a claimant.
+        :param owner: The order's name as an owner.
         """
-        return await self._move(partial(moves.accept_in_doubt, claimant=claimant))
+        return await self._move(partial(moves.accept_in_doubt, owner=owner))
 
-    async def release_call(self, call_id: str, claimant: str, claimed_at: datetime | None, reason: str, /) -> None:
+    async def release_call(self, call_id: str, owner: str, claimed_at: datetime | None, reason: str, /) -> None:
         """
         Give the call back to others.
 
         :param call_id: The call; it is the one that is being answered.
-        :param claimant: The order's name as a claimant.
+        :param owner: The order's name as an owner.
         :param claimed_at: When the order took the call.
         :param reason: Why.
         """
@@ -219,7 +219,7 @@ class OrderExecution:
         if self._is_other_owners(call):
             change = moves.NOTHING
         else:
-            change = moves.accepted(call, self._claimant, self.now(), self.default_duration_seconds)
+            change = moves.accepted(call, self._owner, self.now(), self.default_duration_seconds)
         self._accepted_here = bool(change.values)
         return change
 
@@ -232,7 +232,7 @@ class OrderExecution:
         return await self._move(rule)
 
     async def _give_back(self, reason: str) -> None:
-        await self._move(partial(moves.not_declined, by=self._claimant))
+        await self._move(partial(moves.not_declined, by=self._owner))
         self.is_given_back = True
         give_back = partial(self.store.order_taking.give_back, self.call, self.order, reason)
         while await self.threads.run(give_back, self.now()) is None:

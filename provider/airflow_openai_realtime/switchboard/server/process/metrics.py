@@ -2,7 +2,7 @@
 Counting what happened in one process since it started, and metrics in Prometheus' text format.
 
 What the store knows is the same at every worker. What only a process knows has its number as the label ``worker``.
-Labels hold lines, states and other words of ours; never a call, a claimant or a number.
+Labels hold lines, states and other words of ours; never a call, an owner or a number.
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 

@@ -14,7 +14,7 @@ from airflow_openai_realtime.api.sip import DEFAULT_REJECT_STATUS, check_call_id
 from airflow_openai_realtime.calls import transitions as moves
 from airflow_openai_realtime.calls.call import SwitchboardCall
 from airflow_openai_realtime.calls.matching import CallMatch
-from airflow_openai_realtime.calls.order import CLAIMANT_PREFIX, ORDER_NAME
+from airflow_openai_realtime.calls.order import ORDER_NAME, OWNER_PREFIX
 from airflow_openai_realtime.calls.transitions import Change
 from airflow_openai_realtime.calls.witnesses import Account
 from airflow_openai_realtime.exceptions import InvalidInput
@@ -27,7 +27,7 @@ from airflow_openai_realtime.switchboard.server.store.feed_rows import Cursor
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"  # what every database can store and every log show
-Claimant = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
+OwnerName = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
 Answer = dict[str, Any]
 
 
@@ -65,28 +65,28 @@ class Claim(BaseModel):
     """
     Who takes a call.
 
-    :param claimant: Stable name of who takes it.
+    :param claimant: Stable name of the owner who takes it.
     """
 
-    claimant: Claimant
+    claimant: OwnerName
 
 
 class ClaimOrTakeOver(Claim):
     """
-    Who takes a ringing call; or, with the claimant of a standing order, a live call that the order has accepted.
+    Who takes a ringing call; or, with the owner of a standing order, a live call that the order has accepted.
 
     :param from_claimant: ``order:NAME`` that has the live call; ``None``: the call rings.
     """
 
-    from_claimant: Annotated[str, StringConstraints(pattern=rf"^{CLAIMANT_PREFIX}{ORDER_NAME}$")] | None = None
+    from_claimant: Annotated[str, StringConstraints(pattern=rf"^{OWNER_PREFIX}{ORDER_NAME}$")] | None = None
 
 
 class Accepting(Claim):
     """
-    Who is about to accept a call, how long it may last, and whether the claimant must have no other open call.
+    Who is about to accept a call, how long it may last, and whether the owner must have no other open call.
 
     :param max_duration_seconds: Limit of the call, in seconds.
-    :param sole: Whether the claimant must have no other open call.
+    :param sole: Whether the owner must have no other open call.
     :param sole_match: Which calls count as such; ``None``: all.
     """
 
@@ -216,9 +216,9 @@ async def one_call(request: PrivateRequest, call_id: CallId) -> Answer:
 @router.post("/calls/{call_id:path}/claim")
 async def claim(request: PrivateRequest, call_id: CallId, body: ClaimOrTakeOver) -> Answer:
     """Take a ringing call, or take over one that a standing order has accepted."""
-    rule = partial(moves.claim, claimant=body.claimant, now=request.now)
+    rule = partial(moves.claim, owner=body.claimant, now=request.now)
     if body.from_claimant is not None:
-        rule = partial(moves.take_over, claimant=body.claimant, from_claimant=body.from_claimant, now=request.now)
+        rule = partial(moves.take_over, owner=body.claimant, from_owner=body.from_claimant, now=request.now)
     return await move_call(request, call_id, rule)
 
 
@@ -242,14 +242,14 @@ async def accepting(request: PrivateRequest, call_id: CallId, body: Accepting) -
 async def accepted(request: PrivateRequest, call_id: CallId, body: Claim) -> Answer:
     """Note that OpenAI has accepted the call; an unknown call is registered."""
     seconds = request.service.settings.default_max_duration_seconds
-    rule = partial(moves.accepted, claimant=body.claimant, now=request.now, default_duration_seconds=seconds)
+    rule = partial(moves.accepted, owner=body.claimant, now=request.now, default_duration_seconds=seconds)
     return await move_call(request, call_id, rule, register=True)
 
 
 @router.post("/calls/{call_id:path}/release")
 async def release(request: PrivateRequest, call_id: CallId, body: Release) -> Answer:
     """Give a claim back: the call rings for others again."""
-    rule = partial(moves.release, claimant=body.claimant, claimed_at=body.claimed_at, reason=body.reason)
+    rule = partial(moves.release, owner=body.claimant, claimed_at=body.claimed_at, reason=body.reason)
     answer = await move_call(request, call_id, rule)
     # A fallback that is due by now need not wait for the next sweep.
     request.service.orders.sweep.soon()
@@ -259,7 +259,7 @@ async def release(request: PrivateRequest, call_id: CallId, body: Release) -> An
 @router.post("/calls/{call_id:path}/accept_in_doubt")
 async def accept_in_doubt(request: PrivateRequest, call_id: CallId, body: Claim) -> Answer:
     """Note that an accept failed without a clear answer; the claim stays."""
-    return await move_call(request, call_id, partial(moves.accept_in_doubt, claimant=body.claimant))
+    return await move_call(request, call_id, partial(moves.accept_in_doubt, owner=body.claimant))
 
 
 @router.post("/calls/{call_id:path}/rejected")

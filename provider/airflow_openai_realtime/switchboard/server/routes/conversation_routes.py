@@ -23,7 +23,7 @@ from airflow_openai_realtime.calls.saved_conversation import Progress as Progres
 from airflow_openai_realtime.calls.timeline.entries import MOST_ENTRIES_AT_ONCE, TimelineEntry
 from airflow_openai_realtime.exceptions import ConversationSuperseded, OpenAIRealtimeError, UnknownCall
 from airflow_openai_realtime.switchboard.server.routes.admission import Admitted, PrivateRequest, PrivateRoute
-from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, CallId, Claimant
+from airflow_openai_realtime.switchboard.server.routes.call_routes import PRINTABLE, Answer, CallId, OwnerName
 
 router = APIRouter(prefix="/v1", route_class=PrivateRoute)
 
@@ -50,7 +50,7 @@ class Holder(PrivateBody):
     :param process: Id of the owner's process; ``None``: it shows no signs of life.
     """
 
-    holder: Claimant
+    holder: OwnerName
     process: Process | None = None
 
 

@@ -112,7 +112,7 @@ async def task_stopped(request: PrivateRequest, body: StoppedTask) -> Answer:
         await end_call(request, call_id, reason=EndReason.KILLED, by=body.by, after_seconds=seconds)
         if seconds > 0 and body.generation and await _has_later_holder(request, body):
             # A next try that was quicker than this request took the call up before it.
-            claim = partial(moves.claim, claimant=body.by, now=service.now())
+            claim = partial(moves.claim, owner=body.by, now=service.now())
             with suppress(MoveRefused):
                 await move_call(request, call_id, claim)
     return {"task": None if state is None else state.to_dict()}

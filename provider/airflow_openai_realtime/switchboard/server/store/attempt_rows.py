@@ -44,7 +44,7 @@ class Attempts:
         attempt: int,
         to_number: str,
         now: datetime,
-        claimant: str | None = None,
+        owner: str | None = None,
     ) -> Attempt:
         """
         Return the row of an attempt; make and commit it if there is none.
@@ -60,7 +60,7 @@ class Attempts:
         :param attempt: Number of the attempt, 1 or more.
         :param to_number: Number to dial, E.164.
         :param now: The time, aware.
-        :param claimant: Name of the task that dials.
+        :param owner: Name of the task that dials.
         """
         key = {
             "line": line,
@@ -70,14 +70,14 @@ class Attempts:
         }
         found = _by_key(connection, key)
         if found is not None:
-            return _handed_over(connection, found, claimant)
+            return _handed_over(connection, found, owner)
         row: dict[str, Any] = {
             **key,
             "attempt_id": str(uuid.uuid4()),
             "state": AttemptState.RESERVED,
             "correlation_id": secrets.token_hex(16),
             "to_number": canonical_number(to_number),
-            "claimant": claimant,
+            "claimant": owner,
             "created_at": now,
             "updated_at": now,
         }
@@ -185,12 +185,12 @@ class Attempts:
         return [read_attempt(row) for row in rows], rows[-1].seq if len(rows) == PAGE else None
 
 
-def _handed_over(connection: Connection, found: Attempt, claimant: str | None) -> Attempt:
-    if claimant is None or found.state != AttemptState.RESERVED or found.claimant == claimant:
+def _handed_over(connection: Connection, found: Attempt, owner: str | None) -> Attempt:
+    if owner is None or found.state != AttemptState.RESERVED or found.claimant == owner:
         return found
     same = (attempts.c.attempt_id == found.attempt_id) & (attempts.c.state == AttemptState.RESERVED)
-    connection.execute(attempts.update().where(same).values(claimant=claimant))
-    return replace(found, claimant=claimant)
+    connection.execute(attempts.update().where(same).values(claimant=owner))
+    return replace(found, claimant=owner)
 
 
 def note_calls(connection: Connection, correlated: Mapping[str, tuple[str, str]]) -> None:

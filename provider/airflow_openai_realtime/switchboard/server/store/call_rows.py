@@ -43,7 +43,7 @@ class NewCall:
     :param received_at: When it came in, aware.
     :param expires_at: Until when it counts as ringing, aware.
     :param webhook_id: Id of the delivery; None for a call that no webhook told of.
-    :param state: ``ringing``; ``missed`` when the news came too late; ``claimed`` when a claimant told of it.
+    :param state: ``ringing``; ``missed`` when the news came too late; ``claimed`` when an owner told of it.
     :param from_number: Who calls; ``None`` for a hidden caller.
     :param to_number: The number that was called.
     :param headers: SIP headers by lower-case name.
@@ -70,7 +70,7 @@ class CallFilter:
     Which calls are asked for.
 
     :param states: In any of these states.
-    :param claimed_by: Only this claimant's.
+    :param claimed_by: Only this owner's.
     :param call_ids: Only these.
     """
 
@@ -82,13 +82,13 @@ class CallFilter:
 @dataclass(frozen=True)
 class SoleCall:
     """
-    A claimant that has one call at a time.
+    An owner that has one call at a time.
 
-    :param claimant: Who.
+    :param owner: Who.
     :param match: Which of its other open calls count; ``None``: all.
     """
 
-    claimant: str
+    owner: str
     match: CallMatch | None = None
 
 
@@ -232,7 +232,7 @@ class Calls:
         :param rule: Returns the change for the current call; may run several times.
         :param now: The time, aware.
         :param if_unknown: Stored first when the line has never seen the call.
-        :param sole: Refuse when this claimant has another such call.
+        :param sole: Refuse when this owner has another such call.
         :returns: The call after the move.
         :raises UnknownCall: There is no such call, and ``if_unknown`` is not given.
         :raises MoveRefused: The rule does not allow it.
@@ -372,14 +372,14 @@ def _require_no_other(connection: Connection, line: str, call_id: str, sole: Sol
     SQLite's writers take turns anyway. MySQL locks the part of the index that it reads; two that both got that far end
     in a deadlock, and one of them tries again.
 
-    :raises MoveRefused: The claimant has another open call.
+    :raises MoveRefused: The owner has another open call.
     """
     dialect = connection.dialect.name
     if dialect == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{line}\n{sole.claimant}", 0))))
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{line}\n{sole.owner}", 0))))
     others = select(*CALL_FIELDS).where(
         calls.c.line == line,
-        calls.c.claimed_by == sole.claimant,
+        calls.c.claimed_by == sole.owner,
         calls.c.call_id != call_id,
         calls.c.state.in_((CallState.CLAIMED, CallState.ACCEPTED)),
     )
@@ -387,7 +387,7 @@ def _require_no_other(connection: Connection, line: str, call_id: str, sole: Sol
         others = others.with_for_update()
     if any(sole.match is None or sole.match.meets(read_call(row)) for row in connection.execute(others)):
         raise MoveRefused(
-            f"call {call_id} is not for a claimant that has another open call",
+            f"call {call_id} is not for an owner that has another open call",
             code=RefusalCode.HAS_ANOTHER,
             call_id=call_id,
         )

@@ -25,8 +25,8 @@ from airflow_openai_realtime.calls.order import (
     OrderAnswer,
     StandingOrder,
     choose,
-    claimant_of_order,
-    order_of_claimant,
+    order_of_owner,
+    owner_of_order,
 )
 from airflow_openai_realtime.states import CallState
 from airflow_openai_realtime.switchboard.server.store.call_rows import (
@@ -193,7 +193,7 @@ class OrderTaking:
         if connection.execute(lease).rowcount != 1:
             return None
         call = read_call(connection.execute(select(*CALL_FIELDS).where(*_is(key))).one())
-        its_order = (orders.c.line == key[0]) & (orders.c.name == order_of_claimant(call.claimed_by))
+        its_order = (orders.c.line == key[0]) & (orders.c.name == order_of_owner(call.claimed_by))
         row = connection.execute(select(*ORDER_FIELDS, orders.c.answer).where(its_order)).one_or_none()
         usable = read_usable(row, row.answer) if row is not None else None
         return TakenCall(call, *usable) if usable is not None else TakenCall(call, None)
@@ -361,10 +361,10 @@ def _take_one(
 
 def _taking(call: SwitchboardCall, order: StandingOrder, now: datetime) -> dict[str, Any]:
     """The fields of a call that change when an order takes it; one that is to be accepted gets its end as well."""
-    claimant = claimant_of_order(order.name)
+    owner = owner_of_order(order.name)
     if order.action == ACCEPT and order.max_duration_seconds is not None:
-        return dict(moves.accepting(call, claimant, now, order.max_duration_seconds).values)
-    return dict(moves.claim(call, claimant, now).values)
+        return dict(moves.accepting(call, owner, now, order.max_duration_seconds).values)
+    return dict(moves.claim(call, owner, now).values)
 
 
 def _use(connection: Connection, line: str, order: StandingOrder, change: int) -> bool:

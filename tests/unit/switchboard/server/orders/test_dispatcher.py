@@ -268,7 +268,7 @@ async def test_a_call_that_an_order_could_not_get_accepted_rings_on_for_others(
     clock.move(2)
     await sweep(dispatcher)
     assert openai.asked == [("accept", "rtc_1")]
-    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="a task", now=clock()), clock())
+    store.calls.move("support", "rtc_1", partial(moves.claim, owner="a task", now=clock()), clock())
     clock.move(30)
     await sweep(dispatcher)
     assert look(store).claimed_by == "a task"
@@ -605,7 +605,7 @@ async def test_a_stalled_worker_does_not_touch_a_call_that_was_taken_over(
     openai.may_answer.set()
     clock.move(2)
     await sweep(other)
-    rule = partial(moves.take_over, claimant="me", from_claimant="order:day", now=clock())
+    rule = partial(moves.take_over, owner="me", from_owner="order:day", now=clock())
     store.calls.move("support", "rtc_1", rule, clock())
     openai.answer = lambda operation, call_id: late
     first_answer.set()
@@ -632,7 +632,7 @@ async def test_a_fallback_answers_what_nobody_claims(
 ) -> None:
     put(store, clock, "fallback", unclaimed_after_seconds=8.0)
     await ring(dispatcher, store, clock, 1, 2)
-    store.calls.move("support", "rtc_2", partial(moves.claim, claimant="me", now=clock()), clock())
+    store.calls.move("support", "rtc_2", partial(moves.claim, owner="me", now=clock()), clock())
     clock.move(7.9)
     await sweep(dispatcher)
     assert openai.asked == []

@@ -77,7 +77,7 @@ async def test_an_accepted_call_is_told_to_who_follows_the_line(scene: Scene) ->
 
 async def test_who_finds_the_call_accepted_by_the_worker_before_does_not_greet_again(scene: Scene) -> None:
     execution, order = scene.execution(is_resumed=True)
-    rule = partial(moves.accepted, claimant="order:day", now=START, default_duration_seconds=60)
+    rule = partial(moves.accepted, owner="order:day", now=START, default_duration_seconds=60)
     scene.store.calls.move("support", "rtc_1", rule, START)
     scene.openai.answer = lambda operation, call_id: DECIDED
     assert await accept(execution, order) is False
@@ -156,8 +156,8 @@ async def test_what_a_decline_comes_to(
 async def test_a_call_that_was_taken_over_is_left_to_who_has_it(scene: Scene) -> None:
     execution, order = scene.execution(is_resumed=True)
     for rule in (
-        partial(moves.accepted, claimant="order:day", now=START, default_duration_seconds=60),
-        partial(moves.take_over, claimant="task", from_claimant="order:day", now=START),
+        partial(moves.accepted, owner="order:day", now=START, default_duration_seconds=60),
+        partial(moves.take_over, owner="task", from_owner="order:day", now=START),
     ):
         scene.store.calls.move("support", "rtc_1", rule, START)
     scene.openai.answer = lambda operation, call_id: httpx.ReadTimeout("no answer")

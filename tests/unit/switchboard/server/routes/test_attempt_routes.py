@@ -87,7 +87,7 @@ def test_no_private_route_takes_a_phone_number_in_its_address() -> None:
         for dependant in (get_flat_dependant(route.dependant),)
         for parameter in (*dependant.path_params, *dependant.query_params)
     }
-    # Airflow's access log shows addresses. Ids of calls and attempts are made up, a claimant is the name of a task.
+    # Airflow's access log shows addresses. Ids of calls and attempts are made up, an owner is the name of a task.
     assert named == {"call_id", "attempt_id", "after", "wait", "state", "claimed_by", "limit"}
 
 

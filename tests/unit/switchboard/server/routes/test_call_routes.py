@@ -46,7 +46,7 @@ async def test_the_life_of_a_call(switchboard: Switchboard) -> None:
         assert (await client.asend(list_calls(state="ended,missed"))).calls == (ended,)
 
 
-async def test_the_second_claimant_is_told_who_it_is_not(switchboard: Switchboard) -> None:
+async def test_the_second_owner_is_told_who_it_is_not(switchboard: Switchboard) -> None:
     await switchboard.deliver()
     async with switchboard.client() as client:
         await client.asend(claim_call("rtc_1", "me"))

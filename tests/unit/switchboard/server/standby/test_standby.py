@@ -73,7 +73,7 @@ class Scene:
         async with CallsClient(self.line.api) as client:
             await client.asend(accept_call(call_id, SESSION))
         self.store.calls.add([a_call(call_id, at=self.clock(), call_id=call_id)])
-        rule = partial(moves.accepted, claimant="me", now=self.clock(), default_duration_seconds=600)
+        rule = partial(moves.accepted, owner="me", now=self.clock(), default_duration_seconds=600)
         self.store.calls.move("support", call_id, rule, self.clock())
         return call_id
 

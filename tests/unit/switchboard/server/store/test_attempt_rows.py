@@ -161,8 +161,8 @@ def test_an_attempt_keeps_the_first_call_that_came_of_it_and_takes_none_of_anoth
 
 
 def test_a_reserved_attempt_goes_over_to_the_task_that_asks_for_it_last_and_then_stays(store: Store) -> None:
-    def asked(claimant: str | None) -> str | None:
-        return store.attempts.reserve("support", "spring", "ann", 1, "+14155550123", START, claimant).claimant
+    def asked(owner: str | None) -> str | None:
+        return store.attempts.reserve("support", "spring", "ann", 1, "+14155550123", START, owner).claimant
 
     assert [asked("a/r/t/-1"), asked(None), asked("b/r/t/-1")] == ["a/r/t/-1", "a/r/t/-1", "b/r/t/-1"]
     row = reserve(store)

@@ -32,7 +32,7 @@ def placed(store: Store, number: int = 1) -> Attempt:
 
 
 def accept(store: Store, number: int = 1) -> None:
-    rule = partial(moves.accepted, claimant="me", now=START, default_duration_seconds=600)
+    rule = partial(moves.accepted, owner="me", now=START, default_duration_seconds=600)
     store.calls.move("support", f"rtc_{number}", rule, START)
 
 

@@ -60,7 +60,7 @@ def test_a_webhook_that_comes_after_the_accept_completes_the_call_and_its_ledger
     for before, after in [("reserved", "dialing"), ("dialing", "placed")]:
         store.attempts.move("support", attempt.attempt_id, before, after, "task", {}, START)
     unheard_of = NewCall(line="support", call_id="rtc_1", received_at=START, expires_at=START)
-    accept = partial(moves.accepted, claimant="task", now=START, default_duration_seconds=60)
+    accept = partial(moves.accepted, owner="task", now=START, default_duration_seconds=60)
     end = partial(moves.ended, now=START, reason="killed")
     store.calls.move("support", "rtc_1", accept, START, unheard_of)
     if ends_first:
@@ -92,7 +92,7 @@ def test_a_call_of_another_line_is_not_there(store: Store) -> None:
     with pytest.raises(UnknownCall):
         store.calls.find("support", "rtc_1")
     with pytest.raises(UnknownCall):
-        store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+        store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
     assert store.calls.select("support", CallFilter(), 10, START) == []
 
 
@@ -109,16 +109,16 @@ def test_a_call_that_rang_out_is_not_among_the_ringing_ones(store: Store) -> Non
     assert len(store.calls.select("support", CallFilter(CallState), 10, late)) == 1
 
 
-def test_calls_can_be_selected_by_claimant(store: Store) -> None:
+def test_calls_can_be_selected_by_owner(store: Store) -> None:
     store.calls.add([a_call(1), a_call(2)])
-    store.calls.move("support", "rtc_2", partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move("support", "rtc_2", partial(moves.claim, owner="me", now=START), START)
     assert [call.call_id for call in store.calls.select("support", CallFilter(claimed_by="me"), 10, START)] == ["rtc_2"]
 
 
 def test_a_move_changes_the_row_and_tells_the_feed_once(store: Store) -> None:
     store.calls.add([a_call(1)])
     for _ in range(2):
-        moved = store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+        moved = store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
         assert moved == store.calls.find("support", "rtc_1")
         assert (moved.state, moved.claimed_by) == ("claimed", "me")
     assert len(feed_of(store)) == 2
@@ -126,15 +126,15 @@ def test_a_move_changes_the_row_and_tells_the_feed_once(store: Store) -> None:
 
 def test_a_refused_move_changes_nothing(store: Store) -> None:
     store.calls.add([a_call(1)])
-    before = store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+    before = store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
     with pytest.raises(MoveRefused):
-        store.calls.move("support", "rtc_1", partial(moves.claim, claimant="you", now=START), START)
+        store.calls.move("support", "rtc_1", partial(moves.claim, owner="you", now=START), START)
     assert store.calls.find("support", "rtc_1") == before
     assert len(feed_of(store)) == 2
 
 
 def test_an_unknown_call_is_registered_when_the_move_says_so(store: Store) -> None:
-    rule = partial(moves.accepting, claimant="me", now=START, max_duration_seconds=60)
+    rule = partial(moves.accepting, owner="me", now=START, max_duration_seconds=60)
     unheard = a_call("new", webhook_id=None, expires_at=START)
     moved = store.calls.move("support", "rtc_new", rule, START, unheard)
     assert (moved.state, moved.hangup_at) == ("claimed", START + timedelta(seconds=60))
@@ -148,7 +148,7 @@ def test_of_many_who_claim_at_once_one_wins(store: Store) -> None:
     def claim(name: str) -> None:
         together.wait()
         try:
-            won.append(store.calls.move("support", "rtc_1", partial(moves.claim, claimant=name, now=START), START))
+            won.append(store.calls.move("support", "rtc_1", partial(moves.claim, owner=name, now=START), START))
         except MoveRefused as error:
             lost.append(error.code)
 
@@ -171,7 +171,7 @@ def test_a_rule_is_asked_again_when_the_call_changed_meanwhile(store: Store) -> 
     def rule(call: moves.SwitchboardCall) -> moves.Change:
         looks.append(call.state)
         if len(looks) == 1 and not store.database.is_sqlite:
-            other.calls.move("support", "rtc_1", partial(moves.claim, claimant="other", now=START), START)
+            other.calls.move("support", "rtc_1", partial(moves.claim, owner="other", now=START), START)
         return moves.claim(call, "me", START)
 
     if store.database.is_sqlite:
@@ -185,7 +185,7 @@ def test_a_rule_is_asked_again_when_the_call_changed_meanwhile(store: Store) -> 
 
 def test_counts_name_every_state_and_the_oldest_ringing_call(store: Store) -> None:
     store.calls.add([a_call(1), a_call(2, at=START + timedelta(seconds=5)), a_call(3, line="sales")])
-    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
     counts, oldest = store.calls.counts("support")
     assert counts == {**dict.fromkeys(CallState, 0), "ringing": 1, "claimed": 1}
     assert oldest == START + timedelta(seconds=5)
@@ -194,7 +194,7 @@ def test_counts_name_every_state_and_the_oldest_ringing_call(store: Store) -> No
 def test_changes_give_each_call_once_as_it_is_now(store: Store) -> None:
     start = Cursor.parse(store.calls.select_with_cursor("support", RINGING, 10, START).cursor)
     store.calls.add([a_call(1), a_call(2), a_call(3, line="sales")])
-    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
     changes = store.calls.changes("support", CallFilter(), start, START)
     assert {call.call_id: call.state for call in changes.calls} == {"rtc_1": "claimed", "rtc_2": "ringing"}
     assert store.calls.changes("support", CallFilter(), changes.cursor, START).calls == ()

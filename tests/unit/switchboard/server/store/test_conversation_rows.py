@@ -284,7 +284,7 @@ def seen(store: Store) -> dict[tuple[str, str], datetime]:
 
 def hold(store: Store, number: int, process: str, *, line: str = "support") -> None:
     store.calls.add([a_call(number, line=line)])
-    rule = partial(moves.accepted, claimant="me", now=START, default_duration_seconds=600)
+    rule = partial(moves.accepted, owner="me", now=START, default_duration_seconds=600)
     store.calls.move(line, f"rtc_{number}", rule, START)
     store.conversations.open(line, f"rtc_{number}", "me", START, process=process)
 

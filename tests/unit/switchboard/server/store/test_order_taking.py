@@ -82,7 +82,7 @@ def test_what_no_order_fits_rings_on(store: Store) -> None:
 def test_a_call_that_rang_out_or_is_somebodys_is_left_alone(store: Store) -> None:
     store.orders.put("support", draft(uses=5), START)
     keys = ring(store, 1, 2)
-    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
     assert take(store, keys, after_seconds=60) == []
     assert [taken.call.call_id for taken in take(store, keys)] == ["rtc_2"]
     assert store.orders.find("support", "day").uses_left == 4
@@ -92,7 +92,7 @@ def test_nobody_else_gets_a_taken_call(store: Store) -> None:
     store.orders.put("support", draft(), START)
     take(store, ring(store, 1))
     with pytest.raises(MoveRefused) as refused:
-        store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+        store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
     assert refused.value.code == "claimed_by_other"
 
 
@@ -121,7 +121,7 @@ def test_many_workers_take_each_call_once_and_each_use_once(store: Store) -> Non
     assert [order.uses_left for order in store.orders.all("support")] == [0, 0]
 
 
-def test_claimants_and_orders_that_race_leave_each_call_with_one(store: Store) -> None:
+def test_owners_and_orders_that_race_leave_each_call_with_one(store: Store) -> None:
     store.orders.put("support", draft(uses=100), START)
     keys = ring(store, *range(40))
     together = threading.Barrier(4)
@@ -131,7 +131,7 @@ def test_claimants_and_orders_that_race_leave_each_call_with_one(store: Store) -
         won = 0
         for line, call_id in keys:
             try:
-                store.calls.move(line, call_id, partial(moves.claim, claimant=name, now=START), START)
+                store.calls.move(line, call_id, partial(moves.claim, owner=name, now=START), START)
             except MoveRefused:
                 continue
             won += 1
@@ -175,7 +175,7 @@ def test_ringing_calls_of_some_lines_oldest_first(store: Store) -> None:
     ring(store, 1)
     ring(store, 3, at=START + timedelta(seconds=2))
     ring(store, 4)
-    store.calls.move("support", "rtc_4", partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move("support", "rtc_4", partial(moves.claim, owner="me", now=START), START)
     store.calls.add([a_call(5, line="sales")])
     before = START + timedelta(seconds=1)
     assert [call.call_id for call in store.order_taking.ringing(["support"], before, START)] == ["rtc_1", "rtc_2"]
@@ -220,11 +220,11 @@ def test_what_was_answered_released_or_claimed_by_a_task_is_not_resumed(store: S
     store.orders.put("support", draft(), START)
     keys = ring(store, 1, 2)
     take(store, keys)
-    rule = partial(moves.accepted, claimant="order:day", now=START, default_duration_seconds=600)
+    rule = partial(moves.accepted, owner="order:day", now=START, default_duration_seconds=600)
     store.calls.move("support", "rtc_1", rule, START)
     store.order_taking.release(keys[1])
     (task,) = ring(store, 3)
-    store.calls.move(*task, partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move(*task, partial(moves.claim, owner="me", now=START), START)
     store.order_taking.renew([task], START, LEASE)
     later = START + timedelta(seconds=100)
     assert store.order_taking.abandoned(later) == []
@@ -247,7 +247,7 @@ def test_a_new_call_is_stored_and_taken_together(store: Store) -> None:
     assert (taken.order, taken.answer) == (put, OrderAnswer({"instructions": "Hi"}, "Say hello"))
     assert len(store.feed.since(Cursor(), START).changes) == 2
     assert set(store.order_taking.abandoned(START + timedelta(seconds=LEASE))) == stored.added
-    rule = partial(moves.accepted, claimant="order:day", now=START, default_duration_seconds=600)
+    rule = partial(moves.accepted, owner="order:day", now=START, default_duration_seconds=600)
     assert store.calls.move("support", "rtc_1", rule, START).state == "accepted"
 
 

@@ -22,13 +22,13 @@ def at(seconds: float) -> datetime:
 
 def announce(store: Store, number: int = 1, seconds: float = 100) -> None:
     store.calls.add([a_call(number)])
-    rule = partial(moves.accepting, claimant="me", now=START, max_duration_seconds=seconds)
+    rule = partial(moves.accepting, owner="me", now=START, max_duration_seconds=seconds)
     store.calls.move("support", f"rtc_{number}", rule, START)
 
 
 def accept(store: Store, number: int = 1, seconds: float = 100) -> None:
     announce(store, number, seconds)
-    rule = partial(moves.accepted, claimant="me", now=START, default_duration_seconds=600)
+    rule = partial(moves.accepted, owner="me", now=START, default_duration_seconds=600)
     store.calls.move("support", f"rtc_{number}", rule, START)
 
 
@@ -125,7 +125,7 @@ def test_a_hang_up_that_may_have_been_carried_out_stays_possible(store: Store) -
 def test_a_claim_lapses_when_no_accept_is_announced(store: Store) -> None:
     store.calls.add([a_call(1)])
     announce(store, 2)
-    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=START), START)
     assert store.reaping.lapsed(at(9.9), 10) == []
     assert store.reaping.lapsed(at(10), 10) == [("support", "rtc_1")]
     assert store.reaping.lapsed(at(60), 10) == []  # it has rung out
@@ -134,7 +134,7 @@ def test_a_claim_lapses_when_no_accept_is_announced(store: Store) -> None:
 def test_what_rang_out_is_found_and_a_claimed_call_after_a_grace(store: Store) -> None:
     store.calls.add([a_call(1), a_call(2)])
     announce(store, 3)
-    store.calls.move("support", "rtc_2", partial(moves.claim, claimant="me", now=START), START)
+    store.calls.move("support", "rtc_2", partial(moves.claim, owner="me", now=START), START)
     assert store.reaping.rung_out(at(59.9), 30) == []
     assert store.reaping.rung_out(at(60), 30) == [("support", "rtc_1")]
     assert store.reaping.rung_out(at(90), 30) == [("support", "rtc_1"), ("support", "rtc_2")]

@@ -85,14 +85,14 @@ def reaper(make_reaper: MakeReaper) -> Reaper:
 def accept(store: Store, clock: Clock, number: int = 1, seconds: float = 100, line: str = "support") -> None:
     """A call that was accepted just now."""
     announce(store, clock, number, seconds, line)
-    rule = partial(moves.accepted, claimant="me", now=clock(), default_duration_seconds=600)
+    rule = partial(moves.accepted, owner="me", now=clock(), default_duration_seconds=600)
     store.calls.move(line, f"rtc_{number}", rule, clock())
 
 
 def announce(store: Store, clock: Clock, number: int = 1, seconds: float = 100, line: str = "support") -> None:
     """A call that is about to be accepted."""
     store.calls.add([a_call(number, at=clock(), line=line)])
-    rule = partial(moves.accepting, claimant="me", now=clock(), max_duration_seconds=seconds)
+    rule = partial(moves.accepting, owner="me", now=clock(), max_duration_seconds=seconds)
     store.calls.move(line, f"rtc_{number}", rule, clock())
 
 
@@ -310,7 +310,7 @@ async def test_what_rang_out_is_missed(reaper: Reaper, store: Store, clock: Cloc
     store.calls.add([a_call(1), a_call(2), a_call(3)])
     announce(store, clock, 4, seconds=3600)
     clock.move(55)
-    store.calls.move("support", "rtc_2", partial(moves.claim, claimant="me", now=clock()), clock())
+    store.calls.move("support", "rtc_2", partial(moves.claim, owner="me", now=clock()), clock())
     clock.move(4)
     await sweep(reaper)
     assert [look(store, number).state for number in (1, 2, 3, 4)] == ["ringing", "claimed", "ringing", "claimed"]
@@ -327,7 +327,7 @@ async def test_a_claim_that_no_accept_follows_lapses_and_one_that_is_announced_d
 ) -> None:
     store.calls.add([a_call(1)])
     announce(store, clock, 2, seconds=3600)
-    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="me", now=clock()), clock())
+    store.calls.move("support", "rtc_1", partial(moves.claim, owner="me", now=clock()), clock())
     clock.move(9)
     await sweep(reaper)
     assert look(store, 1).state == "claimed"
@@ -337,7 +337,7 @@ async def test_a_claim_that_no_accept_follows_lapses_and_one_that_is_announced_d
     assert look(store, 2).state == "claimed"
     # Another one who is slow, too, has longer.
     clock.move(5)
-    store.calls.move("support", "rtc_1", partial(moves.claim, claimant="you", now=clock()), clock())
+    store.calls.move("support", "rtc_1", partial(moves.claim, owner="you", now=clock()), clock())
     clock.move(14)
     await sweep(reaper)
     assert look(store, 1).claimed_by == "you"
