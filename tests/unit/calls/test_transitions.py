@@ -58,7 +58,7 @@ def test_a_claim_is_given_back_and_the_call_rings_for_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "claimant", "claimed_at"),
+    ("before", "owner", "claimed_at"),
     [
         (call("claimed"), "you", START),
         (call("claimed", claimed_at=START + timedelta(seconds=1)), "me", START),
