@@ -110,7 +110,7 @@ async def test_it_waits_for_its_order_and_match_until_its_deadline(monkeypatch: 
     world = Waiting(monkeypatch, SimpleNamespace(status="timeout", call=None))
     await fired(trigger(deadline=begun + 1000))
     assert 1000 - (time.time() - begun) <= world.asked["seconds"] <= 1000
-    assert world.asked["claimant"] == "d/r/t/-1"
+    assert world.asked["owner"] == "d/r/t/-1"
 
 
 async def test_an_error_that_is_none_of_ours_is_the_triggerers(monkeypatch: pytest.MonkeyPatch) -> None:
