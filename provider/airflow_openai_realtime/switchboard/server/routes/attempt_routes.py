@@ -59,7 +59,7 @@ class AttemptMove(BaseModel):
 
     :param from_state: State that the attempt must have.
     :param to_state: State that it gets.
-    :param claimant: What only the client knows that reserved it.
+    :param owner: What only the client knows that reserved it.
     :param carrier_call_id: The carrier's id of the call.
     :param outcome: How the attempt ended.
     :param call_id: OpenAI's id of the call.
