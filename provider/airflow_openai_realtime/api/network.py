@@ -248,12 +248,23 @@ class _Pools:
             pool.under_way -= 1
             if pool.under_way == 0 and pool is not self._pools[0]:
                 self._pools.remove(pool)
-                await pool.http.aclose()
+                await _close(pool.http)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for pool in self._pools:
-            await pool.http.aclose()
+        await _close(*(pool.http for pool in self._pools))
+
+
+async def _close(*clients: httpx.AsyncClient) -> None:
+    """Close all connections, also when the task is cancelled meanwhile; closing waits for no peer."""
+    closing = asyncio.gather(*(client.aclose() for client in clients))
+    _ending.add(closing)
+    closing.add_done_callback(_take_result)
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await asyncio.wait([closing])
+        raise
 
 
 _HTTP: SharedResources[_Pools] = SharedResources(_Pools.aclose)

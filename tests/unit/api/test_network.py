@@ -279,6 +279,43 @@ async def test_many_requests_at_a_time_use_several_pools_of_which_one_is_kept(mo
         await asyncio.wait_for(all_left.wait(), GENEROUS_SECONDS)
 
 
+async def test_requests_cancelled_at_any_moment_leave_no_connection_open() -> None:
+    """Above all in the moment in which the connections of a pool are being closed."""
+    is_open: set[asyncio.StreamWriter] = set()
+    all_closed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_open.add(writer)
+        all_closed.clear()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+        is_open.discard(writer)
+        if not is_open:
+            all_closed.set()
+
+    async def ask(url: str) -> None:
+        async with peer_at(url) as client:
+            await asyncio.gather(*(client.asend(get()) for _ in range(3 * network.POOL_REQUESTS)))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        is_over, turns = False, 0
+        while not is_over:
+            asking = asyncio.ensure_future(ask(url))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            is_over = asking.done()
+            asking.cancel()
+            await asyncio.wait([asking])
+            if is_open:
+                await asyncio.wait_for(all_closed.wait(), GENEROUS_SECONDS)
+            turns += 1
+        assert turns > 10
+
+
 async def test_an_idle_connection_is_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_openai_realtime.api.network.KEEP_SECONDS", 0.05)
     with PlainServer() as server:
