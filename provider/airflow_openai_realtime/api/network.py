@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import ssl
 import threading
@@ -228,16 +229,17 @@ class _Pools:
     Connections of an event loop, in pools for a few requests each; all but the first close when they are not needed.
 
     :param create: Makes a pool.
+    :param requests: How many requests use a pool at a time.
     """
 
-    def __init__(self, create: Callable[[], httpx.AsyncClient]) -> None:
-        self._create = create
+    def __init__(self, create: Callable[[], httpx.AsyncClient], requests: float) -> None:
+        self._create, self._requests = create, requests
         self._pools = [_Pool(create())]
 
     @asynccontextmanager
     async def pool(self) -> AsyncIterator[httpx.AsyncClient]:
         """Use the first pool that has room for a request."""
-        pool = next((each for each in self._pools if each.under_way < POOL_REQUESTS), None)
+        pool = next((each for each in self._pools if each.under_way < self._requests), None)
         if pool is None:
             pool = _Pool(self._create())
             self._pools.append(pool)
@@ -285,7 +287,9 @@ async def connections(url: str, transport: Transport | None = None) -> AsyncIter
         await asyncio.to_thread(tls_context)
     is_kept = transport is None and asyncio.get_running_loop() is _loop
     create = functools.partial(_new_http, transport, is_tls)
-    async with _HTTP.use(transport or is_tls, lambda: _Pools(create), is_kept=is_kept) as pools:
+    # A pool that closes, closes its transport, and there is one of what replaces the network.
+    requests = POOL_REQUESTS if transport is None else math.inf
+    async with _HTTP.use(transport or is_tls, lambda: _Pools(create, requests), is_kept=is_kept) as pools:
         yield pools
 
 

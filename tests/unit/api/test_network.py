@@ -113,7 +113,7 @@ def get(path: str = "/", method: str = "GET") -> Request[Answer]:
 
 
 def peer_at(
-    url: str, timeout_seconds: float = 10.0, most_bytes: int = 10_000, transport: httpx.MockTransport | None = None
+    url: str, timeout_seconds: float = 10.0, most_bytes: int = 10_000, transport: httpx.AsyncBaseTransport | None = None
 ) -> Client:
     return Client(Service("peer", url, {}, (), timeout_seconds, most_bytes), transport=transport)
 
@@ -314,6 +314,28 @@ async def test_requests_cancelled_at_any_moment_leave_no_connection_open() -> No
                 await asyncio.wait_for(all_closed.wait(), GENEROUS_SECONDS)
             turns += 1
         assert turns > 10
+
+
+async def test_what_replaces_the_network_is_closed_after_its_last_request() -> None:
+    class Replacement(httpx.AsyncBaseTransport):
+        under_way, is_closed = 0, False
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.under_way += 1
+            for _ in range(self.under_way):
+                await asyncio.sleep(0)
+            assert not self.is_closed
+            return httpx.Response(204)
+
+        async def aclose(self) -> None:
+            self.is_closed = True
+
+    transport = Replacement()
+    async with peer_at("http://peer", transport=transport) as client:
+        answers = await asyncio.gather(*(client.asend(get()) for _ in range(3 * network.POOL_REQUESTS)))
+        assert {answer.status_code for answer in answers} == {204}
+        assert not transport.is_closed
+    assert transport.is_closed
 
 
 async def test_an_idle_connection_is_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
