@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,13 @@ def test_a_module_has_a_test_file_of_its_own(module: str) -> None:
     file = file_of(module)
     has_tests = file.exists() and "def test_" in file.read_text()
     assert has_tests, f"write {file.relative_to(TESTS.parents[1])}, which states what {module} does"
+
+
+def test_no_test_stands_in_two_files() -> None:
+    """As it does when a module is joined with another and its test file is left behind."""
+    files: dict[str, list[str]] = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+                files.setdefault(ast.dump(node), []).append(f"{path.relative_to(TESTS)}: {node.name}")
+    assert [places for places in files.values() if len(places) > 1] == []
