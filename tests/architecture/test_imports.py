@@ -229,3 +229,30 @@ def test_no_imports_go_round_in_a_circle() -> None:
 
 def test_a_circle_is_found() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
+
+
+def imported_twice(tree: ast.Module) -> list[str]:
+    """Names that a module imports twice: also once for types alone, or again inside a function."""
+    at_top = [*tree.body, *(inner for node in tree.body if isinstance(node, ast.If) for inner in node.body)]
+    names = [imported for node in at_top for imported in _names(node)]
+    inside = {
+        imported
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+        for imported in _names(node)
+    }
+    known_here = {imported for node in tree.body for imported in _names(node)}
+    return sorted({name for name in names if names.count(name) > 1} | (inside & known_here))
+
+
+def _names(node: ast.AST) -> list[str]:
+    return [f"{node.module}.{each.name}" for each in node.names] if isinstance(node, ast.ImportFrom) else []
+
+
+def test_no_name_is_imported_twice() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): imported_twice(ast.parse(path.read_text()))
+        for path in sorted(ROOT.rglob("*.py"))
+    }
+    assert {file: names for file, names in found.items() if names} == {}

@@ -20,8 +20,6 @@ from airflow_openai_realtime.operators.masked_fields import masked
 from airflow_openai_realtime.operators.template_fields import TEXT_FIELDS, is_native, render_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from airflow.sdk import Context
 
     from airflow_openai_realtime.exceptions import OpenAIRealtimeError

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -122,42 +121,42 @@ class CallWait:
         from airflow_openai_realtime.outbound.placed import outcome_before
 
         plan, _ = self._read()
-        with self._switchboard() as switchboard:
-            if self.wait_for_end:
-                over = self._over_before(switchboard)
-                if over is not None:
-                    return Found(over, is_over=True)
-            call = self._take_now(switchboard, plan)
-            if call is not None:
-                return Found(call)
-            return Found(outcome=None if self.placed is None else outcome_before(switchboard, self.placed))
+        switchboard = self._switchboard()
+        if self.wait_for_end:
+            over = self._over_before(switchboard)
+            if over is not None:
+                return Found(over, is_over=True)
+        call = self._take_now(switchboard, plan)
+        if call is not None:
+            return Found(call)
+        return Found(outcome=None if self.placed is None else outcome_before(switchboard, self.placed))
 
     def _woken(self, event: Mapping[str, Any]) -> Found:
         """Take what the trigger found."""
         status = event.get("status")
         if status not in (CallState.CLAIMED, CallState.ACCEPTED, OVER):
             raise SwitchboardRefused(str(event.get("message") or "the trigger ended without a result"))
-        with self._switchboard() as switchboard:
-            call: SwitchboardCall = switchboard.send(get_call(event["call_id"]))
-            if not self.match.meets(call):
-                self.warn(f"Call {call.call_id} is not the one that this task waits for now; waiting for that.")
+        switchboard = self._switchboard()
+        call: SwitchboardCall = switchboard.send(get_call(event["call_id"]))
+        if not self.match.meets(call):
+            self.warn(f"Call {call.call_id} is not the one that this task waits for now; waiting for that.")
+            return self._look()
+        if status == OVER:
+            return Found(call, is_over=True)
+        if status == CallState.ACCEPTED and call.state == CallState.CLAIMED:
+            # The trigger could not tell the switchboard.
+            call = switchboard.send(report_accepted(call.call_id, self.owner))
+        elif status == CallState.CLAIMED:
+            try:
+                # Time may have passed since then, hours while the DAG was paused: a claim that no accept follows
+                # lapses. Asked also when it seems to be ours: that costs one request, and tells for certain.
+                call = switchboard.send(claim_call(call.call_id, self.owner))
+            except ClaimLost as error:
+                self.warn(
+                    f"Call {call.call_id} was claimed, but not accepted in time; waiting for another one. {error}"
+                )
                 return self._look()
-            if status == OVER:
-                return Found(call, is_over=True)
-            if status == CallState.ACCEPTED and call.state == CallState.CLAIMED:
-                # The trigger could not tell the switchboard.
-                call = switchboard.send(report_accepted(call.call_id, self.owner))
-            elif status == CallState.CLAIMED:
-                try:
-                    # Time may have passed since then, hours while the DAG was paused: a claim that no accept follows
-                    # lapses. Asked also when it seems to be ours: that costs one request, and tells for certain.
-                    call = switchboard.send(claim_call(call.call_id, self.owner))
-                except ClaimLost as error:
-                    self.warn(
-                        f"Call {call.call_id} was claimed, but not accepted in time; waiting for another one. {error}"
-                    )
-                    return self._look()
-            return Found(call)
+        return Found(call)
 
     def _settle(self, found: Found) -> dict[str, Any] | None:
         """Return what the task returns for a call, or stay with the call; ``None``: there is none."""
@@ -207,8 +206,8 @@ class CallWait:
         from airflow_openai_realtime.outbound.placing import note_outcome
 
         if self.placed is not None:
-            with self._switchboard() as switchboard:
-                note_outcome(switchboard, self.placed.attempt_id, outcome, self.warn)
+            switchboard = self._switchboard()
+            note_outcome(switchboard, self.placed.attempt_id, outcome, self.warn)
 
     def warn(self, line: str) -> None:
         """
@@ -233,11 +232,9 @@ class CallWait:
         """What is known of the attempt from which the call is to come."""
         return self.placed.about if self.placed is not None else {}
 
-    @contextmanager
-    def _switchboard(self) -> Iterator[SwitchboardClient]:
-        """Open a client of the line at its switchboard."""
-        with self.hook.switchboard() as switchboard:
-            yield switchboard
+    def _switchboard(self) -> SwitchboardClient:
+        """Make a client of the line at its switchboard."""
+        return self.hook.switchboard()
 
     def _read(self) -> tuple[AnswerPlan | None, Any]:
         if not self.answer:
@@ -267,15 +264,15 @@ class CallWait:
 
     def _result(self, call: SwitchboardCall) -> dict[str, Any]:
         """Return the result of a call that this task has run."""
-        with self._switchboard() as switchboard:
-            told = self._with_carriers_word(switchboard, call)
-            self._note_answered(switchboard, told)
-            return finished(self.task, self.context, switchboard, told, self.about)
+        switchboard = self._switchboard()
+        told = self._with_carriers_word(switchboard, call)
+        self._note_answered(switchboard, told)
+        return finished(self.task, self.context, switchboard, told, self.about)
 
     def _taken(self, call: SwitchboardCall) -> dict[str, Any]:
         if self.placed is not None:
-            with self._switchboard() as switchboard:
-                self._note_answered(switchboard, call)
+            switchboard = self._switchboard()
+            self._note_answered(switchboard, call)
         log = self.task.log
         if call.hangup_at is None:
             log.info("Call %s is claimed.", call.call_id)

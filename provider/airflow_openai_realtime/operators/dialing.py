@@ -150,7 +150,6 @@ def check_number_shape(value: object, field: str) -> None:
     :raises InvalidPhoneNumber: No ``+`` and digits.
     """
     from airflow_openai_realtime.api.phone_numbers import mask_number
-    from airflow_openai_realtime.exceptions import InvalidPhoneNumber
 
     text = value if isinstance(value, str) else ""
     if not (text.startswith("+") and text[1:].isdigit() and text.isascii() and 7 <= len(text) - 1 <= 15):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_openai_realtime.api.phone_numbers import mask_contact, mask_number
 from airflow_openai_realtime.calls.parameters import read_mapping
 from airflow_openai_realtime.exceptions import DialError, InvalidInput, UnknownCall
-from airflow_openai_realtime.outbound.carriers.port import CarrierCall, Dialer
+from airflow_openai_realtime.outbound.carriers.port import CarrierCall
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState, EndReason
 from airflow_openai_realtime.switchboard.client.switchboard_requests import get_attempt
 

@@ -39,7 +39,6 @@ from airflow_openai_realtime.exceptions import (
 from airflow_openai_realtime.outbound.carriers.port import Dialer, DialRequest, PlacedCall
 from airflow_openai_realtime.outbound.placed import ALREADY_PLACED, Placement
 from airflow_openai_realtime.states import AttemptOutcome, AttemptState
-from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 from airflow_openai_realtime.switchboard.client.switchboard_requests import (
     list_attempts,
     move_attempt,

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from airflow_openai_realtime.calls.matching import CallMatch
     from airflow_openai_realtime.hooks.realtime import LineSettings, RealtimeHook
     from airflow_openai_realtime.hooks.telephony_carrier import TelephonyCarrierHook
-    from airflow_openai_realtime.switchboard.client.switchboard_client import SwitchboardClient
 
 #: How long the switchboard may take to say how the task is, in seconds; then Airflow and OpenAI are asked directly.
 ANSWER_SECONDS = 3.0
